@@ -1,0 +1,122 @@
+"""The comparison: forecasts of all families -> rows with metrics, monthly series, contributions and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .evaluation import contributions as parts
+from .evaluation.metrics import METRICS, MONTHS_A_YEAR, monthly_series, summarise
+from .evaluation.portfolio import PortfolioRule, assign_quantiles, quantile_returns
+from .models.family import ROWS
+from .report import figures
+from .walkforward import Forecasts, forecast_table, relevance_table
+from .windows.samples import Samples
+
+PAPERS_TABLE = ("mae", "rmse", "annual_return", "annual_volatility", "sharpe")
+
+# The papers' figure sets these side by side.
+SIDE_BY_SIDE = ("linear", "dnn_lrp", "lstm_lrp")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the comparison.
+
+    Attributes
+    ----------
+    name, family
+        A row name, and the family whose models made it.
+    predictions
+        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months.
+    forecast
+        The same for the newest months, whose returns are not known yet.
+    relevance
+        Contributions by descriptor and lag, where the row has them.
+    metrics, series
+        See :mod:`drf.evaluation.metrics`.
+    """
+
+    name: str
+    family: str
+    predictions: pd.DataFrame
+    forecast: pd.DataFrame
+    relevance: pd.DataFrame | None
+    metrics: Mapping[str, float]
+    series: pd.DataFrame
+
+
+def make_rows(
+    forecasts: Mapping[str, tuple[Forecasts, Forecasts]], samples: Samples, rule: PortfolioRule
+) -> list[Row]:
+    """The rows that the families' forecasts yield, in the comparison's order."""
+    return [
+        _make_row(name, family, *forecasts[family], samples, rule)
+        for family, names in ROWS.items()
+        if family in forecasts
+        for name in names
+    ]
+
+
+def _make_row(
+    name: str, family: str, tested: Forecasts, newest: Forecasts, samples: Samples, rule: PortfolioRule
+) -> Row:
+    linearised = name.endswith("_lrp")
+    explains = linearised or (tested.explanation is not None and len(ROWS[family]) == 1)
+    predictions, forecast = (
+        forecast_table(samples, part.rows, part.explanation.linearised if linearised and part.explanation else part.prediction)
+        for part in (tested, newest)
+    )
+    return Row(
+        name=name,
+        family=family,
+        predictions=predictions,
+        forecast=forecast,
+        relevance=relevance_table(samples, tested.rows, tested.explanation) if explains and tested.explanation else None,
+        metrics=summarise(predictions, rule),
+        series=monthly_series(predictions, rule),
+    )
+
+
+def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line a row: ``row``, the papers' table, then the other metrics."""
+    order = [*PAPERS_TABLE, *(name for name in METRICS if name not in PAPERS_TABLE)]
+    return pd.DataFrame([{"row": row.name, **{name: row.metrics[name] for name in order}} for row in rows])
+
+
+def comparison_figures(
+    rows: Sequence[Row], table: pd.DataFrame, factors: Mapping[str, Sequence[str]], rule: PortfolioRule
+) -> dict[str, Figure]:
+    """The figures of the whole comparison."""
+    quantiles = pd.DataFrame(
+        {row.name: quantile_returns(row.predictions, rule).mean() * MONTHS_A_YEAR for row in rows}
+    )
+    made = figures.of_comparison({row.name: row.series for row in rows}, table, quantiles)
+    explained = {
+        row.name: parts.percentages(top_contributions(row, factors, rule)) for row in rows if row.name in SIDE_BY_SIDE
+    }
+    if explained:
+        date = max(percentages.index[-1] for percentages in explained.values())
+        newest = pd.DataFrame({name: percentages.loc[date] for name, percentages in explained.items()}).T
+        made["top_quantile_contributions"] = figures.top_quantile_contributions(newest, date)
+    return made
+
+
+def row_figures(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioRule) -> dict[str, Figure]:
+    """The figures of one row that has contributions."""
+    if row.relevance is None:
+        return {}
+    return {
+        "contributions_over_time": figures.contributions_over_time(top_contributions(row, factors, rule), row.name),
+        "relevance_heatmap": figures.relevance_heatmap(parts.mean_absolute_by_lag(row.relevance), row.name),
+    }
+
+
+def top_contributions(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioRule) -> pd.DataFrame:
+    """Mean factor contributions over the stocks of the top quantile, one row a month."""
+    assert row.relevance is not None
+    top = assign_quantiles(row.predictions, rule.quantiles) == rule.quantiles
+    return parts.of_portfolio(parts.by_factor(row.relevance, factors), top)

@@ -1,0 +1,204 @@
+"""The panel contract: one row a (date, asset), what its columns must hold, and what is refused.
+
+Columns: ``date`` (calendar month end), ``asset``, the descriptors as known at ``date``, and ``ret_next``: the simple decimal
+return over the month after ``date``, empty in the newest month.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Sequence
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from ..errors import InputError, first_few, nearest
+
+KEYS = ("date", "asset")
+RETURN = "ret_next"
+
+# Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
+_ALIGNED = 0.5
+_PAIRS_TO_JUDGE = 10
+
+
+def check_panel(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int, with_returns: bool = True) -> pd.DataFrame:
+    """Return the panel in contract form (sorted, typed, only the contract's columns), or refuse it.
+
+    Parameters
+    ----------
+    frame
+        As read from a file or made by a simulator. Extra columns are ignored.
+    descriptors
+        The descriptors that must be there.
+    least_stocks
+        Fewest stocks that a month may have: one for each quantile of the portfolio.
+    with_returns
+        Whether ``ret_next`` is needed; a panel that is only to be forecast does without.
+
+    Raises
+    ------
+    InputError
+        Naming the column, the rows and the remedy. Rows are counted from 1 below the header.
+    """
+    wanted = [*KEYS, *descriptors, *([RETURN] if with_returns else [])]
+    _require_columns(frame, wanted)
+    panel = frame[wanted].reset_index(drop=True)
+    panel["date"] = _as_dates(panel["date"])
+    panel["asset"] = _as_names(panel["asset"])
+    for name in wanted[len(KEYS) :]:
+        panel[name] = _as_numbers(panel[name])
+    _check_values(panel, descriptors, with_returns)
+    panel = panel.sort_values(list(KEYS), kind="stable", ignore_index=True)
+    _require_known_descriptors(panel, descriptors)
+    _require_stocks(panel, least_stocks)
+    if with_returns:
+        _require_some_returns(panel)
+        if "MOM1" in descriptors:
+            _require_alignment(panel)
+    return panel
+
+
+def largest(panel: pd.DataFrame, universe: int | None) -> pd.DataFrame:
+    """Keep the ``universe`` stocks of each month with the largest CAP, or all; without CAP a stock is not kept."""
+    if universe is None:
+        return panel
+    rank = panel.groupby("date")["CAP"].rank(method="first", ascending=False)
+    return panel[rank <= universe].reset_index(drop=True)
+
+
+def fingerprint(panel: pd.DataFrame) -> str:
+    """Sixteen hexadecimal digits that change with any value of a panel in contract form."""
+    rows = pd.util.hash_pandas_object(panel, index=False).to_numpy()
+    return hashlib.sha256(rows.tobytes() + ",".join(panel.columns).encode()).hexdigest()[:16]
+
+
+def _rows(index: pd.Index | np.ndarray) -> str:
+    """Name the first few rows of a table, counted from 1."""
+    return ("row " if len(index) == 1 else f"{len(index)} rows: ") + first_few([int(i) + 1 for i in index])
+
+
+def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in frame.columns]
+    if not missing:
+        if len(frame) == 0:
+            raise InputError("the panel has no rows: give one row a (date, asset)")
+        return
+    others = [str(name) for name in frame.columns if name not in wanted]
+    guesses = [f"{name}{_present_as(name, others)}" for name in missing]
+    if len(frame.columns) <= 1:
+        raise InputError(
+            f"the file was read as {len(frame.columns)} column(s), so its separator is probably not a comma: "
+            "save the panel with commas, or as Parquet"
+        )
+    raise InputError(f"column {first_few(guesses, 4)} missing from the panel: add it or rename the column that holds it")
+
+
+def _present_as(name: str, others: Sequence[str]) -> str:
+    found = nearest(name, others)
+    return found.replace("did you mean", "the panel has").replace("?", "")
+
+
+def _as_dates(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        raise InputError("column date holds numbers: write dates as YYYY-MM-DD")
+    dates = pd.to_datetime(column, errors="coerce", format=None if column.dtype != object else "mixed")
+    bad = dates.isna().to_numpy().nonzero()[0]
+    if len(bad):
+        raise InputError(f"column date, {_rows(bad)}: not a date ({column.iloc[bad[0]]!r}): write dates as YYYY-MM-DD")
+    if dates.dt.tz is not None:
+        raise InputError("column date has a time zone: month ends have none, remove it")
+    off = (~dates.dt.is_month_end | (dates != dates.dt.normalize())).to_numpy().nonzero()[0]
+    if len(off):
+        raise InputError(
+            f"column date, {_rows(off)}: {dates.iloc[off[0]].date()} is not a month end: "
+            "use the last calendar day of the month, without a time"
+        )
+    return dates.astype("datetime64[ns]")
+
+
+def _as_names(column: pd.Series) -> pd.Series:
+    bad = column.isna().to_numpy().nonzero()[0]
+    if len(bad):
+        raise InputError(f"column asset, {_rows(bad)}: empty: give every row the name of its stock")
+    return column.astype(str)
+
+
+def _as_numbers(column: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
+    if len(bad):
+        raise InputError(
+            f"column {column.name}, {_rows(bad)}: not a number ({column.iloc[bad[0]]!r}): "
+            "write decimals with a point, and leave unknown values empty"
+        )
+    return numbers.astype(np.float64)
+
+
+def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns: bool) -> None:
+    finite = pa.Check(lambda column: ~np.isinf(column), name="infinite: correct it, or leave it empty if unknown")
+    loss = pa.Check.ge(-1, name="below -1: returns are decimals (-0.05 for a loss of 5 %), none can lose more than all")
+    numbers: dict[str, list[pa.Check]] = {name: [finite] for name in descriptors}
+    if with_returns:
+        numbers[RETURN] = [finite, loss]
+    schema = pa.DataFrameSchema(
+        {name: pa.Column(float, checks, nullable=True) for name, checks in numbers.items()}
+    )
+    try:
+        schema.validate(panel, lazy=True)
+    except pa.errors.SchemaErrors as refused:
+        failed = refused.failure_cases
+        first = failed.iloc[0]
+        same = failed[(failed["column"] == first["column"]) & (failed["check"] == first["check"])]
+        rows = same["index"].to_numpy(dtype=int)
+        raise InputError(f"column {first['column']}, {_rows(rows)}: {first['failure_case']:g} is {first['check']}") from None
+    twice = panel.duplicated(list(KEYS), keep=False).to_numpy().nonzero()[0]
+    if len(twice):
+        row = panel.iloc[twice[0]]
+        raise InputError(
+            f"columns date and asset, {_rows(twice)}: {row['date'].date()} {row['asset']} stands more than once: "
+            "keep one row a (date, asset)"
+        )
+
+
+def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) -> None:
+    known = panel.groupby("date")[list(descriptors)].count()
+    for name in descriptors:
+        empty = known.index[known[name] == 0]
+        if len(empty):
+            raise InputError(
+                f"column {name} is empty in {len(empty)} month(s): {first_few(empty.date)}: "
+                "fill it, or leave out those months"
+            )
+
+
+def _require_stocks(panel: pd.DataFrame, least: int) -> None:
+    stocks = panel.groupby("date").size()
+    few = stocks.index[stocks < least]
+    if len(few):
+        raise InputError(
+            f"column asset: {len(few)} month(s) have fewer than {least} stocks, one for each quantile: "
+            f"{first_few(few.date)} ({stocks[few[0]]} stocks): add stocks, leave out those months or lower "
+            "portfolio.quantiles"
+        )
+
+
+def _require_some_returns(panel: pd.DataFrame) -> None:
+    if panel[RETURN].notna().sum() == 0:
+        raise InputError(f"column {RETURN} is empty: nothing can be learnt; fill in the return over the month after date")
+
+
+def _require_alignment(panel: pd.DataFrame) -> None:
+    later = panel[["date", "asset", "MOM1"]].copy()
+    later["date"] = later["date"] - pd.offsets.MonthEnd(1)
+    pairs = panel[["date", "asset", RETURN]].merge(later, on=list(KEYS)).dropna()
+    by_month = pairs.groupby("date")
+    agreement = by_month[[RETURN, "MOM1"]].apply(lambda month: month[RETURN].corr(month["MOM1"], method="spearman"))
+    off = agreement.index[(agreement < _ALIGNED) & (by_month.size() >= _PAIRS_TO_JUDGE)]
+    if len(off):
+        raise InputError(
+            f"column {RETURN} does not line up with the next month's MOM1 in {len(off)} month(s): {first_few(off.date)} "
+            f"(rank correlation {agreement[off[0]]:.2f}, should be near 1): {RETURN} at a date is the return over the month "
+            "after it; shift it"
+        )

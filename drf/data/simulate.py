@@ -1,0 +1,238 @@
+"""A simulated stock market whose expected returns, and every factor's part in them, are known.
+
+Sixteen descriptors a stock: momentum is made from the simulated returns themselves, the others are persistent and share
+a common part within their factor. The expected return is a *gated memory* of the descriptors' ranks: at each of the
+dates 12, 9, 6, 3 and 0 months back news from Value, Quality and Momentum enters a stock's memory, and Risk decides how
+much of the old memory survives. It is therefore non-linear, has interactions between factors, and depends on the path
+and not only on the last date. Size has no effect. On top come a market return, in proportion to BETA, and fat-tailed
+noise many times larger than the signal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import pandas as pd
+
+from .factors import DESCRIPTORS, FACTORS
+
+MEMORY_DATES = (12, 9, 6, 3, 0)
+_MEMORY_DEVIATION = 0.40  # standard deviation of memory() over stocks
+_HISTORY = 60  # months before the panel, so that MOM60 is there from its first month
+
+# name: (monthly persistence, location, scale, logarithmic); location and scale only give natural-looking units.
+_SHAPES: dict[str, tuple[float, float, float, bool]] = {
+    "VOL60": (0.95, np.log(0.10), 0.30, True),
+    "BETA": (0.93, 1.0, 0.35, False),
+    "SKEW": (0.90, 0.4, 0.70, False),
+    "ROE": (0.90, 0.06, 0.08, False),
+    "ROA": (0.90, 0.045, 0.05, False),
+    "ACCRUALS": (0.85, 0.01, 0.04, False),
+    "LEVERAGE": (0.96, 0.50, 0.18, False),
+    "PSR": (0.93, np.log(1.5), 0.60, True),
+    "PER": (0.92, 0.055, 0.04, False),
+    "PBR": (0.95, np.log(0.9), 0.50, True),
+    "PCFR": (0.90, 0.10, 0.07, False),
+    "CAP": (0.985, 24.0, 1.8, False),
+    "ILLIQ": (0.95, np.log(0.3), 1.5, True),
+}
+
+
+@dataclass(frozen=True)
+class Market:
+    """A simulated panel and what is known of it.
+
+    Attributes
+    ----------
+    panel
+        Contract columns; ``ret_next`` is empty in the newest month.
+    contributions
+        ``date``, ``asset``, ``expected`` (the expected return in excess of the market's part) and one column a factor:
+        its exact Shapley value, so that the factors sum to ``expected``.
+    """
+
+    panel: pd.DataFrame
+    contributions: pd.DataFrame
+
+
+def simulate_market(
+    stocks: int,
+    months: int,
+    seed: int,
+    start: str = "1990-12",
+    explained: float = 0.03,
+    noise: float = 0.09,
+    style: float = 0.03,
+    missing: float = 0.03,
+) -> Market:
+    """Simulate a market.
+
+    Parameters
+    ----------
+    stocks, months
+        Size of the panel; every stock lives through all months, some months of some stocks are missing.
+    seed
+        Everything random comes from it.
+    start
+        First month.
+    explained
+        Variance of the expected return over stocks as a share of itself plus ``noise`` squared; 0: no signal at all.
+    noise
+        Standard deviation of the unexplained part of a stock's monthly return, in decimals.
+    style
+        Standard deviation of the five factors' own monthly returns, whose mean is zero: what makes a portfolio that is
+        tilted towards a factor risky, however many stocks it holds.
+    missing
+        Share of descriptor values that are missing, and a tenth of it the share of (stock, month) rows.
+    """
+    rng = np.random.default_rng(seed)
+    latent = _persistent_descriptors(rng, _HISTORY + months, stocks)
+    scale = noise * np.sqrt(explained / (1 - explained)) / _MEMORY_DEVIATION
+    ranks, momentum, returns = _live(rng, latent, scale, noise, style)
+
+    dates = pd.date_range(start, periods=months, freq="ME")
+    assets = np.array([f"S{number:04d}" for number in range(stocks)])
+    keys = pd.DataFrame({"date": np.repeat(dates, stocks), "asset": np.tile(assets, months)})
+    panel = keys.copy()
+    for name in DESCRIPTORS:
+        values = momentum[name] if name in momentum else _in_units(name, latent[name])
+        panel[name] = values[_HISTORY:].ravel()
+    panel["ret_next"] = np.vstack([returns[_HISTORY + 1 :], np.full((1, stocks), np.nan)]).ravel()
+
+    paths = np.stack([ranks[_HISTORY - lag : len(ranks) - lag] for lag in MEMORY_DATES], axis=2)
+    paths = paths.reshape(-1, len(MEMORY_DATES), len(DESCRIPTORS))
+    contributions = keys.assign(expected=scale * memory(paths))
+    for factor, value in shapley_values(paths).items():
+        contributions[factor] = scale * value
+
+    can_be_missing = [name for name in DESCRIPTORS if name != "CAP"]
+    panel[can_be_missing] = panel[can_be_missing].mask(rng.random((len(panel), len(can_be_missing))) < missing)
+    kept = rng.random(len(panel)) >= missing / 10
+    return Market(panel[kept].reset_index(drop=True), contributions[kept].reset_index(drop=True))
+
+
+def _live(
+    rng: np.random.Generator, latent: dict[str, np.ndarray], scale: float, noise: float, style: float
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Let the market live month by month: (ranks of all descriptors, momentum descriptors, returns over the month)."""
+    total, stocks = latent["CAP"].shape
+    ranks = np.zeros((total, stocks, len(DESCRIPTORS)))
+    for name, path in latent.items():
+        ranks[:, :, DESCRIPTORS.index(name)] = _ranks(path)
+    momentum = {name: np.full((total, stocks), np.nan) for name in FACTORS["Momentum"]}
+    returns = np.zeros((total, stocks))
+    for t in range(total):
+        for name, values in _momentum(returns[: t + 1]).items():
+            momentum[name][t] = values
+            ranks[t, :, DESCRIPTORS.index(name)] = _ranks(values)
+        if t + 1 < total:
+            path = ranks[[max(t - lag, 0) for lag in MEMORY_DATES]].transpose(1, 0, 2)
+            market = 0.004 + 0.045 * rng.standard_normal()
+            beta = 1 + 0.25 * ranks[t, :, DESCRIPTORS.index("BETA")]
+            styles = _factor_means(ranks[t]) @ (style * rng.standard_normal(len(FACTORS)))
+            shock = noise * _fat_tailed(rng, stocks)
+            returns[t + 1] = np.maximum(scale * memory(path) + beta * market + styles + shock, -0.95)
+    return ranks, momentum, returns
+
+
+def memory(x: np.ndarray) -> np.ndarray:
+    r"""The expected return, up to scale, of stocks whose ranks took the path ``x`` (n, dates, descriptors), oldest first.
+
+    With the means v, q, m, r of some descriptors of Value, Quality, Momentum and Risk, at every date k
+
+    .. math::  s_k = a_k s_{k-1} + (1 - a_k) n_k, \qquad a_k = \sigma(1 - 6 r_k), \qquad
+               n_k = \tfrac12 \tanh(3 (v_k + q_k)) + \tfrac32 v_k q_k + \tfrac{3}{10} m_k ,
+
+    and the last state is the result. Cheap and good companies become expensive, cheap and bad ones do not; a calm stock
+    remembers its news, a risky one forgets. A stock with all ranks 0 has expectation 0.
+    """
+    at = {name: x[:, :, k] for k, name in enumerate(DESCRIPTORS)}
+    value = (at["PBR"] + at["PER"] + 0.5 * at["PCFR"]) / 2.5
+    quality = (at["ROE"] + at["ROA"] - at["ACCRUALS"]) / 3
+    risk = (at["VOL60"] + at["BETA"]) / 2
+    keep = 1 / (1 + np.exp(6 * risk - 1))
+    news = 0.5 * np.tanh(3 * (value + quality)) + 1.5 * value * quality + 0.3 * at["MOM12_1"]
+    state = np.zeros(len(x))
+    for date in range(x.shape[1]):
+        state = keep[:, date] * state + (1 - keep[:, date]) * news[:, date]
+    return state
+
+
+def shapley_values(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Each factor's exact Shapley value in :func:`memory`: its mean marginal effect over all orders of the factors.
+
+    A factor that is left out has all its ranks at 0. The values sum to ``memory(x)``.
+    """
+    names = list(FACTORS)
+    columns = {name: [DESCRIPTORS.index(d) for d in FACTORS[name]] for name in names}
+
+    def worth(present: frozenset[str]) -> np.ndarray:
+        masked = np.zeros_like(x)
+        for name in present:
+            masked[:, :, columns[name]] = x[:, :, columns[name]]
+        return memory(masked)
+
+    coalitions = [frozenset(chosen) for size in range(len(names) + 1) for chosen in combinations(names, size)]
+    worths = {coalition: worth(coalition) for coalition in coalitions}
+    values = {}
+    for name in names:
+        total = np.zeros(len(x))
+        for coalition in worths:
+            if name not in coalition:
+                weight = factorial(len(coalition)) * factorial(len(names) - len(coalition) - 1) / factorial(len(names))
+                total += weight * (worths[coalition | {name}] - worths[coalition])
+        values[name] = total
+    return values
+
+
+def _factor_means(ranks: np.ndarray) -> np.ndarray:
+    """Mean rank of each factor's descriptors, shape (stocks, factors)."""
+    columns = [[DESCRIPTORS.index(name) for name in names] for names in FACTORS.values()]
+    return np.stack([ranks[:, k].mean(1) for k in columns], axis=1)
+
+
+def _persistent_descriptors(rng: np.random.Generator, total: int, stocks: int) -> dict[str, np.ndarray]:
+    """Stationary AR(1) paths; descriptors of one factor share half the variance of their shocks."""
+    paths = {}
+    for factor, names in FACTORS.items():
+        if factor == "Momentum":
+            continue
+        common = rng.standard_normal((total, stocks))
+        for name in names:
+            persistence = _SHAPES[name][0]
+            shocks = np.sqrt(0.5) * (common + rng.standard_normal((total, stocks)))
+            path = np.empty((total, stocks))
+            path[0] = shocks[0]
+            for t in range(1, total):
+                path[t] = persistence * path[t - 1] + np.sqrt(1 - persistence**2) * shocks[t]
+            paths[name] = path
+    return paths
+
+
+def _momentum(returns: np.ndarray) -> dict[str, np.ndarray]:
+    """Compounded past returns at the last row of ``returns``; while the history is short, over what there is."""
+    growth = 1 + returns
+    return {
+        "MOM12_1": growth[-12:-1].prod(0) - 1,
+        "MOM1": growth[-1] - 1,
+        "MOM60": growth[-60:].prod(0) - 1,
+    }
+
+
+def _in_units(name: str, latent: np.ndarray) -> np.ndarray:
+    _, location, scale, logarithmic = _SHAPES[name]
+    values = location + scale * latent
+    return np.exp(values) if logarithmic else values
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks along the last axis scaled to [-1, 1]."""
+    return 2 * values.argsort(-1).argsort(-1) / (values.shape[-1] - 1) - 1
+
+
+def _fat_tailed(rng: np.random.Generator, size: int, degrees: float = 5.0) -> np.ndarray:
+    """Student's t scaled to unit variance."""
+    return rng.standard_t(degrees, size) * np.sqrt((degrees - 2) / degrees)

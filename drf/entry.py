@@ -1,0 +1,77 @@
+"""How the entry points meet their user: overrides, refusals in one line, exit codes, signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Callable, NoReturn
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from .config import flatten
+from .errors import InputError, nearest
+
+CONFIG_DIR = Path(__file__).resolve().parent.parent / "conf"
+
+REFUSED = 2
+
+
+def run(main: Callable[[], None], config_name: str) -> None:
+    """Call a ``hydra.main`` function; refuse bad input with one line on stderr and exit code 2.
+
+    MLproject hands all overrides over in one parameter, ``--overrides "a=1 b=2"``, which is taken apart here.
+    """
+    sys.argv[1:] = split_overrides(sys.argv[1:])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to the handlers below
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        main()
+    except InputError as error:
+        refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        refuse(_explain(error, config_name))
+
+
+def split_overrides(arguments: list[str]) -> list[str]:
+    """Replace every ``--overrides TEXT`` by the words of TEXT, and put flags first, where Hydra wants them."""
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        words += shlex.split(next(rest, "")) if word == "--overrides" else [word]
+    return sorted(words, key=lambda word: not word.startswith("-"))
+
+
+def refuse(message: str) -> NoReturn:
+    """Print one line and exit with code 2."""
+    print(f"{Path(sys.argv[0]).name}: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(REFUSED)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    # An exception unwinds the stack, so that runs are closed as failed; the default action would leave them open.
+    raise SystemExit(128 + number)
+
+
+def _explain(error: Exception, config_name: str) -> str:
+    """Hydra's complaint in one line, with the nearest known key or option."""
+    text = str(error)
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    if "is not in struct" in text and key:
+        guess = nearest(key[1], _known_keys(config_name))
+        return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
+    if "MissingMandatoryValue" in type(error).__name__ and key:
+        return f"{key[1]} has no value: add {key[1]}=... to the command"
+    return text
+
+
+def _known_keys(config_name: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return list(flatten(compose(config_name)))

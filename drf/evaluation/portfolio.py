@@ -1,0 +1,94 @@
+"""Quantile portfolios: what a forecast would have earned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class PortfolioRule:
+    """How forecasts become portfolios.
+
+    Attributes
+    ----------
+    quantiles
+        Number of equally weighted groups of stocks each month; long the top one, short the bottom one.
+    cost_bps
+        Cost of trading, in basis points of the traded value, each side.
+    """
+
+    quantiles: int = 5
+    cost_bps: float = 10.0
+
+
+def assign_quantiles(forecasts: pd.DataFrame, quantiles: int) -> pd.Series:
+    """Each row's quantile within its month, from 1 (lowest forecast) to ``quantiles``.
+
+    The groups differ by at most one stock; ties keep the order of the assets, so that the result does not depend on the
+    order of the rows.
+
+    Parameters
+    ----------
+    forecasts
+        ``date``, ``asset``, ``y_pred``.
+    """
+    ordered = forecasts.sort_values(["date", "asset"], kind="stable")
+    by_month = ordered.groupby("date")["y_pred"]
+    rank = by_month.rank(method="first")
+    size = by_month.transform("size")
+    return np.ceil(rank * quantiles / size).astype(int).reindex(forecasts.index).rename("quantile")
+
+
+def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
+    """Mean return of each quantile: one row a month, columns 1 to ``rule.quantiles``, decimals a month.
+
+    Parameters
+    ----------
+    forecasts
+        ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks without a return do not take part.
+    """
+    known = forecasts.dropna(subset=["y_true"])
+    return known["y_true"].groupby([known["date"], assign_quantiles(known, rule.quantiles)]).mean().unstack()
+
+
+def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
+    """The long-short portfolio month by month.
+
+    Returns
+    -------
+    One row a month, decimals a month:
+
+    ``gross``: mean return of the top quantile less that of the bottom one. ``turnover``: traded value, buys plus sells of
+    both sides, over the value of both sides (2): 0 if nothing is traded, 1 if everything is sold and bought anew. Weights
+    drift with returns within the month and are set equal again at its end; the first month pays for setting up.
+    ``net``: gross less ``cost_bps`` for all that was traded.
+    """
+    known = forecasts.dropna(subset=["y_true"])
+    quantile = assign_quantiles(known, rule.quantiles)
+    sides = {+1: known[quantile == rule.quantiles], -1: known[quantile == 1]}
+    weights = sum(
+        sign * side.assign(w=1 / side.groupby("date")["y_true"].transform("size")).pivot(
+            index="date", columns="asset", values="w"
+        ).reindex(columns=sorted(known["asset"].unique())).fillna(0.0)
+        for sign, side in sides.items()
+    )
+    returns = known.pivot(index="date", columns="asset", values="y_true").reindex_like(weights).fillna(0.0)
+    gross = (weights * returns).sum(axis=1)
+    held = _drifted(weights, returns).shift(1, fill_value=0.0)
+    traded = (weights - held).abs().sum(axis=1)
+    turnover = traded / 4  # both sides are worth 2; a complete exchange trades each twice
+    turnover.iloc[0] = traded.iloc[0] / 2  # setting up only buys
+    return pd.DataFrame({"gross": gross, "net": gross - traded * rule.cost_bps / 1e4, "turnover": turnover})
+
+
+def _drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
+    """Weights at the end of the month, each side rescaled to its own value."""
+    grown = weights * (1 + returns)
+    drifted = pd.DataFrame(0.0, index=weights.index, columns=weights.columns)
+    for side in (grown.clip(lower=0), grown.clip(upper=0)):
+        value = side.abs().sum(axis=1)
+        drifted += side.div(value.where(value > 0, 1.0), axis=0)
+    return drifted

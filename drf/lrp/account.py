@@ -1,0 +1,55 @@
+"""The account of a forecast: by name, where every bit of f(x) went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Account:
+    """Relevance of every input, and what the rest of f(x) was absorbed by.
+
+    For every sample ``inputs + bias + stabiliser + initial_state == output`` up to the precision of the arithmetic.
+
+    Attributes
+    ----------
+    relevance
+        Same shape as the input.
+    bias
+        Absorbed by the biases of the maps that relevance passed through, shape (n,).
+    stabiliser
+        Absorbed by the small terms that keep denominators from zero, shape (n,).
+    initial_state
+        Absorbed by the recurrent state before the first date, shape (n,).
+    output
+        f(x), shape (n,).
+    """
+
+    relevance: Tensor
+    bias: Tensor
+    stabiliser: Tensor
+    initial_state: Tensor
+    output: Tensor
+
+    @property
+    def inputs(self) -> Tensor:
+        """Sum of the relevance over all inputs of a sample, shape (n,)."""
+        return self.relevance.flatten(1).sum(1)
+
+    @property
+    def residual(self) -> Tensor:
+        """What the account fails to explain: zero up to rounding, shape (n,)."""
+        return self.output - (self.inputs + self.bias + self.stabiliser + self.initial_state)
+
+    @staticmethod
+    def concatenate(accounts: list[Account]) -> Account:
+        """Join the accounts of consecutive chunks of samples."""
+        return Account(
+            *(
+                torch.cat([getattr(account, name) for account in accounts])
+                for name in ("relevance", "bias", "stabiliser", "initial_state", "output")
+            )
+        )

@@ -1,0 +1,42 @@
+"""The networks themselves, in PyTorch alone, so that a registered model can rebuild them without the training code."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import torch
+from torch import nn
+
+from ..lrp import FinalState
+
+
+def dense_network(inputs: int, hidden: Sequence[int], signal_bias: bool) -> nn.Sequential:
+    """ReLU layers of the given sizes and one linear output: (n, ...) flattened to ``inputs`` -> (n, 1)."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for size in hidden:
+        layers += [nn.Linear(inputs, size, bias=signal_bias), nn.ReLU()]
+        inputs = size
+    return nn.Sequential(*layers, nn.Linear(inputs, 1, bias=signal_bias))
+
+
+def recurrent_network(features: int, hidden: int, layers: int, bidirectional: bool, signal_bias: bool) -> nn.Sequential:
+    """An LSTM over (n, steps, features), its final state and one linear output -> (n, 1).
+
+    Without ``signal_bias`` the candidate g of every cell and the output have no bias; the gates i, f and o keep theirs.
+    """
+    lstm = nn.LSTM(features, hidden, layers, batch_first=True, bidirectional=bidirectional)
+    if not signal_bias:
+        _hold_candidate_bias_at_zero(lstm)
+    width = hidden * (2 if bidirectional else 1)
+    return nn.Sequential(lstm, FinalState(bidirectional), nn.Linear(width, 1, bias=signal_bias))
+
+
+def _hold_candidate_bias_at_zero(lstm: nn.LSTM) -> None:
+    candidate = slice(2 * lstm.hidden_size, 3 * lstm.hidden_size)
+    mask = torch.ones(4 * lstm.hidden_size)
+    mask[candidate] = 0
+    for name, parameter in lstm.named_parameters():
+        if name.startswith("bias"):
+            with torch.no_grad():
+                parameter[candidate] = 0
+            parameter.register_hook(lambda gradient: gradient * mask)

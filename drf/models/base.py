@@ -1,0 +1,69 @@
+"""What every family can do: fit, predict, and explain where it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Forecasts as sums of contributions, in decimal returns.
+
+    ``relevance.sum((1, 2)) + intercept`` is the linearised forecast (the papers' "+LRP"); adding ``bias``,
+    ``stabiliser`` and ``initial_state`` gives the forecast of the model itself, up to rounding.
+
+    Attributes
+    ----------
+    relevance
+        Contribution of every lag and descriptor, shape (n, lags, descriptors).
+    intercept
+        The mean of the training targets that the model was scaled by, shape (n,).
+    bias, stabiliser, initial_state
+        Absorbed by the network's biases, by the rule's stabilisers, by the state before the first date, shape (n,).
+    """
+
+    relevance: np.ndarray
+    intercept: np.ndarray
+    bias: np.ndarray
+    stabiliser: np.ndarray
+    initial_state: np.ndarray
+
+    @property
+    def linearised(self) -> np.ndarray:
+        """The forecast that the contributions and the intercept sum to, shape (n,)."""
+        return self.relevance.sum((1, 2), dtype=np.float64) + self.intercept
+
+    @property
+    def total(self) -> np.ndarray:
+        """Everything the account holds: the model's own forecast up to rounding, shape (n,)."""
+        return self.linearised + self.bias + self.stabiliser + self.initial_state
+
+    @staticmethod
+    def mean(parts: list[Explanation]) -> Explanation:
+        """The explanation of the mean forecast of several models: contributions are linear in the models."""
+        names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
+        return Explanation(*(np.mean([getattr(part, name) for part in parts], axis=0) for name in names))
+
+    @staticmethod
+    def concatenate(parts: list[Explanation]) -> Explanation:
+        """Join the explanations of consecutive samples."""
+        names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
+        return Explanation(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+class Model(Protocol):
+    """A return model. ``x``: ranks (n, lags, descriptors); ``y``: targets (n,); ``month``: each sample's month (n,)."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Model: ...
+
+    def predict(self, x: np.ndarray) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A model whose forecasts are sums of contributions."""
+
+    def explain(self, x: np.ndarray) -> Explanation: ...

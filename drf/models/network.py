@@ -1,0 +1,116 @@
+"""What the two network families share: scaling, training with early stopping, forecasts and explanations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from ..lrp import Composite, Epsilon, attribute
+from .base import Explanation
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Network(BaseEstimator, ABC):
+    """A network trained by Adam on squared error, stopped early on the last months of its training window.
+
+    Parameters
+    ----------
+    learning_rate, batch_size, weight_decay
+        Of Adam.
+    epochs, patience
+        At most so many passes; stop when the validation error has not improved for ``patience`` of them. The best
+        weights are kept.
+    validation_months
+        Last months of the training window that are held back from training to decide when to stop.
+    signal_bias
+        ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes, so that the neutral
+        stock (all ranks 0) has forecast and relevance zero and contributions sum to the forecast.
+    epsilon
+        Stabiliser of the relevance rule.
+    random_state
+        Seed of the initial weights and of the order of batches.
+    """
+
+    learning_rate: float = 1e-3
+    batch_size: int = 1024
+    weight_decay: float = 0.0
+    epochs: int = 50
+    patience: int = 5
+    validation_months: int = 6
+    signal_bias: bool = False
+    epsilon: float = 1e-3
+    random_state: int = 0
+
+    @abstractmethod
+    def build(self, lags: int, descriptors: int) -> nn.Sequential:
+        """An untrained network from (n, lags, descriptors) to (n, 1)."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Network:
+        """Train on samples ordered by month.
+
+        Raises
+        ------
+        ValueError
+            If no month would be left to train on.
+        """
+        first_held_back = np.unique(month)[-self.validation_months]
+        split = int(np.searchsorted(month, first_held_back))
+        if split == 0:
+            raise ValueError(f"validation_months={self.validation_months} leaves no month to train on")
+        self.mean_ = float(y.mean(dtype=np.float64))
+        self.scale_ = float(y.std(dtype=np.float64)) or 1.0
+        features = torch.from_numpy(np.ascontiguousarray(x))
+        target = torch.from_numpy(((y - self.mean_) / self.scale_).astype(np.float32))[:, None]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            self.network_ = self.build(*x.shape[1:])
+            self.epochs_ = self._train(features[:split], target[:split], features[split:], target[split:])
+        return self
+
+    def _train(self, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> int:
+        network = self.network_
+        optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        loss_of = nn.functional.mse_loss
+        best, best_state, waited = float("inf"), _copy(network), 0
+        for epoch in range(1, self.epochs + 1):
+            network.train()
+            for rows in torch.randperm(len(x)).split(self.batch_size):
+                optimiser.zero_grad()
+                loss_of(network(x[rows]), y[rows]).backward()
+                optimiser.step()
+            network.eval()
+            with torch.no_grad():
+                held = loss_of(network(x_held), y_held).item()
+            if held < best:
+                best, best_state, waited = held, _copy(network), 0
+            else:
+                waited += 1
+                if waited == self.patience:
+                    break
+        network.load_state_dict(best_state)
+        return epoch
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            output = self.network_(torch.from_numpy(np.ascontiguousarray(x)))
+        return self.mean_ + self.scale_ * output[:, 0].numpy().astype(np.float64)
+
+    def explain(self, x: np.ndarray) -> Explanation:
+        composite = Composite(Epsilon(self.epsilon), epsilon=self.epsilon)
+        account = attribute(self.network_, torch.from_numpy(np.ascontiguousarray(x)), composite=composite)
+        return Explanation(
+            relevance=self.scale_ * account.relevance.numpy(),
+            intercept=np.full(len(x), self.mean_),
+            bias=self.scale_ * account.bias.numpy(),
+            stabiliser=self.scale_ * account.stabiliser.numpy(),
+            initial_state=self.scale_ * account.initial_state.numpy(),
+        )
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}

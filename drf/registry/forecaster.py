@@ -1,0 +1,146 @@
+"""The registered model: panel rows in, forecasts with their contributions out.
+
+This file and what it imports travel with every version, so it needs torch, numpy and pandas only.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from ..lrp import Composite, Epsilon, attribute
+from ..models.architecture import recurrent_network
+from ..windows.samples import Samples, make_samples
+
+SPEC, WEIGHTS = "spec.json", "weights.pt"
+
+DETAILS = ("factors", "descriptors", "account")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything but the weights.
+
+    ``means`` and ``scales``, one a network, undo the scaling of the target: a forecast is mean + scale * output.
+    """
+
+    lags: list[int]
+    factors: dict[str, list[str]]
+    hidden: int
+    layers: int
+    bidirectional: bool
+    signal_bias: bool
+    epsilon: float
+    means: list[float]
+    scales: list[float]
+
+    @property
+    def descriptors(self) -> list[str]:
+        return [name for names in self.factors.values() for name in names]
+
+
+class Forecaster:
+    """The mean of several LSTMs, linearised by relevance propagation."""
+
+    def __init__(self, spec: Spec, networks: list[nn.Sequential]) -> None:
+        self.spec = spec
+        # In double precision the account closes far below anything a user could see.
+        self.networks = [copy.deepcopy(network).double().eval() for network in networks]
+
+    @classmethod
+    def load(cls, folder: Path) -> Forecaster:
+        """Read what :meth:`save` wrote; weights are loaded as tensors only."""
+        spec = Spec(**json.loads((folder / SPEC).read_text()))
+        weights = torch.load(folder / WEIGHTS, weights_only=True)
+        networks = []
+        for state in weights:
+            network = recurrent_network(
+                len(spec.descriptors), spec.hidden, spec.layers, spec.bidirectional, spec.signal_bias
+            )
+            network.load_state_dict(state)
+            networks.append(network)
+        return cls(spec, networks)
+
+    def save(self, folder: Path) -> None:
+        """Write the specification and the weights."""
+        (folder / SPEC).write_text(json.dumps(asdict(self.spec), indent=1))
+        torch.save([network.state_dict() for network in self.networks], folder / WEIGHTS)
+
+    def predict(self, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
+        """Forecast every stock of every month that has the whole history of lags within ``panel``.
+
+        Ranks are taken over the stocks given, so give the whole cross-section of each month.
+
+        Parameters
+        ----------
+        panel
+            ``date`` (month ends), ``asset`` and the descriptors; other columns are ignored.
+        detail
+            ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, what the networks'
+            own forecast (``network``) is made of: ``inputs``, ``intercept``, ``network_bias``, ``stabiliser``,
+            ``initial_state``.
+
+        Returns
+        -------
+        ``date``, ``asset``, ``prediction``, the contributions and ``bias`` (the intercept of the target's scaling), in
+        decimals a month. Contributions and ``bias`` sum to ``prediction``.
+
+        Raises
+        ------
+        ValueError
+            If ``detail`` is unknown, a column is missing or a month ends early, or the history is too short.
+        """
+        if detail not in DETAILS:
+            raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
+        samples = self._samples(panel)
+        parts = [self._explain(samples, k) for k in range(len(self.networks))]
+        account = {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+        relevance = account.pop("relevance").sum(1)
+        intercept = account["intercept"]
+        keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})
+        prediction = relevance.sum(1) + intercept
+        if detail == "account":
+            return keys.assign(prediction=prediction, **account)
+        by_name = pd.DataFrame(relevance, columns=self.spec.descriptors)
+        if detail == "factors":
+            by_name = pd.DataFrame({name: by_name[names].sum(axis=1) for name, names in self.spec.factors.items()})
+        return pd.concat([keys.assign(prediction=prediction), by_name.assign(bias=intercept)], axis=1)
+
+    def _samples(self, panel: pd.DataFrame) -> Samples:
+        missing = [name for name in ("date", "asset", *self.spec.descriptors) if name not in panel]
+        if missing:
+            raise ValueError(f"the panel lacks {', '.join(missing)}, which this model was trained on")
+        dates = pd.to_datetime(panel["date"])
+        if not dates.dt.is_month_end.all():
+            raise ValueError(f"column date: {dates[~dates.dt.is_month_end].iloc[0].date()} is not a month end")
+        if panel.duplicated(["date", "asset"]).any():
+            raise ValueError("a (date, asset) stands more than once in the panel")
+        samples = make_samples(panel.assign(date=dates), self.spec.descriptors, self.spec.lags)
+        if len(samples) == 0:
+            raise ValueError(
+                f"the panel spans {len(samples.dates)} month(s); a forecast needs {max(self.spec.lags) + 1}: its own month "
+                f"and the {max(self.spec.lags)} before it"
+            )
+        return samples
+
+    def _explain(self, samples: Samples, k: int) -> dict[str, np.ndarray]:
+        """The account of one network in decimal returns, float64."""
+        composite = Composite(Epsilon(self.spec.epsilon), epsilon=self.spec.epsilon)
+        account = attribute(self.networks[k], torch.from_numpy(samples.x).double(), composite=composite)
+        scale, mean = self.spec.scales[k], self.spec.means[k]
+        return {
+            "relevance": scale * account.relevance.numpy(),
+            "network": mean + scale * account.output.numpy(),
+            "inputs": scale * account.inputs.numpy(),
+            "intercept": np.full(len(samples), mean),
+            "network_bias": scale * account.bias.numpy(),
+            "stabiliser": scale * account.stabiliser.numpy(),
+            "initial_state": scale * account.initial_state.numpy(),
+        }

@@ -1,0 +1,35 @@
+"""What MLflow loads (models from code): it brings its own copy of the forecasting code, under a name of its own.
+
+So two versions with different code live side by side in one process, and nothing needs to be installed.
+"""
+
+import importlib
+import importlib.util
+import sys
+import uuid
+from pathlib import Path
+
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class DeepRecurrentFactorModel(PythonModel):
+    """Forecasts as sums of factor contributions; see ``Forecaster.predict`` in the bundled code."""
+
+    def load_context(self, context):
+        folder = Path(context.artifacts["bundle"])
+        name = f"_drf_{uuid.uuid4().hex}"
+        package = folder / "code" / "drf"
+        spec = importlib.util.spec_from_file_location(
+            name, package / "__init__.py", submodule_search_locations=[str(package)]
+        )
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        self.forecaster = importlib.import_module(f"{name}.registry.forecaster").Forecaster.load(folder)
+
+    def predict(self, context, model_input, params=None):
+        return self.forecaster.predict(model_input, (params or {}).get("detail", "factors"))
+
+
+set_model(DeepRecurrentFactorModel())

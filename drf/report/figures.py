@@ -1,0 +1,154 @@
+"""Figures, each made from one table. No table is made here and none is read from a store."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# A family keeps its colour in all figures; its linearised row is drawn over it, darker and dashed.
+COLOURS = {
+    "linear": "#4d4d4d",
+    "svr": "#8c6bb1",
+    "forest": "#41ab5d",
+    "dnn": "#6baed6",
+    "dnn_lrp": "#08519c",
+    "lstm": "#fdae6b",
+    "lstm_lrp": "#d94801",
+}
+FACTOR_COLOURS = ("#08519c", "#41ab5d", "#d94801", "#8c6bb1", "#969696", "#c51b8a", "#e6ab02", "#1b9e77")
+
+
+def _style(row: str) -> dict[str, object]:
+    return {"color": COLOURS.get(row), "linestyle": "--" if row.endswith("_lrp") else "-", "linewidth": 1.6}
+
+
+def _axes(title: str, ylabel: str = "", size: tuple[float, float] = (8.0, 4.2)) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_ylabel(ylabel)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def cumulative_long_short(returns: pd.DataFrame) -> Figure:
+    """Compounded long-short return. ``returns``: one row a month, one column a row of the comparison, decimals."""
+    figure, axes = _axes("Long-short portfolio, top less bottom quantile, before costs", "growth of 1")
+    wealth = (1 + returns).cumprod()
+    for row in wealth:
+        axes.plot(wealth.index, wealth[row], label=row, **_style(row))
+    axes.axhline(1, color="black", linewidth=0.6)
+    axes.legend(ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def sharpe_bars(comparison: pd.DataFrame) -> Figure:
+    """Sharpe before and after costs. ``comparison``: ``row``, ``sharpe``, ``sharpe_net``."""
+    figure, axes = _axes("Annualised Sharpe of the long-short portfolio", "Sharpe")
+    position = np.arange(len(comparison))
+    colours = [COLOURS.get(row, "#4d4d4d") for row in comparison["row"]]
+    axes.bar(position - 0.2, comparison["sharpe"], 0.38, color=colours, label="before costs")
+    axes.bar(position + 0.2, comparison["sharpe_net"], 0.38, color=colours, alpha=0.5, label="after costs")
+    for x, name in ((-0.2, "sharpe"), (0.2, "sharpe_net")):
+        for k, value in enumerate(comparison[name]):
+            if np.isfinite(value):
+                axes.annotate(f"{value:.2f}", (k + x, value), ha="center", va="bottom" if value >= 0 else "top", fontsize=7)
+    axes.set_xticks(position, comparison["row"])
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False, title="full colour: before costs; pale: after", handles=[])
+    return figure
+
+
+def quantile_means(means: pd.DataFrame) -> Figure:
+    """Mean return of every quantile. ``means``: one row a quantile, one column a row of the comparison, decimals a year."""
+    figure, axes = _axes("Mean return by quantile of the forecast (1 = lowest)", "% a year")
+    width = 0.8 / len(means.columns)
+    for k, row in enumerate(means):
+        axes.bar(np.arange(len(means)) + (k - (len(means.columns) - 1) / 2) * width, 100 * means[row], width,
+                 color=COLOURS.get(row), label=row)  # fmt: skip
+    axes.set_xticks(np.arange(len(means)), [str(quantile) for quantile in means.index])
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def rank_ic_over_time(ic: pd.DataFrame) -> Figure:
+    """Monthly rank IC, summed over time. ``ic``: one row a month, one column a row of the comparison."""
+    figure, axes = _axes("Rank IC, cumulated over the months (its slope is the mean)", "sum of monthly rank IC")
+    for row in ic:
+        axes.plot(ic.index, ic[row].cumsum(), label=f"{row} (mean {ic[row].mean():.3f})", **_style(row))
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) -> Figure:
+    """Factor contributions in the top quantile, models side by side. One row a model, one column a factor, in per cent."""
+    figure, axes = _axes(
+        f"Factor contributions, top quantile, {date.date()}", "% of the sum of absolute contributions, signed"
+    )
+    width = 0.8 / len(percentages)
+    for k, row in enumerate(percentages.index):
+        bars = axes.bar(np.arange(percentages.shape[1]) + (k - (len(percentages) - 1) / 2) * width,
+                        percentages.loc[row], width, color=COLOURS.get(row), label=row)  # fmt: skip
+        axes.bar_label(bars, fmt="%.0f", fontsize=7)
+    axes.set_xticks(np.arange(percentages.shape[1]), percentages.columns)
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
+    """Factor contributions of the top quantile month by month. One row a month, one column a factor, decimals a month."""
+    figure, axes = _axes(f"{row}: factor contributions to the forecast of the top quantile", "% a month")
+    base = {+1: np.zeros(len(contributions)), -1: np.zeros(len(contributions))}
+    for factor, colour in zip(contributions, FACTOR_COLOURS):
+        values = 100 * contributions[factor].to_numpy()
+        for sign, part in ((+1, values.clip(min=0)), (-1, values.clip(max=0))):
+            axes.bar(contributions.index, part, 26, bottom=base[sign], color=colour, label=factor if sign > 0 else None)
+            base[sign] = base[sign] + part
+    axes.plot(contributions.index, 100 * contributions.sum(axis=1), color="black", linewidth=1, label="sum")
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
+    """Mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
+    figure, axes = _axes(f"{row}: mean absolute relevance by descriptor and lag, basis points a month", size=(6.4, 5.6))
+    points = 1e4 * size
+    image = axes.imshow(points, cmap="Oranges", aspect="auto", vmin=0)
+    axes.set_xticks(np.arange(points.shape[1]), [f"{lag}" for lag in points.columns])
+    axes.set_yticks(np.arange(len(points)), list(points.index))
+    axes.set_xlabel("lag in months")
+    middle = points.to_numpy().max() / 2
+    for (i, j), value in np.ndenumerate(points.to_numpy()):
+        axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color="white" if value > middle else "black")
+    figure.colorbar(image, ax=axes, shrink=0.8)
+    return figure
+
+
+def of_comparison(
+    series: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, quantiles: pd.DataFrame
+) -> dict[str, Figure]:
+    """The figures that compare rows, by name.
+
+    Parameters
+    ----------
+    series
+        Row -> its monthly series (:func:`drf.evaluation.metrics.monthly_series`).
+    comparison
+        ``row`` and metrics.
+    quantiles
+        Mean return a year, one row a quantile, one column a row.
+    """
+    return {
+        "cumulative_long_short": cumulative_long_short(pd.DataFrame({r: s["long_short"] for r, s in series.items()})),
+        "sharpe": sharpe_bars(comparison),
+        "quantile_means": quantile_means(quantiles),
+        "rank_ic": rank_ic_over_time(pd.DataFrame({r: s["rank_ic"] for r, s in series.items()})),
+    }

@@ -1,0 +1,104 @@
+"""What a training writes to its runs."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Mapping, Sequence
+
+import mlflow
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial
+
+from ..comparison import Row, comparison_figures, comparison_table, row_figures
+from ..config import flatten
+from ..data.factors import FACTORS
+from ..evaluation.portfolio import PortfolioRule
+from ..models.family import Family
+from ..walkforward import Forecasts
+from ..windows.samples import Samples
+from ..windows.split import Window
+from .runs import RunLog, RunTree, git_commit
+
+_STARTED = time.perf_counter()
+
+
+def inputs(
+    run: RunLog, config: DictConfig, panel: pd.DataFrame, samples: Samples, windows: Sequence[Window], digest: str
+) -> None:
+    """Log what the run starts from: configuration, data, code, and how much had to be filled."""
+    run.params(flatten(config))
+    run.text(OmegaConf.to_yaml(config, resolve=True), "config.yaml")
+    run.tags({"kind": "comparison", "data_fingerprint": digest, "git_commit": git_commit()})
+    source = str(config.data.get("path") or config.data.source["_target_"])
+    dataset = mlflow.data.from_pandas(panel, source=source, name="panel", digest=digest)  # type: ignore[attr-defined]
+    mlflow.log_input(dataset, context="training")  # to the active run, the parent
+    tested = samples.rows(range(windows[0].train.start, windows[-1].test.stop))
+    run.metrics(
+        {
+            "panel_rows": len(panel),
+            "panel_months": panel["date"].nunique(),
+            "samples": len(samples),
+            "test_months": windows[-1].test.stop - windows[0].test.start,
+            "neutral_values": samples.missing_values,
+            "neutral_lags": samples.missing_months,
+            "samples_without_return": int(pd.isna(samples.y[tested]).sum()),
+        }
+    )
+
+
+def trial(
+    tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: FrozenTrial, from_earlier_run: bool
+) -> None:
+    """Log a finished trial below its family's plain row."""
+    tags = {
+        "kind": "trial",
+        "family": family.name,
+        "state": done.state.name,
+        "from_earlier_run": str(from_earlier_run).lower(),
+    }
+    run = tree.child(f"{family.name}-trial-{done.number}", tags, below=runs[family.name])
+    run.params({f"model.{family.name}.{key}": value for key, value in done.params.items()})
+    run.metrics({"cv_rmse": done.intermediate_values[max(done.intermediate_values)]})
+    tree.close(run)
+
+
+def comparison(
+    tree: RunTree,
+    runs: Mapping[str, RunLog],
+    rows: Sequence[Row],
+    families: Sequence[Family],
+    forecasts: Mapping[str, tuple[Forecasts, Forecasts]],
+    rule: PortfolioRule,
+) -> pd.DataFrame:
+    """Log every row and the comparison of all; return its table."""
+    used = {family.name: family for family in families}
+    for row in rows:
+        _row(runs[row.name], row, used[row.family], forecasts[row.family], rule)
+    table = comparison_table(rows)
+    tree.parent.table(table, "comparison.csv")
+    tree.parent.figures(comparison_figures(rows, table, FACTORS, rule))
+    return table
+
+
+def _row(
+    run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Forecasts], rule: PortfolioRule
+) -> None:
+    settings = {**family.settings, "seeds": family.seeds}
+    run.params({f"model.{family.name}.{key}": value for key, value in settings.items()})
+    run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts)})
+    run.monthly(row.series)
+    run.table(row.predictions, "predictions.parquet")
+    run.table(row.forecast, "forecast.parquet")
+    if row.relevance is not None:
+        run.table(row.relevance, "relevance.parquet")
+        run.figures(row_figures(row, FACTORS, rule))
+
+
+def resources(run: RunLog) -> None:
+    """Log the time since the program started, and the largest memory of any one of its processes."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    run.metrics({"seconds": time.perf_counter() - _STARTED, "peak_memory_mb": peak * unit / 2**20})

@@ -1,0 +1,145 @@
+"""The tree of runs of one invocation: a parent, a child a row, trials below the family's plain row."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Iterator, Mapping
+
+import matplotlib.figure
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+_BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
+_SHORT_BATCH = 90
+
+
+class RunLog:
+    """One run to write to."""
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Log settings; values longer than MLflow keeps are cut by it with a warning."""
+        entries = [Param(key, str(value)) for key, value in params.items()]
+        for part in _parts(entries, _SHORT_BATCH):
+            self.client.log_batch(self.run_id, params=part)
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        entries = [RunTag(key, value) for key, value in tags.items()]
+        for part in _parts(entries, _SHORT_BATCH):
+            self.client.log_batch(self.run_id, tags=part)
+
+    def metrics(self, metrics: Mapping[str, float]) -> None:
+        """Log numbers; those that could not be estimated (NaN) are named in the tag ``not_estimated`` instead."""
+        now = int(time.time() * 1000)
+        known = {key: value for key, value in metrics.items() if np.isfinite(value)}
+        for part in _parts([Metric(key, value, now, 0) for key, value in known.items()], _BATCH):
+            self.client.log_batch(self.run_id, metrics=part)
+        if missing := sorted(set(metrics) - set(known)):
+            self.tags({"not_estimated": ", ".join(missing)})
+
+    def monthly(self, series: pd.DataFrame) -> None:
+        """Log a table with one row a month under ``monthly/<column>``; the step is the position of the month."""
+        now = int(time.time() * 1000)
+        entries = [
+            Metric(f"monthly/{name}", float(value), now, step)
+            for name, column in series.items()
+            for step, value in enumerate(column)
+            if np.isfinite(value)
+        ]
+        for part in _parts(entries, _BATCH):
+            self.client.log_batch(self.run_id, metrics=part)
+
+    def table(self, table: pd.DataFrame, name: str) -> None:
+        """Log a table as an artifact, Parquet or CSV by the ending of its name."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / name
+            if file.suffix == ".csv":
+                table.to_csv(file, index=False)
+            else:
+                table.to_parquet(file, index=False)
+            self.client.log_artifact(self.run_id, str(file))
+
+    def figures(self, figures: Mapping[str, matplotlib.figure.Figure]) -> None:
+        """Log figures as PNG under ``figures/``."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, figure in figures.items():
+                figure.savefig(Path(folder) / f"{name}.png", dpi=120)
+            self.client.log_artifacts(self.run_id, folder, "figures")
+
+    def text(self, text: str, name: str) -> None:
+        self.client.log_text(self.run_id, text, name)
+
+
+def _parts(entries: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+class RunTree:
+    """Opens a parent run, or takes over the one that ``mlflow run`` opened, and closes every run it holds.
+
+    On an exception, Ctrl-C and SIGTERM included, all runs still open end as FAILED.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.client = mlflow.MlflowClient()
+        self.name = name
+        self._open: dict[str, RunLog] = {}
+
+    def __enter__(self) -> RunTree:
+        # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
+        active = mlflow.start_run(run_name=self.name)
+        self.experiment_id = active.info.experiment_id
+        self.parent = RunLog(self.client, active.info.run_id)
+        return self
+
+    def child(self, name: str, tags: Mapping[str, str], below: RunLog | None = None) -> RunLog:
+        """Open a run below the parent, or below another run; it stays open until :meth:`close` or the end."""
+        parent = below or self.parent
+        run = self.client.create_run(
+            self.experiment_id, run_name=name, tags={**tags, MLFLOW_PARENT_RUN_ID: parent.run_id}
+        )
+        log = RunLog(self.client, run.info.run_id)
+        self._open[log.run_id] = log
+        return log
+
+    def row(self, name: str, family: str) -> RunLog:
+        """Open the run of a row of the comparison."""
+        return self.child(name, {"kind": "row", "family": family})
+
+    def close(self, log: RunLog, status: str = "FINISHED") -> None:
+        self._open.pop(log.run_id, None)
+        self.client.set_terminated(log.run_id, status)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        status = "FINISHED" if kind is None else "FAILED"
+        for log in list(self._open.values()):
+            self.close(log, status)
+        if error is not None:
+            self.parent.tags({"error": f"{type(error).__name__}: {error}"[:500]})
+        mlflow.end_run(status)
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, with ``-dirty`` if files differ from it; ``unknown`` outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=20, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()

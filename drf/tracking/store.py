@@ -1,0 +1,84 @@
+"""Where runs are kept: MLflow's own settings decide; without them a sqlite file in the working directory."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import urlparse
+
+import requests
+from filelock import FileLock
+
+from ..errors import InputError
+
+# Quiet, unless the user asks otherwise: no telemetry, no notes on migrations, no bars for copying small files.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+
+def connect(experiment: str) -> str:
+    """Make the tracking store usable and return its URI.
+
+    A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several train.py can
+    share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` and
+    ``MLFLOW_EXPERIMENT_ID`` are obeyed.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be reached.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    if uri.startswith("sqlite:///"):
+        _prepare_sqlite(Path(uri.removeprefix("sqlite:///")), uri)
+    elif uri.startswith(("http://", "https://")):
+        _require_server(uri)
+    import mlflow  # seconds to import, and not needed to refuse a server that is not there
+
+    mlflow.set_tracking_uri(uri)
+    if not ({"MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)):
+        try:
+            mlflow.set_experiment(experiment)
+        except mlflow.MlflowException as error:
+            raise InputError(f"experiment={experiment}: {error}") from error
+    return uri
+
+
+def _require_server(uri: str) -> None:
+    try:
+        # Any answer will do: behind a login even the health page may be refused.
+        requests.get(f"{uri.rstrip('/')}/health", timeout=10)
+    except requests.RequestException as error:
+        raise InputError(
+            f"no MLflow server answers at {_without_password(uri)} ({type(error).__name__}): start it, or correct or "
+            "unset MLFLOW_TRACKING_URI"
+        ) from error
+
+
+def _without_password(uri: str) -> str:
+    parts = urlparse(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _prepare_sqlite(file: Path, uri: str) -> None:
+    if not file.parent.is_dir():
+        raise InputError(f"MLFLOW_TRACKING_URI={uri}: the folder {file.parent} does not exist: create it")
+    try:
+        with FileLock(f"{file}.lock"):
+            with sqlite3.connect(file) as database:
+                mode = database.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            database.close()
+            if mode != "wal":
+                print(f"note: {file} cannot use write-ahead logging here ({mode}); logging will be slower")
+            import mlflow
+
+            # The first client runs the migrations; two at once would break each other.
+            mlflow.MlflowClient(uri).search_experiments(max_results=1)
+    except (sqlite3.Error, OSError) as error:
+        raise InputError(f"MLFLOW_TRACKING_URI={uri}: cannot be opened ({error}): is it a sqlite file, and writable?") from error

@@ -1,0 +1,170 @@
+"""Tune each family by walk-forward validation on months before the first test month."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Sequence
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from .models.family import Family
+from .parallel import progress, run_tasks
+from .walkforward import fit_window
+from .windows.samples import Samples
+from .windows.split import Window
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+OnTrial = Callable[[Family, FrozenTrial, bool], None]
+"""Called with the family, each finished trial, and whether an earlier run had already finished it."""
+
+
+@dataclass(frozen=True)
+class TuningPlan:
+    """How to tune.
+
+    Attributes
+    ----------
+    trials
+        Trials a family, those of an interrupted study included; 0: no tuning.
+    windows
+        Validation windows, all before the first test month.
+    batch
+        Trials asked for at once. It does not follow the number of workers, so neither do the results.
+    seed, jobs
+        Of all that is random; number of worker processes.
+    journal
+        File that keeps the studies.
+    data
+        What identifies the samples (fingerprint of the panel, lags, target): part of a study's name.
+    """
+
+    trials: int
+    windows: Sequence[Window]
+    batch: int
+    seed: int
+    jobs: int
+    journal: str
+    data: Mapping[str, Any]
+
+
+def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
+    """Return the families with the settings of their best trial: least root mean squared error over the windows.
+
+    The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
+    same window are pruned. A study that was interrupted goes on: its finished trials count, its open ones are taken up.
+    """
+    if plan.trials == 0:
+        return list(families)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(plan.journal))
+    studies = {family.name: _open_study(storage, family, plan) for family in families if family.space}
+    tuned = [family for family in families if family.space]
+    for family in tuned:
+        for trial in studies[family.name].get_trials(states=FINISHED):
+            on_trial(family, trial, True)
+    missing = sum(_still_to_do(studies[family.name], plan) for family in tuned)
+    with progress(total=missing * len(plan.windows), desc="tuning", unit="fit") as bar:
+        while batch := [(family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)]:
+            _validate(batch, samples, plan, bar)
+            for family, trial in batch:
+                frozen = studies[family.name].trials[trial.number]
+                on_trial(family, frozen, False)
+    return [
+        family.with_settings(studies[family.name].best_params) if family.space else family for family in families
+    ]
+
+
+def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optuna.Study:
+    """Open the family's study; its name holds all that its trials' values depend on."""
+    identity = {
+        "space": {name: dict(entry) for name, entry in family.space.items()},
+        "settings": dict(family.settings),
+        "windows": [(w.train.start, w.train.stop, w.test.stop) for w in plan.windows],
+        "batch": plan.batch,
+        "seed": plan.seed,
+        **plan.data,
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    study = optuna.create_study(
+        study_name=f"{family.name}-{digest}",
+        storage=storage,
+        load_if_exists=True,
+        direction="minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=plan.batch),
+    )
+    if not study.trials:
+        study.enqueue_trial({name: family.settings[name] for name in family.space}, skip_if_exists=True)
+    return study
+
+
+def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
+    return max(0, plan.trials - len(study.get_trials(deepcopy=False, states=FINISHED)))
+
+
+def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan) -> list[Trial]:
+    """Trials left open by an interruption, and new ones up to a batch.
+
+    The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one would.
+    """
+    finished = len(study.get_trials(deepcopy=False, states=FINISHED))
+    wanted = min(plan.batch - finished % plan.batch, _still_to_do(study, plan))
+    open_trials = [Trial(study, t._trial_id) for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
+    trials = open_trials[:wanted]
+    distributions = {name: _distribution(entry) for name, entry in family.space.items()}
+    while len(trials) < wanted:
+        study.sampler = optuna.samplers.TPESampler(seed=1000 * plan.seed + len(study.get_trials(deepcopy=False)))
+        trials.append(study.ask(distributions))
+    return trials
+
+
+def _distribution(entry: Mapping[str, Any]) -> BaseDistribution:
+    if entry["type"] == "choice":
+        return CategoricalDistribution(list(entry["choices"]))
+    kind = IntDistribution if entry["type"] == "int" else FloatDistribution
+    return kind(entry["low"], entry["high"], log=entry.get("log", False))
+
+
+def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
+    """Take a batch of trials through the windows, all of them one window at a time, and prune between windows."""
+    alive = list(batch)
+    for step, window in enumerate(plan.windows):
+        tasks = [
+            (family.with_settings(trial.params), samples, window, plan.seed)
+            for family, trial in alive
+            if step not in _reported(trial)
+        ]
+        waiting = [trial for _, trial in alive if step not in _reported(trial)]
+        for position, error in run_tasks(_validation_error, tasks, plan.jobs):
+            earlier = _reported(waiting[position])
+            values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
+            waiting[position].report((values[0] + error) / (step + 1), step)  # the mean over windows so far
+            bar.update()
+        survivors = []
+        for family, trial in alive:
+            if trial.should_prune() and step + 1 < len(plan.windows):
+                trial.study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
+                bar.update(len(plan.windows) - step - 1)
+            else:
+                survivors.append((family, trial))
+        alive = survivors
+    for _, trial in alive:
+        trial.study.tell(trial.number, _reported(trial)[len(plan.windows) - 1], skip_if_finished=True)
+
+
+def _reported(trial: Trial) -> dict[int, float]:
+    return trial.study.trials[trial.number].intermediate_values
+
+
+def _validation_error(family: Family, samples: Samples, window: Window, seed: int) -> float:
+    model = fit_window(family, samples, window, seed, member=0)
+    rows = samples.rows(window.test)
+    errors = model.predict(samples.x[rows]) - samples.y[rows]
+    return float(np.sqrt(np.nanmean(errors**2)))

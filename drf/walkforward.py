@@ -1,0 +1,149 @@
+"""Walk-forward: fit every family on every window and seed, forecast the months after it, and explain the forecasts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .models.base import Explains, Explanation, Model
+from .models.family import Family
+from .parallel import progress, run_tasks
+from .windows.samples import Samples
+from .windows.split import Window
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What one family said about consecutive months, averaged over its seeds.
+
+    Attributes
+    ----------
+    rows
+        The samples forecast.
+    prediction
+        Forecasts as decimal returns, shape (n,).
+    explanation
+        Their contributions, where the family can explain.
+    seconds
+        Processor time of all fits, in seconds.
+    members
+        The fitted models of the newest window, one a seed.
+    """
+
+    rows: slice
+    prediction: np.ndarray
+    explanation: Explanation | None
+    seconds: float
+    members: tuple[Model, ...]
+
+
+@dataclass(frozen=True)
+class _Result:
+    prediction: np.ndarray
+    explanation: Explanation | None
+    seconds: float
+    model: Model | None
+
+
+def walk_forward(
+    families: Sequence[Family], samples: Samples, windows: Sequence[Window], newest: Window, seed: int, jobs: int
+) -> dict[str, tuple[Forecasts, Forecasts]]:
+    """Fit every family on all windows.
+
+    Parameters
+    ----------
+    windows
+        Consecutive test windows, in the order of time.
+    newest
+        The window whose models are kept; it may have no month left to forecast.
+    seed, jobs
+        Of all that is random; number of worker processes (results do not depend on it).
+
+    Returns
+    -------
+    For every family its forecasts over the test windows, and those of the newest window.
+    """
+    tasks = [
+        (family, samples, window, member, seed, window is newest)
+        for window in (*windows, newest)
+        for family in families
+        for member in range(family.seeds)
+    ]
+    results: dict[tuple[str, int], list[_Result]] = {}
+    done: list[_Result | None] = [None] * len(tasks)
+    for position, result in progress(run_tasks(_fit, tasks, jobs), total=len(tasks), desc="walk-forward", unit="fit"):
+        done[position] = result
+    for (family, _, window, *_), result in zip(tasks, done):
+        assert result is not None
+        results.setdefault((family.name, window.train.stop), []).append(result)
+
+    forecasts = {}
+    for family in families:
+        tested = [results[family.name, window.train.stop] for window in windows]
+        if newest.train.stop in {window.train.stop for window in windows}:
+            raise ValueError("the newest window must train on more months than the last test window")
+        forecasts[family.name] = (
+            _joined(tested, samples.rows(range(windows[0].test.start, windows[-1].test.stop))),
+            _joined([results[family.name, newest.train.stop]], samples.rows(newest.test)),
+        )
+    return forecasts
+
+
+def _fit(family: Family, samples: Samples, window: Window, member: int, seed: int, keep: bool) -> _Result:
+    started = time.process_time()
+    model = fit_window(family, samples, window, seed, member)
+    x = samples.x[samples.rows(window.test)]
+    prediction = model.predict(x) if len(x) else np.empty(0)
+    explanation = model.explain(x) if isinstance(model, Explains) and len(x) else None
+    return _Result(prediction, explanation, time.process_time() - started, model if keep else None)
+
+
+def fit_window(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Model:
+    """Fit one model of a family on the labelled samples of a window's training months."""
+    rows = samples.rows(window.train)
+    x, y, month = samples.x[rows], samples.y[rows], samples.month[rows]
+    known = ~np.isnan(y)
+    if not known.all():
+        x, y, month = x[known], y[known], month[known]
+    return family.make(seed, member).fit(x, y, month)
+
+
+def _joined(windows: list[list[_Result]], rows: slice) -> Forecasts:
+    """Average the seeds within each window and put the windows one after the other."""
+    means = [np.mean([result.prediction for result in seeds], axis=0) for seeds in windows]
+    explained = [
+        Explanation.mean([result.explanation for result in seeds if result.explanation is not None])
+        for seeds in windows
+        if seeds[0].explanation is not None
+    ]
+    return Forecasts(
+        rows=rows,
+        prediction=np.concatenate(means),
+        explanation=Explanation.concatenate(explained) if explained else None,
+        seconds=sum(result.seconds for seeds in windows for result in seeds),
+        members=tuple(result.model for result in windows[-1] if result.model is not None),
+    )
+
+
+def forecast_table(samples: Samples, rows: slice, prediction: np.ndarray) -> pd.DataFrame:
+    """Forecasts beside what came true: ``date``, ``asset``, ``y_true``, ``y_pred`` as decimal returns."""
+    return pd.DataFrame(
+        {
+            "date": samples.dates[samples.month[rows]],
+            "asset": samples.asset[rows],
+            "y_true": samples.y[rows].astype(np.float64),
+            "y_pred": prediction,
+        }
+    )
+
+
+def relevance_table(samples: Samples, rows: slice, explanation: Explanation) -> pd.DataFrame:
+    """Contributions beside their keys: ``date``, ``asset`` and a column ``<descriptor>_lag<months>`` each."""
+    names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
+    values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
+    keys = forecast_table(samples, rows, explanation.linearised)[["date", "asset"]]
+    return pd.concat([keys, values.astype(np.float32)], axis=1)

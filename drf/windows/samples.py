@@ -1,0 +1,131 @@
+"""Lagged samples: for every stock and month the ranks at several past dates, and the return to be forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .ranks import cross_sectional_ranks
+
+TARGETS = ("raw", "excess")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of a panel, ordered by month and, within a month, as the rows of the panel sorted by asset.
+
+    Attributes
+    ----------
+    x
+        Ranks in [-1, 1], float32, shape (n, lags, descriptors), the oldest date first; 0 where unknown.
+    y
+        Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
+    month
+        Position of the sample's date in ``dates``, int, shape (n,).
+    asset
+        Asset names, shape (n,).
+    dates
+        Every month end from the panel's first to its last.
+    lags
+        Distances in months, the oldest first, in the order of ``x``'s second axis.
+    descriptors
+        Names, in the order of ``x``'s third axis.
+    missing_values
+        How many values of ``x`` are 0 because the stock had a row but not this descriptor.
+    missing_months
+        How many (sample, lag) pairs are all 0 because the stock had no row at that date.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    month: np.ndarray
+    asset: np.ndarray
+    dates: pd.DatetimeIndex
+    lags: tuple[int, ...]
+    descriptors: tuple[str, ...]
+    missing_values: int
+    missing_months: int
+
+    def __len__(self) -> int:
+        return len(self.month)
+
+    @property
+    def first_month(self) -> int:
+        """The first month at which every lag lies within the panel."""
+        return max(self.lags)
+
+    @property
+    def labelled_months(self) -> np.ndarray:
+        """Months, ascending, in which at least one stock has a known target."""
+        return np.unique(self.month[~np.isnan(self.y)])
+
+    def rows(self, months: range) -> slice:
+        """The samples of consecutive months, as a slice (samples are ordered by month)."""
+        return slice(
+            int(np.searchsorted(self.month, months.start, "left")),
+            int(np.searchsorted(self.month, months.stop, "left")),
+        )
+
+
+def make_samples(
+    panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int], target: str = "raw"
+) -> Samples:
+    """Cut samples from a panel.
+
+    A sample exists for every row whose month has all lags within the panel's calendar. Where the stock had no row at a
+    lag, or a descriptor was not known, the rank is 0: the neutral stock.
+
+    Parameters
+    ----------
+    panel
+        ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
+    descriptors, lags
+        What to look at, and how many months back. Lag 0 is the date of the forecast itself.
+    target
+        ``raw``: the return as it is. ``excess``: less the mean over the stocks of the same month.
+
+    Raises
+    ------
+    ValueError
+        If ``target`` is not one of :data:`TARGETS`.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"window.target={target} is unknown; use one of {', '.join(TARGETS)}")
+    panel = panel.sort_values(["date", "asset"], kind="stable")
+    ranks = cross_sectional_ranks(panel, descriptors).to_numpy()
+    calendar = pd.date_range(panel["date"].iloc[0], panel["date"].iloc[-1], freq="ME")
+    month = calendar.get_indexer(pd.DatetimeIndex(panel["date"]))
+    asset_code, assets = pd.factorize(panel["asset"])
+    ordered = tuple(sorted(lags, reverse=True))
+
+    cube = np.full((len(calendar), len(assets), len(descriptors)), np.nan, dtype=np.float32)
+    cube[month, asset_code] = ranks
+    present = np.zeros(cube.shape[:2], dtype=bool)
+    present[month, asset_code] = True
+
+    kept = month >= max(ordered)
+    at = (month[kept, None] - np.array(ordered), asset_code[kept, None])
+    x, known = cube[at], present[at]
+    return Samples(
+        x=np.nan_to_num(x),
+        y=_target(panel, target)[kept],
+        month=month[kept],
+        asset=assets.to_numpy()[asset_code[kept]] if hasattr(assets, "to_numpy") else assets[asset_code[kept]],
+        dates=calendar,
+        lags=ordered,
+        descriptors=tuple(descriptors),
+        missing_values=int(np.isnan(x[known]).sum()),
+        missing_months=int((~known).sum()),
+    )
+
+
+def _target(panel: pd.DataFrame, target: str) -> np.ndarray:
+    if "ret_next" not in panel:
+        return np.full(len(panel), np.nan, dtype=np.float32)
+    returns = panel["ret_next"]
+    if target == "excess":
+        returns = returns - returns.groupby(panel["date"]).transform("mean")
+    return returns.to_numpy(dtype=np.float32)

@@ -1,0 +1,61 @@
+"""Fit the families walk-forward, put their rows side by side in MLflow, register the newest LSTM.
+
+python train.py [key=value ...]; the keys are those of conf/ (python train.py --cfg job shows them all).
+"""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from drf import entry
+from drf.comparison import make_rows
+from drf.config import check_config, describe, load_panel, make_families, make_plan, make_rule
+from drf.data.factors import DESCRIPTORS
+from drf.data.panel import fingerprint
+from drf.models.family import ROWS
+from drf.report.summary import training_summary
+from drf.tracking import log
+from drf.tracking.runs import RunTree
+from drf.tracking.store import connect
+from drf.tuning import tune
+from drf.walkforward import walk_forward
+from drf.windows.samples import make_samples
+from drf.windows.split import newest_window, test_windows
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig) -> None:
+    # Everything that can be refused is refused before the first run is opened.
+    check_config(config)
+    families = make_families(config.model)
+    rule = make_rule(config.portfolio)
+    panel = load_panel(config.data, rule.quantiles)
+    samples = make_samples(panel, DESCRIPTORS, config.window.lags, config.window.target)
+    windows = test_windows(samples, config.window.train_months, config.window.test_months, config.window.refit_every)
+    newest = newest_window(samples, config.window.train_months)
+    data = fingerprint(panel)
+    plan = make_plan(config, samples, windows[0].test.start, data)
+    store = connect(config.experiment)
+
+    with RunTree("train") as tree:
+        log.inputs(tree.parent, config, panel, samples, windows, data)
+        runs = {row: tree.row(row, family.name) for family in families for row in ROWS[family.name]}
+        tuned = tune(families, samples, plan, lambda *trial: log.trial(tree, runs, *trial))
+        forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
+        rows = make_rows(forecasts, samples, rule)
+        table = log.comparison(tree, runs, rows, tuned, forecasts, rule)
+        version = None
+        if "lstm" in forecasts:
+            from drf.registry.register import register_newest
+
+            version = register_newest(
+                forecasts["lstm"][1].members, samples, newest, panel, config.registry.name, runs["lstm_lrp"].run_id,
+                {**describe(config), "data_fingerprint": data, "parent_run": tree.parent.run_id},
+            )  # fmt: skip
+        log.resources(tree.parent)
+    print(training_summary(table, samples, windows, store, tree.parent.run_id, config.registry.name, version))
+
+
+if __name__ == "__main__":
+    entry.run(main, "config")
