@@ -25,6 +25,7 @@ from drf.windows.split import newest_window, test_windows
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@entry.refusing
 def main(config: DictConfig) -> None:
     # Everything that can be refused is refused before the first run is opened.
     check_config(config)
@@ -50,9 +51,19 @@ def main(config: DictConfig) -> None:
             from drf.registry.register import register_newest
 
             version = register_newest(
-                forecasts["lstm"][1].members, samples, newest, panel, config.registry.name, runs["lstm_lrp"].run_id,
-                {**describe(config), "data_fingerprint": data, "parent_run": tree.parent.run_id},
-            )  # fmt: skip
+                forecasts["lstm"][1].members,
+                samples,
+                newest,
+                panel,
+                config.registry.name,
+                runs["lstm_lrp"].run_id,
+                {
+                    "config": describe(config),
+                    "data_source": describe(config.data),
+                    "data_fingerprint": data,
+                    "parent_run": tree.parent.run_id,
+                },
+            )
         log.resources(tree.parent)
     print(training_summary(table, samples, windows, store, tree.parent.run_id, config.registry.name, version))
 

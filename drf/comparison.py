@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -49,9 +49,7 @@ class Row:
     series: pd.DataFrame
 
 
-def make_rows(
-    forecasts: Mapping[str, tuple[Forecasts, Forecasts]], samples: Samples, rule: PortfolioRule
-) -> list[Row]:
+def make_rows(forecasts: Mapping[str, tuple[Forecasts, Forecasts]], samples: Samples, rule: PortfolioRule) -> list[Row]:
     """The rows that the families' forecasts yield, in the comparison's order."""
     return [
         _make_row(name, family, *forecasts[family], samples, rule)
@@ -67,7 +65,9 @@ def _make_row(
     linearised = name.endswith("_lrp")
     explains = linearised or (tested.explanation is not None and len(ROWS[family]) == 1)
     predictions, forecast = (
-        forecast_table(samples, part.rows, part.explanation.linearised if linearised and part.explanation else part.prediction)
+        forecast_table(
+            samples, part.rows, part.explanation.linearised if linearised and part.explanation else part.prediction
+        )
         for part in (tested, newest)
     )
     return Row(
@@ -75,7 +75,9 @@ def _make_row(
         family=family,
         predictions=predictions,
         forecast=forecast,
-        relevance=relevance_table(samples, tested.rows, tested.explanation) if explains and tested.explanation else None,
+        relevance=relevance_table(samples, tested.rows, tested.explanation)
+        if explains and tested.explanation
+        else None,
         metrics=summarise(predictions, rule),
         series=monthly_series(predictions, rule),
     )
@@ -91,9 +93,7 @@ def comparison_figures(
     rows: Sequence[Row], table: pd.DataFrame, factors: Mapping[str, Sequence[str]], rule: PortfolioRule
 ) -> dict[str, Figure]:
     """The figures of the whole comparison."""
-    quantiles = pd.DataFrame(
-        {row.name: quantile_returns(row.predictions, rule).mean() * MONTHS_A_YEAR for row in rows}
-    )
+    quantiles = pd.DataFrame({row.name: quantile_returns(row.predictions, rule).mean() * MONTHS_A_YEAR for row in rows})
     made = figures.of_comparison({row.name: row.series for row in rows}, table, quantiles)
     explained = {
         row.name: parts.percentages(top_contributions(row, factors, rule)) for row in rows if row.name in SIDE_BY_SIDE

@@ -95,9 +95,9 @@ def make_families(models: DictConfig) -> list[Family]:
 
 
 def _make_family(name: str, settings: dict[str, Any]) -> Family:
-    model = get_method(settings.pop("_target_"))
+    model: Any = get_method(settings.pop("_target_"))
     seeds, space = settings.pop("seeds"), settings.pop("space") or {}
-    known = {field.name for field in fields(model)} - {"random_state"}
+    known = {entry.name for entry in fields(model)} - {"random_state"}
     for setting in (*settings, *space):
         if setting not in known:
             raise InputError(f"model.{name}.{setting}: unknown setting{nearest(setting, known)}")
@@ -130,12 +130,9 @@ def make_plan(config: DictConfig, samples: Samples, first_test: int, data: str) 
     )
 
 
-def describe(config: DictConfig) -> dict[str, str]:
-    """Tags that tell a version's configuration and, comparably between versions, the source of its data."""
-    return {
-        "config": json.dumps(OmegaConf.to_container(config, resolve=True), sort_keys=True),
-        "data_source": json.dumps(OmegaConf.to_container(config.data, resolve=True), sort_keys=True),
-    }
+def describe(config: DictConfig) -> str:
+    """A config as one line of JSON, equal for equal configs."""
+    return json.dumps(OmegaConf.to_container(config, resolve=True), sort_keys=True)
 
 
 def flatten(config: DictConfig) -> dict[str, object]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, NoReturn
+from typing import NoReturn, ParamSpec
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -22,6 +24,8 @@ CONFIG_DIR = Path(__file__).resolve().parent.parent / "conf"
 
 REFUSED = 2
 
+P = ParamSpec("P")
+
 
 def run(main: Callable[[], None], config_name: str) -> None:
     """Call a ``hydra.main`` function; refuse bad input with one line on stderr and exit code 2.
@@ -33,10 +37,26 @@ def run(main: Callable[[], None], config_name: str) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
-    except InputError as error:
-        refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         refuse(_explain(error, config_name))
+
+
+def refusing(task: Callable[P, None]) -> Callable[P, None]:
+    """Turn refused input into one line and exit code 2.
+
+    Stands below ``hydra.main``, which would add lines of its own.
+    """
+
+    @functools.wraps(task)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            task(*args, **kwargs)
+        except InputError as error:
+            refuse(str(error))
+        except OmegaConfBaseException as error:
+            refuse(_explain(error, ""))
+
+    return wrapped
 
 
 def split_overrides(arguments: list[str]) -> list[str]:

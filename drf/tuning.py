@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import optuna
@@ -68,18 +69,17 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     studies = {family.name: _open_study(storage, family, plan) for family in families if family.space}
     tuned = [family for family in families if family.space]
     for family in tuned:
-        for trial in studies[family.name].get_trials(states=FINISHED):
-            on_trial(family, trial, True)
+        for done in studies[family.name].get_trials(states=FINISHED):
+            on_trial(family, done, True)
     missing = sum(_still_to_do(studies[family.name], plan) for family in tuned)
     with progress(total=missing * len(plan.windows), desc="tuning", unit="fit") as bar:
-        while batch := [(family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)]:
+        while batch := [
+            (family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)
+        ]:
             _validate(batch, samples, plan, bar)
             for family, trial in batch:
-                frozen = studies[family.name].trials[trial.number]
-                on_trial(family, frozen, False)
-    return [
-        family.with_settings(studies[family.name].best_params) if family.space else family for family in families
-    ]
+                on_trial(family, studies[family.name].trials[trial.number], False)
+    return [family.with_settings(studies[family.name].best_params) if family.space else family for family in families]
 
 
 def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optuna.Study:
@@ -112,7 +112,8 @@ def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
 def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan) -> list[Trial]:
     """Trials left open by an interruption, and new ones up to a batch.
 
-    The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one would.
+    The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
+    would.
     """
     finished = len(study.get_trials(deepcopy=False, states=FINISHED))
     wanted = min(plan.batch - finished % plan.batch, _still_to_do(study, plan))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,7 @@ def walk_forward(
     done: list[_Result | None] = [None] * len(tasks)
     for position, result in progress(run_tasks(_fit, tasks, jobs), total=len(tasks), desc="walk-forward", unit="fit"):
         done[position] = result
-    for (family, _, window, *_), result in zip(tasks, done):
+    for (family, _, window, *_), result in zip(tasks, done, strict=True):
         assert result is not None
         results.setdefault((family.name, window.train.stop), []).append(result)
 

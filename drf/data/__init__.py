@@ -1,0 +1,1 @@
+"""The panel: its contract, where it comes from, and a simulated market."""

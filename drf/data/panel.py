@@ -1,13 +1,13 @@
 """The panel contract: one row a (date, asset), what its columns must hold, and what is refused.
 
-Columns: ``date`` (calendar month end), ``asset``, the descriptors as known at ``date``, and ``ret_next``: the simple decimal
-return over the month after ``date``, empty in the newest month.
+Columns: ``date`` (calendar month end), ``asset``, the descriptors as known at ``date``, and ``ret_next``: the simple
+decimal return over the month after ``date``, empty in the newest month.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,9 @@ _ALIGNED = 0.5
 _PAIRS_TO_JUDGE = 10
 
 
-def check_panel(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int, with_returns: bool = True) -> pd.DataFrame:
+def check_panel(
+    frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int, with_returns: bool = True
+) -> pd.DataFrame:
     """Return the panel in contract form (sorted, typed, only the contract's columns), or refuse it.
 
     Parameters
@@ -74,6 +76,10 @@ def fingerprint(panel: pd.DataFrame) -> str:
     return hashlib.sha256(rows.tobytes() + ",".join(panel.columns).encode()).hexdigest()[:16]
 
 
+def _months(dates: pd.Index) -> str:
+    return first_few([pd.Timestamp(date).date() for date in dates])
+
+
 def _rows(index: pd.Index | np.ndarray) -> str:
     """Name the first few rows of a table, counted from 1."""
     return ("row " if len(index) == 1 else f"{len(index)} rows: ") + first_few([int(i) + 1 for i in index])
@@ -92,7 +98,9 @@ def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
             f"the file was read as {len(frame.columns)} column(s), so its separator is probably not a comma: "
             "save the panel with commas, or as Parquet"
         )
-    raise InputError(f"column {first_few(guesses, 4)} missing from the panel: add it or rename the column that holds it")
+    raise InputError(
+        f"column {first_few(guesses, 4)} missing from the panel: add it or rename the column that holds it"
+    )
 
 
 def _present_as(name: str, others: Sequence[str]) -> str:
@@ -142,9 +150,7 @@ def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns:
     numbers: dict[str, list[pa.Check]] = {name: [finite] for name in descriptors}
     if with_returns:
         numbers[RETURN] = [finite, loss]
-    schema = pa.DataFrameSchema(
-        {name: pa.Column(float, checks, nullable=True) for name, checks in numbers.items()}
-    )
+    schema = pa.DataFrameSchema({name: pa.Column(float, checks, nullable=True) for name, checks in numbers.items()})
     try:
         schema.validate(panel, lazy=True)
     except pa.errors.SchemaErrors as refused:
@@ -152,7 +158,9 @@ def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns:
         first = failed.iloc[0]
         same = failed[(failed["column"] == first["column"]) & (failed["check"] == first["check"])]
         rows = same["index"].to_numpy(dtype=int)
-        raise InputError(f"column {first['column']}, {_rows(rows)}: {first['failure_case']:g} is {first['check']}") from None
+        raise InputError(
+            f"column {first['column']}, {_rows(rows)}: {first['failure_case']:g} is {first['check']}"
+        ) from None
     twice = panel.duplicated(list(KEYS), keep=False).to_numpy().nonzero()[0]
     if len(twice):
         row = panel.iloc[twice[0]]
@@ -168,8 +176,7 @@ def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) 
         empty = known.index[known[name] == 0]
         if len(empty):
             raise InputError(
-                f"column {name} is empty in {len(empty)} month(s): {first_few(empty.date)}: "
-                "fill it, or leave out those months"
+                f"column {name} is empty in {len(empty)} month(s): {_months(empty)}: fill it, or leave out those months"
             )
 
 
@@ -179,14 +186,16 @@ def _require_stocks(panel: pd.DataFrame, least: int) -> None:
     if len(few):
         raise InputError(
             f"column asset: {len(few)} month(s) have fewer than {least} stocks, one for each quantile: "
-            f"{first_few(few.date)} ({stocks[few[0]]} stocks): add stocks, leave out those months or lower "
+            f"{_months(few)} ({stocks[few[0]]} stocks): add stocks, leave out those months or lower "
             "portfolio.quantiles"
         )
 
 
 def _require_some_returns(panel: pd.DataFrame) -> None:
     if panel[RETURN].notna().sum() == 0:
-        raise InputError(f"column {RETURN} is empty: nothing can be learnt; fill in the return over the month after date")
+        raise InputError(
+            f"column {RETURN} is empty: nothing can be learnt; fill in the return over the month after date"
+        )
 
 
 def _require_alignment(panel: pd.DataFrame) -> None:
@@ -198,7 +207,7 @@ def _require_alignment(panel: pd.DataFrame) -> None:
     off = agreement.index[(agreement < _ALIGNED) & (by_month.size() >= _PAIRS_TO_JUDGE)]
     if len(off):
         raise InputError(
-            f"column {RETURN} does not line up with the next month's MOM1 in {len(off)} month(s): {first_few(off.date)} "
-            f"(rank correlation {agreement[off[0]]:.2f}, should be near 1): {RETURN} at a date is the return over the month "
-            "after it; shift it"
+            f"column {RETURN} does not line up with the next month's MOM1 in {len(off)} month(s): {_months(off)} "
+            f"(rank correlation {agreement[off[0]]:.2f}, should be near 1): {RETURN} at a date is the return over the "
+            "month after it; shift it"
         )

@@ -139,7 +139,9 @@ def _live(
 
 
 def memory(x: np.ndarray) -> np.ndarray:
-    r"""The expected return, up to scale, of stocks whose ranks took the path ``x`` (n, dates, descriptors), oldest first.
+    r"""The expected return, up to scale, of stocks whose ranks took the path ``x``.
+
+    Shape of ``x``: (n, dates, descriptors), the oldest date first.
 
     With the means v, q, m, r of some descriptors of Value, Quality, Momentum and Risk, at every date k
 

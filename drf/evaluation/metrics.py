@@ -63,7 +63,7 @@ def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
         }
     )
     sums = products.groupby(forecasts["date"]).sum()
-    spread = np.sqrt(sums["pred"] * sums["true"])
+    spread = (sums["pred"] * sums["true"]) ** 0.5
     return (sums["both"] / spread.where(spread > 0)).fillna(0.0)
 
 

@@ -39,7 +39,7 @@ def assign_quantiles(forecasts: pd.DataFrame, quantiles: int) -> pd.Series:
     by_month = ordered.groupby("date")["y_pred"]
     rank = by_month.rank(method="first")
     size = by_month.transform("size")
-    return np.ceil(rank * quantiles / size).astype(int).reindex(forecasts.index).rename("quantile")
+    return (rank * quantiles / size).apply(np.ceil).astype(int).reindex(forecasts.index).rename("quantile")
 
 
 def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
@@ -61,21 +61,18 @@ def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     -------
     One row a month, decimals a month:
 
-    ``gross``: mean return of the top quantile less that of the bottom one. ``turnover``: traded value, buys plus sells of
-    both sides, over the value of both sides (2): 0 if nothing is traded, 1 if everything is sold and bought anew. Weights
-    drift with returns within the month and are set equal again at its end; the first month pays for setting up.
+    ``gross``: mean return of the top quantile less that of the bottom one. ``turnover``: traded value, buys plus sells
+    of both sides, over the value of both sides (2): 0 if nothing is traded, 1 if everything is sold and bought anew.
+    Weights drift with returns within the month and are set equal again at its end; the first month pays for setting up.
     ``net``: gross less ``cost_bps`` for all that was traded.
     """
     known = forecasts.dropna(subset=["y_true"])
     quantile = assign_quantiles(known, rule.quantiles)
-    sides = {+1: known[quantile == rule.quantiles], -1: known[quantile == 1]}
-    weights = sum(
-        sign * side.assign(w=1 / side.groupby("date")["y_true"].transform("size")).pivot(
-            index="date", columns="asset", values="w"
-        ).reindex(columns=sorted(known["asset"].unique())).fillna(0.0)
-        for sign, side in sides.items()
-    )
-    returns = known.pivot(index="date", columns="asset", values="y_true").reindex_like(weights).fillna(0.0)
+    top, bottom = quantile == rule.quantiles, quantile == 1
+    signed = known.assign(weight=(top.astype(float) - bottom.astype(float)))
+    signed["weight"] /= signed.groupby(["date", signed["weight"]])["asset"].transform("size")
+    weights = signed.pivot_table(index="date", columns="asset", values="weight", fill_value=0.0)
+    returns = known.pivot_table(index="date", columns="asset", values="y_true", fill_value=0.0)
     gross = (weights * returns).sum(axis=1)
     held = _drifted(weights, returns).shift(1, fill_value=0.0)
     traded = (weights - held).abs().sum(axis=1)

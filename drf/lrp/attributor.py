@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,9 @@ from .readout import AllSteps, FinalState, LastStep
 from .recurrent import LSTMTrace
 from .rules import LinearTerm
 
-SUPPORTED = "nn.Sequential, nn.LSTM, nn.Linear, nn.ReLU, nn.Tanh, nn.Dropout, nn.Flatten, nn.Identity and drf.lrp's readouts"
+SUPPORTED = (
+    "nn.Sequential, nn.LSTM, nn.Linear, nn.ReLU, nn.Tanh, nn.Dropout, nn.Flatten, nn.Identity and drf.lrp's readouts"
+)
 
 
 class UnsupportedLayerError(TypeError):
@@ -26,8 +28,8 @@ def attribute(
 ) -> Account:
     """Distribute f(x) over the inputs by layer-wise relevance propagation.
 
-    No gradient is taken, so it works in eval mode on any device. Samples are handled ``chunk`` at a time, so memory does
-    not grow with their number beyond the result itself.
+    No gradient is taken, so it works in eval mode on any device. Samples are handled ``chunk`` at a time, so memory
+    does not grow with their number beyond the result itself.
 
     Parameters
     ----------
@@ -60,10 +62,7 @@ def attribute(
     layers = list(_flat(model))
     _check(layers, x)
     axis = 1 if isinstance(layers[0][1], nn.LSTM) and not layers[0][1].batch_first else 0
-    parts = [
-        _attribute(layers, part.transpose(0, axis), composite, output)
-        for part in x.split(chunk, dim=axis)
-    ]
+    parts = [_attribute(layers, part.transpose(0, axis), composite, output) for part in x.split(chunk, dim=axis)]
     account = Account.concatenate(parts)
     if axis:
         account = Account(account.relevance.transpose(0, axis), *_shares(account))
@@ -86,7 +85,7 @@ def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
 def _check(layers: list[tuple[str, nn.Module]], x: Tensor) -> None:
     for position, (name, layer) in enumerate(layers):
         label = f"layer '{name}' ({type(layer).__name__})"
-        if not isinstance(layer, SIMPLE + (nn.LSTM,)):
+        if not isinstance(layer, (*SIMPLE, nn.LSTM)):
             raise UnsupportedLayerError(f"{label} has no relevance rule; supported are {SUPPORTED}")
         if isinstance(layer, nn.Dropout) and layer.training and layer.p > 0:
             raise ValueError(f"{label} is active, so f(x) is random: call model.eval() first")
@@ -110,7 +109,7 @@ def _check(layers: list[tuple[str, nn.Module]], x: Tensor) -> None:
 
 READOUTS = (FinalState, LastStep, AllSteps)
 PASS_THROUGH = (nn.ReLU, nn.Tanh, nn.Dropout, nn.Identity)
-SIMPLE = (nn.Linear, nn.Flatten) + PASS_THROUGH + READOUTS
+SIMPLE = (nn.Linear, nn.Flatten, *PASS_THROUGH, *READOUTS)
 
 Backward = Callable[[Tensor], Tensor]
 
@@ -128,6 +127,7 @@ def _attribute(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Compos
     signal: Tensor = x
     trace: LSTMTrace | None = None
     for name, layer in layers:
+        backward: Backward
         if isinstance(layer, nn.LSTM):
             trace = _lstm(name, layer, signal)
             continue
@@ -137,10 +137,9 @@ def _attribute(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Compos
         elif isinstance(layer, nn.Linear):
             signal, backward = _linear(name, layer, signal, composite, ledger)
         elif isinstance(layer, nn.Flatten):
-            shape = signal.shape
-            signal, backward = layer(signal), lambda r, shape=shape: r.reshape(shape)
+            signal, backward = layer(signal), _reshape_to(signal)
         else:
-            signal, backward = layer(signal), lambda r: r
+            signal, backward = layer(signal), _unchanged
         steps.append(backward)
 
     flat = signal.reshape(len(signal), -1)
@@ -154,9 +153,15 @@ def _attribute(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Compos
     return Account(relevance, ledger.bias, ledger.stabiliser, ledger.initial_state, flat[:, output])
 
 
-def _linear(
-    name: str, layer: nn.Linear, x: Tensor, composite: Composite, ledger: _Ledger
-) -> tuple[Tensor, Backward]:
+def _unchanged(relevance: Tensor) -> Tensor:
+    return relevance
+
+
+def _reshape_to(before: Tensor) -> Backward:
+    return lambda relevance: relevance.reshape(before.shape)
+
+
+def _linear(name: str, layer: nn.Linear, x: Tensor, composite: Composite, ledger: _Ledger) -> tuple[Tensor, Backward]:
     if x.shape[-1] != layer.in_features:
         raise ValueError(f"layer '{name}' (Linear) takes {layer.in_features} features, it was given {x.shape[-1]}")
     z = layer(x)
@@ -184,9 +189,7 @@ def _lstm(name: str, layer: nn.LSTM, x: Tensor) -> LSTMTrace:
     return LSTMTrace(layer, x)
 
 
-def _readout(
-    layer: nn.Module, trace: LSTMTrace, composite: Composite, ledger: _Ledger
-) -> tuple[Tensor, Backward]:
+def _readout(layer: nn.Module, trace: LSTMTrace, composite: Composite, ledger: _Ledger) -> tuple[Tensor, Backward]:
     sequence = trace.output
     if isinstance(layer, AllSteps):
         signal = sequence

@@ -10,7 +10,7 @@ signal receives the rest.
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -44,4 +44,3 @@ def gate_share(rule: GateRule, gate: Tensor, signal: Tensor, relevance: Tensor) 
     """Split the relevance of a product into (gate, signal); the two sum to what came in."""
     share = rule(gate, signal, relevance)
     return share, relevance - share
-

@@ -1,4 +1,4 @@
-"""Modules that turn what ``nn.LSTM`` returns, ``(output, (h_n, c_n))``, into a tensor, so that it fits nn.Sequential."""
+"""Modules that turn what ``nn.LSTM`` returns, ``(output, (h_n, c_n))``, into a tensor, as nn.Sequential needs it."""
 
 from __future__ import annotations
 

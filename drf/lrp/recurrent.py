@@ -72,17 +72,17 @@ class LSTMTrace:
         self.output = signal.transpose(0, 1)
         self.h_n = torch.stack([trace.h[-1] for traces in self.layers for trace in traces])
 
-    def propagate(self, relevance: Tensor, rule: Rule, gate_rule: str, epsilon: float) -> "LSTMShares":
+    def propagate(self, relevance: Tensor, rule: Rule, gate_rule: str, epsilon: float) -> LSTMShares:
         """Hand the relevance (n, steps, hidden * directions) of the output sequence down to the input sequence."""
         shares = LSTMShares(relevance.transpose(0, 1), *(relevance.new_zeros(relevance.shape[0]) for _ in range(3)))
         for traces in reversed(self.layers):
             parts = shares.relevance.chunk(self.directions, dim=2)
             below = [
                 _propagate(trace, _in_time(part, k), rule, gate_rule, epsilon)
-                for k, (trace, part) in enumerate(zip(traces, parts))
+                for k, (trace, part) in enumerate(zip(traces, parts, strict=True))
             ]
             shares = LSTMShares(
-                sum(_in_time(part.relevance, k) for k, part in enumerate(below)),
+                torch.stack([_in_time(part.relevance, k) for k, part in enumerate(below)]).sum(0),
                 shares.bias + sum(part.bias for part in below),
                 shares.stabiliser + sum(part.stabiliser for part in below),
                 shares.initial_state + sum(part.initial_state for part in below),
@@ -138,7 +138,10 @@ def _propagate(trace: _Trace, relevance: Tensor, rule: Rule, gate_rule: str, eps
     bias = trace.weights.bias[rows]
 
     below = torch.empty_like(trace.x)
-    absorbed_bias, absorbed_stabiliser = relevance.new_zeros(relevance.shape[1]), relevance.new_zeros(relevance.shape[1])
+    absorbed_bias, absorbed_stabiliser = (
+        relevance.new_zeros(relevance.shape[1]),
+        relevance.new_zeros(relevance.shape[1]),
+    )
     r_h = torch.zeros_like(trace.h[0])
     r_c = torch.zeros_like(trace.c[0])
     for t in reversed(range(len(relevance))):

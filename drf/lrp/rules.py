@@ -12,8 +12,9 @@ for inputs and outputs of either sign follows Andeol et al. 2021).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -108,7 +109,9 @@ class AlphaBeta:
             part = bias.clamp(min=0) if sign > 0 else bias.clamp(max=0)
             total = sum(_signed_output(x, weight, sign) for x, weight in terms) + part
             ratio = factor * relevance / (total + sign * self.epsilon)
-            inputs = [share + _signed_input(x, weight, ratio, sign) for share, (x, weight) in zip(inputs, terms)]
+            inputs = [
+                share + _signed_input(x, weight, ratio, sign) for share, (x, weight) in zip(inputs, terms, strict=True)
+            ]
             to_bias = to_bias + (ratio * part).sum(1)
             absorbed = absorbed + (factor * relevance - ratio * total).sum(1)
         return Shares(inputs, to_bias, absorbed)

@@ -12,7 +12,10 @@ from .network import Network
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DNN(Network):
-    """Dense layers with ReLU; ``hidden`` gives their sizes as the papers do. Everything else as in :class:`~.network.Network`."""
+    """Dense layers with ReLU; ``hidden`` gives their sizes as the papers do.
+
+    Everything else as in :class:`~.network.Network`.
+    """
 
     hidden: str = "80-50-10"
 

@@ -22,10 +22,10 @@ class Forest(BaseEstimator):
         Seed.
     """
 
-    n_estimators: int = 100
-    min_samples_leaf: int = 50
+    n_estimators: int = 60
+    min_samples_leaf: int = 100
     max_features: float = 0.1
-    max_samples: float = 0.3
+    max_samples: float = 0.2
     random_state: int = 0
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Forest:

@@ -64,7 +64,7 @@ class Network(BaseEstimator, ABC):
             raise ValueError(f"validation_months={self.validation_months} leaves no month to train on")
         self.mean_ = float(y.mean(dtype=np.float64))
         self.scale_ = float(y.std(dtype=np.float64)) or 1.0
-        features = torch.from_numpy(np.ascontiguousarray(x))
+        features = torch.tensor(x)
         target = torch.from_numpy(((y - self.mean_) / self.scale_).astype(np.float32))[:, None]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
@@ -97,12 +97,12 @@ class Network(BaseEstimator, ABC):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            output = self.network_(torch.from_numpy(np.ascontiguousarray(x)))
+            output = self.network_(torch.tensor(x))
         return self.mean_ + self.scale_ * output[:, 0].numpy().astype(np.float64)
 
     def explain(self, x: np.ndarray) -> Explanation:
         composite = Composite(Epsilon(self.epsilon), epsilon=self.epsilon)
-        account = attribute(self.network_, torch.from_numpy(np.ascontiguousarray(x)), composite=composite)
+        account = attribute(self.network_, torch.tensor(x), composite=composite)
         return Explanation(
             relevance=self.scale_ * account.relevance.numpy(),
             intercept=np.full(len(x), self.mean_),

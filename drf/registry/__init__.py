@@ -1,0 +1,1 @@
+"""The loadable model, its registration and its promotion."""

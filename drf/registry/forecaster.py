@@ -125,8 +125,8 @@ class Forecaster:
         samples = make_samples(panel.assign(date=dates), self.spec.descriptors, self.spec.lags)
         if len(samples) == 0:
             raise ValueError(
-                f"the panel spans {len(samples.dates)} month(s); a forecast needs {max(self.spec.lags) + 1}: its own month "
-                f"and the {max(self.spec.lags)} before it"
+                f"the panel spans {len(samples.dates)} month(s); a forecast needs {max(self.spec.lags) + 1}: its "
+                f"own month and the {max(self.spec.lags)} before it"
             )
         return samples
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, Sequence
 
 import mlflow
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import drf
 
 from ..data.factors import FACTORS
+from ..models.base import Model
 from ..models.lstm import LSTM
 from ..tracking.runs import git_commit
 from ..windows.samples import Samples
@@ -57,7 +58,7 @@ def make_forecaster(members: Sequence[LSTM], lags: Sequence[int], factors: Mappi
 
 
 def register_newest(
-    members: Sequence[LSTM],
+    members: Sequence[Model],
     samples: Samples,
     window: Window,
     panel: pd.DataFrame,
@@ -70,7 +71,8 @@ def register_newest(
         "train_first": str(samples.dates[window.train.start].date()),
         "train_last": str(samples.dates[window.train.stop - 1].date()),
     }
-    forecaster = make_forecaster(members, samples.lags, FACTORS)
+    networks = [member for member in members if isinstance(member, LSTM)]
+    forecaster = make_forecaster(networks, samples.lags, FACTORS)
     return register(forecaster, panel, name, run_id, {**tags, **months, "row_run": run_id, "git_commit": git_commit()})
 
 
@@ -139,10 +141,10 @@ def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
 
 
 def _signature(forecaster: Forecaster, example: pd.DataFrame) -> ModelSignature:
-    inputs = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
     inputs += [ColSpec(DataType.double, name) for name in forecaster.spec.descriptors]
     names = ["prediction", *forecaster.spec.factors, "bias"]
-    outputs = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
     outputs += [ColSpec(DataType.double, name) for name in names]
     params = ParamSchema([ParamSpec("detail", DataType.string, "factors")])
     return ModelSignature(Schema(inputs), Schema(outputs), params)

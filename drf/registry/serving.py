@@ -9,6 +9,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import pandas
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -28,7 +29,7 @@ class DeepRecurrentFactorModel(PythonModel):
         spec.loader.exec_module(module)
         self.forecaster = importlib.import_module(f"{name}.registry.forecaster").Forecaster.load(folder)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pandas.DataFrame, params=None):
         return self.forecaster.predict(model_input, (params or {}).get("detail", "factors"))
 
 

@@ -1,0 +1,1 @@
+"""Figures and texts made from tables."""

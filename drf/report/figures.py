@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,9 @@ COLOURS = {
 FACTOR_COLOURS = ("#08519c", "#41ab5d", "#d94801", "#8c6bb1", "#969696", "#c51b8a", "#e6ab02", "#1b9e77")
 
 
-def _style(row: str) -> dict[str, object]:
-    return {"color": COLOURS.get(row), "linestyle": "--" if row.endswith("_lrp") else "-", "linewidth": 1.6}
+def _draw(axes: Axes, series: pd.Series, row: str, label: str) -> None:
+    style = "--" if row.endswith("_lrp") else "-"
+    axes.plot(series.index, series, label=label, color=COLOURS.get(row), linestyle=style, linewidth=1.6)
 
 
 def _axes(title: str, ylabel: str = "", size: tuple[float, float] = (8.0, 4.2)) -> tuple[Figure, Axes]:
@@ -40,7 +41,7 @@ def cumulative_long_short(returns: pd.DataFrame) -> Figure:
     figure, axes = _axes("Long-short portfolio, top less bottom quantile, before costs", "growth of 1")
     wealth = (1 + returns).cumprod()
     for row in wealth:
-        axes.plot(wealth.index, wealth[row], label=row, **_style(row))
+        _draw(axes, wealth[row], str(row), str(row))
     axes.axhline(1, color="black", linewidth=0.6)
     axes.legend(ncols=2, fontsize=8, frameon=False)
     return figure
@@ -56,7 +57,9 @@ def sharpe_bars(comparison: pd.DataFrame) -> Figure:
     for x, name in ((-0.2, "sharpe"), (0.2, "sharpe_net")):
         for k, value in enumerate(comparison[name]):
             if np.isfinite(value):
-                axes.annotate(f"{value:.2f}", (k + x, value), ha="center", va="bottom" if value >= 0 else "top", fontsize=7)
+                axes.annotate(
+                    f"{value:.2f}", (k + x, value), ha="center", va="bottom" if value >= 0 else "top", fontsize=7
+                )
     axes.set_xticks(position, comparison["row"])
     axes.axhline(0, color="black", linewidth=0.6)
     axes.legend(fontsize=8, frameon=False, title="full colour: before costs; pale: after", handles=[])
@@ -64,12 +67,20 @@ def sharpe_bars(comparison: pd.DataFrame) -> Figure:
 
 
 def quantile_means(means: pd.DataFrame) -> Figure:
-    """Mean return of every quantile. ``means``: one row a quantile, one column a row of the comparison, decimals a year."""
+    """Mean return of every quantile.
+
+    ``means``: one row a quantile, one column a row of the comparison, decimals a year.
+    """
     figure, axes = _axes("Mean return by quantile of the forecast (1 = lowest)", "% a year")
     width = 0.8 / len(means.columns)
     for k, row in enumerate(means):
-        axes.bar(np.arange(len(means)) + (k - (len(means.columns) - 1) / 2) * width, 100 * means[row], width,
-                 color=COLOURS.get(row), label=row)  # fmt: skip
+        axes.bar(
+            np.arange(len(means)) + (k - (len(means.columns) - 1) / 2) * width,
+            100 * means[row],
+            width,
+            color=COLOURS.get(str(row)),
+            label=row,
+        )
     axes.set_xticks(np.arange(len(means)), [str(quantile) for quantile in means.index])
     axes.axhline(0, color="black", linewidth=0.6)
     axes.legend(ncols=4, fontsize=8, frameon=False)
@@ -80,21 +91,29 @@ def rank_ic_over_time(ic: pd.DataFrame) -> Figure:
     """Monthly rank IC, summed over time. ``ic``: one row a month, one column a row of the comparison."""
     figure, axes = _axes("Rank IC, cumulated over the months (its slope is the mean)", "sum of monthly rank IC")
     for row in ic:
-        axes.plot(ic.index, ic[row].cumsum(), label=f"{row} (mean {ic[row].mean():.3f})", **_style(row))
+        _draw(axes, ic[row].cumsum(), str(row), f"{row} (mean {ic[row].mean():.3f})")
     axes.axhline(0, color="black", linewidth=0.6)
     axes.legend(ncols=2, fontsize=8, frameon=False)
     return figure
 
 
 def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) -> Figure:
-    """Factor contributions in the top quantile, models side by side. One row a model, one column a factor, in per cent."""
+    """Factor contributions in the top quantile, models side by side.
+
+    One row a model, one column a factor, in per cent.
+    """
     figure, axes = _axes(
         f"Factor contributions, top quantile, {date.date()}", "% of the sum of absolute contributions, signed"
     )
     width = 0.8 / len(percentages)
     for k, row in enumerate(percentages.index):
-        bars = axes.bar(np.arange(percentages.shape[1]) + (k - (len(percentages) - 1) / 2) * width,
-                        percentages.loc[row], width, color=COLOURS.get(row), label=row)  # fmt: skip
+        bars = axes.bar(
+            np.arange(percentages.shape[1]) + (k - (len(percentages) - 1) / 2) * width,
+            percentages.loc[row],
+            width,
+            color=COLOURS.get(str(row)),
+            label=row,
+        )
         axes.bar_label(bars, fmt="%.0f", fontsize=7)
     axes.set_xticks(np.arange(percentages.shape[1]), percentages.columns)
     axes.axhline(0, color="black", linewidth=0.6)
@@ -103,10 +122,13 @@ def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) ->
 
 
 def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
-    """Factor contributions of the top quantile month by month. One row a month, one column a factor, decimals a month."""
+    """Factor contributions of the top quantile month by month.
+
+    One row a month, one column a factor, decimals a month.
+    """
     figure, axes = _axes(f"{row}: factor contributions to the forecast of the top quantile", "% a month")
     base = {+1: np.zeros(len(contributions)), -1: np.zeros(len(contributions))}
-    for factor, colour in zip(contributions, FACTOR_COLOURS):
+    for factor, colour in zip(contributions, FACTOR_COLOURS, strict=False):
         values = 100 * contributions[factor].to_numpy()
         for sign, part in ((+1, values.clip(min=0)), (-1, values.clip(max=0))):
             axes.bar(contributions.index, part, 26, bottom=base[sign], color=colour, label=factor if sign > 0 else None)
@@ -127,7 +149,9 @@ def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
     axes.set_xlabel("lag in months")
     middle = points.to_numpy().max() / 2
     for (i, j), value in np.ndenumerate(points.to_numpy()):
-        axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color="white" if value > middle else "black")
+        axes.text(
+            j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color="white" if value > middle else "black"
+        )
     figure.colorbar(image, ax=axes, shrink=0.8)
     return figure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import mlflow
 import pandas as pd
@@ -49,9 +49,7 @@ def inputs(
     )
 
 
-def trial(
-    tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: FrozenTrial, from_earlier_run: bool
-) -> None:
+def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: FrozenTrial, from_earlier_run: bool) -> None:
     """Log a finished trial below its family's plain row."""
     tags = {
         "kind": "trial",
@@ -83,9 +81,7 @@ def comparison(
     return table
 
 
-def _row(
-    run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Forecasts], rule: PortfolioRule
-) -> None:
+def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Forecasts], rule: PortfolioRule) -> None:
     settings = {**family.settings, "seeds": family.seeds}
     run.params({f"model.{family.name}.{key}": value for key, value in settings.items()})
     run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts)})

@@ -12,21 +12,12 @@ from filelock import FileLock
 
 from ..errors import InputError
 
-# Quiet, unless the user asks otherwise: no telemetry, no notes on migrations, no bars for copying small files.
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}.items():
-    os.environ.setdefault(_name, _value)
-
 
 def connect(experiment: str) -> str:
     """Make the tracking store usable and return its URI.
 
-    A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several train.py can
-    share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` and
+    A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several train.py
+    can share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` and
     ``MLFLOW_EXPERIMENT_ID`` are obeyed.
 
     Raises
@@ -81,4 +72,6 @@ def _prepare_sqlite(file: Path, uri: str) -> None:
             # The first client runs the migrations; two at once would break each other.
             mlflow.MlflowClient(uri).search_experiments(max_results=1)
     except (sqlite3.Error, OSError) as error:
-        raise InputError(f"MLFLOW_TRACKING_URI={uri}: cannot be opened ({error}): is it a sqlite file, and writable?") from error
+        raise InputError(
+            f"MLFLOW_TRACKING_URI={uri}: cannot be opened ({error}): is it a sqlite file, and writable?"
+        ) from error

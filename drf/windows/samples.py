@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 import pandas as pd
@@ -70,9 +70,7 @@ class Samples:
         )
 
 
-def make_samples(
-    panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int], target: str = "raw"
-) -> Samples:
+def make_samples(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int], target: str = "raw") -> Samples:
     """Cut samples from a panel.
 
     A sample exists for every row whose month has all lags within the panel's calendar. Where the stock had no row at a
@@ -98,7 +96,7 @@ def make_samples(
     ranks = cross_sectional_ranks(panel, descriptors).to_numpy()
     calendar = pd.date_range(panel["date"].iloc[0], panel["date"].iloc[-1], freq="ME")
     month = calendar.get_indexer(pd.DatetimeIndex(panel["date"]))
-    asset_code, assets = pd.factorize(panel["asset"])
+    asset_code, assets = pd.factorize(panel["asset"].to_numpy(dtype=object))
     ordered = tuple(sorted(lags, reverse=True))
 
     cube = np.full((len(calendar), len(assets), len(descriptors)), np.nan, dtype=np.float32)
@@ -113,7 +111,7 @@ def make_samples(
         x=np.nan_to_num(x),
         y=_target(panel, target)[kept],
         month=month[kept],
-        asset=assets.to_numpy()[asset_code[kept]] if hasattr(assets, "to_numpy") else assets[asset_code[kept]],
+        asset=assets[asset_code[kept]],
         dates=calendar,
         lags=ordered,
         descriptors=tuple(descriptors),

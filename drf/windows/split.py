@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -23,9 +24,7 @@ class Window:
             raise ValueError(f"window leaks: trains to month {self.train.stop - 1}, tests from {self.test.start}")
 
 
-def test_windows(
-    samples: Samples, train_months: int, test_months: int | None, refit_every: int
-) -> list[Window]:
+def test_windows(samples: Samples, train_months: int, test_months: int | None, refit_every: int) -> list[Window]:
     """Windows over the last ``test_months`` labelled months (``None``: as many as the panel allows).
 
     A window trains on the ``train_months`` months before its first test month and serves ``refit_every`` months.
@@ -85,6 +84,6 @@ def validation_windows(
     edges = [start + round(fold * validation_months / folds) for fold in range(folds + 1)]
     return [
         Window(train=range(max(begin - train_months, samples.first_month), begin), test=range(begin, end))
-        for begin, end in zip(edges, edges[1:])
+        for begin, end in itertools.pairwise(edges)
         if end > begin
     ]

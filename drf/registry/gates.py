@@ -1,0 +1,80 @@
+"""The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..evaluation.metrics import annualised_ratio, monthly_series, summarise
+from ..evaluation.portfolio import PortfolioRule
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """See ``conf/gate/default.yaml``."""
+
+    min_months: int
+    min_sharpe: float
+    min_rank_ic_t: float
+    min_gain: float
+    max_conservation_error: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One gate's answer. ``lasting``: a version that fails here will not pass later, so it is rejected for good."""
+
+    gate: str
+    value: float
+    threshold: float
+    passed: bool
+    lasting: bool
+    reason: str
+
+
+def score(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
+    """Number of months, the comparison's metrics without the errors, and the t-statistic of the mean rank IC."""
+    series = monthly_series(forecasts, rule)
+    ic = series["rank_ic"]
+    metrics = summarise(forecasts, rule)
+    kept = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "max_drawdown", "turnover")
+    t = annualised_ratio(ic) * np.sqrt(len(ic) / 12)  # mean over its standard error
+    return {"months": len(series), **{name: metrics[name] for name in kept}, "rank_ic_t": t}
+
+
+def judge(
+    scores: dict[str, float], conservation_error: float, champion: dict[str, float] | None, limits: Thresholds
+) -> list[Verdict]:
+    """Ask all gates of one version; ``champion`` holds the champion's scores on the same months, if there is one."""
+    verdicts = [
+        _at_least("months out of sample", scores["months"], limits.min_months, lasting=False),
+        _at_least("Sharpe after costs", scores["sharpe_net"], limits.min_sharpe, lasting=True),
+        _at_least("rank IC t-statistic", scores["rank_ic_t"], limits.min_rank_ic_t, lasting=True),
+        _at_most("conservation of relevance", conservation_error, limits.max_conservation_error),
+    ]
+    if champion is not None:
+        gain = scores["sharpe_net"] - champion["sharpe_net"]
+        verdicts.append(
+            Verdict(
+                "better than the champion",
+                gain,
+                limits.min_gain,
+                bool(gain > limits.min_gain),
+                False,
+                f"Sharpe after costs {scores['sharpe_net']:.3f} against the champion's {champion['sharpe_net']:.3f}",
+            )
+        )
+    return verdicts
+
+
+def _at_least(gate: str, value: float, threshold: float, lasting: bool) -> Verdict:
+    passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
+    return Verdict(gate, value, threshold, passed, lasting, f"{value:.3g}, needed at least {threshold:g}")
+
+
+def _at_most(gate: str, value: float, threshold: float) -> Verdict:
+    return Verdict(
+        gate, value, threshold, bool(value <= threshold), True, f"{value:.3g}, allowed at most {threshold:g}"
+    )

@@ -1,0 +1,150 @@
+"""Registered versions: what is known of each, and its forecasts on months that it had not seen."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+
+from ..errors import InputError, first_few
+
+VERDICT = "verdict"
+REJECTED = "rejected"
+
+CHAMPION, PREVIOUS = "champion", "previous"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version and the tags that :mod:`drf.registry.register` gave it."""
+
+    name: str
+    number: str
+    row_run: str
+    parent_run: str
+    data_source: str
+    train_last: pd.Timestamp
+    verdict: str
+
+    @classmethod
+    def of(cls, entry: ModelVersion) -> Version:
+        tags = entry.tags
+        return cls(
+            name=entry.name,
+            number=str(entry.version),
+            row_run=tags["row_run"],
+            parent_run=tags["parent_run"],
+            data_source=tags["data_source"],
+            train_last=pd.Timestamp(tags["train_last"]),
+            verdict=tags.get(VERDICT, ""),
+        )
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.number}"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All versions of a registered model, and those that were left aside with the reason."""
+
+    versions: list[Version]
+    left_aside: dict[str, str]
+    champion: str | None
+    previous: str | None
+
+
+def read_shelf(client: mlflow.MlflowClient, name: str) -> Shelf:
+    """Read the registry. Versions that were rejected, or whose training did not finish, are left aside."""
+    entries = sorted(client.search_model_versions(f"name='{name}'"), key=lambda entry: int(entry.version))
+    aliases = client.get_registered_model(name).aliases if entries else {}
+    versions, left_aside = [], {}
+    for entry in entries:
+        number = str(entry.version)
+        if not {"row_run", "parent_run", "data_source", "train_last"} <= set(entry.tags):
+            left_aside[number] = "its registration did not finish"
+        elif entry.tags.get(VERDICT) == REJECTED:
+            left_aside[number] = f"rejected before: {entry.tags.get('reason', '')}"
+        elif (status := client.get_run(entry.tags["parent_run"]).info.status) != "FINISHED":
+            left_aside[number] = f"its training run is {status}, not FINISHED"
+        else:
+            versions.append(Version.of(entry))
+    return Shelf(versions, left_aside, _alias(aliases, CHAMPION), _alias(aliases, PREVIOUS))
+
+
+def require_versions(shelf: Shelf, name: str, store: str) -> None:
+    """Refuse to evaluate where there is nothing to evaluate.
+
+    Raises
+    ------
+    InputError
+        Saying why each version there is was left aside.
+    """
+    if not shelf.versions:
+        aside = [f"version {number}: {reason}" for number, reason in shelf.left_aside.items()]
+        why = f" ({first_few(aside, 5)})" if aside else ""
+        raise InputError(f"{name} has no version to evaluate in {store}{why}: run train.py first")
+
+
+def _alias(aliases: dict[str, str], name: str) -> str | None:
+    return str(aliases[name]) if name in aliases else None
+
+
+def unseen_forecasts(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The version's forecasts for months of the panel that it had not seen, with the panel's returns.
+
+    Up to the last month that the version was trained on, these are the walk-forward forecasts that its training logged,
+    each made by a network that had not seen the month; they count only if they were made on this same source of data.
+    After it, they are the version's own.
+
+    Returns
+    -------
+    ``date``, ``asset``, ``y_true``, ``y_pred``; empty if there is no such month.
+    """
+    returns = panel[["date", "asset", "ret_next"]].dropna().rename(columns={"ret_next": "y_true"})
+    parts = []
+    if version.data_source == source:
+        with tempfile.TemporaryDirectory() as folder:
+            file = client.download_artifacts(version.row_run, "predictions.parquet", folder)
+            parts.append(pd.read_parquet(file)[["date", "asset", "y_pred"]])
+    later = returns[returns["date"] > version.train_last]
+    if len(later):
+        forecasts = forecast(version, panel)
+        parts.append(forecasts[forecasts["date"] > version.train_last].rename(columns={"prediction": "y_pred"}))
+    columns = ["date", "asset", "y_pred"]
+    made = pd.concat([part[columns] for part in parts]) if parts else pd.DataFrame(columns=columns)
+    return returns.merge(made.astype({"asset": str, "date": "datetime64[ns]"}), on=["date", "asset"])
+
+
+def forecast(version: Version, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
+    """Load the registered version and let it forecast a panel in contract form."""
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of every column that a model does not need
+    model = mlflow.pyfunc.load_model(version.uri)
+    wanted = model.metadata.get_input_schema().input_names()
+    return model.predict(panel[[name for name in wanted if name in panel]], params={"detail": detail})
+
+
+def conservation_error(version: Version, panel: pd.DataFrame) -> float:
+    """Largest error of the version's books over the newest month, in decimals a month.
+
+    Two sums must close for every stock: contributions + bias = prediction, and inputs + intercept + what biases,
+    stabiliser and initial state absorbed = the networks' own forecast.
+    """
+    newest = panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(_history(version))]
+    factors = forecast(version, newest)
+    contributions = factors.drop(columns=["date", "asset", "prediction"]).sum(axis=1)
+    account = forecast(version, newest, "account")
+    absorbed = account[["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]].sum(axis=1)
+    errors = [contributions - factors["prediction"], absorbed - account["network"]]
+    return float(np.abs(np.concatenate(errors)).max())
+
+
+def _history(version: Version) -> int:
+    config = json.loads(mlflow.MlflowClient().get_model_version(version.name, version.number).tags["config"])
+    return int(max(config["window"]["lags"]))

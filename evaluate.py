@@ -1,0 +1,56 @@
+"""Score the registered versions on months that none of them had seen, and promote the best that passes every gate.
+
+python evaluate.py [key=value ...]; rollback=true gives the alias champion back to the previous version.
+"""
+
+from __future__ import annotations
+
+import json
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from drf import entry
+from drf.config import check_config, describe, load_panel, make_rule
+from drf.errors import InputError
+from drf.tracking.runs import RunTree
+from drf.tracking.store import connect
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="evaluation")
+@entry.refusing
+def main(config: DictConfig) -> None:
+    check_config(config)
+    rule = make_rule(config.portfolio)
+    store = connect(config.experiment)
+
+    from mlflow import MlflowClient
+
+    from drf.registry.decision import decision_summary, log_decision
+    from drf.registry.gates import Thresholds
+    from drf.registry.promote import carry_out, decide, roll_back
+    from drf.registry.versions import read_shelf, require_versions
+
+    client, name = MlflowClient(), config.registry.name
+    shelf = read_shelf(client, name)
+    if config.rollback and shelf.previous is None:
+        raise InputError(f"rollback=true: {name} has no version with the alias previous to go back to")
+    if not config.rollback:
+        require_versions(shelf, name, store)
+        # Without data=... the newest version says which data to judge on.
+        data: DictConfig = config.get("data") or OmegaConf.create(json.loads(shelf.versions[-1].data_source))
+        panel = load_panel(data, rule.quantiles)
+        source = describe(data)
+
+    with RunTree("evaluate") as tree:
+        if config.rollback:
+            decision = roll_back(client, name, shelf)
+        else:
+            decision = decide(client, shelf, panel, source, rule, Thresholds(**config.gate))
+            carry_out(client, name, decision)
+        log_decision(tree.parent, config, name, decision)
+    print(decision_summary(name, decision, store, tree.parent.run_id))
+
+
+if __name__ == "__main__":
+    entry.run(main, "evaluation")
