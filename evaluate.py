@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 
 import hydra
+from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
 from drf import entry
 from drf.config import check_config, describe, load_panel, make_rule
 from drf.errors import InputError
+from drf.registry.decision import decision_summary, log_decision
+from drf.registry.gates import Thresholds
+from drf.registry.promote import carry_out, decide, roll_back
+from drf.registry.versions import read_shelf, require_versions
 from drf.tracking.runs import RunTree
 from drf.tracking.store import connect
 
@@ -23,14 +28,6 @@ def main(config: DictConfig) -> None:
     check_config(config)
     rule = make_rule(config.portfolio)
     store = connect(config.experiment)
-
-    from mlflow import MlflowClient
-
-    from drf.registry.decision import decision_summary, log_decision
-    from drf.registry.gates import Thresholds
-    from drf.registry.promote import carry_out, decide, roll_back
-    from drf.registry.versions import read_shelf, require_versions
-
     client, name = MlflowClient(), config.registry.name
     shelf = read_shelf(client, name)
     if config.rollback and shelf.previous is None:

@@ -14,6 +14,7 @@ from drf.config import check_config, describe, load_panel, make_families, make_p
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import fingerprint
 from drf.models.family import ROWS
+from drf.registry.register import register_newest
 from drf.report.summary import training_summary
 from drf.tracking import log
 from drf.tracking.runs import RunTree
@@ -48,8 +49,6 @@ def main(config: DictConfig) -> None:
         table = log.comparison(tree, runs, rows, tuned, forecasts, rule)
         version = None
         if "lstm" in forecasts:
-            from drf.registry.register import register_newest
-
             version = register_newest(
                 forecasts["lstm"][1].members,
                 samples,

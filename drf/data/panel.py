@@ -53,8 +53,8 @@ def check_panel(
         panel[name] = _as_numbers(panel[name])
     _check_values(panel, descriptors, with_returns)
     panel = panel.sort_values(list(KEYS), kind="stable", ignore_index=True)
-    _require_known_descriptors(panel, descriptors)
     _require_stocks(panel, least_stocks)
+    _require_known_descriptors(panel, descriptors)
     if with_returns:
         _require_some_returns(panel)
         if "MOM1" in descriptors:
@@ -146,10 +146,13 @@ def _as_numbers(column: pd.Series) -> pd.Series:
 
 def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns: bool) -> None:
     finite = pa.Check(lambda column: ~np.isinf(column), name="infinite: correct it, or leave it empty if unknown")
-    loss = pa.Check.ge(-1, name="below -1: returns are decimals (-0.05 for a loss of 5 %), none can lose more than all")
+    no_worse_than_all = pa.Check(
+        lambda column: column >= -1,
+        name="below -1: returns are decimals (-0.05 for a loss of 5 %), none can lose more than all",
+    )
     numbers: dict[str, list[pa.Check]] = {name: [finite] for name in descriptors}
     if with_returns:
-        numbers[RETURN] = [finite, loss]
+        numbers[RETURN] = [finite, no_worse_than_all]
     schema = pa.DataFrameSchema({name: pa.Column(float, checks, nullable=True) for name, checks in numbers.items()})
     try:
         schema.validate(panel, lazy=True)

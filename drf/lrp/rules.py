@@ -43,7 +43,7 @@ class Rule(Protocol):
 
 def stabilised(z: Tensor, epsilon: float) -> Tensor:
     """Move ``z`` away from zero by ``epsilon``, with sign(0) = +1."""
-    return z + torch.where(z >= 0, epsilon, -epsilon)
+    return torch.where(z >= 0, z + epsilon, z - epsilon)
 
 
 @dataclass(frozen=True)

@@ -69,15 +69,15 @@ class Network(BaseEstimator, ABC):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             self.network_ = self.build(*x.shape[1:])
-            self.epochs_ = self._train(features[:split], target[:split], features[split:], target[split:])
+            self._train(features[:split], target[:split], features[split:], target[split:])
         return self
 
-    def _train(self, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> int:
+    def _train(self, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> None:
         network = self.network_
         optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
         loss_of = nn.functional.mse_loss
         best, best_state, waited = float("inf"), _copy(network), 0
-        for epoch in range(1, self.epochs + 1):
+        for _ in range(self.epochs):
             network.train()
             for rows in torch.randperm(len(x)).split(self.batch_size):
                 optimiser.zero_grad()
@@ -93,7 +93,6 @@ class Network(BaseEstimator, ABC):
                 if waited == self.patience:
                     break
         network.load_state_dict(best_state)
-        return epoch
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         with torch.no_grad():

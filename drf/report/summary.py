@@ -34,7 +34,7 @@ def training_summary(
         printed(table),
         "",
         f"Forecasts made {first.date()} to {last.date()}; returns are decimals a year, of top less bottom quantile.",
-        f"Neutral ranks stood in for missing values in {samples.missing_values / cells:.2f} % of the inputs, for months "
+        f"Neutral ranks stand for missing values in {samples.missing_values / cells:.2f} % of the inputs, for months "
         f"in which a stock was missing in {samples.missing_months * len(samples.descriptors) / cells:.2f} %.",
         f"Runs: parent {run_id} in {store}",
         f"Look: mlflow ui --backend-store-uri {store}" if store.startswith("sqlite") else f"Look: {store}",

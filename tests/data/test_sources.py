@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS
+from drf.data.panel import check_panel
+from drf.data.sources import from_file
+from drf.errors import InputError
+
+
+def test_parquet_and_csv_give_the_same_panel(panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.to_parquet(tmp_path / "panel.parquet")
+    panel.to_csv(tmp_path / "panel.csv", index=False)
+    tables = [check_panel(from_file(str(tmp_path / f"panel.{kind}")), DESCRIPTORS, 5) for kind in ("parquet", "csv")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_asset_codes_in_csv_keep_their_leading_zeros(panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.assign(asset=panel["asset"].str[1:]).to_csv(tmp_path / "panel.csv", index=False)
+    assert from_file(str(tmp_path / "panel.csv"))["asset"].iloc[0] == "0000"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("none.parquet", None, "no such file"),
+        ("empty.csv", b"", "empty"),
+        ("broken.parquet", b"this is not parquet", "cannot be read as parquet"),
+        ("panel.xlsx", b"PK", "unknown kind of file '.xlsx'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        from_file(str(tmp_path / name))
+
+
+def test_a_csv_with_semicolons_is_refused_for_its_separator(panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.to_csv(tmp_path / "panel.csv", index=False, sep=";")
+    with pytest.raises(InputError, match="separator"):
+        check_panel(from_file(str(tmp_path / "panel.csv")), DESCRIPTORS, 5)
