@@ -22,7 +22,7 @@ from drf.tracking.runs import RunTree
 from drf.tracking.store import connect
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="evaluation")
+@hydra.main(version_base="1.3", config_path=str(entry.CONFIG_DIR), config_name="evaluation")
 @entry.refusing
 def main(config: DictConfig) -> None:
     check_config(config)

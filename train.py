@@ -25,7 +25,7 @@ from drf.windows.samples import make_samples
 from drf.windows.split import newest_window, test_windows
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(entry.CONFIG_DIR), config_name="config")
 @entry.refusing
 def main(config: DictConfig) -> None:
     # Everything that can be refused is refused before the first run is opened.

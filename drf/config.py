@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import pandas as pd
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from .data.factors import DESCRIPTORS
@@ -75,7 +75,12 @@ def _check_window(config: DictConfig) -> None:
 
 def load_panel(data: DictConfig, least_stocks: int) -> pd.DataFrame:
     """Read or simulate the panel that a ``data`` config names, check it, and keep its universe."""
-    frame = instantiate(data.source)
+    if data.universe is not None and data.universe < least_stocks:
+        raise InputError(
+            f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
+        )
+    settings: Any = OmegaConf.to_container(data.source, resolve=True)
+    frame = get_method(settings.pop("_target_"))(**settings)
     return largest(check_panel(frame, DESCRIPTORS, least_stocks), data.universe)
 
 

@@ -83,11 +83,11 @@ def _explain(error: Exception, config_name: str) -> str:
     """Hydra's complaint in one line, with the nearest known key or option."""
     text = str(error)
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
-    if "is not in struct" in text and key:
+    if key and "To append to your config use" in text:
         guess = nearest(key[1], _known_keys(config_name))
         return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
-    if "MissingMandatoryValue" in type(error).__name__ and key:
-        return f"{key[1]} has no value: add {key[1]}=... to the command"
+    if missing := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{missing[1]} has no value: add {missing[1]}=... to the command"
     return text
 
 

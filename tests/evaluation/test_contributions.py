@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.evaluation.contributions import by_descriptor, by_factor, mean_absolute_by_lag, of_portfolio, percentages
+
+
+@pytest.fixture
+def relevance() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "date": pd.to_datetime(["2000-01-31", "2000-01-31", "2000-02-29"]),
+            "asset": ["a", "b", "a"],
+            "MOM12_1_lag12": [1.0, 2.0, 3.0],
+            "CAP_lag12": [0.0, 0.0, 1.0],
+            "MOM12_1_lag0": [-4.0, 1.0, 1.0],
+            "CAP_lag0": [2.0, 2.0, 2.0],
+        }
+    )
+
+
+def test_sums_over_lags_and_factors(relevance: pd.DataFrame) -> None:
+    assert by_descriptor(relevance)["MOM12_1"].tolist() == [-3.0, 3.0, 4.0]
+    factors = by_factor(relevance, {"Momentum": ["MOM12_1"], "Both": ["MOM12_1", "CAP"]})
+    assert factors["Both"].tolist() == [-1.0, 5.0, 7.0]
+    total = relevance.drop(columns=["date", "asset"]).sum(axis=1)
+    assert np.allclose(by_descriptor(relevance).drop(columns=["date", "asset"]).sum(axis=1), total)
+
+
+def test_a_portfolio_has_the_mean_of_its_stocks(relevance: pd.DataFrame) -> None:
+    mean = of_portfolio(by_descriptor(relevance), pd.Series([True, True, False]))
+    assert mean.loc["2000-01-31"].to_dict() == {"MOM12_1": 0.0, "CAP": 2.0}
+    assert len(mean) == 1
+
+
+def test_percentages_keep_signs_and_their_sizes_sum_to_100() -> None:
+    shares = percentages(pd.DataFrame({"a": [1.0, 0.0], "b": [-3.0, 0.0]}))
+    assert shares.iloc[0].tolist() == [25.0, -75.0]
+    assert shares.iloc[1].isna().all()
+
+
+def test_the_heat_map_has_descriptors_in_order_and_the_oldest_lag_first(relevance: pd.DataFrame) -> None:
+    size = mean_absolute_by_lag(relevance)
+    assert list(size.index) == ["MOM12_1", "CAP"]
+    assert list(size.columns) == [12, 0]
+    assert size.loc["MOM12_1"].tolist() == pytest.approx([2.0, 2.0])

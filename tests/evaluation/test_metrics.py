@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from drf.evaluation.metrics import METRICS, annualised_ratio, max_drawdown, monthly_series, rank_ic, summarise
+from drf.evaluation.portfolio import PortfolioRule
+
+
+@pytest.fixture
+def forecasts() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    dates = np.repeat(pd.date_range("2000-01-31", periods=24, freq="ME"), 50)
+    prediction = rng.normal(0, 0.02, len(dates)).round(3)
+    return pd.DataFrame(
+        {
+            "date": dates,
+            "asset": np.tile([f"A{k}" for k in range(50)], 24),
+            "y_true": prediction + rng.normal(0, 0.1, len(dates)),
+            "y_pred": prediction,
+        }
+    )
+
+
+def test_rank_ic_agrees_with_scipy(forecasts: pd.DataFrame) -> None:
+    expected = [spearmanr(month["y_pred"], month["y_true"]).statistic for _, month in forecasts.groupby("date")]
+    assert np.allclose(rank_ic(forecasts), expected)
+
+
+def test_a_summary_has_every_metric_and_agrees_with_numpy(forecasts: pd.DataFrame) -> None:
+    summary, series = summarise(forecasts, PortfolioRule()), monthly_series(forecasts, PortfolioRule())
+    assert tuple(summary) == METRICS
+    error = forecasts["y_pred"] - forecasts["y_true"]
+    assert summary["mae"] == pytest.approx(np.abs(error).mean())
+    assert summary["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    monthly = series["long_short"].to_numpy()
+    assert summary["annual_return"] == pytest.approx(12 * monthly.mean())
+    assert summary["annual_volatility"] == pytest.approx(np.sqrt(12) * monthly.std(ddof=1))
+    assert summary["sharpe"] == pytest.approx(summary["annual_return"] / summary["annual_volatility"])
+    assert summary["sharpe_net"] < summary["sharpe"]
+    assert summary["rank_ic"] == pytest.approx(series["rank_ic"].mean())
+
+
+def test_drawdown_of_a_hand_made_path() -> None:
+    assert max_drawdown(pd.Series([0.1, -0.5, 0.2, 0.9])) == pytest.approx(0.5)
+    assert max_drawdown(pd.Series([-0.1, 0.0])) == pytest.approx(0.1)
+    assert max_drawdown(pd.Series([0.1, 0.1])) == 0
+
+
+def test_what_cannot_be_estimated_is_nan_without_a_warning(forecasts: pd.DataFrame) -> None:
+    one = forecasts[forecasts["date"] == forecasts["date"].iloc[0]]
+    assert np.isnan(summarise(one, PortfolioRule())["sharpe"])
+    assert np.isnan(annualised_ratio(pd.Series([0.01, 0.01, 0.01])))
+    constant = summarise(forecasts.assign(y_pred=0.0), PortfolioRule())
+    assert constant["rank_ic"] == 0
+    assert np.isnan(constant["rank_ic_ir"])

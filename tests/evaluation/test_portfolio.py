@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.evaluation.portfolio import PortfolioRule, assign_quantiles, long_short, quantile_returns
+
+MARCH, APRIL, MAY = pd.to_datetime(["2000-03-31", "2000-04-30", "2000-05-31"])
+
+
+def table(date: pd.Timestamp, predictions: list[float], returns: list[float]) -> pd.DataFrame:
+    assets = [chr(ord("a") + k) for k in range(len(predictions))]
+    return pd.DataFrame({"date": date, "asset": assets, "y_true": returns, "y_pred": predictions})
+
+
+def test_quantiles_and_returns_of_a_hand_made_month() -> None:
+    month = table(MARCH, [5, 1, 4, 2, 3, 6, 7, 8, 9, 10], [0.05, 0.01, 0.04, 0.02, 0.03, 0.06, 0.07, 0.08, 0.09, 0.10])
+    assert assign_quantiles(month, 5).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
+    assert quantile_returns(month, PortfolioRule()).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.055, 0.075, 0.095])
+    assert long_short(month, PortfolioRule())["gross"].tolist() == pytest.approx([0.08])
+
+
+def test_quantiles_differ_by_at_most_one_stock_and_do_not_depend_on_the_order_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    for n in (5, 13, 501):
+        month = table(MARCH, [0.0] * n, [0.0] * n).assign(asset=[f"{k:03d}" for k in range(n)])
+        month["y_pred"] = rng.integers(0, 4, n)  # many ties
+        quantile = assign_quantiles(month, 5)
+        sizes = quantile.value_counts()
+        assert set(quantile) == {1, 2, 3, 4, 5}
+        assert sizes.max() - sizes.min() <= 1
+        shuffled = assign_quantiles(month.sample(frac=1, random_state=1), 5)
+        assert shuffled.reindex(month.index).equals(quantile)
+
+
+def test_turnover_and_costs_of_hand_made_months() -> None:
+    """Two quantiles of two stocks. March: long c, d; short a, b. April: the same. May: the other way round."""
+    up, flat = [1, 2, 3, 4], [0.0, 0.0, 0.0, 0.0]
+    months = pd.concat(
+        [table(MARCH, up, flat), table(APRIL, up, [0.0, 0.0, 0.2, 0.0]), table(MAY, up[::-1], flat)], ignore_index=True
+    )
+    rule = PortfolioRule(quantiles=2, cost_bps=100)
+    result = long_short(months, rule)
+    assert result["gross"].tolist() == pytest.approx([0.0, 0.1, 0.0])
+    # Setting up buys and sells 1 on each side; April has nothing to do; in May both sides are exchanged: long 0.6 / 1.1
+    # and 0.5 / 1.1 are sold, and sold again short, so 2 + 2 are traded.
+    assert result["turnover"].tolist() == pytest.approx([1.0, 0.0, 1.0])
+    assert result["net"].tolist() == pytest.approx([0.0 - 0.02, 0.1, 0.0 - 0.04])
+
+
+def test_weights_drift_with_returns_and_are_set_equal_again() -> None:
+    """The long side's c gains 50 %: it has grown to 0.75 / 1.25 of its side and is cut back to one half."""
+    months = pd.concat([table(MARCH, [1, 2, 3, 4], [0, 0, 0.5, 0.0]), table(APRIL, [1, 2, 3, 4], [0.0] * 4)])
+    traded = long_short(months.reset_index(drop=True), PortfolioRule(2, 0))["turnover"].iloc[1] * 4
+    assert traded == pytest.approx(2 * (0.75 / 1.25 - 0.5))
+
+
+def test_stocks_without_a_return_take_no_part() -> None:
+    month = table(MARCH, [1, 2, 3, 4, 5, 99], [0.01, 0.02, 0.03, 0.04, 0.05, np.nan])
+    assert long_short(month, PortfolioRule())["gross"].tolist() == pytest.approx([0.04])
+
+
+def test_an_asset_that_leaves_is_sold() -> None:
+    months = pd.concat([table(MARCH, [1, 2, 3, 4], [0.0] * 4), table(APRIL, [1, 2, 3, 4], [0.0] * 4)], ignore_index=True)
+    months.loc[7, "asset"] = "z"  # d is replaced by z at the top
+    assert long_short(months, PortfolioRule(2, 0))["turnover"].iloc[1] * 4 == pytest.approx(1.0)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from drf.models.base import Explains, Explanation
+from drf.models.dnn import DNN
+from drf.models.forest import Forest
+from drf.models.linear import Linear
+from drf.models.lstm import LSTM
+from drf.models.svr import SVR
+from drf.windows.samples import Samples
+
+Data = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+NETWORKS: list[Any] = [
+    DNN(hidden="8-4", epochs=3, validation_months=3),
+    DNN(hidden="8-4-4", epochs=3, validation_months=3, signal_bias=True),
+    LSTM(hidden=4, epochs=3, validation_months=3),
+    LSTM(hidden=4, epochs=3, validation_months=3, signal_bias=True),
+    LSTM(hidden=4, layers=2, bidirectional=True, epochs=3, validation_months=3),
+]
+EXPLAINING: list[Any] = [Linear(), *NETWORKS]
+ALL: list[Any] = [*EXPLAINING, SVR(max_samples=300), Forest(n_estimators=5)]
+
+
+@pytest.fixture(scope="module")
+def data(samples: Samples) -> Data:
+    rows = samples.rows(range(12, 30))
+    return samples.x[rows], samples.y[rows], samples.month[rows]
+
+
+@pytest.mark.parametrize("model", ALL, ids=repr)
+def test_every_family_fits_forecasts_and_repeats_itself_to_the_bit(model: Any, data: Data) -> None:
+    first, second = (model.__class__(**model.get_params()).fit(*data).predict(data[0]) for _ in range(2))
+    assert first.shape == (len(data[0]),)
+    assert np.isfinite(first).all()
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("model", NETWORKS, ids=repr)
+def test_a_network_depends_on_its_seed(model: Any, data: Data) -> None:
+    other = model.__class__(**{**model.get_params(), "random_state": 1})
+    assert not np.allclose(model.fit(*data).predict(data[0]), other.fit(*data).predict(data[0]))
+
+
+@pytest.mark.parametrize("model", EXPLAINING, ids=repr)
+def test_an_explanation_accounts_for_the_whole_forecast(model: Any, data: Data) -> None:
+    assert isinstance(model, Explains)
+    explanation = model.fit(*data).explain(data[0])
+    assert explanation.relevance.shape == data[0].shape
+    assert np.allclose(explanation.total, model.predict(data[0]), atol=2e-6)
+
+
+@pytest.mark.parametrize("model", EXPLAINING, ids=repr)
+def test_forecasts_do_not_depend_on_the_batch(model: Any, data: Data) -> None:
+    model.fit(*data)
+    some = [3, 50, 7]
+    assert np.allclose(model.predict(data[0][some]), model.predict(data[0])[some], atol=1e-7)
+    assert np.allclose(model.explain(data[0][some]).relevance, model.explain(data[0]).relevance[some], atol=1e-7)
+
+
+@pytest.mark.parametrize("model", [m for m in NETWORKS if not m.signal_bias], ids=repr)
+def test_without_signal_bias_the_neutral_stock_is_forecast_the_mean(model: Any, data: Data) -> None:
+    neutral = np.zeros_like(data[0][:1])
+    model.fit(*data)
+    assert model.predict(neutral)[0] == model.mean_
+    explanation = model.explain(data[0])
+    assert (explanation.bias == 0).all()
+    spread = np.corrcoef(explanation.linearised, model.predict(data[0]))[0, 1]
+    assert spread > 0.99
+
+
+@pytest.mark.parametrize("model", [m for m in NETWORKS if m.signal_bias], ids=repr)
+def test_the_papers_form_has_biases_that_absorb_relevance(model: Any, data: Data) -> None:
+    assert np.abs(model.fit(*data).explain(data[0]).bias).max() > 0
+
+
+def test_linear_is_least_squares(data: Data) -> None:
+    x, y, _ = data
+    expected = LinearRegression().fit(x.reshape(len(x), -1), y).predict(x.reshape(len(x), -1))
+    assert np.allclose(Linear().fit(*data).predict(x), expected, atol=1e-5)
+
+
+def test_networks_learn_a_function_that_is_there() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (3000, 5, 4)).astype(np.float32)
+    y = (x[:, -1, 0] * x[:, -1, 1] + x[:, 0, 2]).astype(np.float32)
+    month = np.repeat(np.arange(30), 100)
+    for model in (DNN(epochs=80, patience=20, learning_rate=0.003, batch_size=256), LSTM(epochs=60, patience=20, learning_rate=0.01)):
+        fitted = model.fit(x[:2500], y[:2500], month[:2500]).predict(x[2500:])
+        assert np.corrcoef(fitted, y[2500:])[0, 1] > 0.9
+
+
+def test_training_stops_on_the_last_months_alone(data: Data) -> None:
+    """The months held back move no weight: with one epoch their targets change nothing but the scaling."""
+    x, y, month = data
+    held = month >= np.unique(month)[-3]
+    model = LSTM(hidden=4, epochs=1, validation_months=3)
+    twisted = y.copy()
+    twisted[held] = twisted[held][::-1]  # the same values, so the same mean and scale
+    assert np.allclose(model.fit(x, y, month).predict(x), model.fit(x, twisted, month).predict(x), atol=1e-7)
+
+
+def test_more_validation_months_than_months_are_refused(data: Data) -> None:
+    with pytest.raises(ValueError, match="leaves no month"):
+        LSTM(validation_months=18).fit(*data)
+
+
+def test_the_mean_of_explanations_explains_the_mean_forecast(data: Data) -> None:
+    models = [LSTM(hidden=4, epochs=2, validation_months=3, random_state=k).fit(*data) for k in range(3)]
+    mean = Explanation.mean([model.explain(data[0]) for model in models])
+    assert np.allclose(mean.total, np.mean([model.predict(data[0]) for model in models], axis=0), atol=2e-6)

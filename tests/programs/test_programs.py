@@ -1,0 +1,265 @@
+"""The programs as processes, from training to a downstream job, on a small market."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.simulate import simulate_market
+from drf.evaluation.metrics import METRICS
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = ["linear", "svr", "forest", "dnn", "dnn_lrp", "lstm", "lstm_lrp"]
+
+pytestmark = pytest.mark.slow
+
+# A strong signal, so that few stocks and epochs do.
+SMALL = [
+    "data.source.stocks=60", "data.source.months=66", "data.source.explained=0.3", "data.source.style=0.0",
+    "window.train_months=20", "window.test_months=24", "window.refit_every=8",
+    "tuning.trials=2", "tuning.folds=2", "tuning.validation_months=4", "tuning.batch=2",
+    "model.svr.max_samples=300", "model.forest.n_estimators=8",
+    "model.dnn.epochs=8", "model.dnn.seeds=2", "model.lstm.epochs=8", "model.lstm.seeds=2", "model.lstm.batch_size=256",
+]  # fmt: skip
+LINEAR_AND_LSTM = [word for word in SMALL if not word.startswith(("model.svr", "model.forest", "model.dnn"))]
+LINEAR_AND_LSTM += ["model=[linear,lstm]"]
+
+
+def run(program: str, *arguments: str, folder: Path, expect: int = 0, **environment: str) -> str:
+    command = [sys.executable, str(ROOT / program) if program.endswith(".py") else program, *arguments]
+    if not program.endswith(".py"):
+        command[1:2] = ["-m", program]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    done = subprocess.run(
+        command, cwd=folder, env={**clean, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def fresh(folder: Path, empty_store: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    return folder
+
+
+def client(folder: Path) -> MlflowClient:
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    return MlflowClient()
+
+
+def runs(folder: Path, kind: str) -> list[Run]:
+    here = client(folder)
+    experiment = here.get_experiment_by_name("drf")
+    return list(here.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'", max_results=500))
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A folder in which train.py ran once, all families, tuning on."""
+    folder = fresh(tmp_path_factory.mktemp("work"), empty_store)
+    (folder / "train.log").write_text(run("train.py", *SMALL, "compute.jobs=2", folder=folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(work: Path) -> Path:
+    """The same folder after evaluate.py."""
+    (work / "evaluate.log").write_text(run("evaluate.py", folder=work))
+    return work
+
+
+def test_seven_rows_below_one_parent_with_every_metric(work: Path) -> None:
+    (parent,) = runs(work, "comparison")
+    rows = {row.info.run_name: row for row in runs(work, "row")}
+    assert sorted(rows) == sorted(ROWS)
+    for row in [parent, *rows.values()]:
+        assert row.info.status == "FINISHED"
+    for name, row in rows.items():
+        assert row.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert set(METRICS) <= set(row.data.metrics), name
+        history = client(work).get_metric_history(row.info.run_id, "monthly/long_short")
+        assert [point.step for point in history] == list(range(24))
+
+
+def test_artifacts_are_where_users_expect_them(work: Path) -> None:
+    here = client(work)
+    (parent,) = runs(work, "comparison")
+    assert {a.path for a in here.list_artifacts(parent.info.run_id)} == {"comparison.csv", "config.yaml", "figures"}
+    assert len(here.list_artifacts(parent.info.run_id, "figures")) == 5
+    table = pd.read_csv(here.download_artifacts(parent.info.run_id, "comparison.csv"))
+    assert list(table["row"]) == ROWS
+    for row in runs(work, "row"):
+        name, files = row.info.run_name, {a.path for a in here.list_artifacts(row.info.run_id)}
+        assert {"predictions.parquet", "forecast.parquet"} <= files
+        predictions = pd.read_parquet(here.download_artifacts(row.info.run_id, "predictions.parquet"))
+        assert list(predictions) == ["date", "asset", "y_true", "y_pred"]
+        assert predictions["date"].nunique() == 24
+        assert float(table.loc[table["row"] == name, "sharpe"].iloc[0]) == row.data.metrics["sharpe"]
+        assert ("relevance.parquet" in files) == (name in ("linear", "dnn_lrp", "lstm_lrp"))
+        assert ("figures" in files) == (name in ("linear", "dnn_lrp", "lstm_lrp"))
+
+
+def test_trials_are_runs_below_their_familys_plain_row(work: Path) -> None:
+    rows = {row.info.run_id: row.info.run_name for row in runs(work, "row")}
+    families = [rows[trial.data.tags["mlflow.parentRunId"]] for trial in runs(work, "trial")]
+    assert sorted(families) == sorted(2 * ["svr", "forest", "dnn", "lstm"])
+    assert all("cv_rmse" in trial.data.metrics for trial in runs(work, "trial"))
+
+
+def test_the_summary_shows_the_rows_and_how_to_go_on(work: Path) -> None:
+    log = (work / "train.log").read_text()
+    for part in [*ROWS, "walk-forward", "tuning", "Neutral ranks", "models:/drf-lstm-lrp@champion", "mlflow ui"]:
+        assert part in log
+
+
+def test_the_numbers_do_not_depend_on_workers_or_on_tuning_anew(
+    work: Path, tmp_path: Path, empty_store: Path
+) -> None:
+    """The same seed in another folder, with one worker process: the same forecasts to the bit."""
+    again = fresh(tmp_path, empty_store)
+    run("train.py", *SMALL, "compute.jobs=1", folder=again)
+    tables = []
+    for folder in (work, again):
+        here = client(folder)
+        tables.append({
+            row.info.run_name: pd.read_parquet(here.download_artifacts(row.info.run_id, "predictions.parquet"))
+            for row in runs(folder, "row")
+        })  # fmt: skip
+    for name in ROWS:
+        assert tables[0][name].equals(tables[1][name]), name
+
+
+def test_the_best_version_becomes_champion(evaluated: Path) -> None:
+    here = client(evaluated)
+    version = here.get_model_version_by_alias("drf-lstm-lrp", "champion")
+    assert str(version.version) == "1"
+    for tag in ("data_fingerprint", "train_first", "train_last", "git_commit", "config", "verdict"):
+        assert version.tags[tag]
+    (decision,) = runs(evaluated, "evaluation")
+    assert decision.data.tags["promoted"] == "1"
+    assert {a.path for a in here.list_artifacts(decision.info.run_id)} == {"scores.csv", "gates.csv", "decision.json"}
+    assert "promoted version 1" in (evaluated / "evaluate.log").read_text()
+
+
+def newest_months() -> pd.DataFrame:
+    panel = simulate_market(60, 66, 0, explained=0.3, style=0.0).panel
+    return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(12)]
+
+
+def test_a_downstream_job_loads_the_champion(evaluated: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{evaluated}/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
+    panel = newest_months()
+    forecasts = model.predict(panel)
+    assert list(forecasts) == ["date", "asset", "prediction", *FACTORS, "bias"]
+    assert forecasts["date"].unique() == panel["date"].max()
+    assert (forecasts[[*FACTORS, "bias"]].sum(axis=1) - forecasts["prediction"]).abs().max() < 1e-6
+    details = model.predict(panel, params={"detail": "descriptors"})
+    assert list(details)[3:-1] == list(DESCRIPTORS)
+    assert np.allclose(details["prediction"], forecasts["prediction"])
+    example = model.input_example if hasattr(model, "input_example") else None
+    example = model.metadata.load_input_example() if example is None else example
+    assert len(model.predict(example)) > 0
+    row = next(row for row in runs(evaluated, "row") if row.info.run_name == "lstm_lrp")
+    logged = pd.read_parquet(client(evaluated).download_artifacts(row.info.run_id, "forecast.parquet"))
+    both = logged.merge(forecasts, on=["date", "asset"])
+    assert len(both) == len(logged) == len(forecasts)
+    assert np.allclose(both["y_pred"], both["prediction"], atol=1e-6)
+
+
+def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Path) -> None:
+    newest_months().to_parquet(tmp_path / "panel.parquet")
+    uri = f"sqlite:///{evaluated}/mlflow.db"
+    arguments = ["--panel", "panel.parquet", "--output", "forecasts.parquet"]
+    text = run("drf.score", *arguments, folder=tmp_path, MLFLOW_TRACKING_URI=uri)
+    assert "1 month(s)" in text
+    assert set(FACTORS) < set(pd.read_parquet(tmp_path / "forecasts.parquet"))
+    newest_months().drop(columns="PCFR").to_parquet(tmp_path / "panel.parquet")
+    text = run("drf.score", *arguments, folder=tmp_path, expect=2, MLFLOW_TRACKING_URI=uri)
+    assert "column PCFR missing" in text
+    assert text.count("\n") == 1
+
+
+def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    words = [word for word in LINEAR_AND_LSTM if "explained" not in word]
+    run("train.py", *words, "data=noise", folder=folder)
+    text = run("evaluate.py", folder=folder)
+    assert "nothing promoted: no version passed every gate" in text
+    assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
+
+
+def start_training(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a training and wait until its parent run is open and rows are being worked on."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *LINEAR_AND_LSTM, "tuning.trials=200", "compute.jobs=1"],
+        cwd=folder, env={**clean, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    for _ in range(600):
+        if (folder / "optuna.journal").exists() and len(runs(folder, "trial")) > 2:
+            return process
+        assert process.poll() is None
+        time.sleep(0.2)
+    raise AssertionError("the training did not start")
+
+
+def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    client(folder).create_experiment("drf")
+    process = start_training(folder)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    statuses = [run.info.status for run in [*runs(folder, "comparison"), *runs(folder, "row")]]
+    assert statuses == ["FAILED"] * 4
+
+
+def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    client(folder).create_experiment("drf")
+    process = start_training(folder)
+    process.kill()
+    process.wait(60)
+    assert runs(folder, "comparison")[0].info.status == "RUNNING"
+    assert "no version to evaluate" in run("evaluate.py", folder=folder, expect=2)
+    run("train.py", *LINEAR_AND_LSTM, "tuning.trials=6", folder=folder)
+    earlier = [trial for trial in runs(folder, "trial") if trial.data.tags["from_earlier_run"] == "true"]
+    assert len(earlier) > 2
+    assert "promoted version 1" in run("evaluate.py", folder=folder)
+
+
+def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    words = " ".join([*LINEAR_AND_LSTM, "tuning.trials=0"])
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager=local", "-e", "main",
+         "--experiment-name", "drf", "-P", f"overrides={words}"],
+        cwd=folder, capture_output=True, text=True, timeout=300,
+        env={**clean, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (parent,) = runs(folder, "comparison")
+    assert parent.data.tags["mlflow.project.entryPoint"] == "main"
+    assert parent.info.status == "FINISHED"
+    assert {row.data.tags["mlflow.parentRunId"] for row in runs(folder, "row")} == {parent.info.run_id}
+    (decision,) = runs(folder, "evaluation")
+    assert decision.info.run_id != parent.info.run_id
+    assert client(folder).get_model_version_by_alias("drf-lstm-lrp", "champion").tags["verdict"] == "promoted"
+    shutil.rmtree(ROOT / "mlruns", ignore_errors=True)

@@ -1,0 +1,151 @@
+"""The model that is registered: its sums, its refusals, and its life without the project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.models.base import Explanation
+from drf.models.lstm import LSTM
+from drf.registry.forecaster import Forecaster
+from drf.registry.register import make_forecaster, requirements, write_bundle
+from drf.windows.samples import Samples
+
+LAGS = (0, 3, 6, 9, 12)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["free of bias", "papers' form"])
+def members(request: pytest.FixtureRequest, samples: Samples) -> list[LSTM]:
+    rows = samples.rows(range(12, 40))
+    settings = {"hidden": 4, "layers": 2, "bidirectional": True, "epochs": 3, "validation_months": 3}
+    return [
+        LSTM(**settings, random_state=k, signal_bias=request.param).fit(
+            samples.x[rows], samples.y[rows], samples.month[rows]
+        )
+        for k in range(2)
+    ]
+
+
+@pytest.fixture(scope="module")
+def forecaster(members: list[LSTM]) -> Forecaster:
+    return make_forecaster(members, LAGS, FACTORS)
+
+
+@pytest.mark.parametrize(("detail", "names"), [("factors", list(FACTORS)), ("descriptors", list(DESCRIPTORS))])
+def test_contributions_and_bias_sum_to_the_prediction(
+    forecaster: Forecaster, panel: pd.DataFrame, detail: str, names: list[str]
+) -> None:
+    forecasts = forecaster.predict(panel, detail)
+    assert list(forecasts) == ["date", "asset", "prediction", *names, "bias"]
+    assert np.allclose(forecasts[[*names, "bias"]].sum(axis=1), forecasts["prediction"], atol=1e-12)
+
+
+def test_the_account_holds_the_networks_own_forecast(
+    forecaster: Forecaster, members: list[LSTM], samples: Samples, panel: pd.DataFrame
+) -> None:
+    account = forecaster.predict(panel, "account")
+    parts = account[["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]].sum(axis=1)
+    assert np.allclose(parts, account["network"], atol=1e-12)
+    assert np.allclose(account["network"], np.mean([m.predict(samples.x) for m in members], axis=0), atol=1e-6)
+
+
+def test_it_forecasts_what_the_walk_forward_would(
+    forecaster: Forecaster, members: list[LSTM], samples: Samples, panel: pd.DataFrame
+) -> None:
+    forecasts = forecaster.predict(panel)
+    expected = Explanation.mean([member.explain(samples.x) for member in members])
+    assert list(forecasts["asset"]) == list(samples.asset)
+    assert np.allclose(forecasts["prediction"], expected.linearised, atol=1e-6)
+
+
+def test_the_history_that_a_forecast_needs_is_enough(forecaster: Forecaster, panel: pd.DataFrame) -> None:
+    newest = panel["date"].max()
+    thirteen = panel[panel["date"] >= newest - pd.offsets.MonthEnd(12)]
+    alone, whole = forecaster.predict(thirteen), forecaster.predict(panel)
+    assert alone["date"].unique() == newest
+    pd.testing.assert_frame_equal(alone, whole[whole["date"] == newest].reset_index(drop=True))
+    with pytest.raises(ValueError, match=r"spans 12 month.*needs 13"):
+        forecaster.predict(panel[panel["date"] > newest - pd.offsets.MonthEnd(12)])
+
+
+def test_what_it_was_not_trained_on_is_refused(forecaster: Forecaster, panel: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="lacks ROE"):
+        forecaster.predict(panel.rename(columns={"ROE": "ROI"}))
+    with pytest.raises(ValueError, match="detail='lags' is unknown"):
+        forecaster.predict(panel, "lags")
+    with pytest.raises(ValueError, match="not a month end"):
+        forecaster.predict(panel.assign(date=panel["date"] - pd.Timedelta(days=1)))
+    with pytest.raises(ValueError, match="more than once"):
+        forecaster.predict(pd.concat([panel, panel.iloc[:1]]))
+
+
+def test_what_was_saved_is_loaded(forecaster: Forecaster, panel: pd.DataFrame, tmp_path: Path) -> None:
+    forecaster.save(tmp_path)
+    pd.testing.assert_frame_equal(Forecaster.load(tmp_path).predict(panel), forecaster.predict(panel))
+
+
+def serve(bundle: Path) -> object:
+    """Load a bundle as MLflow does, without MLflow's storage."""
+    from drf.registry.serving import DeepRecurrentFactorModel
+
+    model = DeepRecurrentFactorModel()
+    model.load_context(SimpleNamespace(artifacts={"bundle": str(bundle)}))
+    return model
+
+
+def test_versions_with_different_code_live_in_one_process(
+    forecaster: Forecaster, panel: pd.DataFrame, tmp_path: Path
+) -> None:
+    write_bundle(forecaster, tmp_path / "one")
+    write_bundle(forecaster, tmp_path / "two")
+    code = tmp_path / "two" / "code" / "drf" / "windows" / "ranks.py"
+    code.write_text(code.read_text().replace("2.0 * position / last", "-2.0 * position / last"))
+    one, two = serve(tmp_path / "one"), serve(tmp_path / "two")
+    first = one.predict(None, panel)  # type: ignore[attr-defined]
+    assert not np.allclose(two.predict(None, panel)["prediction"], first["prediction"])  # type: ignore[attr-defined]
+    pd.testing.assert_frame_equal(one.predict(None, panel), first)  # type: ignore[attr-defined]
+
+
+def test_a_bundle_needs_nothing_but_its_requirements(
+    forecaster: Forecaster, panel: pd.DataFrame, tmp_path: Path
+) -> None:
+    """In another process, from an empty folder, with every import outside the requirements' own refused."""
+    write_bundle(forecaster, tmp_path / "bundle")
+    panel.to_parquet(tmp_path / "panel.parquet")
+    (tmp_path / "empty").mkdir()
+    program = f"""
+        import sys
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in {{"drf", "hydra", "omegaconf", "optuna", "pandera", "sklearn", "joblib", "tqdm"}}:
+                    raise ImportError(name + " is not among the requirements")
+        sys.meta_path.insert(0, Refuse())
+        import importlib.util, pandas as pd
+        from pathlib import Path
+        folder = Path({str(tmp_path / "bundle")!r})
+        package = folder / "code" / "drf"
+        spec = importlib.util.spec_from_file_location(
+            "_drf_test", package / "__init__.py", submodule_search_locations=[str(package)])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["_drf_test"] = module
+        spec.loader.exec_module(module)
+        from _drf_test.registry.forecaster import Forecaster
+        forecasts = Forecaster.load(folder).predict(pd.read_parquet({str(tmp_path / "panel.parquet")!r}))
+        forecasts.to_parquet({str(tmp_path / "forecasts.parquet")!r})
+    """
+    subprocess.run(
+        [sys.executable, "-I", "-c", textwrap.dedent(program)], cwd=tmp_path / "empty", check=True, timeout=120
+    )
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "forecasts.parquet"), forecaster.predict(panel))
+
+
+def test_requirements_are_pinned_without_local_build_tags() -> None:
+    assert all("==" in line and "+" not in line for line in requirements())

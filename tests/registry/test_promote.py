@@ -1,0 +1,186 @@
+"""The decision, on forecasts made by hand, and the aliases in a real registry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from drf.evaluation.portfolio import PortfolioRule
+from drf.registry import promote
+from drf.registry.gates import Thresholds, judge, score
+from drf.registry.promote import Decision, carry_out, decide, roll_back
+from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf
+
+LIMITS = Thresholds(
+    min_months=24, min_sharpe=1.0, min_rank_ic_t=2.0, min_gain=0.0, max_conservation_error=1e-6
+)
+RULE = PortfolioRule()
+NAME = "drf-lstm-lrp"
+
+
+def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: int = 0) -> pd.DataFrame:
+    """Forecasts whose correlation with the return is about ``skill``."""
+    rng = np.random.default_rng(0)
+    dates = np.repeat(pd.date_range(first, periods=months, freq="ME"), 100)
+    truth = rng.normal(0, 0.1, len(dates))
+    noise = np.random.default_rng(seed + 1).normal(0, 0.1, len(dates))
+    return pd.DataFrame(
+        {
+            "date": dates,
+            "asset": np.tile([f"A{k:03d}" for k in range(100)], months),
+            "y_true": truth,
+            "y_pred": skill * truth + noise,
+        }
+    )
+
+
+def version(number: str) -> Version:
+    return Version(NAME, number, "row", "parent", "source", pd.Timestamp("2003-01-31"), "")
+
+
+def decision(
+    monkeypatch: pytest.MonkeyPatch,
+    made: dict[str, pd.DataFrame],
+    champion: str | None = None,
+    previous: str | None = None,
+    error: float = 1e-12,
+    left_aside: dict[str, str] | None = None,
+) -> Decision:
+    monkeypatch.setattr(promote, "unseen_forecasts", lambda client, version, *_: made[version.number])
+    monkeypatch.setattr(promote, "conservation_error", lambda version, panel: error)
+    shelf = Shelf([version(number) for number in made], left_aside or {}, champion, previous)
+    return decide(MlflowClient(), shelf, pd.DataFrame(), "source", RULE, LIMITS)
+
+
+def test_the_best_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": forecasts(0.2), "2": forecasts(0.4), "3": forecasts(0.0)})
+    assert made.promoted == made.champion == "2"
+    assert made.previous is None
+    assert set(made.rejected) == {"3"}
+    assert "Sharpe" in made.rejected["3"]
+    assert len(made.scores) == 3
+
+
+def test_a_better_one_replaces_the_champion_which_becomes_previous(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": forecasts(0.2), "2": forecasts(0.4)}, champion="1", previous="0")
+    assert (made.promoted, made.champion, made.previous) == ("2", "2", "1")
+
+
+def test_one_that_is_not_better_is_neither_promoted_nor_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    for skill in (0.4, 0.3):  # the champion's equal, and worse
+        made = decision(monkeypatch, {"1": forecasts(0.4), "2": forecasts(skill)}, champion="1", previous="0")
+        assert (made.promoted, made.champion, made.previous) == (None, "1", "0")
+        assert not made.rejected
+        assert "better than the champion" in made.reason
+
+
+def test_noise_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {str(k): forecasts(0.0, seed=k) for k in range(5)})
+    assert made.promoted is None
+    assert set(made.rejected) == set("01234")
+
+
+def test_books_that_do_not_close_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (1e-3, float("nan")):
+        made = decision(monkeypatch, {"1": forecasts(0.4)}, error=error)
+        assert made.promoted is None
+        assert "conservation" in made.rejected["1"]
+
+
+def test_versions_are_compared_on_common_months_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 2 is perfect, but only before the months that it shares with version 1."""
+    early, late = forecasts(5.0, 12), forecasts(0.2, 30, "2001-01-31")
+    made = decision(monkeypatch, {"1": forecasts(0.3, 30, "2001-01-31"), "2": pd.concat([early, late])})
+    assert made.promoted == "1"
+    assert made.months == (pd.Timestamp("2001-01-31"), pd.Timestamp("2003-06-30"))
+    assert (made.scores["months"] == 30).all()
+
+
+def test_too_few_months_promote_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = decision(monkeypatch, {"1": forecasts(0.4, 23)})
+    assert alone.promoted is None
+    assert "23 month(s)" in alone.left_aside["1"]
+    apart = decision(monkeypatch, {"1": forecasts(0.4, 30), "2": forecasts(0.4, 30, "2001-01-31")})
+    assert apart.promoted is None
+    assert "only 18 month(s)" in apart.reason
+
+
+def test_a_version_with_few_months_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": forecasts(0.4, 36), "2": forecasts(0.9, 6)})
+    assert made.promoted == "1"
+    assert "2" in made.left_aside
+
+
+def test_a_champion_that_cannot_be_compared_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": forecasts(0.2, 3), "2": forecasts(0.9)}, champion="1")
+    assert (made.promoted, made.champion) == (None, "1")
+    assert "registry.name" in made.reason
+
+
+def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
+    from drf.evaluation.metrics import rank_ic, summarise
+
+    made = forecasts(0.2)
+    scores, ic = score(made, RULE), rank_ic(made)
+    assert scores["sharpe_net"] == summarise(made, RULE)["sharpe_net"]
+    assert scores["rank_ic_t"] == pytest.approx(ic.mean() / (ic.std() / np.sqrt(len(ic))))
+
+
+def test_what_cannot_be_estimated_does_not_pass() -> None:
+    scores = {"months": 30, "sharpe_net": float("nan"), "rank_ic_t": 3.0}
+    failed = [verdict.gate for verdict in judge(scores, 0.0, None, LIMITS) if not verdict.passed]
+    assert failed == ["Sharpe after costs"]
+
+
+@pytest.fixture
+def registry(store: str) -> MlflowClient:
+    """Three finished versions of a registered model, and one whose training was killed."""
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("drf").experiment_id
+    client.create_registered_model(NAME)
+    for number in range(1, 5):
+        run = client.create_run(experiment).info.run_id
+        if number < 4:
+            client.set_terminated(run)
+        tags = {"row_run": run, "parent_run": run, "data_source": "{}", "train_last": "2003-01-31"}
+        client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
+    client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
+    return client
+
+
+def decided(promoted: str | None, champion: str | None, previous: str | None, **rejected: str) -> Decision:
+    return Decision(champion, previous, promoted, "because", rejected={k[1:]: v for k, v in rejected.items()})
+
+
+def test_killed_and_half_registered_versions_are_left_aside(registry: MlflowClient) -> None:
+    shelf = read_shelf(registry, NAME)
+    assert [version.number for version in shelf.versions] == ["1", "2", "3"]
+    assert "RUNNING" in shelf.left_aside["4"]
+    assert "did not finish" in shelf.left_aside["5"]
+
+
+def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
+    carry_out(registry, NAME, decided("1", "1", None, v3="Sharpe after costs: 0.1"))
+    carry_out(registry, NAME, decided("2", "2", "1"))
+    shelf = read_shelf(registry, NAME)
+    assert (shelf.champion, shelf.previous) == ("2", "1")
+    assert "Sharpe after costs: 0.1" in shelf.left_aside["3"]
+
+    rolled = roll_back(registry, NAME, shelf)
+    assert (rolled.champion, rolled.previous) == ("1", None)
+    shelf = read_shelf(registry, NAME)
+    assert (shelf.champion, shelf.previous) == ("1", None)
+    assert registry.get_model_version(NAME, "2").tags["verdict"] == REJECTED  # or it would be promoted again
+    assert str(registry.get_model_version_by_alias(NAME, CHAMPION).version) == "1"
+    assert PREVIOUS not in registry.get_registered_model(NAME).aliases
+
+
+def test_nothing_promoted_moves_nothing(registry: MlflowClient) -> None:
+    carry_out(registry, NAME, decided(None, None, None))
+    assert read_shelf(registry, NAME).champion is None
+
+
+def test_an_empty_registry_is_an_empty_shelf(store: str) -> None:
+    assert read_shelf(MlflowClient(), NAME) == Shelf([], {}, None, None)

@@ -1,0 +1,108 @@
+"""Every config composes, and what it describes can be made."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_method
+from omegaconf import DictConfig
+
+from drf.config import check_config, flatten, make_families, make_rule
+from drf.entry import CONFIG_DIR
+from drf.errors import InputError
+from drf.models.family import ROWS
+from drf.registry.gates import Thresholds
+from drf.tuning import _distribution
+
+
+def config(*overrides: str, name: str = "config") -> DictConfig:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return compose(name, overrides=list(overrides))
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml"))
+
+
+GROUPS = [(group.name, option) for group in sorted(CONFIG_DIR.iterdir()) if group.is_dir() for option in options(group.name)]
+
+
+@pytest.mark.parametrize(("group", "option"), GROUPS)
+def test_every_option_of_every_group_composes_and_instantiates(group: str, option: str) -> None:
+    name = "evaluation" if group == "gate" else "config"
+    override = f"{group}=[{option}]" if group == "model" else f"{group}={option}"
+    composed = config(override, *(["data.path=x.csv"] if option == "panel" else []), name=name)
+    check_config(composed)
+    make_rule(composed.portfolio)
+    if name == "evaluation":
+        Thresholds(**composed.gate)
+        return
+    source = dict(composed.data.source)
+    inspect.signature(get_method(source.pop("_target_"))).bind(**source)
+    for family in make_families(composed.model):
+        family.make(seed=0, member=0)
+        for setting, entry in family.space.items():
+            distribution = _distribution(entry)
+            assert distribution._contains(distribution.to_internal_repr(family.settings[setting])), setting
+
+
+def test_the_default_is_all_families_on_the_simulated_market() -> None:
+    default = config()
+    assert [family.name for family in make_families(default.model)] == list(ROWS)
+    assert default.data.source["_target_"] == "drf.data.sources.simulated"
+
+
+def test_models_can_be_chosen_and_set() -> None:
+    families = make_families(config("model=[lstm,linear]", "model.lstm.hidden=8", "model.lstm.seeds=2").model)
+    assert [family.name for family in families] == ["linear", "lstm"]
+    assert families[1].settings["hidden"] == 8
+    assert families[1].seeds == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("seed=-1", "seed=-1: must be a whole number, at least 0"),
+        ("window.train_months=abc", "window.train_months=abc: must be a whole number"),
+        ("window.test_months=0", "at least 1 (or null)"),
+        ("window.lags=[0,3,3]", "window.lags=[0, 3, 3]"),
+        ("window.lags=[]", "window.lags=[]"),
+        ("window.target=log", "window.target=log: must be one of raw, excess"),
+        ("tuning.trials=1.5", "tuning.trials=1.5: must be a whole number"),
+        ("portfolio.quantiles=1", "portfolio.quantiles=1: must be a whole number, at least 2"),
+        ("portfolio.cost_bps=-1", "portfolio.cost_bps=-1: must be a number, at least 0"),
+        ("compute.jobs=0", "compute.jobs=0"),
+        ("data.universe=true", "data.universe=True"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(override: str, told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check_config(config(override))
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("+model.lstm.hiden=3", "model.lstm.hiden: unknown setting (did you mean hidden?)"),
+        ("model.lstm.seeds=0", "model.lstm.seeds=0"),
+    ],
+)
+def test_a_setting_that_a_family_lacks_is_refused(override: str, told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_families(config(override).model)
+    assert told in str(refused.value)
+
+
+def test_flatten_names_every_value() -> None:
+    flat = flatten(config("data.seed=7"))
+    assert flat["data.source.seed"] == "${data.seed}"
+    assert flat["window.lags"] == [0, 3, 6, 9, 12]
+
+
+def test_the_config_folder_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (CONFIG_DIR / "config.yaml").is_file()

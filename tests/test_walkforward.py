@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS
+from drf.models.family import Family
+from drf.models.forest import Forest
+from drf.models.linear import Linear
+from drf.models.lstm import LSTM
+from drf.walkforward import Forecasts, forecast_table, relevance_table, walk_forward
+from drf.windows.samples import Samples, make_samples
+from drf.windows.split import newest_window, test_windows
+
+test_windows.__test__ = False  # type: ignore[attr-defined]
+
+FAMILIES = [
+    Family("linear", Linear, {}),
+    Family("forest", Forest, {"n_estimators": 4}),
+    Family("lstm", LSTM, {"hidden": 4, "epochs": 3, "validation_months": 3}, seeds=2),
+]
+
+
+def run(samples: Samples, jobs: int = 1, seed: int = 0) -> dict[str, tuple[Forecasts, Forecasts]]:
+    windows = test_windows(samples, 15, 8, 3)
+    return walk_forward(FAMILIES, samples, windows, newest_window(samples, 15), seed, jobs)
+
+
+@pytest.fixture(scope="module")
+def forecasts(samples: Samples) -> dict[str, tuple[Forecasts, Forecasts]]:
+    return run(samples)
+
+
+def test_two_workers_give_the_numbers_of_one_to_the_bit(
+    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    again = run(samples, jobs=2)
+    for family, (tested, newest) in forecasts.items():
+        assert np.array_equal(again[family][0].prediction, tested.prediction)
+        assert np.array_equal(again[family][1].prediction, newest.prediction)
+        if tested.explanation is not None:
+            assert np.array_equal(again[family][0].explanation.relevance, tested.explanation.relevance)  # type: ignore[union-attr]
+
+
+def test_the_future_moves_no_past_forecast(
+    panel: pd.DataFrame, samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    """Change everything after month T, the returns of T among it: forecasts at and before T stay, to the bit."""
+    month = 39
+    at = samples.dates[month]
+    rng = np.random.default_rng(0)
+    changed = panel.copy()
+    later, unknown = panel["date"] > at, panel["date"] >= at
+    changed.loc[later, list(DESCRIPTORS)] = rng.normal(size=(later.sum(), len(DESCRIPTORS)))
+    changed.loc[unknown, "ret_next"] = np.where(
+        panel.loc[unknown, "ret_next"].isna(), np.nan, rng.normal(size=unknown.sum())
+    )
+    moved = run(make_samples(changed, DESCRIPTORS, (0, 3, 6, 9, 12)))
+    past = samples.month[forecasts["linear"][0].rows] <= month
+    assert 0 < past.sum() < len(past)
+    for family, (tested, _) in forecasts.items():
+        assert np.array_equal(moved[family][0].prediction[past], tested.prediction[past]), family
+        assert not np.array_equal(moved[family][0].prediction[~past], tested.prediction[~past])
+
+
+def test_a_leak_would_be_noticed(samples: Samples, panel: pd.DataFrame) -> None:
+    """The check above can fail: a rank over the whole sample lets the future in."""
+    leaking = panel.assign(date=pd.Timestamp("1990-12-31")).groupby("date")[list(DESCRIPTORS)].rank(pct=True)
+    changed = panel.copy()
+    later = panel["date"] > samples.dates[39]
+    changed.loc[later, "ROE"] *= 1000
+    again = changed.assign(date=pd.Timestamp("1990-12-31")).groupby("date")[list(DESCRIPTORS)].rank(pct=True)
+    assert not leaking.loc[~later, "ROE"].equals(again.loc[~later, "ROE"])
+
+
+def test_seeds_are_averaged_and_the_newest_models_kept(
+    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    newest = forecasts["lstm"][1]
+    assert len(newest.members) == 2
+    x = samples.x[newest.rows]
+    assert len(x) > 0
+    assert np.allclose(newest.prediction, np.mean([model.predict(x) for model in newest.members], axis=0), atol=1e-9)
+
+
+def test_tables_carry_keys_and_contributions(
+    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    tested = forecasts["lstm"][0]
+    assert tested.explanation is not None
+    table = forecast_table(samples, tested.rows, tested.prediction)
+    relevance = relevance_table(samples, tested.rows, tested.explanation)
+    assert list(table) == ["date", "asset", "y_true", "y_pred"]
+    assert table["date"].nunique() == 8
+    assert relevance.shape == (len(table), 2 + 80)
+    assert relevance[["date", "asset"]].equals(table[["date", "asset"]])
+    sums = relevance.drop(columns=["date", "asset"]).sum(axis=1) + tested.explanation.intercept
+    assert np.allclose(sums, tested.explanation.linearised, atol=1e-6)
+    column = 3 * len(samples.descriptors) + samples.descriptors.index("ROE")
+    assert np.allclose(relevance["ROE_lag3"], tested.explanation.relevance.reshape(len(table), -1)[:, column])
