@@ -63,7 +63,7 @@ def main(config: DictConfig) -> None:
                     "parent_run": tree.parent.run_id,
                 },
             )
-        log.resources(tree.parent)
+        log.resources(tree)
     print(training_summary(table, samples, windows, store, tree.parent.run_id, config.registry.name, version))
 
 

@@ -27,7 +27,9 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml"))
 
 
-GROUPS = [(group.name, option) for group in sorted(CONFIG_DIR.iterdir()) if group.is_dir() for option in options(group.name)]
+GROUPS = [
+    (group.name, option) for group in sorted(CONFIG_DIR.iterdir()) if group.is_dir() for option in options(group.name)
+]
 
 
 @pytest.mark.parametrize(("group", "option"), GROUPS)

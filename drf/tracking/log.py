@@ -22,8 +22,6 @@ from ..windows.samples import Samples
 from ..windows.split import Window
 from .runs import RunLog, RunTree, git_commit
 
-_STARTED = time.perf_counter()
-
 
 def inputs(
     run: RunLog, config: DictConfig, panel: pd.DataFrame, samples: Samples, windows: Sequence[Window], digest: str
@@ -93,8 +91,8 @@ def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Fore
         run.figures(row_figures(row, FACTORS, rule))
 
 
-def resources(run: RunLog) -> None:
-    """Log the time since the program started, and the largest memory of any one of its processes."""
+def resources(tree: RunTree) -> None:
+    """Log the seconds since the parent run was opened, and the largest memory of any one of the processes."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    run.metrics({"seconds": time.perf_counter() - _STARTED, "peak_memory_mb": peak * unit / 2**20})
+    tree.parent.metrics({"seconds": time.perf_counter() - tree.opened, "peak_memory_mb": peak * unit / 2**20})

@@ -99,6 +99,7 @@ class RunTree:
 
     def __enter__(self) -> RunTree:
         # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
+        self.opened = time.perf_counter()
         active = mlflow.start_run(run_name=self.name)
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)

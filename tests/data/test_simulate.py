@@ -32,7 +32,7 @@ def test_descriptors_are_persistent_correlated_within_a_factor_and_partly_missin
     persistent = [name for name in DESCRIPTORS if name not in FACTORS["Momentum"]]
     for name in persistent:
         values = wide(large, name)
-        assert values.shift(1).stack().corr(values.stack(), method="spearman") > 0.75
+        assert values.shift(1).corrwith(values, method="spearman").median() > 0.6
     ranks = large.panel.groupby("date")[list(DESCRIPTORS)].rank(pct=True)
     assert ranks["PBR"].corr(ranks["PER"]) > 0.3
     assert abs(ranks["PBR"].corr(ranks["ROE"])) < 0.15

@@ -17,7 +17,9 @@ def table(date: pd.Timestamp, predictions: list[float], returns: list[float]) ->
 def test_quantiles_and_returns_of_a_hand_made_month() -> None:
     month = table(MARCH, [5, 1, 4, 2, 3, 6, 7, 8, 9, 10], [0.05, 0.01, 0.04, 0.02, 0.03, 0.06, 0.07, 0.08, 0.09, 0.10])
     assert assign_quantiles(month, 5).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
-    assert quantile_returns(month, PortfolioRule()).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.055, 0.075, 0.095])
+    assert quantile_returns(month, PortfolioRule()).loc[MARCH].tolist() == pytest.approx(
+        [0.015, 0.035, 0.055, 0.075, 0.095]
+    )
     assert long_short(month, PortfolioRule())["gross"].tolist() == pytest.approx([0.08])
 
 
@@ -62,6 +64,8 @@ def test_stocks_without_a_return_take_no_part() -> None:
 
 
 def test_an_asset_that_leaves_is_sold() -> None:
-    months = pd.concat([table(MARCH, [1, 2, 3, 4], [0.0] * 4), table(APRIL, [1, 2, 3, 4], [0.0] * 4)], ignore_index=True)
+    months = pd.concat(
+        [table(MARCH, [1, 2, 3, 4], [0.0] * 4), table(APRIL, [1, 2, 3, 4], [0.0] * 4)], ignore_index=True
+    )
     months.loc[7, "asset"] = "z"  # d is replaced by z at the top
     assert long_short(months, PortfolioRule(2, 0))["turnover"].iloc[1] * 4 == pytest.approx(1.0)

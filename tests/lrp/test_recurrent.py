@@ -9,13 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from drf.lrp import GATE_RULES, AllSteps, AlphaBeta, Composite, Epsilon, FinalState, Gamma, LastStep, WSquare, ZPlus
-from drf.lrp import attribute
+from drf.lrp import (
+    GATE_RULES,
+    AllSteps,
+    AlphaBeta,
+    Composite,
+    Epsilon,
+    FinalState,
+    Gamma,
+    LastStep,
+    WSquare,
+    ZPlus,
+    attribute,
+)
 from drf.lrp.rules import Rule
 from tests.lrp import reference
 
 
-def network(features: int, hidden: int, layers: int, bidirectional: bool, readout: nn.Module, seed: int) -> nn.Sequential:
+def network(
+    features: int, hidden: int, layers: int, bidirectional: bool, readout: nn.Module, seed: int
+) -> nn.Sequential:
     torch.manual_seed(seed)
     width = hidden * (2 if bidirectional else 1)
     lstm = nn.LSTM(features, hidden, layers, batch_first=True, bidirectional=bidirectional)

@@ -90,7 +90,10 @@ def test_networks_learn_a_function_that_is_there() -> None:
     x = rng.uniform(-1, 1, (3000, 5, 4)).astype(np.float32)
     y = (x[:, -1, 0] * x[:, -1, 1] + x[:, 0, 2]).astype(np.float32)
     month = np.repeat(np.arange(30), 100)
-    for model in (DNN(epochs=80, patience=20, learning_rate=0.003, batch_size=256), LSTM(epochs=60, patience=20, learning_rate=0.01)):
+    for model in (
+        DNN(epochs=80, patience=20, learning_rate=0.003, batch_size=256),
+        LSTM(epochs=60, patience=20, learning_rate=0.01),
+    ):
         fitted = model.fit(x[:2500], y[:2500], month[:2500]).predict(x[2500:])
         assert np.corrcoef(fitted, y[2500:])[0, 1] > 0.9
 

@@ -127,9 +127,7 @@ def test_the_summary_shows_the_rows_and_how_to_go_on(work: Path) -> None:
         assert part in log
 
 
-def test_the_numbers_do_not_depend_on_workers_or_on_tuning_anew(
-    work: Path, tmp_path: Path, empty_store: Path
-) -> None:
+def test_the_numbers_do_not_depend_on_workers_or_on_tuning_anew(work: Path, tmp_path: Path, empty_store: Path) -> None:
     """The same seed in another folder, with one worker process: the same forecasts to the bit."""
     again = fresh(tmp_path, empty_store)
     run("train.py", *SMALL, "compute.jobs=1", folder=again)

@@ -13,9 +13,7 @@ from drf.registry.gates import Thresholds, judge, score
 from drf.registry.promote import Decision, carry_out, decide, roll_back
 from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf
 
-LIMITS = Thresholds(
-    min_months=24, min_sharpe=1.0, min_rank_ic_t=2.0, min_gain=0.0, max_conservation_error=1e-6
-)
+LIMITS = Thresholds(min_months=24, min_sharpe=1.0, min_rank_ic_t=2.0, min_gain=0.0, max_conservation_error=1e-6)
 RULE = PortfolioRule()
 NAME = "drf-lstm-lrp"
 

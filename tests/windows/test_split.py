@@ -47,7 +47,7 @@ def test_validation_trains_on_fewer_months_where_there_are_no_more(samples: Samp
 
 def test_a_window_that_leaks_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="leaks"):
-        Window(train=range(0, 11), test=range(10, 12))
+        Window(train=range(11), test=range(10, 12))
 
 
 def test_a_panel_that_is_too_short_is_refused(panel: pd.DataFrame, samples: Samples) -> None:

@@ -1,0 +1,52 @@
+"""The seven rows averaged over all finished comparisons of a store, as a Markdown table.
+
+python train.py -m data.seed=0,1,2,3,4
+python benchmarks/orderings.py
+"""
+
+from __future__ import annotations
+
+import mlflow
+import pandas as pd
+
+from drf.models.family import ROWS
+from drf.tracking.store import connect
+
+SHOWN = {
+    "mae": "{:.5f}",
+    "rmse": "{:.5f}",
+    "annual_return": "{:.3f}",
+    "annual_volatility": "{:.3f}",
+    "sharpe": "{:.2f}",
+    "sharpe_net": "{:.2f}",
+    "rank_ic": "{:.3f}",
+}
+
+
+def finished_rows() -> pd.DataFrame:
+    """One line a row run whose parent finished: ``row``, ``parent``, and the metrics shown."""
+    parents = mlflow.search_runs(
+        experiment_names=["drf"], filter_string="tags.kind = 'comparison' and attributes.status = 'FINISHED'"
+    )
+    rows = mlflow.search_runs(experiment_names=["drf"], filter_string="tags.kind = 'row'", max_results=10_000)
+    rows = rows[rows["tags.mlflow.parentRunId"].isin(parents["run_id"])]
+    named = {"tags.mlflow.runName": "row", "tags.mlflow.parentRunId": "parent"}
+    return rows.rename(columns={**named, **{f"metrics.{name}": name for name in SHOWN}})
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """Mean of every metric by row, and how often each row's Sharpe was above linear's."""
+    means = rows.groupby("row")[list(SHOWN)].mean()
+    sharpe = rows.pivot(index="parent", columns="row", values="sharpe")
+    order = [name for names in ROWS.values() for name in names if name in means.index]
+    lines = ["| row | " + " | ".join(SHOWN) + " | Sharpe above linear's |", "|---" * (len(SHOWN) + 2) + "|"]
+    for name in order:
+        cells = [text.format(means.loc[name, metric]) for metric, text in SHOWN.items()]
+        above = f"{int((sharpe[name] > sharpe['linear']).sum())} of {len(sharpe)}" if name != "linear" else ""
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {above} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    connect("drf")
+    print(markdown(finished_rows()))
