@@ -141,7 +141,7 @@ def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
 
 def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
     """Mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
-    figure, axes = _axes(f"{row}: mean absolute relevance by descriptor and lag, basis points a month", size=(6.4, 5.6))
+    figure, axes = _axes(f"{row}: mean absolute relevance, bp a month", size=(6.4, 5.6))
     points = 1e4 * size
     image = axes.imshow(points, cmap="Oranges", aspect="auto", vmin=0)
     axes.set_xticks(np.arange(points.shape[1]), [f"{lag}" for lag in points.columns])
