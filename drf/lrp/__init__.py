@@ -14,10 +14,11 @@ from .attributor import UnsupportedLayerError, attribute
 from .composite import Composite
 from .gates import GATE_RULES
 from .readout import AllSteps, FinalState, LastStep
-from .rules import AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZPlus
+from .rules import RULES, AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZPlus
 
 __all__ = [
     "GATE_RULES",
+    "RULES",
     "Account",
     "AllSteps",
     "AlphaBeta",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from torch import Tensor
 class Account:
     """Relevance of every input, and what the rest of f(x) was absorbed by.
 
-    For every sample ``inputs + bias + stabiliser + initial_state == output`` up to the precision of the arithmetic.
+    For every sample ``inputs + bias + stabiliser + initial_state + baseline == output`` up to the precision of the
+    arithmetic.
 
     Attributes
     ----------
@@ -24,6 +25,8 @@ class Account:
         Absorbed by the small terms that keep denominators from zero, shape (n,).
     initial_state
         Absorbed by the recurrent state before the first date, shape (n,).
+    baseline
+        f(baseline), if relevance was taken against a baseline, else 0, shape (n,).
     output
         f(x), shape (n,).
     """
@@ -32,6 +35,7 @@ class Account:
     bias: Tensor
     stabiliser: Tensor
     initial_state: Tensor
+    baseline: Tensor
     output: Tensor
 
     @property
@@ -42,14 +46,9 @@ class Account:
     @property
     def residual(self) -> Tensor:
         """What the account fails to explain: zero up to rounding, shape (n,)."""
-        return self.output - (self.inputs + self.bias + self.stabiliser + self.initial_state)
+        return self.output - (self.inputs + self.bias + self.stabiliser + self.initial_state + self.baseline)
 
     @staticmethod
     def concatenate(accounts: list[Account]) -> Account:
         """Join the accounts of consecutive chunks of samples."""
-        return Account(
-            *(
-                torch.cat([getattr(account, name) for account in accounts])
-                for name in ("relevance", "bias", "stabiliser", "initial_state", "output")
-            )
-        )
+        return Account(*(torch.cat([getattr(part, field.name) for part in accounts]) for field in fields(Account)))

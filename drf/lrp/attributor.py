@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from .account import Account
 from .composite import Composite
+from .gates import GATE_RULES
 from .readout import AllSteps, FinalState, LastStep
 from .recurrent import LSTMTrace
-from .rules import LinearTerm
+from .rules import Shares, Term, distribute
 
 SUPPORTED = (
-    "nn.Sequential, nn.LSTM, nn.Linear, nn.ReLU, nn.Tanh, nn.Dropout, nn.Flatten, nn.Identity and drf.lrp's readouts"
+    "nn.Sequential, nn.LSTM, nn.Linear, nn.ReLU, nn.Tanh, nn.Dropout, nn.Flatten, nn.Identity, drf.lrp's readouts"
 )
 
 
@@ -24,12 +26,18 @@ class UnsupportedLayerError(TypeError):
 
 @torch.no_grad()
 def attribute(
-    model: nn.Module, x: Tensor, *, composite: Composite | None = None, output: int = 0, chunk: int = 8192
+    model: nn.Module,
+    x: Tensor,
+    *,
+    composite: Composite | None = None,
+    baseline: Tensor | None = None,
+    output: int = 0,
+    chunk: int = 2048,
 ) -> Account:
     """Distribute f(x) over the inputs by layer-wise relevance propagation.
 
-    No gradient is taken, so it works in eval mode on any device. Samples are handled ``chunk`` at a time, so memory
-    does not grow with their number beyond the result itself.
+    No gradient is taken, so it works in eval mode on any device. Samples are handled ``chunk`` at a time, so memory does
+    not grow with their number beyond the result itself.
 
     Parameters
     ----------
@@ -41,6 +49,10 @@ def attribute(
         ``batch_first=False``).
     composite
         The rules; by default epsilon with 0.001, signal takes all.
+    baseline
+        A single sample, in the shape of ``x`` with one sample. If given, f(x) - f(baseline) is distributed: every
+        activation counts by its difference from the baseline's, so biases cancel, and the inputs sum to that
+        difference but for the stabiliser. In a product of gate and signal the signal takes all of the difference.
     output
         Which of the model's outputs to explain, as a position in the flattened output of a sample.
     chunk
@@ -56,21 +68,24 @@ def attribute(
     UnsupportedLayerError
         If the model holds a layer that is not supported; it is named.
     ValueError
-        If the model is in training mode with dropout active, or ``x`` has NaN or a shape that does not fit.
+        If the model is in training mode with dropout active, a rule is given for a layer that does not exist or cannot
+        take it, or ``x`` has NaN or a shape that does not fit.
     """
     composite = composite or Composite()
     layers = list(_flat(model))
-    _check(layers, x)
+    _check(layers, x, composite)
     axis = 1 if isinstance(layers[0][1], nn.LSTM) and not layers[0][1].batch_first else 0
-    parts = [_attribute(layers, part.transpose(0, axis), composite, output) for part in x.split(chunk, dim=axis)]
+    reference = None
+    if baseline is not None:
+        if baseline.shape != x.narrow(axis, 0, 1).shape:
+            raise ValueError(
+                f"baseline has shape {tuple(baseline.shape)}, needed is {tuple(x.narrow(axis, 0, 1).shape)}"
+            )
+        reference = _forward(layers, baseline.transpose(0, axis), composite)
+    _require_same_forward(model, layers, x.narrow(axis, 0, min(2, x.shape[axis])), axis, composite)
+    parts = [_attribute(layers, part.transpose(0, axis), composite, reference, output) for part in x.split(chunk, axis)]
     account = Account.concatenate(parts)
-    if axis:
-        account = Account(account.relevance.transpose(0, axis), *_shares(account))
-    return account
-
-
-def _shares(account: Account) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return account.bias, account.stabiliser, account.initial_state, account.output
+    return replace(account, relevance=account.relevance.transpose(0, axis))
 
 
 def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -82,137 +97,160 @@ def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
         yield name or "model", module
 
 
-def _check(layers: list[tuple[str, nn.Module]], x: Tensor) -> None:
+def _check(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite) -> None:
     for position, (name, layer) in enumerate(layers):
         label = f"layer '{name}' ({type(layer).__name__})"
-        if not isinstance(layer, (*SIMPLE, nn.LSTM)):
+        if not isinstance(layer, (nn.Linear, nn.LSTM, nn.Flatten, *PASS_THROUGH, *READOUTS)):
             raise UnsupportedLayerError(f"{label} has no relevance rule; supported are {SUPPORTED}")
         if isinstance(layer, nn.Dropout) and layer.training and layer.p > 0:
             raise ValueError(f"{label} is active, so f(x) is random: call model.eval() first")
         if isinstance(layer, nn.LSTM):
-            if layer.proj_size:
-                raise UnsupportedLayerError(f"{label} has proj_size={layer.proj_size}; only proj_size=0 is supported")
-            if layer.training and layer.dropout > 0 and layer.num_layers > 1:
-                raise ValueError(f"{label} has active dropout, so f(x) is random: call model.eval() first")
-            following = layers[position + 1][1] if position + 1 < len(layers) else None
-            if not isinstance(following, READOUTS):
-                raise UnsupportedLayerError(f"{label} must be followed by FinalState, LastStep or AllSteps")
-    if not torch.isfinite(x).all():
+            _check_lstm(label, layer, layers[position + 1][1] if position + 1 < len(layers) else None)
+        if isinstance(layer, READOUTS) and (position == 0 or not isinstance(layers[position - 1][1], nn.LSTM)):
+            raise UnsupportedLayerError(f"{label} must follow an nn.LSTM")
+        if name in composite.layers and not isinstance(layer, (nn.Linear, nn.LSTM)):
+            raise ValueError(f"{label} has no linear map, so it cannot take the rule {composite.layers[name]!r}")
+    if unknown := set(composite.layers) - {name for name, _ in layers}:
+        raise ValueError(f"composite.layers names {sorted(unknown)}, the model has {[name for name, _ in layers]}")
+    if not layers:
+        raise UnsupportedLayerError("the model has no layers")
+    if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():  # the sum is cheap and seldom overflows
         raise ValueError("x has NaN or infinite values; relevance of such samples is not defined")
-    name, first = layers[0]
-    wanted = first.input_size if isinstance(first, nn.LSTM) else getattr(first, "in_features", None)
-    if isinstance(first, nn.LSTM) and x.ndim != 3:
-        raise ValueError(f"layer '{name}' (LSTM) takes 3 dimensions (samples, steps, features), x has {x.ndim}")
-    if wanted is not None and x.shape[-1] != wanted:
-        raise ValueError(f"layer '{name}' ({type(first).__name__}) takes {wanted} features, x has {x.shape[-1]}")
+
+
+def _check_lstm(label: str, layer: nn.LSTM, following: nn.Module | None) -> None:
+    if layer.proj_size:
+        raise UnsupportedLayerError(f"{label} has proj_size={layer.proj_size}; only proj_size=0 is supported")
+    if layer.training and layer.dropout > 0 and layer.num_layers > 1:
+        raise ValueError(f"{label} has active dropout, so f(x) is random: call model.eval() first")
+    if not isinstance(following, READOUTS):
+        raise UnsupportedLayerError(f"{label} must be followed by FinalState, LastStep or AllSteps")
+    if isinstance(following, FinalState) and following.bidirectional != layer.bidirectional:
+        raise UnsupportedLayerError(f"{label}: FinalState must have bidirectional={layer.bidirectional} like the LSTM")
+    if isinstance(following, LastStep) and following.batch_first != layer.batch_first:
+        raise UnsupportedLayerError(f"{label}: LastStep must have batch_first={layer.batch_first} like the LSTM")
 
 
 READOUTS = (FinalState, LastStep, AllSteps)
 PASS_THROUGH = (nn.ReLU, nn.Tanh, nn.Dropout, nn.Identity)
-SIMPLE = (nn.Linear, nn.Flatten, *PASS_THROUGH, *READOUTS)
-
-Backward = Callable[[Tensor], Tensor]
 
 
-class _Ledger:
-    """What the layers absorbed so far, per sample."""
+@dataclass
+class _Step:
+    """One layer's part of a forward pass: what came in, what went out, and inside an LSTM everything."""
 
-    def __init__(self, like: Tensor) -> None:
-        self.bias, self.stabiliser, self.initial_state = (like.new_zeros(len(like)) for _ in range(3))
-
-
-def _attribute(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite, output: int) -> Account:
-    ledger = _Ledger(x)
-    steps: list[Backward] = []
-    signal: Tensor = x
+    name: str
+    layer: nn.Module
+    x: Tensor
+    output: Tensor
     trace: LSTMTrace | None = None
-    for name, layer in layers:
-        backward: Backward
-        if isinstance(layer, nn.LSTM):
-            trace = _lstm(name, layer, signal)
-            continue
-        if isinstance(layer, READOUTS):
-            assert trace is not None
-            signal, backward = _readout(layer, trace, composite, ledger)
-        elif isinstance(layer, nn.Linear):
-            signal, backward = _linear(name, layer, signal, composite, ledger)
-        elif isinstance(layer, nn.Flatten):
-            signal, backward = layer(signal), _reshape_to(signal)
-        else:
-            signal, backward = layer(signal), _unchanged
-        steps.append(backward)
 
-    flat = signal.reshape(len(signal), -1)
+
+def _forward(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite) -> list[_Step]:
+    """Run the model, samples first, an LSTM and its readout as one step."""
+    steps: list[_Step] = []
+    signal = x
+    for name, layer in layers:
+        if isinstance(layer, nn.LSTM):
+            _require_shape(name, "LSTM", signal, 3, layer.input_size)
+            trace = LSTMTrace(layer, signal, gates=GATE_RULES[composite.gate] is not None)
+            steps.append(_Step(name, layer, signal, trace.output, trace))
+        elif isinstance(layer, READOUTS):
+            trace = steps[-1].trace
+            assert trace is not None
+            output = {AllSteps: trace.output, LastStep: trace.output[:, -1], FinalState: trace.final}[type(layer)]
+            steps.append(_Step(name, layer, signal, output, trace))
+        else:
+            if isinstance(layer, nn.Linear):
+                _require_shape(name, "Linear", signal, None, layer.in_features)
+            steps.append(_Step(name, layer, signal, layer(signal)))
+        signal = steps[-1].output
+    return steps
+
+
+def _require_same_forward(
+    model: nn.Module, layers: list[tuple[str, nn.Module]], x: Tensor, axis: int, composite: Composite
+) -> None:
+    """Compare with the model's own output on a sample or two: a forward method of one's own, a hook or a layout of axes
+    that was misunderstood here would otherwise give a plausible map of another function."""
+    ours = _forward(layers, x.transpose(0, axis), composite)[-1].output
+    own = model(x)
+    if own.shape != ours.shape and own.ndim > 1:
+        own = own.transpose(0, axis)
+    if own.shape != ours.shape or not torch.allclose(own, ours, rtol=1e-3, atol=1e-4):
+        raise UnsupportedLayerError(
+            "the layers, run one after the other with samples first, do not give the model's own output: check batch_first "
+            "and custom forward methods or hooks"
+        )
+
+
+def _require_shape(name: str, kind: str, x: Tensor, dimensions: int | None, features: int) -> None:
+    if dimensions is not None and x.ndim != dimensions:
+        raise ValueError(
+            f"layer '{name}' ({kind}) takes 3 dimensions (samples, steps, features), it was given {x.ndim}"
+        )
+    if x.shape[-1] != features:
+        raise ValueError(f"layer '{name}' ({kind}) takes {features} features, it was given {x.shape[-1]}")
+
+
+def _attribute(
+    layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite, reference: list[_Step] | None, output: int
+) -> Account:
+    steps = _forward(layers, x, composite)
+    flat = steps[-1].output.reshape(len(x), -1)
     if not 0 <= output < flat.shape[1]:
         raise ValueError(f"output={output} does not exist: the model has {flat.shape[1]} outputs a sample")
+    value = flat[:, output]
+    of_baseline = torch.zeros_like(value)
+    if reference is not None:
+        of_baseline = reference[-1].output.reshape(1, -1)[:, output].expand_as(value)
     relevance = torch.zeros_like(flat)
-    relevance[:, output] = flat[:, output]
-    relevance = relevance.reshape(signal.shape)
-    for backward in reversed(steps):
-        relevance = backward(relevance)
-    return Account(relevance, ledger.bias, ledger.stabiliser, ledger.initial_state, flat[:, output])
+    relevance[:, output] = value - of_baseline
+    relevance = relevance.reshape(steps[-1].output.shape)
+    bias, stabiliser, initial_state = (torch.zeros_like(value) for _ in range(3))
+    for position in reversed(range(len(steps))):
+        step, other = steps[position], None if reference is None else reference[position]
+        if isinstance(step.layer, nn.Linear):
+            shares = _linear(step, other, relevance, composite)
+            relevance, bias, stabiliser = shares.inputs[0], bias + shares.bias, stabiliser + shares.stabiliser
+        elif isinstance(step.layer, READOUTS):
+            relevance = _spread_over_steps(relevance, step)
+        elif isinstance(step.layer, nn.LSTM):
+            assert step.trace is not None
+            trace = step.trace if other is None or other.trace is None else step.trace.less(other.trace)
+            part = trace.propagate(relevance, composite.rule_for(step.name), composite)
+            relevance, bias, stabiliser = part.relevance, bias + part.bias, stabiliser + part.stabiliser
+            initial_state = initial_state + part.initial_state
+        else:
+            relevance = relevance.reshape(step.x.shape)  # flatten; ReLU, tanh and dropout pass relevance through
+    return Account(relevance, bias, stabiliser, initial_state, of_baseline, value)
 
 
-def _unchanged(relevance: Tensor) -> Tensor:
-    return relevance
-
-
-def _reshape_to(before: Tensor) -> Backward:
-    return lambda relevance: relevance.reshape(before.shape)
-
-
-def _linear(name: str, layer: nn.Linear, x: Tensor, composite: Composite, ledger: _Ledger) -> tuple[Tensor, Backward]:
-    if x.shape[-1] != layer.in_features:
-        raise ValueError(f"layer '{name}' (Linear) takes {layer.in_features} features, it was given {x.shape[-1]}")
-    z = layer(x)
+def _linear(step: _Step, other: _Step | None, relevance: Tensor, composite: Composite) -> Shares:
+    layer = step.layer
+    assert isinstance(layer, nn.Linear)
     weight = layer.weight.detach()
     bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
-
-    def backward(relevance: Tensor) -> Tensor:
-        # Any axes between samples and features (the steps of a sequence) are more rows of the same map.
-        rows = x.reshape(-1, x.shape[-1])
-        shares = composite.linear.distribute(
-            [LinearTerm(rows, weight)], bias, z.reshape(-1, z.shape[-1]), relevance.reshape(-1, z.shape[-1])
-        )
-        ledger.bias += shares.bias.reshape(len(x), -1).sum(1)
-        ledger.stabiliser += shares.stabiliser.reshape(len(x), -1).sum(1)
-        return shares.inputs[0].reshape(x.shape)
-
-    return z, backward
-
-
-def _lstm(name: str, layer: nn.LSTM, x: Tensor) -> LSTMTrace:
-    if x.ndim != 3 or x.shape[-1] != layer.input_size:
-        raise ValueError(
-            f"layer '{name}' (LSTM) takes (samples, steps, {layer.input_size}), it was given {tuple(x.shape)}"
-        )
-    return LSTMTrace(layer, x)
+    x, z = step.x, step.output
+    if other is not None:
+        x, z, bias = x - other.x, z - other.output, torch.zeros_like(bias)
+    term = Term(x, weight)
+    split = composite.rule_for(step.name).split([term], bias, z)
+    shares = distribute(split, [term], bias, relevance)
+    # Any axes between samples and features, such as the steps of a sequence, are more rows of the same map.
+    to_bias, absorbed = shares.bias, shares.stabiliser
+    inputs = shares.inputs[0] + composite.bias_factor * ((to_bias + absorbed) / weight.shape[1])[..., None]
+    left = 1 - composite.bias_factor
+    return Shares([inputs], left * to_bias.reshape(len(x), -1).sum(1), left * absorbed.reshape(len(x), -1).sum(1))
 
 
-def _readout(layer: nn.Module, trace: LSTMTrace, composite: Composite, ledger: _Ledger) -> tuple[Tensor, Backward]:
-    sequence = trace.output
-    if isinstance(layer, AllSteps):
-        signal = sequence
-    elif isinstance(layer, LastStep):
-        signal = sequence[:, -1]
-    else:
-        signal = torch.cat(list(trace.h_n[-trace.directions :]), dim=1)
-
-    def backward(relevance: Tensor) -> Tensor:
-        spread = relevance if isinstance(layer, AllSteps) else _spread(relevance, layer, trace)
-        shares = trace.propagate(spread, composite.linear, composite.gate, composite.epsilon)
-        ledger.bias += shares.bias
-        ledger.stabiliser += shares.stabiliser
-        ledger.initial_state += shares.initial_state
-        return shares.relevance
-
-    return signal, backward
-
-
-def _spread(relevance: Tensor, layer: nn.Module, trace: LSTMTrace) -> Tensor:
-    """Relevance of the whole output sequence when only one step of it (of each direction) was read."""
-    sequence = torch.zeros_like(trace.output)
-    if isinstance(layer, LastStep) or trace.directions == 1:
+def _spread_over_steps(relevance: Tensor, step: _Step) -> Tensor:
+    """Relevance of the LSTM's whole output sequence when only one step of it (of each direction) was read."""
+    if isinstance(step.layer, AllSteps):
+        return relevance
+    assert step.trace is not None
+    sequence = torch.zeros_like(step.trace.output)
+    if isinstance(step.layer, LastStep) or step.trace.directions == 1:
         sequence[:, -1] = relevance
     else:
         half = sequence.shape[2] // 2

@@ -14,37 +14,31 @@ Going back in time (Arras et al. 2017, arXiv 1706.07206):
 
 Under the other gate rules a share goes to the gate and from there, by the same linear rule, to :math:`x_t`,
 :math:`h_{t-1}` and the gate's bias.
+
+Everything that does not depend on the relevance itself is computed for all steps at once; what is left to the loop over
+time is one product with :math:`U` and a few multiplications a step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from .composite import Composite
 from .gates import GATE_RULES, gate_share
-from .rules import LinearTerm, Rule, stabilised
+from .rules import Rule, Term, collect, row_sums, stabilised, total
 
 
 @dataclass
-class _Weights:
-    """One direction of one layer; gates stacked as PyTorch does: i, f, g, o."""
+class LSTMShares:
+    """Relevance of the input sequence (n, steps, features), and per sample (n,) what else absorbed some."""
 
-    input: Tensor
-    hidden: Tensor
+    relevance: Tensor
     bias: Tensor
-
-
-@dataclass
-class _Trace:
-    """Everything one direction of one layer computed, steps first: shapes (steps, n, ...), in its own time order."""
-
-    weights: _Weights
-    x: Tensor
-    z: Tensor  # pre-activations of the four gates, (steps, n, 4 * hidden)
-    c: Tensor  # c_{-1} .. c_{T-1}, (steps + 1, n, hidden)
-    h: Tensor  # h_{-1} .. h_{T-1}, (steps + 1, n, hidden)
+    stabiliser: Tensor
+    initial_state: Tensor
 
 
 class LSTMTrace:
@@ -56,49 +50,51 @@ class LSTMTrace:
         Unprojected; any number of layers, one or two directions.
     x
         Input, (n, steps, features).
+    gates
+        Whether the gates' own pre-activations will be needed, which is so for all rules but signal-takes-all.
     """
 
-    def __init__(self, lstm: nn.LSTM, x: Tensor) -> None:
+    def __init__(self, lstm: nn.LSTM, x: Tensor, gates: bool) -> None:
         self.directions = 2 if lstm.bidirectional else 1
         self.layers: list[list[_Trace]] = []
-        signal = x.transpose(0, 1)
+        signal = x.transpose(0, 1).contiguous()
         for layer in range(lstm.num_layers):
-            traces = [
-                _run(_weights(lstm, layer, direction), signal.flip(0) if direction else signal)
-                for direction in range(self.directions)
-            ]
+            traces = []
+            for direction in range(self.directions):
+                weights = _Weights.of(lstm, layer, direction)
+                traces.append(_run(weights, _in_time(signal, direction), gates))
             self.layers.append(traces)
-            signal = torch.cat([_in_time(trace.h[1:], k) for k, trace in enumerate(traces)], dim=2)
+            signal = torch.cat([_in_time(trace.h, k) for k, trace in enumerate(traces)], dim=2)
         self.output = signal.transpose(0, 1)
-        self.h_n = torch.stack([trace.h[-1] for traces in self.layers for trace in traces])
+        self.final = torch.cat([trace.h[-1] for trace in self.layers[-1]], dim=1)
 
-    def propagate(self, relevance: Tensor, rule: Rule, gate_rule: str, epsilon: float) -> LSTMShares:
+    def less(self, baseline: LSTMTrace) -> LSTMTrace:
+        """Differences from the trace of one other sample. Biases cancel."""
+        result = object.__new__(LSTMTrace)
+        result.directions, result.output, result.final = self.directions, self.output, self.final
+        result.layers = [
+            [a.less(b) for a, b in zip(these, those, strict=True)]
+            for these, those in zip(self.layers, baseline.layers, strict=True)
+        ]
+        return result
+
+    def propagate(self, relevance: Tensor, rule: Rule, composite: Composite) -> LSTMShares:
         """Hand the relevance (n, steps, hidden * directions) of the output sequence down to the input sequence."""
-        shares = LSTMShares(relevance.transpose(0, 1), *(relevance.new_zeros(relevance.shape[0]) for _ in range(3)))
+        n = len(relevance)
+        shares = LSTMShares(relevance.transpose(0, 1), *(relevance.new_zeros(n) for _ in range(3)))
         for traces in reversed(self.layers):
             parts = shares.relevance.chunk(self.directions, dim=2)
             below = [
-                _propagate(trace, _in_time(part, k), rule, gate_rule, epsilon)
+                _propagate(trace, _in_time(part, k), rule, composite)
                 for k, (trace, part) in enumerate(zip(traces, parts, strict=True))
             ]
             shares = LSTMShares(
-                torch.stack([_in_time(part.relevance, k) for k, part in enumerate(below)]).sum(0),
-                shares.bias + sum(part.bias for part in below),
-                shares.stabiliser + sum(part.stabiliser for part in below),
-                shares.initial_state + sum(part.initial_state for part in below),
+                total([_in_time(part.relevance, k) for k, part in enumerate(below)]),
+                shares.bias + total([part.bias for part in below]),
+                shares.stabiliser + total([part.stabiliser for part in below]),
+                shares.initial_state + total([part.initial_state for part in below]),
             )
-        shares.relevance = shares.relevance.transpose(0, 1)
-        return shares
-
-
-@dataclass
-class LSTMShares:
-    """Relevance of the input sequence, and per sample what bias, stabiliser and initial state absorbed."""
-
-    relevance: Tensor
-    bias: Tensor
-    stabiliser: Tensor
-    initial_state: Tensor
+        return replace(shares, relevance=shares.relevance.transpose(0, 1))
 
 
 def _in_time(sequence: Tensor, direction: int) -> Tensor:
@@ -106,62 +102,126 @@ def _in_time(sequence: Tensor, direction: int) -> Tensor:
     return sequence.flip(0) if direction else sequence
 
 
-def _weights(lstm: nn.LSTM, layer: int, direction: int) -> _Weights:
-    suffix = f"l{layer}" + ("_reverse" if direction else "")
-    weight = getattr(lstm, f"weight_ih_{suffix}").detach()
-    bias = weight.new_zeros(weight.shape[0])
-    if lstm.bias:
-        bias = (getattr(lstm, f"bias_ih_{suffix}") + getattr(lstm, f"bias_hh_{suffix}")).detach()
-    return _Weights(weight, getattr(lstm, f"weight_hh_{suffix}").detach(), bias)
+@dataclass
+class _Weights:
+    """One direction of one layer; gates stacked as PyTorch does: i, f, g, o."""
+
+    input: Tensor
+    hidden: Tensor
+    biases: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, lstm: nn.LSTM, layer: int, direction: int) -> _Weights:
+        suffix = f"l{layer}" + ("_reverse" if direction else "")
+        names = ("bias_ih", "bias_hh") if lstm.bias else ()
+        return cls(
+            getattr(lstm, f"weight_ih_{suffix}").detach(),
+            getattr(lstm, f"weight_hh_{suffix}").detach(),
+            tuple(getattr(lstm, f"{name}_{suffix}").detach() for name in names),
+        )
+
+    @property
+    def bias(self) -> Tensor:
+        return total(self.biases) if self.biases else self.input.new_zeros(len(self.input))
 
 
-def _run(weights: _Weights, x: Tensor) -> _Trace:
+@dataclass
+class _Trace:
+    """What one direction of one layer computed, in its own order of time.
+
+    Shapes: ``term_x.x`` (steps, n, features); ``z`` (steps, n, rows), the pre-activations of the maps that carry
+    relevance, the candidate's alone under signal-takes-all; the rest (steps, n, hidden).
+    """
+
+    term_x: Term
+    term_h: Term  # h before the step
+    bias: Tensor
+    z: Tensor
+    c: Tensor
+    kept: Tensor  # f * c before the step
+    new: Tensor  # i * g
+    h: Tensor
+
+    def less(self, other: _Trace) -> _Trace:
+        return _Trace(
+            Term(self.term_x.x - other.term_x.x, self.term_x.weight),
+            Term(self.term_h.x - other.term_h.x, self.term_h.weight),
+            torch.zeros_like(self.bias),
+            *(getattr(self, name) - getattr(other, name) for name in ("z", "c", "kept", "new", "h")),
+        )
+
+
+def _run(weights: _Weights, x: Tensor, gates: bool) -> _Trace:
     steps, n, _ = x.shape
     hidden = weights.hidden.shape[1]
-    from_input = x @ weights.input.T + weights.bias
-    z = torch.empty_like(from_input)
-    c, h = x.new_zeros(steps + 1, n, hidden), x.new_zeros(steps + 1, n, hidden)
+    start = x.new_zeros(1, n, hidden)
+    # PyTorch's own kernel makes the recursion; all pre-activations then follow from its h in products over all steps.
+    flat = (weights.input, weights.hidden, *weights.biases)
+    h, _, _ = torch.lstm(x, (start, start), flat, bool(weights.biases), 1, 0.0, False, False, False)
+    h_before = torch.cat([start, h[:-1]])
+
+    def pre_activation(gate: int) -> Tensor:
+        rows = slice(gate * hidden, (gate + 1) * hidden)
+        z = torch.addmm(weights.bias[rows], x.reshape(steps * n, -1), weights.input[rows].T)
+        return z.addmm_(h_before.view(steps * n, hidden), weights.hidden[rows].T).view(steps, n, hidden)
+
+    z_i, z_f, z_g = (pre_activation(gate) for gate in range(3))
+    rows = slice(0, 4 * hidden) if gates else slice(2 * hidden, 3 * hidden)
+    z = torch.cat([z_i, z_f, z_g, pre_activation(3)], dim=2) if gates else z_g
+    kept, new = z_f.sigmoid_(), z_i.sigmoid_().mul_(z_g.tanh())
+    c = torch.empty_like(new)
+    state = start[0]
     for t in range(steps):
-        z[t] = torch.addmm(from_input[t], h[t], weights.hidden.T)
-        i, f, g, o = z[t].chunk(4, dim=1)
-        c[t + 1] = f.sigmoid() * c[t] + i.sigmoid() * g.tanh()
-        h[t + 1] = o.sigmoid() * c[t + 1].tanh()
-    return _Trace(weights, x, z, c, h)
-
-
-def _propagate(trace: _Trace, relevance: Tensor, rule: Rule, gate_rule: str, epsilon: float) -> LSTMShares:
-    to_gate = GATE_RULES[gate_rule]
-    hidden = trace.c.shape[2]
-    # Under signal-takes-all only the candidate's map, g, carries relevance.
-    rows = slice(2 * hidden, 3 * hidden) if to_gate is None else slice(None)
-    w_in, w_hidden = trace.weights.input[rows], trace.weights.hidden[rows]
-    bias = trace.weights.bias[rows]
-
-    below = torch.empty_like(trace.x)
-    absorbed_bias, absorbed_stabiliser = (
-        relevance.new_zeros(relevance.shape[1]),
-        relevance.new_zeros(relevance.shape[1]),
+        kept[t].mul_(state)
+        state = torch.add(kept[t], new[t], out=c[t])
+    return _Trace(
+        Term(x, weights.input[rows]), Term(h_before, weights.hidden[rows]), weights.bias[rows], z, c, kept, new, h
     )
-    r_h = torch.zeros_like(trace.h[0])
-    r_c = torch.zeros_like(trace.c[0])
+
+
+def _propagate(trace: _Trace, relevance: Tensor, rule: Rule, composite: Composite) -> LSTMShares:
+    to_gate = GATE_RULES[composite.gate]
+    terms = (trace.term_x, trace.term_h)
+    split = rule.split(terms, trace.bias, trace.z)
+    cell = stabilised(trace.c, composite.epsilon).reciprocal_()
+    to_news, to_past = trace.new * cell, trace.kept * cell
+    cell_absorbs = cell.abs_().mul_(composite.epsilon)  # 1 - c / (c + epsilon sign c), without the cancellation
+    spread, units = composite.bias_factor, sum(term.weight.shape[1] for term in terms)
+    if spread:
+        to_news, to_past = to_news + spread * cell_absorbs / 2, to_past + spread * cell_absorbs / 2
+        to_biases = [factor * channel.of_bias(trace.bias) for channel, factor in split.channels]
+        even = spread * total([split.absorbed, *to_biases]) / units
+
+    r_z, r_cells = torch.empty_like(trace.z), torch.empty_like(trace.c)
+    ratios = [torch.empty_like(trace.z) for _ in split.channels]
+    r_h = r_c = torch.zeros_like(trace.c[0])
     for t in reversed(range(len(relevance))):
-        i, f, g, o = trace.z[t].chunk(4, dim=1)
-        kept, new = f.sigmoid() * trace.c[t], i.sigmoid() * g.tanh()
         r_signal = r_h + relevance[t]
-        if to_gate is not None:
-            r_o, r_signal = gate_share(to_gate, o, trace.c[t + 1], r_signal)
-        r_c = r_c + r_signal
-        ratio = r_c / stabilised(trace.c[t + 1], epsilon)
-        absorbed_stabiliser += (r_c - ratio * trace.c[t + 1]).sum(1)
-        r_g, r_c = ratio * new, ratio * kept
-        r_z = r_g
-        if to_gate is not None:
-            r_i, r_g = gate_share(to_gate, i, g, r_g)
-            r_f, r_c = gate_share(to_gate, f, trace.c[t], r_c)
-            r_z = torch.cat([r_i, r_f, r_g, r_o], dim=1)
-        terms = (LinearTerm(trace.x[t], w_in), LinearTerm(trace.h[t], w_hidden))
-        shares = rule.distribute(terms, bias, trace.z[t][:, rows], r_z)
-        below[t], r_h = shares.inputs
-        absorbed_bias += shares.bias
-        absorbed_stabiliser += shares.stabiliser
-    return LSTMShares(below, absorbed_bias, absorbed_stabiliser, (r_h + r_c).sum(1))
+        if to_gate is None:
+            r_cell = torch.add(r_c, r_signal, out=r_cells[t])
+            torch.mul(r_cell, to_news[t], out=r_z[t])
+            r_c = r_cell * to_past[t]
+        else:
+            i, f, g, o = trace.z[t].chunk(4, dim=1)
+            c_before = trace.c[t - 1] if t else torch.zeros_like(r_c)
+            r_o, r_signal = gate_share(to_gate, o, trace.c[t], r_signal)
+            r_cell = torch.add(r_c, r_signal, out=r_cells[t])
+            r_i, r_g = gate_share(to_gate, i, g, r_cell * to_news[t])
+            r_f, r_c = gate_share(to_gate, f, c_before, r_cell * to_past[t])
+            torch.cat([r_i, r_f, r_g, r_o], dim=1, out=r_z[t])
+        before = Term(trace.term_h.x[t], trace.term_h.weight)
+        r_h = total(
+            [
+                channel.backward(before, torch.mul(r_z[t], factor[t], out=ratio[t]))
+                for (channel, factor), ratio in zip(split.channels, ratios, strict=True)
+            ]
+        )
+        if spread:
+            r_h = r_h + (r_z[t] * even[t]).sum(1, keepdim=True)
+
+    shares = collect(split, [trace.term_x], trace.bias, r_z, ratios)
+    below, left = shares.inputs[0], 1 - spread
+    if spread:
+        below = below + (r_z * even).sum(2, keepdim=True)
+    stabiliser = shares.stabiliser.sum(0) + row_sums(r_cells * cell_absorbs).sum(0)
+    return LSTMShares(below, left * shares.bias.sum(0), left * stabiliser, (r_h + r_c).sum(1))

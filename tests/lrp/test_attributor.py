@@ -76,7 +76,7 @@ def test_an_unsupported_layer_is_named(model: nn.Module, told: str) -> None:
 
 
 def test_what_does_not_fit_is_refused(recurrent: nn.Sequential) -> None:
-    with pytest.raises(ValueError, match="takes 3 features, x has 4"):
+    with pytest.raises(ValueError, match="takes 3 features, it was given 4"):
         attribute(recurrent, torch.randn(2, 5, 4))
     with pytest.raises(ValueError, match="3 dimensions"):
         attribute(recurrent, torch.randn(2, 3))
@@ -87,4 +87,4 @@ def test_what_does_not_fit_is_refused(recurrent: nn.Sequential) -> None:
     with pytest.raises(ValueError, match="gate rule 'most' is unknown"):
         Composite(gate="most")
     with pytest.raises(ValueError, match="not a rule"):
-        Composite(linear="epsilon")  # type: ignore[arg-type]
+        Composite(linear="most")

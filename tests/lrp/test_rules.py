@@ -7,9 +7,13 @@ import torch
 from torch import Tensor
 
 from drf.lrp import AlphaBeta, Epsilon, Gamma, WSquare, ZPlus
-from drf.lrp.rules import LinearTerm, Rule
+from drf.lrp.rules import Rule, Shares, Term, distribute
 
 RULES: list[Rule] = [Epsilon(), Epsilon(0.1), Gamma(), Gamma(2.0), AlphaBeta(), AlphaBeta(1.5, 0.5), ZPlus(), WSquare()]
+
+
+def shares_of(rule: Rule, terms: list[Term], bias: Tensor, z: Tensor, relevance: Tensor) -> Shares:
+    return distribute(rule.split(terms, bias, z), terms, bias, relevance)
 
 
 @pytest.fixture
@@ -47,14 +51,14 @@ def messages(rule: Rule, x: Tensor, weight: Tensor, bias: Tensor, relevance: Ten
 def test_a_rule_agrees_with_its_formula(rule: Rule, case: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     x, weight, bias, relevance = case
     z = x @ weight.T + bias
-    shares = rule.distribute([LinearTerm(x, weight)], bias, z, relevance)
+    shares = shares_of(rule, [Term(x, weight)], bias, z, relevance)
     assert torch.allclose(shares.inputs[0], messages(rule, x, weight, bias, relevance).sum(1), atol=1e-12, rtol=1e-10)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_inputs_bias_and_stabiliser_add_up(rule: Rule, case: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     x, weight, bias, relevance = case
-    shares = rule.distribute([LinearTerm(x, weight)], bias, x @ weight.T + bias, relevance)
+    shares = shares_of(rule, [Term(x, weight)], bias, x @ weight.T + bias, relevance)
     total = shares.inputs[0].sum(1) + shares.bias + shares.stabiliser
     assert torch.allclose(total, relevance.sum(1), atol=1e-10)
 
@@ -63,17 +67,15 @@ def test_inputs_bias_and_stabiliser_add_up(rule: Rule, case: tuple[Tensor, Tenso
 def test_two_terms_are_one_map_of_both(rule: Rule, case: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     x, weight, bias, relevance = case
     z = x @ weight.T + bias
-    one = rule.distribute([LinearTerm(x, weight)], bias, z, relevance)
-    two = rule.distribute(
-        [LinearTerm(x[:, :2], weight[:, :2]), LinearTerm(x[:, 2:], weight[:, 2:])], bias, z, relevance
-    )
+    one = shares_of(rule, [Term(x, weight)], bias, z, relevance)
+    two = shares_of(rule, [Term(x[:, :2], weight[:, :2]), Term(x[:, 2:], weight[:, 2:])], bias, z, relevance)
     assert torch.allclose(torch.cat(two.inputs, 1), one.inputs[0], atol=1e-12)
     assert torch.allclose(two.bias, one.bias)
 
 
 def test_the_epsilon_rule_on_a_hand_made_case() -> None:
     x, weight, bias = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]]), torch.tensor([1.0])
-    shares = Epsilon(0.0).distribute([LinearTerm(x, weight)], bias, torch.tensor([[2.0]]), torch.tensor([[10.0]]))
+    shares = shares_of(Epsilon(0.0), [Term(x, weight)], bias, torch.tensor([[2.0]]), torch.tensor([[10.0]]))
     assert shares.inputs[0].tolist() == [[15.0, -10.0]]
     assert shares.bias.item() == 5.0
 
