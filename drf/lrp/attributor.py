@@ -36,8 +36,8 @@ def attribute(
 ) -> Account:
     """Distribute f(x) over the inputs by layer-wise relevance propagation.
 
-    No gradient is taken, so it works in eval mode on any device. Samples are handled ``chunk`` at a time, so memory does
-    not grow with their number beyond the result itself.
+    No gradient is taken, so it works in eval mode on any device. Samples are handled ``chunk`` at a time, so memory
+    does not grow with their number beyond the result itself.
 
     Parameters
     ----------
@@ -179,8 +179,8 @@ def _require_same_forward(
         own = own.transpose(0, axis)
     if own.shape != ours.shape or not torch.allclose(own, ours, rtol=1e-3, atol=1e-4):
         raise UnsupportedLayerError(
-            "the layers, run one after the other with samples first, do not give the model's own output: check batch_first "
-            "and custom forward methods or hooks"
+            "the layers, run one after the other with samples first, do not give the model's own output: check "
+            "batch_first and custom forward methods or hooks"
         )
 
 

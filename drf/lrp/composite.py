@@ -16,14 +16,15 @@ class Composite:
     Attributes
     ----------
     linear
-        Rule for ``nn.Linear`` and for the linear maps inside ``nn.LSTM``: a name of :data:`drf.lrp.rules.RULES`, or a rule.
+        Rule for ``nn.Linear`` and for the linear maps inside ``nn.LSTM``: a name of :data:`drf.lrp.rules.RULES`, or a
+        rule.
     gate
         One of :data:`drf.lrp.gates.GATE_RULES`; ``nn.LSTM`` only.
     epsilon
         Stabiliser where a cell's state is split between its past and its news.
     bias_factor
-        Share (0 to 1) of what biases and stabilisers absorb in each map that is spread evenly over the map's inputs: 0 as
-        in Arras et al. 2017, 1 makes the inputs sum to f(x), at the price of relevance that no input has earned.
+        Share (0 to 1) of what biases and stabilisers absorb in each map that is spread evenly over the map's inputs: 0
+        as in Arras et al. 2017, 1 makes the inputs sum to f(x), at the price of relevance that no input has earned.
     layers
         Rules for single layers by their dotted name in the model, in place of ``linear``.
     """

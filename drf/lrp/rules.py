@@ -4,10 +4,10 @@ A rule hands the relevance :math:`R_j` of the outputs down to the inputs as
 
 .. math::  R_i = \sum_k \sum_j \langle x_i w_{ij} \rangle_k \, m_{kj} R_j ,
 
-where :math:`\langle \cdot \rangle_k` keeps certain contributions only (all, the positive ones, the negative ones, or the
-squared weights in their stead) and :math:`m_{kj}` does not depend on :math:`R`. So a rule is a list of such *channels*, and
-costs a few products of shape (n, out) x (out, in), never a message tensor of shape (n, out, in). What reaches no input
-goes to the bias, :math:`\sum_{kj} \langle b_j \rangle_k m_{kj} R_j`, or to the stabiliser, by name.
+where :math:`\langle \cdot \rangle_k` keeps certain contributions only (all, the positive ones, the negative ones, or
+the squared weights in their stead) and :math:`m_{kj}` does not depend on :math:`R`. So a rule is a list of such
+*channels*, and costs a few products of shape (n, out) x (out, in), never a message tensor of shape (n, out, in). What
+reaches no input goes to the bias, :math:`\sum_{kj} \langle b_j \rangle_k m_{kj} R_j`, or to the stabiliser, by name.
 
 Sources: Bach et al. 2015 (epsilon, alpha-beta), Montavon et al. 2017 (z+, w2), Montavon et al. 2019 (gamma; the form
 for inputs and outputs of either sign follows Andeol et al. 2021).
@@ -95,7 +95,7 @@ ALL, POSITIVE, NEGATIVE, SQUARES = _All(), _Signed(+1), _Signed(-1), _Squares()
 
 
 class Split(NamedTuple):
-    """How a rule splits relevance: channels with their factors m (..., out), and the share that the stabiliser takes."""
+    """How a rule splits relevance: channels with their factors m, and the stabiliser's share; all (..., out)."""
 
     channels: list[tuple[Channel, Tensor]]
     absorbed: Tensor
