@@ -13,11 +13,13 @@ from .account import Account
 from .attributor import UnsupportedLayerError, attribute
 from .composite import Composite
 from .gates import GATE_RULES
+from .linearisation import LINEARISATIONS, linearise
 from .readout import AllSteps, FinalState, LastStep
 from .rules import RULES, AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZPlus
 
 __all__ = [
     "GATE_RULES",
+    "LINEARISATIONS",
     "RULES",
     "Account",
     "AllSteps",
@@ -32,4 +34,5 @@ __all__ = [
     "WSquare",
     "ZPlus",
     "attribute",
+    "linearise",
 ]

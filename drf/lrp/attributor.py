@@ -156,10 +156,10 @@ def _forward(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composit
             trace = LSTMTrace(layer, signal, gates=GATE_RULES[composite.gate] is not None)
             steps.append(_Step(name, layer, signal, trace.output, trace))
         elif isinstance(layer, READOUTS):
-            trace = steps[-1].trace
-            assert trace is not None
-            output = {AllSteps: trace.output, LastStep: trace.output[:, -1], FinalState: trace.final}[type(layer)]
-            steps.append(_Step(name, layer, signal, output, trace))
+            above = steps[-1].trace
+            assert above is not None
+            output = {AllSteps: above.output, LastStep: above.output[:, -1], FinalState: above.final}[type(layer)]
+            steps.append(_Step(name, layer, signal, output, above))
         else:
             if isinstance(layer, nn.Linear):
                 _require_shape(name, "Linear", signal, None, layer.in_features)

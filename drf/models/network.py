@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ..lrp import Composite, Epsilon, attribute
+from ..lrp import linearise
 from .base import Explanation
 
 
@@ -30,6 +30,8 @@ class Network(BaseEstimator, ABC):
     signal_bias
         ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes, so that the neutral
         stock (all ranks 0) has forecast and relevance zero and contributions sum to the forecast.
+    linearisation
+        How contributions are read off the network, see :mod:`drf.lrp.linearisation`.
     epsilon
         Stabiliser of the relevance rule.
     random_state
@@ -43,6 +45,7 @@ class Network(BaseEstimator, ABC):
     patience: int = 5
     validation_months: int = 6
     signal_bias: bool = False
+    linearisation: str = "plain"
     epsilon: float = 1e-3
     random_state: int = 0
 
@@ -100,11 +103,10 @@ class Network(BaseEstimator, ABC):
         return self.mean_ + self.scale_ * output[:, 0].numpy().astype(np.float64)
 
     def explain(self, x: np.ndarray) -> Explanation:
-        composite = Composite(Epsilon(self.epsilon), epsilon=self.epsilon)
-        account = attribute(self.network_, torch.tensor(x), composite=composite)
+        account = linearise(self.network_, torch.tensor(x), self.linearisation, self.epsilon)
         return Explanation(
             relevance=self.scale_ * account.relevance.numpy(),
-            intercept=np.full(len(x), self.mean_),
+            intercept=self.mean_ + self.scale_ * account.baseline.numpy(),
             bias=self.scale_ * account.bias.numpy(),
             stabiliser=self.scale_ * account.stabiliser.numpy(),
             initial_state=self.scale_ * account.initial_state.numpy(),

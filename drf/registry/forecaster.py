@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from ..lrp import Composite, Epsilon, attribute
+from ..lrp import linearise
 from ..models.architecture import recurrent_network
 from ..windows.samples import Samples, make_samples
 
@@ -37,6 +37,7 @@ class Spec:
     layers: int
     bidirectional: bool
     signal_bias: bool
+    linearisation: str
     epsilon: float
     means: list[float]
     scales: list[float]
@@ -89,7 +90,7 @@ class Forecaster:
 
         Returns
         -------
-        ``date``, ``asset``, ``prediction``, the contributions and ``bias`` (the intercept of the target's scaling), in
+        ``date``, ``asset``, ``prediction``, the contributions and ``bias`` (the forecast of the neutral stock), in
         decimals a month. Contributions and ``bias`` sum to ``prediction``.
 
         Raises
@@ -132,14 +133,14 @@ class Forecaster:
 
     def _explain(self, samples: Samples, k: int) -> dict[str, np.ndarray]:
         """The account of one network in decimal returns, float64."""
-        composite = Composite(Epsilon(self.spec.epsilon), epsilon=self.spec.epsilon)
-        account = attribute(self.networks[k], torch.from_numpy(samples.x).double(), composite=composite)
+        x = torch.from_numpy(samples.x).double()
+        account = linearise(self.networks[k], x, self.spec.linearisation, self.spec.epsilon)
         scale, mean = self.spec.scales[k], self.spec.means[k]
         return {
             "relevance": scale * account.relevance.numpy(),
             "network": mean + scale * account.output.numpy(),
             "inputs": scale * account.inputs.numpy(),
-            "intercept": np.full(len(samples), mean),
+            "intercept": mean + scale * account.baseline.numpy(),
             "network_bias": scale * account.bias.numpy(),
             "stabiliser": scale * account.stabiliser.numpy(),
             "initial_state": scale * account.initial_state.numpy(),

@@ -50,6 +50,7 @@ def make_forecaster(members: Sequence[LSTM], lags: Sequence[int], factors: Mappi
         layers=model.layers,
         bidirectional=model.bidirectional,
         signal_bias=model.signal_bias,
+        linearisation=model.linearisation,
         epsilon=model.epsilon,
         means=[member.mean_ for member in members],
         scales=[member.scale_ for member in members],

@@ -1,0 +1,116 @@
+"""Which linearisation keeps the forecast? Measured on validation months, before any test month.
+
+    python benchmarks/linearisation.py                                  simulated market, three data seeds
+    python benchmarks/linearisation.py panel.parquet 500                a panel, its 500 largest stocks
+
+Per family and form: how well the sum of contributions ranks the stocks as the network itself does (mean monthly rank
+correlation), the share of |f(x)| that the inputs explain, and rank IC, MAE and Sharpe of the sum beside the network's own.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from drf.data.factors import DESCRIPTORS
+from drf.data.panel import check_panel, largest
+from drf.data.simulate import simulate_market
+from drf.data.sources import from_file
+from drf.evaluation.metrics import rank_ic, summarise
+from drf.evaluation.portfolio import PortfolioRule
+from drf.lrp import LINEARISATIONS
+from drf.models.base import Explanation
+from drf.models.dnn import DNN
+from drf.models.lstm import LSTM
+from drf.parallel import _on_one_thread
+from drf.windows.samples import Samples, make_samples
+from drf.windows.split import Window, validation_windows
+
+FAMILIES = {
+    "dnn": (DNN, {"weight_decay": 0.001, "epochs": 60, "patience": 6}),
+    "lstm": (LSTM, {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6}),
+}
+FORMS = [(True, method) for method in LINEARISATIONS] + [(False, "plain")]
+SEEDS, MONTHS, REFIT = 3, 24, 3
+
+
+def explain(family: str, signal_bias: bool, window: Window, samples: Samples, seed: int) -> dict[str, tuple]:
+    """Fit once; forecast and explain the window in every form that the network has."""
+    kind, settings = FAMILIES[family]
+    train, test = samples.rows(window.train), samples.rows(window.test)
+    x, y, month = samples.x[train], samples.y[train], samples.month[train]
+    known = ~np.isnan(y)
+    model = kind(**settings, signal_bias=signal_bias, random_state=seed).fit(x[known], y[known], month[known])
+    result = {}
+    for bias, method in FORMS:
+        if bias == signal_bias:
+            model.linearisation = method
+            result[method] = (model.predict(samples.x[test]), model.explain(samples.x[test]))
+    return result
+
+
+def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFrame:
+    """One line a family and form, over the validation months before ``first_test``."""
+    windows = validation_windows(samples, first_test, train_months, MONTHS, MONTHS // REFIT)
+    tasks = [(f, b, w, s) for f in FAMILIES for b in (True, False) for w in windows for s in range(SEEDS)]
+    done = Parallel(n_jobs=-1)(
+        delayed(_on_one_thread)(explain, k, (f, b, w, samples, s)) for k, (f, b, w, s) in enumerate(tasks)
+    )
+    results = dict(zip(tasks, (result for _, result in done), strict=True))
+    rows = samples.rows(range(windows[0].test.start, windows[-1].test.stop))
+    lines = []
+    for family in FAMILIES:
+        for bias, method in FORMS:
+            parts = [[results[family, bias, w, s][method] for s in range(SEEDS)] for w in windows]
+            own = np.concatenate([np.mean([forecast for forecast, _ in seeds], axis=0) for seeds in parts])
+            explanation = Explanation.concatenate([Explanation.mean([e for _, e in seeds]) for seeds in parts])
+            lines.append({"family": family, "form": form(bias, method), **score(samples, rows, own, explanation)})
+    return pd.DataFrame(lines)
+
+
+def form(bias: bool, method: str) -> str:
+    return f"biases, {method}" if bias else "no signal bias"
+
+
+def score(samples: Samples, rows: slice, own: np.ndarray, explanation: Explanation) -> dict[str, float]:
+    keys = {"date": samples.dates[samples.month[rows]], "asset": samples.asset[rows], "y_true": samples.y[rows]}
+    network = pd.DataFrame({**keys, "y_pred": own})
+    linear = pd.DataFrame({**keys, "y_pred": explanation.linearised})
+    agreement = rank_ic(pd.DataFrame({"date": keys["date"], "y_true": own, "y_pred": explanation.linearised}))
+    signal = own - explanation.intercept
+    explained = explanation.relevance.sum((1, 2))
+    net, lin = summarise(network, PortfolioRule()), summarise(linear, PortfolioRule())
+    return {
+        "rank correlation": agreement.mean(),
+        "lowest month": agreement.min(),
+        "unexplained share": np.abs(signal - explained).mean() / np.abs(signal).mean(),
+        "rank IC": lin["rank_ic"],
+        "own": net["rank_ic"],
+        "MAE": lin["mae"],
+        "own ": net["mae"],
+        "Sharpe": lin["sharpe"],
+        "own  ": net["sharpe"],
+    }
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        universe = int(sys.argv[2]) if len(sys.argv) > 2 else None
+        panel = largest(check_panel(from_file(sys.argv[1]), DESCRIPTORS, 5), universe)
+        samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12), "raw")
+        table = measure(samples, first_test=72, train_months=36)
+    else:
+        tables = []
+        for seed in range(3):
+            panel = simulate_market(stocks=500, months=72, seed=seed).panel
+            samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12), "excess")
+            tables.append(measure(samples, first_test=59, train_months=36).set_index(["family", "form"]))
+        table = (sum(tables[1:], tables[0]) / len(tables)).reset_index()
+    print(table.round(4).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
