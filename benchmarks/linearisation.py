@@ -4,7 +4,8 @@
     python benchmarks/linearisation.py panel.parquet 500                a panel, its 500 largest stocks
 
 Per family and form: how well the sum of contributions ranks the stocks as the network itself does (mean monthly rank
-correlation), the share of |f(x)| that the inputs explain, and rank IC, MAE and Sharpe of the sum beside the network's own.
+correlation), the share of |f(x)| that the inputs explain, and rank IC, MAE and Sharpe of the sum beside the network's
+own.
 """
 
 from __future__ import annotations

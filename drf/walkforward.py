@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 
-from .models.base import Explains, Explanation, Model
+from .lrp.faithfulness import agreement
+from .models.base import Audits, Explains, Explanation, Model
 from .models.family import Family
 from .parallel import progress, run_tasks
 from .windows.samples import Samples
 from .windows.split import Window
+
+AUDITED = 128
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,10 @@ class Forecasts:
     seconds
         Processor time of all fits, in seconds.
     members
-        The fitted models of the newest window, one a seed.
+        The fitted models of the last window, one a seed.
+    audit
+        How true the explanations are: one row a window and seed, ``date`` of the window's first test month, ``member``,
+        and what the family measures; no rows where it measures nothing.
     """
 
     rows: slice
@@ -39,6 +46,7 @@ class Forecasts:
     explanation: Explanation | None
     seconds: float
     members: tuple[Model, ...]
+    audit: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class _Result:
     explanation: Explanation | None
     seconds: float
     model: Model | None
+    audit: dict[str, float] | None
 
 
 def walk_forward(
@@ -87,8 +96,8 @@ def walk_forward(
         if newest.train.stop in {window.train.stop for window in windows}:
             raise ValueError("the newest window must train on more months than the last test window")
         forecasts[family.name] = (
-            _joined(tested, samples.rows(range(windows[0].test.start, windows[-1].test.stop))),
-            _joined([results[family.name, newest.train.stop]], samples.rows(newest.test)),
+            _joined(tested, samples, windows),
+            _joined([results[family.name, newest.train.stop]], samples, [newest]),
         )
     return forecasts
 
@@ -99,7 +108,15 @@ def _fit(family: Family, samples: Samples, window: Window, member: int, seed: in
     x = samples.x[samples.rows(window.test)]
     prediction = model.predict(x) if len(x) else np.empty(0)
     explanation = model.explain(x) if isinstance(model, Explains) and len(x) else None
-    return _Result(prediction, explanation, time.process_time() - started, model if keep else None)
+    seconds = time.process_time() - started
+    if not isinstance(model, Audits):
+        return _Result(prediction, explanation, seconds, model if keep else None, None)
+    return _Result(prediction, explanation, seconds, model, model.audit(_some(x)) if len(x) else None)
+
+
+def _some(x: np.ndarray) -> np.ndarray:
+    """At most ``AUDITED`` samples, evenly spaced: enough for a mean, and cheap."""
+    return x[np.unique(np.linspace(0, len(x) - 1, min(AUDITED, len(x))).round().astype(int))]
 
 
 def fit_window(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Model:
@@ -112,21 +129,46 @@ def fit_window(family: Family, samples: Samples, window: Window, seed: int, memb
     return family.make(seed, member).fit(x, y, month)
 
 
-def _joined(windows: list[list[_Result]], rows: slice) -> Forecasts:
+def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> Forecasts:
     """Average the seeds within each window and put the windows one after the other."""
-    means = [np.mean([result.prediction for result in seeds], axis=0) for seeds in windows]
+    means = [np.mean([result.prediction for result in seeds], axis=0) for seeds in results]
     explained = [
         Explanation.mean([result.explanation for result in seeds if result.explanation is not None])
-        for seeds in windows
+        for seeds in results
         if seeds[0].explanation is not None
     ]
     return Forecasts(
-        rows=rows,
+        rows=samples.rows(range(windows[0].test.start, windows[-1].test.stop)),
         prediction=np.concatenate(means),
         explanation=Explanation.concatenate(explained) if explained else None,
-        seconds=sum(result.seconds for seeds in windows for result in seeds),
-        members=tuple(result.model for result in windows[-1] if result.model is not None),
+        seconds=sum(result.seconds for seeds in results for result in seeds),
+        members=tuple(result.model for result in results[-1] if result.model is not None),
+        audit=_audit_table(results, samples, windows),
     )
+
+
+def _audit_table(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> pd.DataFrame:
+    """What the models measured, and how well the maps of other seeds and of the refit before agree with each."""
+    lines = []
+    for k, (window, seeds) in enumerate(zip(windows, results, strict=True)):
+        x = _some(samples.x[samples.rows(window.test)])
+        maps = [result.model.explain(x).relevance for result in seeds if isinstance(result.model, Explains) and len(x)]
+        for member, result in enumerate(seeds):
+            if result.audit is None:
+                continue
+            line = {"date": samples.dates[window.test.start], "member": member, **result.audit}
+            others = [_agreement(maps[member], maps[other]) for other in range(len(maps)) if other != member]
+            line["agreement_other_seeds"] = float(np.mean(others)) if others else float("nan")
+            before = results[k - 1][member].model if k else None
+            line["agreement_refit_before"] = float("nan")
+            if isinstance(before, Explains):
+                line["agreement_refit_before"] = _agreement(maps[member], before.explain(x).relevance)
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _agreement(first: np.ndarray, second: np.ndarray) -> float:
+    return agreement(torch.from_numpy(first), torch.from_numpy(second))
 
 
 def forecast_table(samples: Samples, rows: slice, prediction: np.ndarray) -> pd.DataFrame:

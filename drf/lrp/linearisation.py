@@ -3,12 +3,13 @@
 ``plain``
     The papers' form: what biases and stabilisers absorb is missing from the sum.
 ``spread-bias``
-    What they absorb in a map is spread evenly over the map's inputs (the bias factor of Arras et al. 2017 at 1): the sum is
-    f(x), but relevance is given to inputs that did not earn it.
+    What they absorb in a map is spread evenly over the map's inputs (the bias factor of Arras et al. 2017 at 1): the
+    sum is f(x), but relevance is given to inputs that did not earn it.
 ``neutral``
     Relevance against the neutral input, all zeros: the sum is f(x) - f(0) but for the stabiliser.
 
-For a network without biases on its signal path f(0) = 0, nothing is absorbed by biases, and ``plain`` equals ``neutral``.
+For a network without biases on its signal path f(0) = 0, nothing is absorbed by biases, and ``plain`` equals
+``neutral``.
 """
 
 from __future__ import annotations

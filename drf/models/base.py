@@ -20,8 +20,8 @@ class Explanation:
     relevance
         Contribution of every lag and descriptor, shape (n, lags, descriptors).
     intercept
-        What the forecast of the neutral stock is taken to be, shape (n,): the mean of the training targets, by which the
-        target was scaled; under the linearisation ``neutral`` with the network's own forecast of that stock.
+        What the forecast of the neutral stock is taken to be, shape (n,): the mean of the training targets, by which
+        the target was scaled; under the linearisation ``neutral`` with the network's own forecast of that stock.
     bias, stabiliser, initial_state
         Absorbed by the network's biases, by the rule's stabilisers, by the state before the first date, shape (n,).
     """
@@ -42,6 +42,17 @@ class Explanation:
         """Everything the account holds: the model's own forecast up to rounding, shape (n,)."""
         return self.linearised + self.bias + self.stabiliser + self.initial_state
 
+    def shares(self) -> dict[str, float]:
+        """Mean size of every entry of the account as a share of the mean size of the whole forecast less intercept."""
+        entries = {
+            "inputs": self.relevance.sum((1, 2), dtype=np.float64),
+            "bias": self.bias,
+            "stabiliser": self.stabiliser,
+            "initial_state": self.initial_state,
+        }
+        whole = np.abs(self.total - self.intercept).mean() or 1.0
+        return {name: float(np.abs(entry).mean() / whole) for name, entry in entries.items()}
+
     @staticmethod
     def mean(parts: list[Explanation]) -> Explanation:
         """The explanation of the mean forecast of several models: contributions are linear in the models."""
@@ -61,6 +72,13 @@ class Model(Protocol):
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Model: ...
 
     def predict(self, x: np.ndarray) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Audits(Protocol):
+    """A model that can measure how true its own explanations are."""
+
+    def audit(self, x: np.ndarray) -> dict[str, float]: ...
 
 
 @runtime_checkable

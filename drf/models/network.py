@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ..lrp import linearise
+from ..lrp import faithfulness, linearise
 from .base import Explanation
 
 
@@ -111,6 +111,36 @@ class Network(BaseEstimator, ABC):
             stabiliser=self.scale_ * account.stabiliser.numpy(),
             initial_state=self.scale_ * account.initial_state.numpy(),
         )
+
+    def audit(self, x: np.ndarray) -> dict[str, float]:
+        """Hold the relevance of some forecasts against the network, see :mod:`drf.lrp.faithfulness`.
+
+        Returns
+        -------
+        ``deletion_<map>`` (lower is better) and ``insertion_<map>`` (higher is better): areas under the curves for the
+        map of relevance (``lrp``), gradient x input, integrated gradients, occlusion and a random order.
+        ``agreement_<map>``: mean rank correlation of the relevance with the other maps, and with the relevance of the
+        network after its weights were randomised, which should be near 0.
+        """
+        network, inputs = self.network_, torch.tensor(x)
+        relevance = linearise(network, inputs, self.linearisation, self.epsilon).relevance
+        redrawn = faithfulness.randomised(network)
+        others = {
+            "gradient_x_input": faithfulness.gradient_x_input(network, inputs),
+            "integrated_gradients": faithfulness.integrated_gradients(network, inputs),
+            "occlusion": faithfulness.occlusion(network, inputs),
+            "random": torch.rand(inputs.shape, generator=torch.Generator().manual_seed(0)),
+        }
+        measured = {}
+        for name, values in {"lrp": relevance, **others}.items():
+            for kind in ("deletion", "insertion"):
+                curve = faithfulness.deletion_curve(network, inputs, values, insert=kind == "insertion")
+                measured[f"{kind}_{name}"] = faithfulness.area(curve)
+        others["randomised_weights"] = linearise(redrawn, inputs, self.linearisation, self.epsilon).relevance
+        del others["random"]
+        for name, values in others.items():
+            measured[f"agreement_{name}"] = faithfulness.agreement(relevance, values)
+        return measured
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

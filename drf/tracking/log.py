@@ -89,6 +89,12 @@ def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Fore
     if row.relevance is not None:
         run.table(row.relevance, "relevance.parquet")
         run.figures(row_figures(row, FACTORS, rule))
+    if row.relevance is not None and len(forecasts[0].audit):
+        audit = forecasts[0].audit
+        run.table(audit, "faithfulness.parquet")
+        run.metrics({f"faithfulness/{name}": audit[name].mean() for name in audit if name not in ("date", "member")})
+    if row.relevance is not None and forecasts[0].explanation is not None:
+        run.metrics({f"account/{name}": share for name, share in forecasts[0].explanation.shares().items()})
 
 
 def resources(tree: RunTree) -> None:
