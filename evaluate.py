@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
 from drf import entry
-from drf.config import check_config, describe, load_panel, make_rule
+from drf.config import check_config, load_panel, make_rule
 from drf.errors import InputError
 from drf.registry.decision import decision_summary, log_decision
 from drf.registry.gates import Thresholds
@@ -30,20 +30,21 @@ def main(config: DictConfig) -> None:
     store = connect(config.experiment)
     client, name = MlflowClient(), config.registry.name
     shelf = read_shelf(client, name)
-    if config.rollback and shelf.previous is None:
-        raise InputError(f"rollback=true: {name} has no version with the alias previous to go back to")
+    if config.rollback and shelf.previous in (None, shelf.champion):
+        raise InputError(
+            f"rollback=true: {name} has no version with the alias previous, other than champion, to go back to"
+        )
     if not config.rollback:
         require_versions(shelf, name, store)
         # Without data=... the newest version says which data to judge on.
         data: DictConfig = config.get("data") or OmegaConf.create(json.loads(shelf.versions[-1].data_source))
         panel = load_panel(data, rule.quantiles)
-        source = describe(data)
 
     with RunTree("evaluate") as tree:
         if config.rollback:
             decision = roll_back(client, name, shelf)
         else:
-            decision = decide(client, shelf, panel, source, rule, Thresholds(**config.gate))
+            decision = decide(client, shelf, panel, rule, Thresholds(**config.gate))
             carry_out(client, name, decision)
         log_decision(tree.parent, config, name, decision)
     print(decision_summary(name, decision, store, tree.parent.run_id))

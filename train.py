@@ -6,11 +6,12 @@ python train.py [key=value ...]; the keys are those of conf/ (python train.py --
 from __future__ import annotations
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from drf import entry
 from drf.comparison import make_rows
-from drf.config import check_config, describe, load_panel, make_families, make_plan, make_rule
+from drf.config import check_config, describe, load_panel, make_families, make_plan, make_rule, require_training_months
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import fingerprint
 from drf.models.family import ROWS
@@ -30,7 +31,7 @@ from drf.windows.split import newest_window, test_windows
 def main(config: DictConfig) -> None:
     # Everything that can be refused is refused before the first run is opened.
     check_config(config)
-    families = make_families(config.model)
+    families = make_families(config.model, HydraConfig.get().overrides.task)
     rule = make_rule(config.portfolio)
     panel = load_panel(config.data, rule.quantiles)
     samples = make_samples(panel, DESCRIPTORS, config.window.lags, config.window.target)
@@ -38,6 +39,7 @@ def main(config: DictConfig) -> None:
     newest = newest_window(samples, config.window.train_months)
     data = fingerprint(panel)
     plan = make_plan(config, samples, windows[0].test.start, data)
+    require_training_months(families, [*windows, newest, *plan.windows])
     store = connect(config.experiment)
 
     with RunTree("train") as tree:
@@ -54,6 +56,7 @@ def main(config: DictConfig) -> None:
                 samples,
                 newest,
                 panel,
+                config.data.universe,
                 config.registry.name,
                 runs["lstm_lrp"].run_id,
                 {

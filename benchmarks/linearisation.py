@@ -17,7 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from drf.data.factors import DESCRIPTORS
-from drf.data.panel import check_panel, largest
+from drf.data.panel import check_panel
 from drf.data.simulate import simulate_market
 from drf.data.sources import from_file
 from drf.evaluation.metrics import rank_ic, summarise
@@ -29,6 +29,7 @@ from drf.models.lstm import LSTM
 from drf.parallel import _on_one_thread
 from drf.windows.samples import Samples, make_samples
 from drf.windows.split import Window, validation_windows
+from drf.windows.universe import largest
 
 FAMILIES = {
     "dnn": (DNN, {"weight_decay": 0.001, "epochs": 60, "patience": 6}),

@@ -1,10 +1,12 @@
-"""The seven rows averaged over all finished comparisons of a store, as a Markdown table.
+"""The seven rows averaged over all finished comparisons of an experiment, as a Markdown table.
 
-python train.py -m data.seed=0,1,2,3,4
-python benchmarks/orderings.py
+python train.py -m data.seed=0,1,2,3,4 experiment=five registry.name=five
+python benchmarks/orderings.py five
 """
 
 from __future__ import annotations
+
+import sys
 
 import mlflow
 import pandas as pd
@@ -23,12 +25,12 @@ SHOWN = {
 }
 
 
-def finished_rows() -> pd.DataFrame:
+def finished_rows(experiment: str) -> pd.DataFrame:
     """One line a row run whose parent finished: ``row``, ``parent``, and the metrics shown."""
     parents = mlflow.search_runs(
-        experiment_names=["drf"], filter_string="tags.kind = 'comparison' and attributes.status = 'FINISHED'"
+        experiment_names=[experiment], filter_string="tags.kind = 'comparison' and attributes.status = 'FINISHED'"
     )
-    rows = mlflow.search_runs(experiment_names=["drf"], filter_string="tags.kind = 'row'", max_results=10_000)
+    rows = mlflow.search_runs(experiment_names=[experiment], filter_string="tags.kind = 'row'", max_results=10_000)
     rows = rows[rows["tags.mlflow.parentRunId"].isin(parents["run_id"])]
     named = {"tags.mlflow.runName": "row", "tags.mlflow.parentRunId": "parent"}
     return rows.rename(columns={**named, **{f"metrics.{name}": name for name in SHOWN}})
@@ -48,5 +50,5 @@ def markdown(rows: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    connect("drf")
-    print(markdown(finished_rows()))
+    connect(sys.argv[1])
+    print(markdown(finished_rows(sys.argv[1])))

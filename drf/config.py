@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from hydra.utils import get_method
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .data.factors import DESCRIPTORS
-from .data.panel import check_panel, largest
+from .data.panel import check_panel
 from .errors import InputError, nearest
 from .evaluation.portfolio import PortfolioRule
 from .models.family import ROWS, Family
-from .tuning import TuningPlan
+from .tuning import TuningPlan, in_space
 from .windows.samples import TARGETS, Samples
-from .windows.split import validation_windows
+from .windows.split import Window, validation_windows
+from .windows.universe import largest
+
+# Seeds are multiplied by 1,000 and must stay below what scikit-learn takes.
+_MOST = 4_000_000
+
+_GROUPS = ("data", "model", "window", "tuning", "portfolio", "compute", "gate", "registry")
 
 # key: (type, least value, whether null is allowed)
 _NUMBERS: dict[str, tuple[type, float, bool]] = {
@@ -49,24 +58,36 @@ def check_config(config: DictConfig) -> None:
     InputError
         Naming the key, its value and what it may be.
     """
+    for group in _GROUPS:
+        if group in config and config[group] is None and not (group == "data" and "rollback" in config):
+            raise InputError(f"{group}=null: choose one, see conf/{group}")
+    if not isinstance(config.get("rollback", False), bool):
+        raise InputError(f"rollback={config.rollback}: must be true or false")
+    if not re.fullmatch(r"[^/:'\"\\]+", str(config.registry.name)):
+        raise InputError(f"registry.name={config.registry.name}: must not hold quotes, slashes or colons")
     for key, (kind, least, optional) in _NUMBERS.items():
-        if OmegaConf.select(config, key.split(".")[0]) is None:
+        group, _, name = key.partition(".")
+        if group not in config or (config[group] is None and name):
             continue
         value = OmegaConf.select(config, key)
         if value is None and optional:
             continue
         number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-        if not number or value < least:
+        if not number or not least <= value <= _MOST:
             what = "a whole number" if kind is int else "a number"
             raise InputError(f"{key}={value}: must be {what}, at least {least:g}{' (or null)' if optional else ''}")
     if "window" in config:
         _check_window(config)
+        folder = Path(config.tuning.journal).absolute().parent
+        if not folder.is_dir():
+            raise InputError(f"tuning.journal={config.tuning.journal}: the folder {folder} does not exist")
 
 
 def _check_window(config: DictConfig) -> None:
-    lags = list(config.window.lags)
+    lags = config.window.lags
+    lags = list(lags) if isinstance(lags, ListConfig) else []
     if not lags or any(not isinstance(lag, int) or lag < 0 for lag in lags) or len(set(lags)) < len(lags):
-        raise InputError(f"window.lags={lags}: must be different whole numbers of months, none negative")
+        raise InputError(f"window.lags={config.window.lags}: must be different whole numbers of months, none negative")
     if config.window.target not in TARGETS:
         raise InputError(f"window.target={config.window.target}: must be one of {', '.join(TARGETS)}")
     if config.compute.jobs == 0:
@@ -80,12 +101,20 @@ def load_panel(data: DictConfig, least_stocks: int) -> pd.DataFrame:
             f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
         )
     settings: Any = OmegaConf.to_container(data.source, resolve=True)
-    frame = get_method(settings.pop("_target_"))(**settings)
+    target = settings.pop("_target_")
+    try:
+        source = get_method(target)
+    except Exception as error:  # Hydra wraps whatever the import raised
+        raise InputError(f"data.source._target_={target}: cannot be imported") from error
+    frame = source(**settings)
     return largest(check_panel(frame, DESCRIPTORS, least_stocks), data.universe)
 
 
-def make_families(models: DictConfig) -> list[Family]:
+def make_families(models: DictConfig, overrides: Sequence[str] = ()) -> list[Family]:
     """The families of the ``model`` config, in the order of the comparison's rows.
+
+    A setting that stands among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not
+    tuned.
 
     Raises
     ------
@@ -96,19 +125,67 @@ def make_families(models: DictConfig) -> list[Family]:
     for name in plain:
         if name not in ROWS:
             raise InputError(f"model={name}: unknown family{nearest(name, ROWS)}; there are {', '.join(ROWS)}")
-    return [_make_family(name, plain[name]) for name in ROWS if name in plain]
+        if not isinstance(plain[name], dict):
+            raise InputError(f"model.{name}={plain[name]}: must be a group of settings, see conf/model/{name}.yaml")
+    chosen = {override.lstrip("+").split("=")[0] for override in overrides}
+    return [_make_family(name, plain[name], chosen) for name in ROWS if name in plain]
 
 
-def _make_family(name: str, settings: dict[str, Any]) -> Family:
+def _make_family(name: str, settings: dict[str, Any], chosen: set[str]) -> Family:
     model: Any = get_method(settings.pop("_target_"))
     seeds, space = settings.pop("seeds"), settings.pop("space") or {}
-    known = {entry.name for entry in fields(model)} - {"random_state"}
+    known = {entry.name: str(entry.type) for entry in fields(model) if entry.name != "random_state"}
     for setting in (*settings, *space):
         if setting not in known:
             raise InputError(f"model.{name}.{setting}: unknown setting{nearest(setting, known)}")
     if not isinstance(seeds, int) or seeds < 1:
         raise InputError(f"model.{name}.seeds={seeds}: must be a whole number, at least 1")
+    settings = {
+        setting: _typed(f"model.{name}.{setting}", value, known[setting]) for setting, value in settings.items()
+    }
+    space = {setting: entry for setting, entry in space.items() if f"model.{name}.{setting}" not in chosen}
+    for setting, entry in space.items():
+        if not in_space(settings[setting], entry):
+            raise InputError(
+                f"model.{name}.{setting}={settings[setting]}: lies outside its search space {entry}: widen it, or set "
+                "tuning.trials=0"
+            )
     return Family(name, model, settings, seeds, space)
+
+
+def _typed(key: str, value: Any, kind: str) -> Any:
+    """The value of a model's setting, if it is of the kind that the model declares. Numbers must not be negative."""
+    if kind == "str":
+        return str(value)  # 80 is as good a list of layers as 80-50-10
+    if kind == "bool":
+        if not isinstance(value, bool):
+            raise InputError(f"{key}={value}: must be true or false")
+        return value
+    fits = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
+    least = 1 if kind == "int" else 0
+    if not fits or not least <= value <= _MOST:
+        raise InputError(
+            f"{key}={value}: must be {'a whole number' if kind == 'int' else 'a number'}, at least {least}"
+        )
+    return value
+
+
+def require_training_months(families: Sequence[Family], windows: Sequence[Window]) -> None:
+    """Refuse windows too short for a network that holds back validation months.
+
+    Raises
+    ------
+    InputError
+        Naming the family and the months.
+    """
+    shortest = min(len(window.train) for window in windows)
+    for family in families:
+        held_back = family.settings.get("validation_months", 0)
+        if shortest <= held_back:
+            raise InputError(
+                f"model.{family.name}.validation_months={held_back}: a window has only {shortest} training months: "
+                "lower it, or raise window.train_months"
+            )
 
 
 def make_rule(portfolio: DictConfig) -> PortfolioRule:

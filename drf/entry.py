@@ -39,6 +39,10 @@ def run(main: Callable[[], None], config_name: str) -> None:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         refuse(_explain(error, config_name))
+    except ValueError as error:
+        if "Config group override" not in str(error):  # the one complaint of Hydra's that is no HydraException
+            raise
+        refuse(f"{error}: choose one of the group's files in conf/")
 
 
 def refusing(task: Callable[P, None]) -> Callable[P, None]:
@@ -60,12 +64,19 @@ def refusing(task: Callable[P, None]) -> Callable[P, None]:
 
 
 def split_overrides(arguments: list[str]) -> list[str]:
-    """Replace every ``--overrides TEXT`` by the words of TEXT, and put flags first, where Hydra wants them."""
+    """Replace every ``--overrides TEXT`` by the words of TEXT."""
     words: list[str] = []
     rest = iter(arguments)
     for word in rest:
-        words += shlex.split(next(rest, "")) if word == "--overrides" else [word]
-    return sorted(words, key=lambda word: not word.startswith("-"))
+        if word != "--overrides":
+            words.append(word)
+            continue
+        text = next(rest, "")
+        try:
+            words += shlex.split(text)
+        except ValueError as error:
+            refuse(f"--overrides {text}: {error}")
+    return words
 
 
 def refuse(message: str) -> NoReturn:

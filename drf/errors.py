@@ -10,11 +10,16 @@ class InputError(ValueError):
     """Input was refused. The message is one line that names the culprit and the remedy; the exit code is 2."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name a misspelt one probably meant, or nothing when none is close."""
     upper = {candidate.upper(): candidate for candidate in known}
     match = get_close_matches(name.upper(), upper, n=1)
-    return f" (did you mean {upper[match[0]]}?)" if match else ""
+    return f" (did you mean {upper[match[0]]}?)" if match and upper[match[0]] != name else ""
 
 
 def first_few(items: Iterable[object], most: int = 3) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from . import entry
 from .data.panel import check_panel
 from .data.sources import from_file
-from .errors import InputError
+from .errors import InputError, first_line
 from .tracking.store import connect
 
 
@@ -27,8 +27,10 @@ def main() -> None:
 
     try:
         model = pyfunc.load_model(arguments.model)
-    except MlflowException as error:
-        raise InputError(f"--model {arguments.model}: {error.message}") from error
+    except (MlflowException, OSError) as error:
+        raise InputError(f"--model {arguments.model}: {first_line(error)}") from error
+    if model.metadata.get_input_schema() is None:
+        raise InputError(f"--model {arguments.model}: is not a model of this project, it has no signature")
     # The model itself says which descriptors it was trained on.
     descriptors = [name for name in model.metadata.get_input_schema().input_names() if name not in ("date", "asset")]
     panel = check_panel(frame, descriptors, least_stocks=1, with_returns=False)
@@ -36,7 +38,11 @@ def main() -> None:
         forecasts = model.predict(panel, params={"detail": arguments.detail})
     except ValueError as error:
         raise InputError(f"--panel {arguments.panel}: {error}") from error
-    forecasts.to_parquet(output, index=False) if output.suffix == ".parquet" else forecasts.to_csv(output, index=False)
+    try:
+        write = forecasts.to_parquet if output.suffix == ".parquet" else forecasts.to_csv
+        write(output, index=False)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error
     months = forecasts["date"].nunique()
     print(f"{len(forecasts):,} forecasts of {months} month(s), to {forecasts['date'].max().date()}, in {output}")
 

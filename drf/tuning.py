@@ -15,13 +15,14 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from .models.base import TrainingDivergedError
 from .models.family import Family
 from .parallel import progress, run_tasks
 from .walkforward import fit_window
 from .windows.samples import Samples
 from .windows.split import Window
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 OnTrial = Callable[[Family, FrozenTrial, bool], None]
 """Called with the family, each finished trial, and whether an earlier run had already finished it."""
@@ -133,6 +134,15 @@ def _distribution(entry: Mapping[str, Any]) -> BaseDistribution:
     return kind(entry["low"], entry["high"], log=entry.get("log", False))
 
 
+def in_space(value: Any, entry: Mapping[str, Any]) -> bool:
+    """Whether a value belongs to a search space's entry."""
+    distribution = _distribution(entry)
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False
+
+
 def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
     """Take a batch of trials through the windows, all of them one window at a time, and prune between windows."""
     alive = list(batch)
@@ -165,7 +175,11 @@ def _reported(trial: Trial) -> dict[int, float]:
 
 
 def _validation_error(family: Family, samples: Samples, window: Window, seed: int) -> float:
-    model = fit_window(family, samples, window, seed, member=0)
+    try:
+        model = fit_window(family, samples, window, seed, member=0)
+    except TrainingDivergedError:
+        return float("inf")  # the worst trial, not the end of the study
     rows = samples.rows(window.test)
-    errors = model.predict(samples.x[rows]) - samples.y[rows]
-    return float(np.sqrt(np.nanmean(errors**2)))
+    known = ~np.isnan(samples.y[rows])
+    errors = model.predict(samples.x[rows][known]) - samples.y[rows][known]
+    return float(np.sqrt(np.mean(errors**2)))

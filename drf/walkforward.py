@@ -152,7 +152,8 @@ def _audit_table(results: list[list[_Result]], samples: Samples, windows: Sequen
     lines = []
     for k, (window, seeds) in enumerate(zip(windows, results, strict=True)):
         x = _some(samples.x[samples.rows(window.test)])
-        maps = [result.model.explain(x).relevance for result in seeds if isinstance(result.model, Explains) and len(x)]
+        models: list[object] = [result.model for result in seeds]
+        maps = [model.explain(x).relevance for model in models if isinstance(model, Explains) and len(x)]
         for member, result in enumerate(seeds):
             if result.audit is None:
                 continue

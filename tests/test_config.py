@@ -99,6 +99,17 @@ def test_a_setting_that_a_family_lacks_is_refused(override: str, told: str) -> N
     assert told in str(refused.value)
 
 
+def test_what_the_user_sets_is_not_tuned() -> None:
+    overrides = ["model.lstm.hidden=24", "model.dnn.hidden=80"]
+    families = {family.name: family for family in make_families(config(*overrides).model, overrides)}
+    assert "hidden" not in families["lstm"].space
+    assert "hidden" not in families["dnn"].space
+    assert families["dnn"].settings["hidden"] == "80"
+    assert "learning_rate" in families["lstm"].space
+    with pytest.raises(InputError, match=r"model\.lstm\.hidden=24: lies outside its search space"):
+        make_families(config("model.lstm.hidden=24").model)
+
+
 def test_flatten_names_every_value() -> None:
     flat = flatten(config("data.seed=7"))
     assert flat["data.source.seed"] == "${data.seed}"

@@ -43,7 +43,7 @@ def refused(store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 def test_overrides_may_come_as_one_text() -> None:
     assert entry.split_overrides(["--overrides", ""]) == []
     arguments = ["seed=1", "--overrides", "model=[linear,lstm] data.path='a b.csv' --cfg"]
-    assert entry.split_overrides(arguments) == ["--cfg", "seed=1", "model=[linear,lstm]", "data.path=a b.csv"]
+    assert entry.split_overrides(arguments) == ["seed=1", "model=[linear,lstm]", "data.path=a b.csv", "--cfg"]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,21 @@ def test_overrides_may_come_as_one_text() -> None:
         (["seed"], "seed"),
         (["data.source.months=30"], "are needed: give a longer panel"),
         (["data.source.stocks=3"], "fewer than 5 stocks"),
+        (["--overrides", "a='b"], "No closing quotation"),
+        (["seed=null"], "seed=None: must be a whole number"),
+        (["portfolio=null"], "override must be a string"),
+        (["window.lags=5"], "window.lags=5"),
+        (["model.lstm.epochs=abc"], "model.lstm.epochs=abc: must be a whole number"),
+        (["model.lstm.signal_bias=no"], "model.lstm.signal_bias=no: must be true or false"),
+        (["model.lstm.learning_rate=1e30"], "model.lstm.learning_rate=1e+30: must be a number"),
+        (["model.lstm.epochs=0"], "model.lstm.epochs=0"),
+        (["model.lstm.validation_months=36"], "training months: lower it"),
+        (["data.source.stocks=abc"], "data.source.stocks=abc: must be a whole number"),
+        (["data.source.explained=1"], "data.source.explained=1"),
+        (["data.source.start=foo"], "data.source.start=foo"),
+        (["data.source._target_=foo.bar"], "data.source._target_=foo.bar: cannot be imported"),
+        (["tuning.journal=/nowhere/journal"], "the folder /nowhere does not exist"),
+        (["registry.name=a/b"], "registry.name=a/b"),
     ],
 )
 def test_train_refuses(refused: Call, arguments: list[str], told: str) -> None:
@@ -86,6 +101,11 @@ def test_a_server_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPat
         assert "secret" not in message
 
 
+def test_an_experiment_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "999")
+    assert "cannot open the experiment 999" in refused(train.main)
+
+
 def test_a_store_that_cannot_be_opened(refused: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_bytes(b"not a database at all" * 100)
     monkeypatch.setattr(mlflow, "search_runs", lambda **_: [])
@@ -98,6 +118,7 @@ def test_a_store_that_cannot_be_opened(refused: Call, monkeypatch: pytest.Monkey
 def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: Call) -> None:
     assert "drf-lstm-lrp has no version to evaluate" in refused(evaluate.main)
     assert "no version with the alias previous" in refused(evaluate.main, "rollback=true")
+    assert "rollback=no: must be true or false" in refused(evaluate.main, "rollback=no")
     assert "unknown config key gate.min_sharp (did you mean gate.min_sharpe?)" in refused(
         evaluate.main, "gate.min_sharp=0"
     )

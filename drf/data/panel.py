@@ -56,18 +56,10 @@ def check_panel(
     _require_stocks(panel, least_stocks)
     _require_known_descriptors(panel, descriptors)
     if with_returns:
-        _require_some_returns(panel)
+        _require_returns(panel, least_stocks)
         if "MOM1" in descriptors:
             _require_alignment(panel)
     return panel
-
-
-def largest(panel: pd.DataFrame, universe: int | None) -> pd.DataFrame:
-    """Keep the ``universe`` stocks of each month with the largest CAP, or all; without CAP a stock is not kept."""
-    if universe is None:
-        return panel
-    rank = panel.groupby("date")["CAP"].rank(method="first", ascending=False)
-    return panel[rank <= universe].reset_index(drop=True)
 
 
 def fingerprint(panel: pd.DataFrame) -> str:
@@ -127,13 +119,15 @@ def _as_dates(column: pd.Series) -> pd.Series:
 
 
 def _as_names(column: pd.Series) -> pd.Series:
-    bad = column.isna().to_numpy().nonzero()[0]
+    bad = (column.isna() | (column.astype(str).str.strip() == "")).to_numpy().nonzero()[0]
     if len(bad):
         raise InputError(f"column asset, {_rows(bad)}: empty: give every row the name of its stock")
     return column.astype(str)
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise InputError(f"column {column.name} holds dates: it must hold numbers")
     numbers = pd.to_numeric(column, errors="coerce")
     bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
     if len(bad):
@@ -194,8 +188,15 @@ def _require_stocks(panel: pd.DataFrame, least: int) -> None:
         )
 
 
-def _require_some_returns(panel: pd.DataFrame) -> None:
-    if panel[RETURN].notna().sum() == 0:
+def _require_returns(panel: pd.DataFrame, least: int) -> None:
+    known = panel.groupby("date")[RETURN].count()
+    few = known.index[(known > 0) & (known < least)]
+    if len(few):
+        raise InputError(
+            f"column {RETURN} is known for fewer than {least} stocks, one for each quantile, in {len(few)} month(s): "
+            f"{_months(few)}: complete it, or empty it there"
+        )
+    if known.sum() == 0:
         raise InputError(
             f"column {RETURN} is empty: nothing can be learnt; fill in the return over the month after date"
         )

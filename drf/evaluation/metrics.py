@@ -38,7 +38,7 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
     """
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
-    portfolio = long_short(known, rule)
+    portfolio = long_short(forecasts, rule)
     return pd.DataFrame(
         {
             "long_short": portfolio["gross"],
@@ -97,12 +97,12 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
 def annualised_ratio(monthly: pd.Series) -> float:
     """Mean over standard deviation of a monthly series, times the root of 12; NaN where it cannot be estimated."""
     deviation = monthly.std()
-    if len(monthly) < 2 or not deviation > 1e-12:
+    if monthly.count() < 2 or not deviation > 1e-12:
         return float("nan")
     return float(monthly.mean() / deviation * np.sqrt(MONTHS_A_YEAR))
 
 
 def max_drawdown(monthly: pd.Series) -> float:
     """Largest loss from a peak of the compounded returns, as a positive decimal."""
-    wealth = np.concatenate([[1.0], (1 + monthly).cumprod()])
+    wealth = np.concatenate([[1.0], (1 + monthly.fillna(0.0)).cumprod()])
     return float((1 - wealth / np.maximum.accumulate(wealth)).max())

@@ -48,10 +48,11 @@ def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFra
     Parameters
     ----------
     forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks without a return do not take part.
+        ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks are sorted by their forecasts alone; one without a return is
+        left out of its quantile's mean afterwards.
     """
-    known = forecasts.dropna(subset=["y_true"])
-    return known["y_true"].groupby([known["date"], assign_quantiles(known, rule.quantiles)]).mean().unstack()
+    quantile = assign_quantiles(forecasts, rule.quantiles)
+    return forecasts["y_true"].groupby([forecasts["date"], quantile]).mean().unstack()
 
 
 def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
@@ -64,16 +65,18 @@ def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     ``gross``: mean return of the top quantile less that of the bottom one. ``turnover``: traded value, buys plus sells
     of both sides, over the value of both sides (2): 0 if nothing is traded, 1 if everything is sold and bought anew.
     Weights drift with returns within the month and are set equal again at its end; the first month pays for setting up.
-    ``net``: gross less ``cost_bps`` for all that was traded.
+    ``net``: gross less ``cost_bps`` for all that was traded. A month in which no stock of one side has a return is NaN.
     """
-    known = forecasts.dropna(subset=["y_true"])
-    quantile = assign_quantiles(known, rule.quantiles)
+    quantile = assign_quantiles(forecasts, rule.quantiles)
+    known, quantile = forecasts[forecasts["y_true"].notna()], quantile[forecasts["y_true"].notna()]
     top, bottom = quantile == rule.quantiles, quantile == 1
     signed = known.assign(weight=(top.astype(float) - bottom.astype(float)))
     signed["weight"] /= signed.groupby(["date", signed["weight"]])["asset"].transform("size")
     weights = signed.pivot_table(index="date", columns="asset", values="weight", fill_value=0.0)
     returns = known.pivot_table(index="date", columns="asset", values="y_true", fill_value=0.0)
     gross = (weights * returns).sum(axis=1)
+    one_sided = ~((weights > 0).any(axis=1) & (weights < 0).any(axis=1))
+    gross[one_sided] = np.nan  # not a long-short portfolio: no stock of one side has a return
     held = _drifted(weights, returns).shift(1, fill_value=0.0)
     traded = (weights - held).abs().sum(axis=1)
     turnover = traded / 4  # both sides are worth 2; a complete exchange trades each twice

@@ -19,6 +19,8 @@ class Account:
     ----------
     relevance
         Same shape as the input.
+    inputs
+        Its sum over all inputs of a sample, shape (n,).
     bias
         Absorbed by the biases of the maps that relevance passed through, shape (n,).
     stabiliser
@@ -32,16 +34,12 @@ class Account:
     """
 
     relevance: Tensor
+    inputs: Tensor
     bias: Tensor
     stabiliser: Tensor
     initial_state: Tensor
     baseline: Tensor
     output: Tensor
-
-    @property
-    def inputs(self) -> Tensor:
-        """Sum of the relevance over all inputs of a sample, shape (n,)."""
-        return self.relevance.flatten(1).sum(1)
 
     @property
     def residual(self) -> Tensor:

@@ -91,17 +91,26 @@ def attribute(
 def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     """The layers of nested ``nn.Sequential`` in order, each with its dotted name."""
     if isinstance(module, nn.Sequential):
-        for key, child in module.named_children():
+        for key, child in module._modules.items():  # named_children() would skip a module that stands twice
+            assert child is not None
             yield from _flat(child, f"{name}.{key}" if name else key)
     else:
         yield name or "model", module
 
 
 def _check(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite) -> None:
+    if not layers:
+        raise UnsupportedLayerError("the model has no layers")
     for position, (name, layer) in enumerate(layers):
         label = f"layer '{name}' ({type(layer).__name__})"
-        if not isinstance(layer, (nn.Linear, nn.LSTM, nn.Flatten, *PASS_THROUGH, *READOUTS)):
+        if type(layer) not in (nn.Linear, nn.LSTM, nn.Flatten, *PASS_THROUGH, *READOUTS):
             raise UnsupportedLayerError(f"{label} has no relevance rule; supported are {SUPPORTED}")
+        if isinstance(layer, nn.Flatten) and isinstance(layers[0][1], nn.LSTM) and not layers[0][1].batch_first:
+            raise UnsupportedLayerError(
+                f"{label} after an LSTM with batch_first=False mixes samples: use batch_first=True"
+            )
+        if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
+            raise UnsupportedLayerError(f"{label} must flatten from axis 1 to the last")
         if isinstance(layer, nn.Dropout) and layer.training and layer.p > 0:
             raise ValueError(f"{label} is active, so f(x) is random: call model.eval() first")
         if isinstance(layer, nn.LSTM):
@@ -112,8 +121,10 @@ def _check(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite)
             raise ValueError(f"{label} has no linear map, so it cannot take the rule {composite.layers[name]!r}")
     if unknown := set(composite.layers) - {name for name, _ in layers}:
         raise ValueError(f"composite.layers names {sorted(unknown)}, the model has {[name for name, _ in layers]}")
-    if not layers:
-        raise UnsupportedLayerError("the model has no layers")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"x is {x.dtype}: relevance needs float32 or float64")
+    if x.ndim < 2 or x.numel() == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}: needed is at least one sample on an axis of its own")
     if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():  # the sum is cheap and seldom overflows
         raise ValueError("x has NaN or infinite values; relevance of such samples is not defined")
 
@@ -223,7 +234,8 @@ def _attribute(
             initial_state = initial_state + part.initial_state
         else:
             relevance = relevance.reshape(step.x.shape)  # flatten; ReLU, tanh and dropout pass relevance through
-    return Account(relevance, bias, stabiliser, initial_state, of_baseline, value)
+    inputs = relevance.flatten(1).sum(1)
+    return Account(relevance, inputs, bias, stabiliser, initial_state, of_baseline, value)
 
 
 def _linear(step: _Step, other: _Step | None, relevance: Tensor, composite: Composite) -> Shares:

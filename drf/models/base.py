@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ..errors import InputError
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -64,6 +66,10 @@ class Explanation:
         """Join the explanations of consecutive samples."""
         names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
         return Explanation(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+class TrainingDivergedError(InputError):
+    """No epoch of a training gave a finite validation error."""
 
 
 class Model(Protocol):

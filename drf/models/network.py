@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from ..lrp import faithfulness, linearise
-from .base import Explanation
+from .base import Explanation, TrainingDivergedError
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -95,6 +95,10 @@ class Network(BaseEstimator, ABC):
                 waited += 1
                 if waited == self.patience:
                     break
+        if best == float("inf"):
+            raise TrainingDivergedError(
+                f"{type(self).__name__}: the training diverged with learning_rate={self.learning_rate:g}: lower it"
+            )
         network.load_state_dict(best_state)
 
     def predict(self, x: np.ndarray) -> np.ndarray:

@@ -26,13 +26,17 @@ class Decision:
     rejected
         Versions that failed a gate for good, with the reason.
     scores
-        One row a version compared, on ``months``.
+        One row a version compared.
     gates
         One row a version and gate.
     left_aside
         Versions that were not compared, with the reason.
     reason
         In words.
+    months
+        First and last month that was scored.
+    rolled_back
+        Whether the champion was given back on request.
     """
 
     champion: str | None
@@ -40,6 +44,7 @@ class Decision:
     promoted: str | None
     reason: str
     months: tuple[pd.Timestamp, pd.Timestamp] | None = None
+    rolled_back: bool = False
     rejected: Mapping[str, str] = field(default_factory=dict)
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     gates: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -91,9 +96,10 @@ def decision_summary(name: str, decision: Decision, store: str, run_id: str) -> 
         )
         lines += [gates.to_string(index=False, justify="left"), ""]
     lines += [f"version {number} left aside: {reason}" for number, reason in decision.left_aside.items()]
-    verb = f"promoted version {decision.promoted}" if decision.promoted else "nothing promoted"
+    verb = f"promoted version {decision.promoted}: " if decision.promoted else "nothing promoted: "
+    verb = "" if decision.rolled_back else verb
     lines += [
-        f"Decision: {verb}: {decision.reason}",
+        f"Decision: {verb}{decision.reason}",
         f"champion: {decision.champion or 'none'}, previous: {decision.previous or 'none'}",
         f"Run: {run_id} in {store}",
     ]

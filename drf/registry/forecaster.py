@@ -18,6 +18,7 @@ from torch import nn
 from ..lrp import linearise
 from ..models.architecture import recurrent_network
 from ..windows.samples import Samples, make_samples
+from ..windows.universe import largest
 
 SPEC, WEIGHTS = "spec.json", "weights.pt"
 
@@ -39,6 +40,7 @@ class Spec:
     signal_bias: bool
     linearisation: str
     epsilon: float
+    universe: int | None
     means: list[float]
     scales: list[float]
 
@@ -77,7 +79,8 @@ class Forecaster:
     def predict(self, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
         """Forecast every stock of every month that has the whole history of lags within ``panel``.
 
-        Ranks are taken over the stocks given, so give the whole cross-section of each month.
+        Ranks are taken over the stocks given, or the largest of them by CAP if the model was trained on a universe of a
+        certain size, so give the whole cross-section of each month.
 
         Parameters
         ----------
@@ -118,12 +121,18 @@ class Forecaster:
         missing = [name for name in ("date", "asset", *self.spec.descriptors) if name not in panel]
         if missing:
             raise ValueError(f"the panel lacks {', '.join(missing)}, which this model was trained on")
+        if len(panel) == 0:
+            raise ValueError("the panel has no rows")
+        if panel[["date", "asset"]].isna().any(axis=None):
+            raise ValueError("columns date and asset must not have empty values")
         dates = pd.to_datetime(panel["date"])
-        if not dates.dt.is_month_end.all():
-            raise ValueError(f"column date: {dates[~dates.dt.is_month_end].iloc[0].date()} is not a month end")
+        off = ~dates.dt.is_month_end | (dates != dates.dt.normalize())
+        if off.any():
+            raise ValueError(f"column date: {dates[off].iloc[0]} is not a month end without a time")
         if panel.duplicated(["date", "asset"]).any():
             raise ValueError("a (date, asset) stands more than once in the panel")
-        samples = make_samples(panel.assign(date=dates), self.spec.descriptors, self.spec.lags)
+        chosen = largest(panel.assign(date=dates), self.spec.universe)
+        samples = make_samples(chosen, self.spec.descriptors, self.spec.lags)
         if len(samples) == 0:
             raise ValueError(
                 f"the panel spans {len(samples.dates)} month(s); a forecast needs {max(self.spec.lags) + 1}: its "

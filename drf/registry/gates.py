@@ -24,7 +24,10 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate's answer. ``lasting``: a version that fails here will not pass later, so it is rejected for good."""
+    """One gate's answer. ``lasting``: who fails here cannot pass later and is rejected for good.
+
+    Scores are not: other months, thresholds or companions may judge the same version better, or worse.
+    """
 
     gate: str
     value: float
@@ -49,9 +52,9 @@ def judge(
 ) -> list[Verdict]:
     """Ask all gates of one version; ``champion`` holds the champion's scores on the same months, if there is one."""
     verdicts = [
-        _at_least("months out of sample", scores["months"], limits.min_months, lasting=False),
-        _at_least("Sharpe after costs", scores["sharpe_net"], limits.min_sharpe, lasting=True),
-        _at_least("rank IC t-statistic", scores["rank_ic_t"], limits.min_rank_ic_t, lasting=True),
+        _at_least("months out of sample", scores["months"], limits.min_months),
+        _at_least("Sharpe after costs", scores["sharpe_net"], limits.min_sharpe),
+        _at_least("rank IC t-statistic", scores["rank_ic_t"], limits.min_rank_ic_t),
         _at_most("conservation of relevance", conservation_error, limits.max_conservation_error),
     ]
     if champion is not None:
@@ -69,9 +72,9 @@ def judge(
     return verdicts
 
 
-def _at_least(gate: str, value: float, threshold: float, lasting: bool) -> Verdict:
+def _at_least(gate: str, value: float, threshold: float) -> Verdict:
     passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
-    return Verdict(gate, value, threshold, passed, lasting, f"{value:.3g}, needed at least {threshold:g}")
+    return Verdict(gate, value, threshold, passed, False, f"{value:.3g}, needed at least {threshold:g}")
 
 
 def _at_most(gate: str, value: float, threshold: float) -> Verdict:

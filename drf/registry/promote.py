@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import mlflow
 import pandas as pd
 
+from ..errors import first_line
 from ..evaluation.portfolio import PortfolioRule
 from .decision import Decision
 from .gates import Thresholds, Verdict, judge, score
@@ -25,7 +26,6 @@ def decide(
     client: mlflow.MlflowClient,
     shelf: Shelf,
     panel: pd.DataFrame,
-    source: str,
     rule: PortfolioRule,
     limits: Thresholds,
 ) -> Decision:
@@ -36,9 +36,14 @@ def decide(
     """
     left_aside = dict(shelf.left_aside)
     forecasts: dict[str, pd.DataFrame] = {}
-    by_number = {version.number: version for version in shelf.versions}
+    errors: dict[str, float] = {}
     for version in shelf.versions:
-        made = unseen_forecasts(client, version, panel, source)
+        try:
+            made = unseen_forecasts(client, version, panel)
+            errors[version.number] = conservation_error(version, panel)
+        except (mlflow.MlflowException, OSError, ImportError) as error:
+            left_aside[version.number] = f"cannot be read: {first_line(error)}"
+            continue
         months = made["date"].nunique()
         if months < limits.min_months:
             left_aside[version.number] = (
@@ -76,14 +81,14 @@ def decide(
 
     incumbent = scores.get(shelf.champion) if shelf.champion else None
     verdicts = {
-        number: judge(scores[number], conservation_error(by_number[number], panel), incumbent, limits)
+        number: judge(scores[number], errors[number], incumbent, limits)
         for number in forecasts
         if number != shelf.champion
     }
     rejected = {
         number: _reasons([v for v in asked if v.lasting and not v.passed])
         for number, asked in verdicts.items()
-        if any(v.lasting and not v.passed for v in asked)
+        if any(v.lasting and not v.passed for v in asked) and number != shelf.previous
     }
     passed = [number for number, asked in verdicts.items() if all(v.passed for v in asked)]
     best = max(passed, key=lambda number: scores[number]["sharpe_net"]) if passed else None
@@ -129,15 +134,18 @@ def carry_out(client: mlflow.MlflowClient, name: str, decision: Decision) -> Non
 def roll_back(client: mlflow.MlflowClient, name: str, shelf: Shelf) -> Decision:
     """Give ``champion`` back to ``previous``, and reject the version that held it, so that it is not promoted again."""
     assert shelf.previous is not None
+    # The verdict first: were the program stopped in between, the bad version would not be promoted again.
+    if shelf.champion is not None:
+        _mark(client, name, shelf.champion, REJECTED, f"rolled back to version {shelf.previous}")
     client.set_registered_model_alias(name, CHAMPION, shelf.previous)
     client.delete_registered_model_alias(name, PREVIOUS)
-    if shelf.champion is not None and shelf.champion != shelf.previous:
-        _mark(client, name, shelf.champion, REJECTED, f"rolled back to version {shelf.previous}")
+    _mark(client, name, shelf.previous, "promoted", f"rolled back from version {shelf.champion}")
     return Decision(
         shelf.previous,
         None,
         None,
         f"rolled back: version {shelf.previous} is champion again, was version {shelf.champion}",
+        rolled_back=True,
     )
 
 

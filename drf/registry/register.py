@@ -16,6 +16,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 import drf
 
 from ..data.factors import FACTORS
+from ..data.panel import fingerprint
 from ..models.base import Model
 from ..models.lstm import LSTM
 from ..tracking.runs import git_commit
@@ -35,12 +36,15 @@ _BUNDLED = (
     "windows/__init__.py",
     "windows/ranks.py",
     "windows/samples.py",
+    "windows/universe.py",
 )
 
 EXAMPLE_STOCKS = 10
 
 
-def make_forecaster(members: Sequence[LSTM], lags: Sequence[int], factors: Mapping[str, Sequence[str]]) -> Forecaster:
+def make_forecaster(
+    members: Sequence[LSTM], lags: Sequence[int], factors: Mapping[str, Sequence[str]], universe: int | None = None
+) -> Forecaster:
     """The forecaster of several trained LSTMs that differ in their seed only."""
     model = members[0]
     spec = Spec(
@@ -52,6 +56,7 @@ def make_forecaster(members: Sequence[LSTM], lags: Sequence[int], factors: Mappi
         signal_bias=model.signal_bias,
         linearisation=model.linearisation,
         epsilon=model.epsilon,
+        universe=universe,
         means=[member.mean_ for member in members],
         scales=[member.scale_ for member in members],
     )
@@ -63,6 +68,7 @@ def register_newest(
     samples: Samples,
     window: Window,
     panel: pd.DataFrame,
+    universe: int | None,
     name: str,
     run_id: str,
     tags: Mapping[str, str],
@@ -71,9 +77,10 @@ def register_newest(
     months = {
         "train_first": str(samples.dates[window.train.start].date()),
         "train_last": str(samples.dates[window.train.stop - 1].date()),
+        "history_fingerprint": fingerprint(panel[panel["date"] <= samples.dates[window.train.stop - 1]]),
     }
     networks = [member for member in members if isinstance(member, LSTM)]
-    forecaster = make_forecaster(networks, samples.lags, FACTORS)
+    forecaster = make_forecaster(networks, samples.lags, FACTORS, universe)
     return register(forecaster, panel, name, run_id, {**tags, **months, "row_run": run_id, "git_commit": git_commit()})
 
 

@@ -12,12 +12,18 @@ import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
+from ..data.panel import fingerprint
 from ..errors import InputError, first_few
 
 VERDICT = "verdict"
 REJECTED = "rejected"
 
 CHAMPION, PREVIOUS = "champion", "previous"
+
+_NEEDED = {"config", "row_run", "parent_run", "data_source", "history_fingerprint", "train_last"}
+
+# A month counts only if the version forecast at least this share of the panel's stocks.
+_COVERAGE = 0.5
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Version:
     row_run: str
     parent_run: str
     data_source: str
+    history: str
     train_last: pd.Timestamp
     verdict: str
 
@@ -41,6 +48,7 @@ class Version:
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
             data_source=tags["data_source"],
+            history=tags["history_fingerprint"],
             train_last=pd.Timestamp(tags["train_last"]),
             verdict=tags.get(VERDICT, ""),
         )
@@ -67,15 +75,24 @@ def read_shelf(client: mlflow.MlflowClient, name: str) -> Shelf:
     versions, left_aside = [], {}
     for entry in entries:
         number = str(entry.version)
-        if not {"row_run", "parent_run", "data_source", "train_last"} <= set(entry.tags):
+        held = number in (_alias(aliases, CHAMPION), _alias(aliases, PREVIOUS))
+        if not set(entry.tags) >= _NEEDED:
             left_aside[number] = "its registration did not finish"
-        elif entry.tags.get(VERDICT) == REJECTED:
+        elif entry.tags.get(VERDICT) == REJECTED and not held:
             left_aside[number] = f"rejected before: {entry.tags.get('reason', '')}"
-        elif (status := client.get_run(entry.tags["parent_run"]).info.status) != "FINISHED":
-            left_aside[number] = f"its training run is {status}, not FINISHED"
+        elif (state := _state_of_run(client, entry.tags["parent_run"])) != "FINISHED":
+            left_aside[number] = f"its training run is {state}, not FINISHED"
         else:
             versions.append(Version.of(entry))
     return Shelf(versions, left_aside, _alias(aliases, CHAMPION), _alias(aliases, PREVIOUS))
+
+
+def _state_of_run(client: mlflow.MlflowClient, run_id: str) -> str:
+    try:
+        run = client.get_run(run_id)
+    except mlflow.MlflowException:
+        return "gone"
+    return str(run.info.status) if run.info.lifecycle_stage == "active" else "deleted"
 
 
 def require_versions(shelf: Shelf, name: str, store: str) -> None:
@@ -96,30 +113,31 @@ def _alias(aliases: dict[str, str], name: str) -> str | None:
     return str(aliases[name]) if name in aliases else None
 
 
-def unseen_forecasts(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame, source: str) -> pd.DataFrame:
+def unseen_forecasts(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> pd.DataFrame:
     """The version's forecasts for months of the panel that it had not seen, with the panel's returns.
 
     Up to the last month that the version was trained on, these are the walk-forward forecasts that its training logged,
-    each made by a network that had not seen the month; they count only if they were made on this same source of data.
-    After it, they are the version's own.
+    each made by a network that had not seen the month; they count only if the panel's history up to that month is, to
+    the last value, the one that they were made from. After it, they are the version's own. Months in which less than
+    half of the panel's stocks were forecast do not count.
 
     Returns
     -------
     ``date``, ``asset``, ``y_true``, ``y_pred``; empty if there is no such month.
     """
     returns = panel[["date", "asset", "ret_next"]].dropna().rename(columns={"ret_next": "y_true"})
-    parts = []
-    if version.data_source == source:
+    columns = ["date", "asset", "y_pred"]
+    parts = [pd.DataFrame({"date": returns["date"][:0], "asset": returns["asset"][:0], "y_pred": 0.0})]
+    if fingerprint(panel[panel["date"] <= version.train_last]) == version.history:
         with tempfile.TemporaryDirectory() as folder:
             file = client.download_artifacts(version.row_run, "predictions.parquet", folder)
-            parts.append(pd.read_parquet(file)[["date", "asset", "y_pred"]])
-    later = returns[returns["date"] > version.train_last]
-    if len(later):
-        forecasts = forecast(version, panel)
-        parts.append(forecasts[forecasts["date"] > version.train_last].rename(columns={"prediction": "y_pred"}))
-    columns = ["date", "asset", "y_pred"]
-    made = pd.concat([part[columns] for part in parts]) if parts else pd.DataFrame(columns=columns)
-    return returns.merge(made.astype({"asset": str, "date": "datetime64[ns]"}), on=["date", "asset"])
+            parts.append(pd.read_parquet(file)[columns].astype({"date": "datetime64[ns]"}))
+    if (returns["date"] > version.train_last).any():
+        own = forecast(version, panel).rename(columns={"prediction": "y_pred"})
+        parts.append(own.loc[own["date"] > version.train_last, columns].astype({"date": "datetime64[ns]"}))
+    made = returns.merge(pd.concat(parts), on=["date", "asset"])
+    covered = made.groupby("date").size() / returns.groupby("date").size()
+    return made[made["date"].map(covered) >= _COVERAGE].reset_index(drop=True)
 
 
 def forecast(version: Version, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:

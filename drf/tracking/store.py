@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import requests
 from filelock import FileLock
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 
 
 def connect(experiment: str) -> str:
@@ -33,11 +33,16 @@ def connect(experiment: str) -> str:
     import mlflow  # seconds to import, and not needed to refuse a server that is not there
 
     mlflow.set_tracking_uri(uri)
-    if not ({"MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)):
-        try:
-            mlflow.set_experiment(experiment)
-        except mlflow.MlflowException as error:
-            raise InputError(f"experiment={experiment}: {error}") from error
+    try:
+        if known := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+            mlflow.get_experiment(known)
+        else:
+            mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment)
+    except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
+        raise InputError(
+            f"MLflow at {_without_password(uri)} cannot open the experiment "
+            f"{known or os.environ.get('MLFLOW_EXPERIMENT_NAME') or experiment}: {first_line(error)}"
+        ) from error
     return uri
 
 

@@ -81,9 +81,15 @@ def validation_windows(
             f"months, but the panel leaves {start - samples.first_month}: lower tuning.validation_months, or set "
             "tuning.trials=0"
         )
+    labelled = set(samples.labelled_months.tolist())
     edges = [start + round(fold * validation_months / folds) for fold in range(folds + 1)]
-    return [
+    windows = [
         Window(train=range(max(begin - train_months, samples.first_month), begin), test=range(begin, end))
         for begin, end in itertools.pairwise(edges)
-        if end > begin
+        if labelled & set(range(begin, end))
     ]
+    if not windows:
+        raise InputError(
+            "none of tuning's validation months has ret_next: raise tuning.validation_months, or set it off"
+        )
+    return windows

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from drf.data.factors import DESCRIPTORS
-from drf.data.panel import check_panel, fingerprint, largest
+from drf.data.panel import check_panel, fingerprint
 from drf.errors import InputError
+from drf.windows.universe import largest
 
 
 def check(panel: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +74,9 @@ def shifted_in_one_month(panel: pd.DataFrame) -> pd.DataFrame:
         (lambda p: p[p["asset"] == p["asset"].iloc[0]], ["asset", "fewer than 5 stocks", "portfolio.quantiles"]),
         (lambda p: p.iloc[:0], ["no rows"]),
         (lambda p: p.assign(ret_next=np.nan), ["ret_next", "empty"]),
+        (lambda p: p.assign(ret_next=p["ret_next"].fillna(p["CAP"].mask(p["asset"] > "S0001") * 0)), ["fewer than 5"]),
+        (put("asset", " "), ["asset", "row 8", "empty"]),
+        (lambda p: p.assign(SKEW=p["date"]), ["SKEW holds dates"]),
         (lambda p: pd.DataFrame({"date;asset;CAP": ["2000-01-31;A;1"]}), ["1 column", "separator"]),
         (lambda p: p.assign(date=p["date"].dt.year), ["date holds numbers"]),
         (lambda p: p.assign(date=p["date"].dt.tz_localize("UTC")), ["time zone"]),

@@ -23,6 +23,11 @@ def test_asset_codes_in_csv_keep_their_leading_zeros(panel: pd.DataFrame, tmp_pa
     assert from_file(str(tmp_path / "panel.csv"))["asset"].iloc[0] == "0000"
 
 
+def test_a_company_may_be_called_na(panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.assign(asset=panel["asset"].replace("S0003", "NA")).to_csv(tmp_path / "panel.csv", index=False)
+    assert "NA" in set(check_panel(from_file(str(tmp_path / "panel.csv")), DESCRIPTORS, 5)["asset"])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [

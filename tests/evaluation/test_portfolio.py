@@ -58,9 +58,15 @@ def test_weights_drift_with_returns_and_are_set_equal_again() -> None:
     assert traded == pytest.approx(2 * (0.75 / 1.25 - 0.5))
 
 
-def test_stocks_without_a_return_take_no_part() -> None:
-    month = table(MARCH, [1, 2, 3, 4, 5, 99], [0.01, 0.02, 0.03, 0.04, 0.05, np.nan])
-    assert long_short(month, PortfolioRule())["gross"].tolist() == pytest.approx([0.04])
+def test_portfolios_are_formed_before_it_is_known_which_returns_will_be_missing() -> None:
+    month = table(MARCH, [1, 2, 3, 4, 5, 6], [0.01, 0.02, 0.03, 0.04, 0.05, np.nan])
+    assert quantile_returns(month, PortfolioRule(3)).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.05])
+    assert long_short(month, PortfolioRule(3))["gross"].tolist() == pytest.approx([0.05 - 0.015])
+
+
+def test_a_month_without_a_return_on_one_side_is_not_a_long_short_return() -> None:
+    month = table(MARCH, [1, 2, 3, 4, 5], [0.1, 0.1, 0.1, 0.1, np.nan])
+    assert np.isnan(long_short(month, PortfolioRule())["gross"].item())
 
 
 def test_an_asset_that_leaves_is_sold() -> None:

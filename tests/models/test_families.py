@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from drf.models.base import Explains, Explanation
+from drf.models.base import Explains, Explanation, TrainingDivergedError
 from drf.models.dnn import DNN
 from drf.models.forest import Forest
 from drf.models.linear import Linear
@@ -111,6 +111,31 @@ def test_training_stops_on_the_last_months_alone(data: Data) -> None:
 def test_more_validation_months_than_months_are_refused(data: Data) -> None:
     with pytest.raises(ValueError, match="leaves no month"):
         LSTM(validation_months=18).fit(*data)
+
+
+def test_a_training_that_diverges_says_so(data: Data) -> None:
+    x, y, month = data
+    broken = np.where(month >= np.unique(month)[-3], np.inf, y).astype(np.float32)
+    with np.errstate(invalid="ignore"), pytest.raises(TrainingDivergedError, match="diverged with learning_rate"):
+        LSTM(hidden=4, epochs=2, validation_months=3).fit(x, broken, month)
+
+
+@pytest.mark.parametrize("method", ["spread-bias", "neutral"])
+@pytest.mark.parametrize("kind", [DNN, LSTM])
+def test_other_linearisations_account_for_the_whole_forecast_too(kind: Any, method: str, data: Data) -> None:
+    model = kind(epochs=2, validation_months=3, signal_bias=True, linearisation=method).fit(*data)
+    explanation = model.explain(data[0])
+    # Differences from the baseline are small denominators, so single precision closes the account less tightly.
+    assert np.allclose(explanation.total, model.predict(data[0]), atol=5e-5)
+    assert np.allclose(explanation.bias, 0, atol=1e-9)
+
+
+def test_an_audit_compares_relevance_with_chance(data: Data) -> None:
+    audit = LSTM(epochs=20, validation_months=3, learning_rate=0.01).fit(*data).audit(data[0][:64])
+    assert audit["deletion_lrp"] < audit["deletion_random"] - 0.2
+    assert audit["insertion_lrp"] > audit["insertion_random"] + 0.2
+    assert abs(audit["agreement_randomised_weights"]) < 0.4
+    assert audit["agreement_gradient_x_input"] > 0.5
 
 
 def test_the_mean_of_explanations_explains_the_mean_forecast(data: Data) -> None:

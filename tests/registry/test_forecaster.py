@@ -18,6 +18,7 @@ from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster
 from drf.registry.register import make_forecaster, requirements, write_bundle
 from drf.windows.samples import Samples
+from drf.windows.universe import largest
 
 LAGS = (0, 3, 6, 9, 12)
 
@@ -85,6 +86,27 @@ def test_what_it_was_not_trained_on_is_refused(forecaster: Forecaster, panel: pd
         forecaster.predict(panel.assign(date=panel["date"] - pd.Timedelta(days=1)))
     with pytest.raises(ValueError, match="more than once"):
         forecaster.predict(pd.concat([panel, panel.iloc[:1]]))
+
+
+def test_keys_that_cannot_be_right_are_refused(forecaster: Forecaster, panel: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="empty values"):
+        forecaster.predict(panel.assign(asset=panel["asset"].mask(panel["asset"] == "S0007")))
+    with pytest.raises(ValueError, match="without a time"):
+        forecaster.predict(panel.assign(date=panel["date"] + pd.Timedelta(hours=15)))
+    with pytest.raises(ValueError, match="no rows"):
+        forecaster.predict(panel.iloc[:0])
+
+
+def test_a_universe_travels_with_the_model(members: list[LSTM], panel: pd.DataFrame) -> None:
+    narrow = make_forecaster(members, LAGS, FACTORS, universe=20)
+    whole = narrow.predict(panel)
+    assert (whole.groupby("date").size() <= 20).all()
+    pd.testing.assert_frame_equal(narrow.predict(largest(panel, 20)), whole)
+
+
+def test_rows_in_any_order_and_columns_to_spare_give_the_same(forecaster: Forecaster, panel: pd.DataFrame) -> None:
+    shuffled = panel.sample(frac=1, random_state=0).assign(more=1)
+    pd.testing.assert_frame_equal(forecaster.predict(shuffled), forecaster.predict(panel))
 
 
 def test_what_was_saved_is_loaded(forecaster: Forecaster, panel: pd.DataFrame, tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from drf.data.panel import fingerprint
 from drf.evaluation.portfolio import PortfolioRule
-from drf.registry import promote
+from drf.registry import promote, versions
 from drf.registry.gates import Thresholds, judge, score
 from drf.registry.promote import Decision, carry_out, decide, roll_back
 from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf
@@ -35,7 +39,7 @@ def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: i
 
 
 def version(number: str) -> Version:
-    return Version(NAME, number, "row", "parent", "source", pd.Timestamp("2003-01-31"), "")
+    return Version(NAME, number, "row", "parent", "source", "history", pd.Timestamp("2003-01-31"), "")
 
 
 def decision(
@@ -49,16 +53,16 @@ def decision(
     monkeypatch.setattr(promote, "unseen_forecasts", lambda client, version, *_: made[version.number])
     monkeypatch.setattr(promote, "conservation_error", lambda version, panel: error)
     shelf = Shelf([version(number) for number in made], left_aside or {}, champion, previous)
-    return decide(MlflowClient(), shelf, pd.DataFrame(), "source", RULE, LIMITS)
+    return decide(MlflowClient(), shelf, pd.DataFrame(), RULE, LIMITS)
 
 
 def test_the_best_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {"1": forecasts(0.2), "2": forecasts(0.4), "3": forecasts(0.0)})
     assert made.promoted == made.champion == "2"
     assert made.previous is None
-    assert set(made.rejected) == {"3"}
-    assert "Sharpe" in made.rejected["3"]
+    assert not made.rejected
     assert len(made.scores) == 3
+    assert not made.gates.query("version == '3' and gate == 'Sharpe after costs'")["passed"].item()
 
 
 def test_a_better_one_replaces_the_champion_which_becomes_previous(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,10 +78,15 @@ def test_one_that_is_not_better_is_neither_promoted_nor_rejected(monkeypatch: py
         assert "better than the champion" in made.reason
 
 
-def test_noise_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noise_is_not_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {str(k): forecasts(0.0, seed=k) for k in range(5)})
     assert made.promoted is None
-    assert set(made.rejected) == set("01234")
+    assert "no version passed every gate" in made.reason
+
+
+def test_the_previous_champion_is_never_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": forecasts(0.4), "2": forecasts(0.4)}, champion="2", previous="1", error=1.0)
+    assert not made.rejected
 
 
 def test_books_that_do_not_close_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +152,7 @@ def registry(store: str) -> MlflowClient:
         if number < 4:
             client.set_terminated(run)
         tags = {"row_run": run, "parent_run": run, "data_source": "{}", "train_last": "2003-01-31"}
+        tags |= {"history_fingerprint": "x", "config": '{"window": {"lags": [0, 12]}}'}
         client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
     return client
@@ -159,6 +169,22 @@ def test_killed_and_half_registered_versions_are_left_aside(registry: MlflowClie
     assert "did not finish" in shelf.left_aside["5"]
 
 
+def test_a_version_whose_run_was_deleted_is_left_aside(registry: MlflowClient) -> None:
+    registry.delete_run(registry.get_model_version(NAME, "2").tags["parent_run"])
+    shelf = read_shelf(registry, NAME)
+    assert [version.number for version in shelf.versions] == ["1", "3"]
+    assert "deleted" in shelf.left_aside["2"]
+
+
+def test_a_version_that_cannot_be_read_holds_up_no_other(
+    registry: MlflowClient, monkeypatch: pytest.MonkeyPatch, panel: pd.DataFrame
+) -> None:
+    """The registry's versions have no files at all."""
+    made = decide(registry, read_shelf(registry, NAME), panel, RULE, LIMITS)
+    assert made.promoted is None
+    assert "cannot be read" in made.left_aside["1"]
+
+
 def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
     carry_out(registry, NAME, decided("1", "1", None, v3="Sharpe after costs: 0.1"))
     carry_out(registry, NAME, decided("2", "2", "1"))
@@ -170,6 +196,7 @@ def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
     assert (rolled.champion, rolled.previous) == ("1", None)
     shelf = read_shelf(registry, NAME)
     assert (shelf.champion, shelf.previous) == ("1", None)
+    assert registry.get_model_version(NAME, "1").tags["verdict"] == "promoted"
     assert registry.get_model_version(NAME, "2").tags["verdict"] == REJECTED  # or it would be promoted again
     assert str(registry.get_model_version_by_alias(NAME, CHAMPION).version) == "1"
     assert PREVIOUS not in registry.get_registered_model(NAME).aliases
@@ -182,3 +209,55 @@ def test_nothing_promoted_moves_nothing(registry: MlflowClient) -> None:
 
 def test_an_empty_registry_is_an_empty_shelf(store: str) -> None:
     assert read_shelf(MlflowClient(), NAME) == Shelf([], {}, None, None)
+
+
+class Unseen:
+    """A version trained to month 30 of a panel, with logged walk-forward forecasts of months 20 to 30."""
+
+    def __init__(self, panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.dates = panel["date"].unique()
+        keys = panel[["date", "asset"]]
+        logged = keys[panel["date"].isin(self.dates[20:31])].assign(y_pred=1.0)
+        logged.to_parquet(folder / "predictions.parquet")
+        history = fingerprint(panel[panel["date"] <= self.dates[30]])
+        self.version = Version(NAME, "1", "row", "parent", "source", history, self.dates[30], "")
+        own = keys.assign(prediction=2.0)
+        monkeypatch.setattr(versions, "forecast", lambda version, panel: own.merge(panel[["date", "asset"]]))
+        self.client = SimpleNamespace(download_artifacts=lambda *_: folder / "predictions.parquet")
+
+    def __call__(self, panel: pd.DataFrame) -> pd.DataFrame:
+        return versions.unseen_forecasts(self.client, self.version, panel)
+
+
+def test_walk_forward_counts_up_to_the_last_training_month_and_the_version_itself_after_it(
+    panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unseen = Unseen(panel, monkeypatch, tmp_path)
+    made = unseen(panel)
+    months = made.groupby("date")["y_pred"].first()
+    assert list(months.index) == list(unseen.dates[20:44])  # the newest month has no return
+    assert (months.iloc[:11] == 1.0).all()
+    assert (months.iloc[11:] == 2.0).all()
+
+
+def test_walk_forward_on_other_values_does_not_count(
+    panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The file at the same path was restated: one value of one past month is another."""
+    unseen = Unseen(panel, monkeypatch, tmp_path)
+    restated = panel.copy()
+    restated.loc[panel["date"] == unseen.dates[5], "CAP"] += 1e-6
+    assert list(unseen(restated)["date"].unique()) == list(unseen.dates[31:44])
+    later = panel.copy()
+    later.loc[panel["date"] == unseen.dates[35], "CAP"] += 1e-6  # after training: nothing was made from it
+    assert list(unseen(later)["date"].unique()) == list(unseen.dates[20:44])
+
+
+def test_months_that_the_version_hardly_forecast_do_not_count(
+    panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unseen = Unseen(panel, monkeypatch, tmp_path)
+    few = panel["asset"].isin(panel["asset"].unique()[:5])
+    own = panel.loc[few, ["date", "asset"]].assign(prediction=2.0)
+    monkeypatch.setattr(versions, "forecast", lambda version, panel: own)
+    assert list(unseen(panel)["date"].unique()) == list(unseen.dates[20:31])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,6 +46,15 @@ def test_validation_ends_before_the_first_test_month(samples: Samples) -> None:
 def test_validation_trains_on_fewer_months_where_there_are_no_more(samples: Samples) -> None:
     first = validation_windows(samples, first_test=32, train_months=20, validation_months=6, folds=2)[0]
     assert first.train == range(12, 26)
+
+
+def test_validation_months_without_returns_are_passed_over(samples: Samples) -> None:
+    gap = replace(samples, y=np.where(np.isin(samples.month, [28, 29]), np.nan, samples.y))
+    windows = validation_windows(gap, first_test=32, train_months=12, validation_months=6, folds=3)
+    assert [window.test for window in windows] == [range(26, 28), range(30, 32)]
+    gap = replace(samples, y=np.where(samples.month > 20, np.nan, samples.y))
+    with pytest.raises(InputError, match="none of tuning's validation months"):
+        validation_windows(gap, first_test=32, train_months=12, validation_months=6, folds=3)
 
 
 def test_a_window_that_leaks_cannot_be_made() -> None:

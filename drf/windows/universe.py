@@ -1,0 +1,13 @@
+"""The universe: which stocks of a month count."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def largest(panel: pd.DataFrame, universe: int | None) -> pd.DataFrame:
+    """Keep the ``universe`` stocks of each month with the largest CAP, or all; without CAP a stock is not kept."""
+    if universe is None:
+        return panel
+    rank = panel.groupby("date")["CAP"].rank(method="first", ascending=False)
+    return panel[rank <= universe].reset_index(drop=True)
