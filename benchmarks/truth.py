@@ -1,0 +1,86 @@
+"""Do contributions tell what truly drove the simulated returns? On the default market, three data seeds.
+
+For every test month the LSTM's map is summed by factor and compared, over the stocks, with the simulator's true
+contributions (exact Shapley values): mean correlation by factor, and the factors' mean sizes.
+
+python benchmarks/truth.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.simulate import Market, simulate_market
+from drf.lrp import linearise
+from drf.lrp.faithfulness import gradient_x_input, integrated_gradients
+from drf.models.lstm import LSTM
+from drf.windows.samples import Samples, make_samples
+from drf.windows.split import test_windows
+
+SEEDS, MEMBERS = 3, 3
+SETTINGS = {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6}
+TRUE = "true size"
+
+
+def relevance(network: nn.Module, x: Tensor) -> Tensor:
+    return linearise(network, x).relevance
+
+
+MAPS = {"LRP": relevance, "gradient x input": gradient_x_input, "integrated gradients": integrated_gradients}
+
+
+def maps(samples: Samples) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Keys of all test samples, and each method's map in return units, mean over the members, by factor."""
+    windows = test_windows(samples, train_months=36, test_months=36, refit_every=3)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in MAPS}
+    for window in windows:
+        train, test = samples.rows(window.train), samples.rows(window.test)
+        members = [
+            LSTM(**SETTINGS, random_state=k).fit(samples.x[train], samples.y[train], samples.month[train])
+            for k in range(MEMBERS)
+        ]
+        x = torch.tensor(samples.x[test])
+        for name, method in MAPS.items():
+            total = sum(m.scale_ * method(m.network_, x).detach().numpy() for m in members) / MEMBERS
+            parts[name].append(total.sum(1))
+    rows = samples.rows(range(windows[0].test.start, windows[-1].test.stop))
+    keys = pd.DataFrame({"date": samples.dates[samples.month[rows]], "asset": samples.asset[rows]})
+    return keys, {name: by_factor(np.concatenate(values)) for name, values in parts.items()}
+
+
+def by_factor(descriptors: np.ndarray) -> np.ndarray:
+    return np.stack([descriptors[:, [DESCRIPTORS.index(d) for d in FACTORS[f]]].sum(1) for f in FACTORS], axis=1)
+
+
+def compare(market: Market) -> pd.DataFrame:
+    """One row a factor: correlation of each map with the truth, and mean sizes in basis points a month."""
+    keys, by_method = maps(make_samples(market.panel, DESCRIPTORS, (0, 3, 6, 9, 12), "excess"))
+    truth = keys.merge(market.contributions, on=["date", "asset"], how="left")
+    lines = {}
+    for k, factor in enumerate(FACTORS):
+        line = {}
+        for name, values in by_method.items():
+            pair = pd.DataFrame({"date": keys["date"], "map": values[:, k], "true": truth[factor]})
+            monthly = pair.groupby("date")[["map", "true"]].apply(
+                lambda m: m["map"].corr(m["true"]) if m["true"].any() else np.nan
+            )
+            line[name] = monthly.mean()
+        line[TRUE] = 1e4 * truth[factor].abs().mean()
+        for name, values in by_method.items():
+            line[f"{name} size"] = 1e4 * np.abs(values[:, k]).mean()
+        lines[factor] = line
+    return pd.DataFrame(lines).T
+
+
+def main() -> None:
+    torch.set_num_threads(2)
+    tables = [compare(simulate_market(500, 96, seed)) for seed in range(SEEDS)]
+    print((sum(tables[1:], tables[0]) / SEEDS).round(2).to_string(na_rep="no effect"))
+
+
+if __name__ == "__main__":
+    main()
