@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .evaluation import contributions as parts
+from .evaluation.factor_returns import carried_forward
 from .evaluation.metrics import METRICS, MONTHS_A_YEAR, monthly_series, summarise
 from .evaluation.portfolio import PortfolioRule, assign_quantiles, quantile_returns
 from .models.family import ROWS
@@ -36,6 +37,8 @@ class Row:
         The same for the newest months, whose returns are not known yet.
     relevance
         Contributions by descriptor and lag, where the row has them.
+    carried
+        Forecasts by last month's per-stock factor returns, where the row has contributions.
     metrics, series
         See :mod:`drf.evaluation.metrics`.
     """
@@ -45,6 +48,7 @@ class Row:
     predictions: pd.DataFrame
     forecast: pd.DataFrame
     relevance: pd.DataFrame | None
+    carried: pd.DataFrame | None
     metrics: Mapping[str, float]
     series: pd.DataFrame
 
@@ -78,9 +82,24 @@ def _make_row(
         relevance=relevance_table(samples, tested.rows, tested.explanation)
         if explains and tested.explanation
         else None,
+        carried=_carried(samples, tested) if explains else None,
         metrics=summarise(predictions, rule),
         series=monthly_series(predictions, rule),
     )
+
+
+def _carried(samples: Samples, tested: Forecasts) -> pd.DataFrame:
+    assert tested.explanation is not None
+    explanation, x = tested.explanation, samples.x[tested.rows]
+    table = forecast_table(samples, tested.rows, explanation.linearised)
+    forecasts = carried_forward(table, explanation.relevance, x, explanation.intercept)
+    return table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
+
+
+def risk(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioRule) -> pd.DataFrame:
+    """The risk model of the row's long-short portfolio, see :func:`drf.evaluation.contributions.risk_table`."""
+    assert row.relevance is not None
+    return parts.risk_table(row.relevance, assign_quantiles(row.predictions, rule.quantiles), rule.quantiles, factors)
 
 
 def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -111,6 +130,7 @@ def row_figures(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioR
         return {}
     return {
         "contributions_over_time": figures.contributions_over_time(top_contributions(row, factors, rule), row.name),
+        "change_since_last_month": figures.change_since_last_month(risk(row, factors, rule), row.name),
         "relevance_heatmap": figures.relevance_heatmap(parts.mean_absolute_by_lag(row.relevance), row.name),
     }
 

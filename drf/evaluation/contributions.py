@@ -54,3 +54,52 @@ def mean_absolute_by_lag(relevance: pd.DataFrame) -> pd.DataFrame:
     size.index = pd.MultiIndex.from_tuples([_parts(name) for name in size.index], names=["descriptor", "lag"])
     order = list(dict.fromkeys(size.index.get_level_values("descriptor")))
     return size.unstack("lag").reindex(order).sort_index(axis=1, ascending=False).astype(np.float64)
+
+
+def risk_table(
+    relevance: pd.DataFrame, quantile: pd.Series, quantiles: int, factors: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """The risk model of the long-short portfolio: what drives the forecast of each side, and what changed.
+
+    Parameters
+    ----------
+    relevance
+        ``date``, ``asset``, ``<descriptor>_lag<months>`` ...
+    quantile
+        Each row's quantile of the forecast, aligned with ``relevance``.
+    quantiles
+        The top one; 1 is the bottom one.
+    factors
+        Descriptors of each factor.
+
+    Returns ------- One line a month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``,
+    ``lag``) and name, with ``signed``: mean contribution over the stocks; ``absolute``: mean size of it (for the
+    spread: of both sides together); ``change``: of ``signed`` since the month before. Decimals a month.
+    """
+    descriptors = by_descriptor(relevance)
+    values = relevance.drop(columns=KEYS)
+    lags = values.T.groupby([f"{_parts(name)[1]}" for name in values.columns], sort=False).sum().T
+    levels = {
+        "factor": by_factor(relevance, factors),
+        "descriptor": descriptors,
+        "lag": pd.concat([relevance[KEYS], lags], axis=1),
+    }
+    parts = []
+    for level, table in levels.items():
+        size = table.drop(columns=KEYS).abs()
+        sizes = pd.concat([table[KEYS], size], axis=1)
+        sides = {"long": quantile == quantiles, "short": quantile == 1}
+        signed = {side: of_portfolio(table, members) for side, members in sides.items()}
+        absolute = {side: of_portfolio(sizes, members) for side, members in sides.items()}
+        signed["spread"] = signed["long"] - signed["short"]
+        absolute["spread"] = absolute["long"] + absolute["short"]
+        for portfolio, contributions in signed.items():
+            columns = {
+                "signed": contributions,
+                "absolute": absolute[portfolio],
+                "change": contributions.diff(),
+            }
+            long = pd.concat({name: frame.stack() for name, frame in columns.items()}, axis=1)
+            long = long.rename_axis(index=["date", "name"]).reset_index()
+            parts.append(long.assign(portfolio=portfolio, level=level))
+    return pd.concat(parts, ignore_index=True)[["date", "portfolio", "level", "name", "signed", "absolute", "change"]]

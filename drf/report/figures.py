@@ -139,6 +139,22 @@ def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
     return figure
 
 
+def change_since_last_month(risk: pd.DataFrame, row: str) -> Figure:
+    """Factor contributions of the spread in the newest month beside the month before, from a row's risk table."""
+    newest = risk[(risk["date"] == risk["date"].max()) & (risk["portfolio"] == "spread") & (risk["level"] == "factor")]
+    title = f"{row}: contributions to top less bottom quantile, {newest['date'].iloc[0].date()}"
+    figure, axes = _axes(title, "basis points a month")
+    position = np.arange(len(newest))
+    now, change = 1e4 * newest["signed"].to_numpy(), 1e4 * newest["change"].to_numpy()
+    bars = {"month before": (-0.2, now - change, "#bdbdbd"), "newest month": (0.2, now, COLOURS.get(row, "#4d4d4d"))}
+    for label, (x, height, colour) in bars.items():
+        axes.bar_label(axes.bar(position + x, height, 0.38, color=colour, label=label), fmt="%.0f", fontsize=7)
+    axes.set_xticks(position, newest["name"])
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
 def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
     """Mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
     figure, axes = _axes(f"{row}: mean absolute relevance, bp a month", size=(6.4, 5.6))

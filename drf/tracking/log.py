@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 
 import mlflow
@@ -12,9 +13,10 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
-from ..comparison import Row, comparison_figures, comparison_table, row_figures
+from ..comparison import Row, comparison_figures, comparison_table, risk, row_figures
 from ..config import flatten
 from ..data.factors import FACTORS
+from ..evaluation.metrics import summarise
 from ..evaluation.portfolio import PortfolioRule
 from ..models.family import Family
 from ..walkforward import Forecasts
@@ -31,7 +33,9 @@ def inputs(
     run.text(OmegaConf.to_yaml(config, resolve=True), "config.yaml")
     run.tags({"kind": "comparison", "data_fingerprint": digest, "git_commit": git_commit()})
     source = str(config.data.get("path") or config.data.source["_target_"])
-    dataset = mlflow.data.from_pandas(panel, source=source, name="panel", digest=digest)  # type: ignore[attr-defined]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
+        dataset = mlflow.data.from_pandas(panel, source=source, name="panel", digest=digest)  # type: ignore[attr-defined]
     mlflow.log_input(dataset, context="training")  # to the active run, the parent
     tested = samples.rows(range(windows[0].train.start, windows[-1].test.stop))
     run.metrics(
@@ -88,7 +92,11 @@ def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Fore
     run.table(row.forecast, "forecast.parquet")
     if row.relevance is not None:
         run.table(row.relevance, "relevance.parquet")
+        run.table(risk(row, FACTORS, rule), "contributions.parquet")
         run.figures(row_figures(row, FACTORS, rule))
+    if row.carried is not None:
+        run.table(row.carried, "carried_forward.parquet")
+        run.metrics({f"carried/{name}": value for name, value in summarise(row.carried, rule).items()})
     if row.relevance is not None and len(forecasts[0].audit):
         audit = forecasts[0].audit
         run.table(audit, "faithfulness.parquet")

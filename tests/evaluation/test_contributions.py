@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.evaluation.contributions import by_descriptor, by_factor, mean_absolute_by_lag, of_portfolio, percentages
+from drf.evaluation.contributions import (
+    by_descriptor,
+    by_factor,
+    mean_absolute_by_lag,
+    of_portfolio,
+    percentages,
+    risk_table,
+)
 
 
 @pytest.fixture
@@ -46,3 +53,19 @@ def test_the_heat_map_has_descriptors_in_order_and_the_oldest_lag_first(relevanc
     assert list(size.index) == ["MOM12_1", "CAP"]
     assert list(size.columns) == [12, 0]
     assert size.loc["MOM12_1"].tolist() == pytest.approx([2.0, 2.0])
+
+
+def test_the_risk_table_by_hand(relevance: pd.DataFrame) -> None:
+    """Two months of a and b: a is long, b is short."""
+    later = relevance.iloc[[0, 1]].assign(date=pd.Timestamp("2000-02-29"), CAP_lag0=[3.0, 2.0])
+    both = pd.concat([relevance.iloc[[0, 1]], later], ignore_index=True)
+    factors = {"Momentum": ["MOM12_1"], "Size": ["CAP"]}
+    risk = risk_table(both, pd.Series([5, 1, 5, 1]), 5, factors).set_index(["date", "portfolio", "level", "name"])
+    january, february = pd.to_datetime(["2000-01-31", "2000-02-29"])
+    assert risk.loc[(january, "long", "factor", "Momentum"), "signed"] == -3.0
+    assert risk.loc[(january, "spread", "factor", "Momentum")].tolist()[:2] == [-6.0, 6.0]
+    assert risk.loc[(february, "spread", "factor", "Size"), "change"] == 1.0
+    assert risk.loc[(january, "short", "lag", "12"), "signed"] == 2.0
+    by_level = risk.xs("spread", level="portfolio")["signed"].groupby(["date", "level"]).sum().unstack()
+    assert np.allclose(by_level["factor"], by_level["descriptor"])
+    assert np.allclose(by_level["factor"], by_level["lag"])

@@ -111,7 +111,13 @@ def test_artifacts_are_where_users_expect_them(work: Path) -> None:
         assert predictions["date"].nunique() == 24
         assert float(table.loc[table["row"] == name, "sharpe"].iloc[0]) == row.data.metrics["sharpe"]
         assert ("relevance.parquet" in files) == (name in ("linear", "dnn_lrp", "lstm_lrp"))
-        assert ("figures" in files) == (name in ("linear", "dnn_lrp", "lstm_lrp"))
+        explained = name in ("linear", "dnn_lrp", "lstm_lrp")
+        for artifact in ("figures", "contributions.parquet", "carried_forward.parquet"):
+            assert (artifact in files) == explained
+        assert ("faithfulness.parquet" in files) == (explained and name != "linear")
+        assert ("account/inputs" in row.data.metrics) == explained
+        if explained and name != "linear":
+            assert row.data.metrics["faithfulness/deletion_lrp"] < row.data.metrics["faithfulness/deletion_random"]
 
 
 def test_trials_are_runs_below_their_familys_plain_row(work: Path) -> None:

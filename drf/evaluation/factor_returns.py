@@ -1,0 +1,51 @@
+r"""Per-stock factor returns of a linearised forecast.
+
+A linear model has one return per factor for all stocks. A network linearised by relevance R has one per stock,
+
+.. math::  F_{i,n,t} = R_{i,n,t} / X_{i,n,t} ,
+
+so that the forecast is the sum of F X plus the intercept. Under the epsilon rule R is X times a factor that does not
+divide by X, so the quotient is well-behaved however small X is; at X = 0 exactly, where the exposure is neutral or
+unknown, F is taken to be 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
+    """F = R / X, and 0 where X is 0; all of the same shape."""
+    neutral = exposures == 0
+    return np.where(neutral, 0.0, relevance / np.where(neutral, 1.0, exposures))
+
+
+def carried_forward(
+    keys: pd.DataFrame, relevance: np.ndarray, exposures: np.ndarray, intercept: np.ndarray
+) -> np.ndarray:
+    """Forecast each stock by its own factor returns of the month before and its exposures of now.
+
+    Parameters
+    ----------
+    keys
+        ``date`` (month ends) and ``asset`` of the n samples.
+    relevance, exposures
+        Shape (n, ...).
+    intercept
+        Shape (n,).
+
+    Returns
+    -------
+    Forecasts, shape (n,); NaN for a stock that was not there a month before.
+    """
+    returns = factor_returns(relevance, exposures).reshape(len(keys), -1)
+    row = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[["date", "asset"]]))
+    month_before = pd.MultiIndex.from_arrays([keys["date"] - pd.offsets.MonthEnd(1), keys["asset"]])
+    before = row.reindex(month_before).to_numpy()
+    known = ~np.isnan(before)
+    forecasts = np.full(len(keys), np.nan)
+    earlier = before[known].astype(int)
+    sums = (returns[earlier] * exposures.reshape(len(keys), -1)[known]).sum(1)
+    forecasts[known] = sums + intercept[earlier]
+    return forecasts
