@@ -14,6 +14,7 @@ from drf.comparison import make_rows
 from drf.config import check_config, describe, load_panel, make_families, make_plan, make_rule, require_training_months
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import fingerprint
+from drf.data.sources import true_contributions
 from drf.models.family import ROWS
 from drf.registry.register import register_newest
 from drf.report.summary import training_summary
@@ -49,6 +50,7 @@ def main(config: DictConfig) -> None:
         forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
         rows = make_rows(forecasts, samples, rule)
         table = log.comparison(tree, runs, rows, tuned, forecasts, rule)
+        log.truth(runs, rows, true_contributions(config.data))
         version = None
         if "lstm" in forecasts:
             version = register_newest(

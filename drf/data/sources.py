@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from omegaconf import DictConfig, OmegaConf
 
 from ..errors import InputError
 from .simulate import simulate_market
@@ -36,6 +38,14 @@ def from_file(path: str) -> pd.DataFrame:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"data.path={path}: cannot be read as {kind[1:]} ({reason})") from error
     raise InputError(f"data.path={path}: unknown kind of file {kind!r}: give .parquet or .csv")
+
+
+def true_contributions(data: DictConfig) -> pd.DataFrame | None:
+    """What truly drove the returns (:class:`drf.data.simulate.Market`), if the ``data`` config names the simulator."""
+    settings: Any = OmegaConf.to_container(data.source, resolve=True)
+    if settings.pop("_target_") != f"{__name__}.simulated":
+        return None
+    return simulate_market(**settings).contributions
 
 
 def _read_csv(file: Path) -> pd.DataFrame:

@@ -56,6 +56,23 @@ def mean_absolute_by_lag(relevance: pd.DataFrame) -> pd.DataFrame:
     return size.unstack("lag").reindex(order).sort_index(axis=1, ascending=False).astype(np.float64)
 
 
+def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
+    """Mean monthly correlation over stocks of each factor's contributions with the true ones.
+
+    Parameters
+    ----------
+    contributions, truth
+        ``date``, ``asset`` and a column a factor. A factor without any true effect is left out.
+    """
+    both = contributions.merge(truth, on=KEYS, suffixes=("", " truly"))
+    factors = [name for name in contributions.columns if name not in KEYS and both[f"{name} truly"].any()]
+    months = [month for _, month in both.groupby("date")]
+    return {
+        factor: float(np.nanmean([month[factor].corr(month[f"{factor} truly"]) for month in months]))
+        for factor in factors
+    }
+
+
 def risk_table(
     relevance: pd.DataFrame, quantile: pd.Series, quantiles: int, factors: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:

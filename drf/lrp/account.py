@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -46,7 +45,6 @@ class Account:
         """What the account fails to explain: zero up to rounding, shape (n,)."""
         return self.output - (self.inputs + self.bias + self.stabiliser + self.initial_state + self.baseline)
 
-    @staticmethod
-    def concatenate(accounts: list[Account]) -> Account:
-        """Join the accounts of consecutive chunks of samples."""
-        return Account(*(torch.cat([getattr(part, field.name) for part in accounts]) for field in fields(Account)))
+    def totals(self) -> tuple[Tensor, ...]:
+        """Everything but the relevance, in the order of the fields."""
+        return self.inputs, self.bias, self.stabiliser, self.initial_state, self.baseline, self.output

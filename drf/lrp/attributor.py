@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -83,9 +83,13 @@ def attribute(
             )
         reference = _forward(layers, baseline.transpose(0, axis), composite)
     _require_same_forward(model, layers, x.narrow(axis, 0, min(2, x.shape[axis])), axis, composite)
-    parts = [_attribute(layers, part.transpose(0, axis), composite, reference, output) for part in x.split(chunk, axis)]
-    account = Account.concatenate(parts)
-    return replace(account, relevance=account.relevance.transpose(0, axis))
+    relevance = torch.empty_like(x)  # filled chunk by chunk: the only thing as large as x
+    parts = []
+    for part, target in zip(x.split(chunk, axis), relevance.split(chunk, axis), strict=True):
+        account = _attribute(layers, part.transpose(0, axis), composite, reference, output)
+        target.copy_(account.relevance.transpose(0, axis))
+        parts.append(account.totals())
+    return Account(relevance, *(torch.cat(total) for total in zip(*parts, strict=True)))
 
 
 def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:

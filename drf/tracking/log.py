@@ -16,9 +16,11 @@ from optuna.trial import FrozenTrial
 from ..comparison import Row, comparison_figures, comparison_table, risk, row_figures
 from ..config import flatten
 from ..data.factors import FACTORS
+from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import summarise
 from ..evaluation.portfolio import PortfolioRule
 from ..models.family import Family
+from ..report.faithfulness import faithfulness_report
 from ..walkforward import Forecasts
 from ..windows.samples import Samples
 from ..windows.split import Window
@@ -65,6 +67,14 @@ def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: Froze
     tree.close(run)
 
 
+def truth(runs: Mapping[str, RunLog], rows: Sequence[Row], true_contributions: pd.DataFrame | None) -> None:
+    """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""
+    for row in rows:
+        if true_contributions is not None and row.relevance is not None:
+            agreement = agreement_with_truth(by_factor(row.relevance, FACTORS), true_contributions)
+            runs[row.name].metrics({f"truth/{factor}": value for factor, value in agreement.items()})
+
+
 def comparison(
     tree: RunTree,
     runs: Mapping[str, RunLog],
@@ -100,6 +110,7 @@ def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Fore
     if row.relevance is not None and len(forecasts[0].audit):
         audit = forecasts[0].audit
         run.table(audit, "faithfulness.parquet")
+        run.text(faithfulness_report(row.name, audit), "faithfulness.txt")
         run.metrics({f"faithfulness/{name}": audit[name].mean() for name in audit if name not in ("date", "member")})
     if row.relevance is not None and forecasts[0].explanation is not None:
         run.metrics({f"account/{name}": share for name, share in forecasts[0].explanation.shares().items()})

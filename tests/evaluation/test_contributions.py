@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from drf.evaluation.contributions import (
+    agreement_with_truth,
     by_descriptor,
     by_factor,
     mean_absolute_by_lag,
@@ -53,6 +54,13 @@ def test_the_heat_map_has_descriptors_in_order_and_the_oldest_lag_first(relevanc
     assert list(size.index) == ["MOM12_1", "CAP"]
     assert list(size.columns) == [12, 0]
     assert size.loc["MOM12_1"].tolist() == pytest.approx([2.0, 2.0])
+
+
+def test_agreement_with_the_truth_leaves_out_what_has_no_effect() -> None:
+    keys = pd.DataFrame({"date": pd.Timestamp("2000-01-31"), "asset": list("abc")})
+    made = keys.assign(Value=[1.0, 2.0, 3.0], Size=[1.0, 0.0, 1.0])
+    true = keys.assign(Value=[-2.0, -4.0, -6.0], Size=0.0)
+    assert agreement_with_truth(made, true) == {"Value": pytest.approx(-1.0)}
 
 
 def test_the_risk_table_by_hand(relevance: pd.DataFrame) -> None:

@@ -116,7 +116,11 @@ def test_artifacts_are_where_users_expect_them(work: Path) -> None:
             assert (artifact in files) == explained
         assert ("faithfulness.parquet" in files) == (explained and name != "linear")
         assert ("account/inputs" in row.data.metrics) == explained
+        assert ("truth/Value" in row.data.metrics) == explained
         if explained and name != "linear":
+            assert (
+                "better than chance" in Path(here.download_artifacts(row.info.run_id, "faithfulness.txt")).read_text()
+            )
             assert row.data.metrics["faithfulness/deletion_lrp"] < row.data.metrics["faithfulness/deletion_random"]
 
 
