@@ -125,7 +125,8 @@ def unseen_forecasts(client: mlflow.MlflowClient, version: Version, panel: pd.Da
     -------
     ``date``, ``asset``, ``y_true``, ``y_pred``; empty if there is no such month.
     """
-    returns = panel[["date", "asset", "ret_next"]].dropna().rename(columns={"ret_next": "y_true"})
+    returns = panel[["date", "asset", "ret_next"]].rename(columns={"ret_next": "y_true"})
+    returns = returns[returns.groupby("date")["y_true"].transform("count") > 0]
     columns = ["date", "asset", "y_pred"]
     parts = [pd.DataFrame({"date": returns["date"][:0], "asset": returns["asset"][:0], "y_pred": 0.0})]
     if fingerprint(panel[panel["date"] <= version.train_last]) == version.history:
