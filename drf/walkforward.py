@@ -82,22 +82,20 @@ def walk_forward(
         for family in families
         for member in range(family.seeds)
     ]
-    results: dict[tuple[str, int], list[_Result]] = {}
+    results: dict[tuple[str, Window], list[_Result]] = {}
     done: list[_Result | None] = [None] * len(tasks)
     for position, result in progress(run_tasks(_fit, tasks, jobs), total=len(tasks), desc="walk-forward", unit="fit"):
         done[position] = result
     for (family, _, window, *_), result in zip(tasks, done, strict=True):
         assert result is not None
-        results.setdefault((family.name, window.train.stop), []).append(result)
+        results.setdefault((family.name, window), []).append(result)
 
     forecasts = {}
     for family in families:
-        tested = [results[family.name, window.train.stop] for window in windows]
-        if newest.train.stop in {window.train.stop for window in windows}:
-            raise ValueError("the newest window must train on more months than the last test window")
+        tested = [results[family.name, window] for window in windows]
         forecasts[family.name] = (
             _joined(tested, samples, windows),
-            _joined([results[family.name, newest.train.stop]], samples, [newest]),
+            _joined([results[family.name, newest]], samples, [newest]),
         )
     return forecasts
 

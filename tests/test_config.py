@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -114,8 +113,3 @@ def test_flatten_names_every_value() -> None:
     flat = flatten(config("data.seed=7"))
     assert flat["data.source.seed"] == "${data.seed}"
     assert flat["window.lags"] == [0, 3, 6, 9, 12]
-
-
-def test_the_config_folder_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert (CONFIG_DIR / "config.yaml").is_file()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +17,11 @@ from drf.windows.split import newest_window, test_windows
 
 test_windows.__test__ = False  # type: ignore[attr-defined]
 
+LAGS = (0, 3, 6, 9, 12)
+
 FAMILIES = [
     Family("linear", Linear, {}),
-    Family("forest", Forest, {"n_estimators": 4}),
+    Family("forest", Forest, {"n_estimators": 4, "min_samples_leaf": 5}),
     Family("lstm", LSTM, {"hidden": 4, "epochs": 3, "validation_months": 3}, seeds=2),
 ]
 
@@ -43,35 +47,44 @@ def test_two_workers_give_the_numbers_of_one_to_the_bit(
             assert np.array_equal(again[family][0].explanation.relevance, tested.explanation.relevance)  # type: ignore[union-attr]
 
 
-def test_the_future_moves_no_past_forecast(
-    panel: pd.DataFrame, samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
-) -> None:
-    """Change everything after month T, the returns of T among it: forecasts at and before T stay, to the bit."""
-    month = 39
-    at = samples.dates[month]
+MONTH = 39
+
+
+def other_future(panel: pd.DataFrame, samples: Samples) -> pd.DataFrame:
+    """Another panel from ``MONTH`` on: descriptors after it, and the returns that follow it, are drawn anew."""
+    at = samples.dates[MONTH]
     rng = np.random.default_rng(0)
     changed = panel.copy()
     later, unknown = panel["date"] > at, panel["date"] >= at
     changed.loc[later, list(DESCRIPTORS)] = rng.normal(size=(later.sum(), len(DESCRIPTORS)))
-    changed.loc[unknown, "ret_next"] = np.where(
-        panel.loc[unknown, "ret_next"].isna(), np.nan, rng.normal(size=unknown.sum())
-    )
-    moved = run(make_samples(changed, DESCRIPTORS, (0, 3, 6, 9, 12)))
-    past = samples.month[forecasts["linear"][0].rows] <= month
+    drawn = rng.normal(size=unknown.sum())
+    changed.loc[unknown, "ret_next"] = np.where(panel.loc[unknown, "ret_next"].isna(), np.nan, drawn)
+    return changed
+
+
+def test_the_future_moves_no_past_forecast(
+    panel: pd.DataFrame, samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    """To the bit, at and before the month whose future changed; and what comes later does move."""
+    moved = run(make_samples(other_future(panel, samples), DESCRIPTORS, LAGS))
+    past = samples.month[forecasts["linear"][0].rows] <= MONTH
     assert 0 < past.sum() < len(past)
     for family, (tested, _) in forecasts.items():
         assert np.array_equal(moved[family][0].prediction[past], tested.prediction[past]), family
         assert not np.array_equal(moved[family][0].prediction[~past], tested.prediction[~past])
 
 
-def test_a_leak_would_be_noticed(samples: Samples, panel: pd.DataFrame) -> None:
-    """The check above can fail: a rank over the whole sample lets the future in."""
-    leaking = panel.assign(date=pd.Timestamp("1990-12-31")).groupby("date")[list(DESCRIPTORS)].rank(pct=True)
-    changed = panel.copy()
-    later = panel["date"] > samples.dates[39]
-    changed.loc[later, "ROE"] *= 1000
-    again = changed.assign(date=pd.Timestamp("1990-12-31")).groupby("date")[list(DESCRIPTORS)].rank(pct=True)
-    assert not leaking.loc[~later, "ROE"].equals(again.loc[~later, "ROE"])
+def test_a_leak_would_be_noticed(panel: pd.DataFrame, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check above catches ranks that are taken over the whole sample."""
+
+    def leaking(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
+        return (2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)
+
+    monkeypatch.setattr("drf.windows.samples.cross_sectional_ranks", leaking)
+    before, after = (run(make_samples(table, DESCRIPTORS, LAGS)) for table in (panel, other_future(panel, samples)))
+    past = samples.month[before["linear"][0].rows] <= MONTH
+    for family in before:
+        assert not np.array_equal(after[family][0].prediction[past], before[family][0].prediction[past]), family
 
 
 def test_seeds_are_averaged_and_the_newest_models_kept(

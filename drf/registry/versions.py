@@ -37,7 +37,6 @@ class Version:
     data_source: str
     history: str
     train_last: pd.Timestamp
-    verdict: str
 
     @classmethod
     def of(cls, entry: ModelVersion) -> Version:
@@ -50,7 +49,6 @@ class Version:
             data_source=tags["data_source"],
             history=tags["history_fingerprint"],
             train_last=pd.Timestamp(tags["train_last"]),
-            verdict=tags.get(VERDICT, ""),
         )
 
     @property

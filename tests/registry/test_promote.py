@@ -39,7 +39,7 @@ def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: i
 
 
 def version(number: str) -> Version:
-    return Version(NAME, number, "row", "parent", "source", "history", pd.Timestamp("2003-01-31"), "")
+    return Version(NAME, number, "row", "parent", "source", "history", pd.Timestamp("2003-01-31"))
 
 
 def decision(
@@ -220,7 +220,7 @@ class Unseen:
         logged = keys[panel["date"].isin(self.dates[20:31])].assign(y_pred=1.0)
         logged.to_parquet(folder / "predictions.parquet")
         history = fingerprint(panel[panel["date"] <= self.dates[30]])
-        self.version = Version(NAME, "1", "row", "parent", "source", history, self.dates[30], "")
+        self.version = Version(NAME, "1", "row", "parent", "source", history, self.dates[30])
         own = keys.assign(prediction=2.0)
         monkeypatch.setattr(versions, "forecast", lambda version, panel: own.merge(panel[["date", "asset"]]))
         self.client = SimpleNamespace(download_artifacts=lambda *_: folder / "predictions.parquet")
