@@ -24,7 +24,7 @@ NETWORKS: list[Any] = [
     LSTM(hidden=4, layers=2, bidirectional=True, epochs=3, validation_months=3),
 ]
 EXPLAINING: list[Any] = [Linear(), *NETWORKS]
-ALL: list[Any] = [*EXPLAINING, SVR(max_samples=300), Forest(n_estimators=5)]
+ALL: list[Any] = [*EXPLAINING, SVR(max_samples=300), Forest(n_estimators=5, min_samples_leaf=5)]
 
 
 @pytest.fixture(scope="module")
