@@ -20,6 +20,9 @@ SUPPORTED = (
 )
 
 
+VALUES_AT_ONCE = 2**19
+
+
 class UnsupportedLayerError(TypeError):
     """A layer that relevance cannot be propagated through."""
 
@@ -32,7 +35,7 @@ def attribute(
     composite: Composite | None = None,
     baseline: Tensor | None = None,
     output: int = 0,
-    chunk: int = 2048,
+    chunk: int | None = None,
 ) -> Account:
     """Distribute f(x) over the inputs by layer-wise relevance propagation.
 
@@ -56,7 +59,7 @@ def attribute(
     output
         Which of the model's outputs to explain, as a position in the flattened output of a sample.
     chunk
-        Samples handled at once.
+        Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
 
     Returns
     -------
@@ -83,6 +86,7 @@ def attribute(
             )
         reference = _forward(layers, baseline.transpose(0, axis), composite)
     _require_same_forward(model, layers, x.narrow(axis, 0, min(2, x.shape[axis])), axis, composite)
+    chunk = chunk or max(1, VALUES_AT_ONCE * x.shape[axis] // x.numel())
     relevance = torch.empty_like(x)  # filled chunk by chunk: the only thing as large as x
     parts = []
     for part, target in zip(x.split(chunk, axis), relevance.split(chunk, axis), strict=True):
@@ -238,7 +242,7 @@ def _attribute(
             initial_state = initial_state + part.initial_state
         else:
             relevance = relevance.reshape(step.x.shape)  # flatten; ReLU, tanh and dropout pass relevance through
-    inputs = relevance.flatten(1).sum(1)
+    inputs = relevance.sum(tuple(range(1, relevance.ndim)))
     return Account(relevance, inputs, bias, stabiliser, initial_state, of_baseline, value)
 
 
@@ -251,8 +255,8 @@ def _linear(step: _Step, other: _Step | None, relevance: Tensor, composite: Comp
     if other is not None:
         x, z, bias = x - other.x, z - other.output, torch.zeros_like(bias)
     term = Term(x, weight)
-    split = composite.rule_for(step.name).split([term], bias, z)
-    shares = distribute(split, [term], bias, relevance)
+    parts = composite.rule_for(step.name).split([term], bias, z)
+    shares = distribute(parts, [term], bias, relevance)
     # Any axes between samples and features, such as the steps of a sequence, are more rows of the same map.
     to_bias, absorbed = shares.bias, shares.stabiliser
     inputs = shares.inputs[0] + composite.bias_factor * ((to_bias + absorbed) / weight.shape[1])[..., None]

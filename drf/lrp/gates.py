@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from .rules import stabilised
+from .rules import stabiliser
 
 GateRule = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -24,7 +24,8 @@ def _half(gate: Tensor, signal: Tensor, relevance: Tensor) -> Tensor:
 
 
 def _proportional(gate: Tensor, signal: Tensor, relevance: Tensor) -> Tensor:
-    return relevance * gate / stabilised(gate + signal, 1e-3)
+    both = gate + signal
+    return relevance * gate / (both + stabiliser(both, 1e-3))
 
 
 def _absolute(gate: Tensor, signal: Tensor, relevance: Tensor) -> Tensor:

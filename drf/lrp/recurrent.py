@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from .composite import Composite
 from .gates import GATE_RULES, gate_share
-from .rules import Rule, Term, collect, row_sums, stabilised, total
+from .rules import Rule, Term, collect, row_sums, stabiliser, total
 
 
 @dataclass
@@ -64,7 +64,8 @@ class LSTMTrace:
                 weights = _Weights.of(lstm, layer, direction)
                 traces.append(_run(weights, _in_time(signal, direction), gates))
             self.layers.append(traces)
-            signal = torch.cat([_in_time(trace.h, k) for k, trace in enumerate(traces)], dim=2)
+            outputs = [_in_time(trace.h, k) for k, trace in enumerate(traces)]
+            signal = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
         self.output = signal.transpose(0, 1)
         self.final = torch.cat([trace.h[-1] for trace in self.layers[-1]], dim=1)
 
@@ -153,75 +154,74 @@ class _Trace:
 
 def _run(weights: _Weights, x: Tensor, gates: bool) -> _Trace:
     steps, n, _ = x.shape
-    hidden = weights.hidden.shape[1]
-    start = x.new_zeros(1, n, hidden)
-    # PyTorch's own kernel makes the recursion; all pre-activations then follow from its h in products over all steps.
-    flat = (weights.input, weights.hidden, *weights.biases)
-    h, _, _ = torch.lstm(x, (start, start), flat, bool(weights.biases), 1, 0.0, False, False, False)
-    h_before = torch.cat([start, h[:-1]])
-
-    def pre_activation(gate: int) -> Tensor:
-        rows = slice(gate * hidden, (gate + 1) * hidden)
-        z = torch.addmm(weights.bias[rows], x.reshape(steps * n, -1), weights.input[rows].T)
-        return z.addmm_(h_before.view(steps * n, hidden), weights.hidden[rows].T).view(steps, n, hidden)
-
-    z_i, z_f, z_g = (pre_activation(gate) for gate in range(3))
-    rows = slice(0, 4 * hidden) if gates else slice(2 * hidden, 3 * hidden)
-    z = torch.cat([z_i, z_f, z_g, pre_activation(3)], dim=2) if gates else z_g
-    kept, new = z_f.sigmoid_(), z_i.sigmoid_().mul_(z_g.tanh())
-    c = torch.empty_like(new)
-    state = start[0]
+    size = weights.hidden.shape[1]
+    rows = [slice(gate * size, (gate + 1) * size) for gate in range(4)]
+    # What the input sequence sends to each gate comes from one product over all steps; in each gate's own tensor, since
+    # the elementwise functions are much faster on contiguous memory.
+    flat = x.reshape(steps * n, -1)
+    pre = [torch.addmm(weights.bias[r], flat, weights.input[r].T).view(steps, n, size) for r in rows]
+    recurrent = [weights.hidden[r].T.contiguous() for r in rows]
+    h = x.new_zeros(steps + 1, n, size)  # from the initial state on
+    c, kept, new = (x.new_empty(steps, n, size) for _ in range(3))
+    before = h[0]
     for t in range(steps):
-        kept[t].mul_(state)
-        state = torch.add(kept[t], new[t], out=c[t])
+        if t:
+            for z, u in zip(pre, recurrent, strict=True):
+                z[t].addmm_(h[t], u)
+        i, f, g, o = (z[t] for z in pre)
+        torch.sigmoid(f, out=kept[t]).mul_(before)
+        torch.tanh(g, out=new[t]).mul_(i.sigmoid())
+        before = torch.add(kept[t], new[t], out=c[t])
+        torch.tanh(before, out=h[t + 1]).mul_(o.sigmoid())
+    mapped = slice(0, 4 * size) if gates else rows[2]
     return _Trace(
-        Term(x, weights.input[rows]), Term(h_before, weights.hidden[rows]), weights.bias[rows], z, c, kept, new, h
+        Term(x, weights.input[mapped]),
+        Term(h[:-1], weights.hidden[mapped]),
+        weights.bias[mapped],
+        torch.cat(pre, dim=2) if gates else pre[2],
+        *(c, kept, new, h[1:]),
     )
 
 
 def _propagate(trace: _Trace, relevance: Tensor, rule: Rule, composite: Composite) -> LSTMShares:
     to_gate = GATE_RULES[composite.gate]
     terms = (trace.term_x, trace.term_h)
-    split = rule.split(terms, trace.bias, trace.z)
-    cell = stabilised(trace.c, composite.epsilon).reciprocal_()
-    to_news, to_past = trace.new * cell, trace.kept * cell
-    cell_absorbs = cell.abs_().mul_(composite.epsilon)  # 1 - c / (c + epsilon sign c), without the cancellation
+    parts = rule.split(terms, trace.bias, trace.z)
+    away = stabiliser(trace.c, composite.epsilon)
+    per_cell = (trace.c + away).reciprocal_()
+    new, kept = trace.new, trace.kept
     spread, units = composite.bias_factor, sum(term.weight.shape[1] for term in terms)
     if spread:
-        to_news, to_past = to_news + spread * cell_absorbs / 2, to_past + spread * cell_absorbs / 2
-        to_biases = [factor * channel.of_bias(trace.bias) for channel, factor in split.channels]
-        even = spread * total([split.absorbed, *to_biases]) / units
+        new, kept = new + spread / 2 * away, kept + spread / 2 * away
+        lost = [(part.channel.of_bias(trace.bias) + part.stabiliser).expand_as(trace.z) for part in parts]
 
-    r_z, r_cells = torch.empty_like(trace.z), torch.empty_like(trace.c)
-    ratios = [torch.empty_like(trace.z) for _ in split.channels]
+    r_cells = torch.empty_like(trace.c)  # each divided by the stabilised state
+    ratios = [torch.empty_like(trace.z) for _ in parts]
+    even = trace.z.new_zeros(trace.z.shape[:2])
     r_h = r_c = torch.zeros_like(trace.c[0])
     for t in reversed(range(len(relevance))):
         r_signal = r_h + relevance[t]
         if to_gate is None:
-            r_cell = torch.add(r_c, r_signal, out=r_cells[t])
-            torch.mul(r_cell, to_news[t], out=r_z[t])
-            r_c = r_cell * to_past[t]
+            r_cell = torch.mul(r_signal.add_(r_c), per_cell[t], out=r_cells[t])
+            r_z, r_c = r_cell * new[t], r_cell * kept[t]
         else:
             i, f, g, o = trace.z[t].chunk(4, dim=1)
             c_before = trace.c[t - 1] if t else torch.zeros_like(r_c)
             r_o, r_signal = gate_share(to_gate, o, trace.c[t], r_signal)
-            r_cell = torch.add(r_c, r_signal, out=r_cells[t])
-            r_i, r_g = gate_share(to_gate, i, g, r_cell * to_news[t])
-            r_f, r_c = gate_share(to_gate, f, c_before, r_cell * to_past[t])
-            torch.cat([r_i, r_f, r_g, r_o], dim=1, out=r_z[t])
+            r_cell = torch.mul(r_c + r_signal, per_cell[t], out=r_cells[t])
+            r_i, r_g = gate_share(to_gate, i, g, r_cell * new[t])
+            r_f, r_c = gate_share(to_gate, f, c_before, r_cell * kept[t])
+            r_z = torch.cat([r_i, r_f, r_g, r_o], dim=1)
+        here = [torch.mul(r_z, part.factor[t], out=ratio[t]) for part, ratio in zip(parts, ratios, strict=True)]
         before = Term(trace.term_h.x[t], trace.term_h.weight)
-        r_h = total(
-            [
-                channel.backward(before, torch.mul(r_z[t], factor[t], out=ratio[t]))
-                for (channel, factor), ratio in zip(split.channels, ratios, strict=True)
-            ]
-        )
+        r_h = total([part.channel.backward(before, ratio) for part, ratio in zip(parts, here, strict=True)])
         if spread:
-            r_h = r_h + (r_z[t] * even[t]).sum(1, keepdim=True)
+            even[t] = spread / units * total([row_sums(r * e[t]) for r, e in zip(here, lost, strict=True)])
+            r_h = r_h + even[t][:, None]
 
-    shares = collect(split, [trace.term_x], trace.bias, r_z, ratios)
+    shares = collect(parts, [trace.term_x], trace.bias, ratios)
     below, left = shares.inputs[0], 1 - spread
     if spread:
-        below = below + (r_z * even).sum(2, keepdim=True)
-    stabiliser = shares.stabiliser.sum(0) + row_sums(r_cells * cell_absorbs).sum(0)
-    return LSTMShares(below, left * shares.bias.sum(0), left * stabiliser, (r_h + r_c).sum(1))
+        below = below + even[..., None]
+    stabiliser_share = shares.stabiliser.sum(0) + row_sums(r_cells.mul_(away)).sum(0)
+    return LSTMShares(below, left * shares.bias.sum(0), left * stabiliser_share, (r_h + r_c).sum(1))

@@ -7,7 +7,8 @@ A rule hands the relevance :math:`R_j` of the outputs down to the inputs as
 where :math:`\langle \cdot \rangle_k` keeps certain contributions only (all, the positive ones, the negative ones, or
 the squared weights in their stead) and :math:`m_{kj}` does not depend on :math:`R`. So a rule is a list of such
 *channels*, and costs a few products of shape (n, out) x (out, in), never a message tensor of shape (n, out, in). What
-reaches no input goes to the bias, :math:`\sum_{kj} \langle b_j \rangle_k m_{kj} R_j`, or to the stabiliser, by name.
+reaches no input goes to the bias, :math:`\sum_{kj} \langle b_j \rangle_k m_{kj} R_j`, or to the stabiliser,
+:math:`\sum_{kj} e_{kj} m_{kj} R_j` with :math:`e_{kj}` what was added to keep a denominator from zero, by name.
 
 Sources: Bach et al. 2015 (epsilon, alpha-beta), Montavon et al. 2017 (z+, w2), Montavon et al. 2019 (gamma; the form
 for inputs and outputs of either sign follows Andeol et al. 2021).
@@ -94,11 +95,12 @@ class _Squares(Channel):
 ALL, POSITIVE, NEGATIVE, SQUARES = _All(), _Signed(+1), _Signed(-1), _Squares()
 
 
-class Split(NamedTuple):
-    """How a rule splits relevance: channels with their factors m, and the stabiliser's share; all (..., out)."""
+class Part(NamedTuple):
+    """One channel of a rule, with its factor m (..., out) and what stabilises its denominators, e (..., out)."""
 
-    channels: list[tuple[Channel, Tensor]]
-    absorbed: Tensor
+    channel: Channel
+    factor: Tensor
+    stabiliser: Tensor | float
 
 
 class Shares(NamedTuple):
@@ -113,22 +115,22 @@ class Rule(ABC):
     """Distributes the relevance of a linear map."""
 
     @abstractmethod
-    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> Split:
+    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
         """How to split the relevance of the map with output ``z`` (..., out) and bias (out,)."""
 
 
-def distribute(split: Split, terms: Sequence[Term], bias: Tensor, relevance: Tensor) -> Shares:
+def distribute(parts: Sequence[Part], terms: Sequence[Term], bias: Tensor, relevance: Tensor) -> Shares:
     """Hand relevance (..., out) down to the terms, the bias and the stabiliser."""
-    return collect(split, terms, bias, relevance, [relevance * factor for _, factor in split.channels])
+    return collect(parts, terms, bias, [relevance * part.factor for part in parts])
 
 
-def collect(split: Split, terms: Sequence[Term], bias: Tensor, relevance: Tensor, ratios: Sequence[Tensor]) -> Shares:
+def collect(parts: Sequence[Part], terms: Sequence[Term], bias: Tensor, ratios: Sequence[Tensor]) -> Shares:
     """The second half of :func:`distribute`, when relevance times factor is known for every channel."""
-    used = [(channel, ratio) for (channel, _), ratio in zip(split.channels, ratios, strict=True)]
+    used = [(part, ratio) for part, ratio in zip(parts, ratios, strict=True)]
     return Shares(
-        [total([channel.backward(term, ratio) for channel, ratio in used]) for term in terms],
-        total([ratio @ channel.of_bias(bias) for channel, ratio in used]),
-        row_sums(relevance * split.absorbed),
+        [total([part.channel.backward(term, ratio) for part, ratio in used]) for term in terms],
+        total([ratio @ part.channel.of_bias(bias) for part, ratio in used]),
+        total([row_sums(ratio * part.stabiliser) for part, ratio in used]),
     )
 
 
@@ -145,9 +147,9 @@ def total(parts: Sequence[Tensor]) -> Tensor:
     return result
 
 
-def stabilised(z: Tensor, epsilon: float) -> Tensor:
-    """Move ``z`` away from zero by ``epsilon``, with sign(0) = +1."""
-    return z + z.new_tensor(epsilon).copysign(z)
+def stabiliser(z: Tensor, epsilon: float) -> Tensor:
+    """What moves ``z`` away from zero by ``epsilon``, with sign(0) = +1."""
+    return z.new_tensor(epsilon).copysign(z)
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,9 @@ class Epsilon(Rule):
 
     epsilon: float = 1e-3
 
-    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> Split:
-        factor = stabilised(z, self.epsilon).reciprocal_()
-        # 1 - z / (z + epsilon sign z), without the cancellation
-        return Split([(ALL, factor)], factor.abs().mul_(self.epsilon))
+    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
+        away = stabiliser(z, self.epsilon)
+        return [Part(ALL, (z + away).reciprocal_(), away)]
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,14 @@ class Gamma(Rule):
     gamma: float = 0.25
     epsilon: float = 1e-3
 
-    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> Split:
-        upward = z >= 0
+    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
+        away = stabiliser(z, self.epsilon)
+        upward = away > 0
         favoured = torch.where(upward, _sum(POSITIVE, terms, bias), _sum(NEGATIVE, terms, bias))
         weighted = z + self.gamma * favoured
-        factor = torch.where(upward, weighted + self.epsilon, weighted - self.epsilon).reciprocal()
+        factor = (weighted + away).reciprocal()
         extra = self.gamma * factor
-        return Split([(ALL, factor), (POSITIVE, extra * upward), (NEGATIVE, extra * ~upward)], 1 - weighted * factor)
+        return [Part(ALL, factor, away), Part(POSITIVE, extra * upward, 0.0), Part(NEGATIVE, extra * ~upward, 0.0)]
 
 
 @dataclass(frozen=True)
@@ -190,10 +192,10 @@ class AlphaBeta(Rule):
         if abs(self.alpha - self.beta - 1) > 1e-12:
             raise ValueError(f"alpha - beta must be 1, or relevance is not conserved; got {self.alpha} - {self.beta}")
 
-    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> Split:
+    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
         up, down = _sum(POSITIVE, terms, bias), _sum(NEGATIVE, terms, bias)
         rise, fall = self.alpha / (up + self.epsilon), -self.beta / (down - self.epsilon)
-        return Split([(POSITIVE, rise), (NEGATIVE, fall)], 1 - up * rise - down * fall)
+        return [Part(POSITIVE, rise, self.epsilon), Part(NEGATIVE, fall, -self.epsilon)]
 
 
 @dataclass(frozen=True)
@@ -210,10 +212,10 @@ class WSquare(Rule):
 
     epsilon: float = 1e-9
 
-    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> Split:
+    def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
         weights = total([SQUARES.forward(term) for term in terms])
         factor = (weights + self.epsilon).reciprocal().expand_as(z)
-        return Split([(SQUARES, factor)], 1 - weights * factor)
+        return [Part(SQUARES, factor, self.epsilon)]
 
 
 def _sum(channel: Channel, terms: Sequence[Term], bias: Tensor) -> Tensor:
