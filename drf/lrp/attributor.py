@@ -85,12 +85,15 @@ def attribute(
                 f"baseline has shape {tuple(baseline.shape)}, needed is {tuple(x.narrow(axis, 0, 1).shape)}"
             )
         reference = _forward(layers, baseline.transpose(0, axis), composite)
-    _require_same_forward(model, layers, x.narrow(axis, 0, min(2, x.shape[axis])), axis, composite)
     chunk = chunk or max(1, VALUES_AT_ONCE * x.shape[axis] // x.numel())
     relevance = torch.empty_like(x)  # filled chunk by chunk: the only thing as large as x
-    parts = []
+    parts: list[tuple[Tensor, ...]] = []
     for part, target in zip(x.split(chunk, axis), relevance.split(chunk, axis), strict=True):
-        account = _attribute(layers, part.transpose(0, axis), composite, reference, output)
+        steps = _forward(layers, part.transpose(0, axis), composite)
+        if not parts:
+            few = min(2, part.shape[axis])
+            _require_same_output(model(part.narrow(axis, 0, few)), steps[-1].output[:few], axis)
+        account = _attribute(steps, composite, reference, output)
         target.copy_(account.relevance.transpose(0, axis))
         parts.append(account.totals())
     return Account(relevance, *(torch.cat(total) for total in zip(*parts, strict=True)))
@@ -187,13 +190,9 @@ def _forward(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composit
     return steps
 
 
-def _require_same_forward(
-    model: nn.Module, layers: list[tuple[str, nn.Module]], x: Tensor, axis: int, composite: Composite
-) -> None:
+def _require_same_output(own: Tensor, ours: Tensor, axis: int) -> None:
     """Compare with the model's own output on a sample or two: a forward method of one's own, a hook or a layout of axes
     that was misunderstood here would otherwise give a plausible map of another function."""
-    ours = _forward(layers, x.transpose(0, axis), composite)[-1].output
-    own = model(x)
     if own.shape != ours.shape and own.ndim > 1:
         own = own.transpose(0, axis)
     if own.shape != ours.shape or not torch.allclose(own, ours, rtol=1e-3, atol=1e-4):
@@ -212,11 +211,8 @@ def _require_shape(name: str, kind: str, x: Tensor, dimensions: int | None, feat
         raise ValueError(f"layer '{name}' ({kind}) takes {features} features, it was given {x.shape[-1]}")
 
 
-def _attribute(
-    layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite, reference: list[_Step] | None, output: int
-) -> Account:
-    steps = _forward(layers, x, composite)
-    flat = steps[-1].output.reshape(len(x), -1)
+def _attribute(steps: list[_Step], composite: Composite, reference: list[_Step] | None, output: int) -> Account:
+    flat = steps[-1].output.flatten(1)
     if not 0 <= output < flat.shape[1]:
         raise ValueError(f"output={output} does not exist: the model has {flat.shape[1]} outputs a sample")
     value = flat[:, output]

@@ -53,7 +53,7 @@ class _All(Channel):
         return term.x @ term.weight.T
 
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        return term.x * (ratio @ term.weight)
+        return (ratio @ term.weight).mul_(term.x)
 
     def of_bias(self, bias: Tensor) -> Tensor:
         return bias
