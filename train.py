@@ -6,8 +6,10 @@ python train.py [key=value ...]; the keys are those of conf/ (python train.py --
 from __future__ import annotations
 
 import hydra
+import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from optuna.trial import FrozenTrial
 
 from drf import entry
 from drf.comparison import make_rows
@@ -15,13 +17,15 @@ from drf.config import check_config, describe, load_panel, make_families, make_p
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import fingerprint
 from drf.data.sources import true_contributions
-from drf.models.family import ROWS
+from drf.evidence import gather
+from drf.models.family import ROWS, Family
 from drf.registry.register import register_newest
 from drf.report.summary import training_summary
 from drf.tracking import log
 from drf.tracking.runs import RunTree
 from drf.tracking.store import connect
-from drf.tuning import tune
+from drf.tracking.trials import trials_of
+from drf.tuning import returns_of, tune
 from drf.walkforward import walk_forward
 from drf.windows.samples import make_samples
 from drf.windows.split import newest_window, test_windows
@@ -46,10 +50,26 @@ def main(config: DictConfig) -> None:
     with RunTree("train") as tree:
         log.inputs(tree.parent, config, panel, samples, windows, data)
         runs = {row: tree.row(row, family.name) for family in families for row in ROWS[family.name]}
-        tuned = tune(families, samples, plan, lambda *trial: log.trial(tree, runs, *trial))
+        studies: dict[str, dict[str, pd.Series]] = {}
+
+        def on_trial(family: Family, trial: FrozenTrial, from_earlier_run: bool) -> None:
+            log.trial(tree, runs, family, trial, from_earlier_run)
+            studies.setdefault(family.name, {})[str(trial.number)] = returns_of(trial)
+
+        tuned = tune(families, samples, plan, on_trial)
         forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
         rows = make_rows(forecasts, samples, rule)
         table = log.comparison(tree, runs, rows, tuned, forecasts, rule)
+        tables = gather(
+            rows,
+            samples,
+            panel,
+            rule,
+            trials_of(tree.experiment_id),
+            {name: pd.DataFrame(trials) for name, trials in studies.items()},
+            config.seed,
+        )
+        log.evidence(tree, runs, tables)
         log.truth(runs, rows, true_contributions(config.data))
         version = None
         if "lstm" in forecasts:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from .evaluation import contributions as parts
 from .evaluation.factor_returns import carried_forward
-from .evaluation.metrics import METRICS, MONTHS_A_YEAR, monthly_series, summarise
+from .evaluation.metrics import METRICS, MORE_METRICS, monthly_series, summarise
+from .evaluation.periods import MONTHS_A_YEAR
 from .evaluation.portfolio import PortfolioRule, assign_quantiles, quantile_returns
 from .models.family import ROWS
 from .report import figures
@@ -39,6 +41,8 @@ class Row:
         Contributions by descriptor and lag, where the row has them.
     carried
         Forecasts by last month's per-stock factor returns, where the row has contributions.
+    by_seed
+        ``y_pred`` of every seed on its own, in the order of ``predictions``: shape (seeds, n).
     metrics, series
         See :mod:`drf.evaluation.metrics`.
     """
@@ -49,6 +53,7 @@ class Row:
     forecast: pd.DataFrame
     relevance: pd.DataFrame | None
     carried: pd.DataFrame | None
+    by_seed: np.ndarray
     metrics: Mapping[str, float]
     series: pd.DataFrame
 
@@ -83,6 +88,7 @@ def _make_row(
         if explains and tested.explanation
         else None,
         carried=_carried(samples, tested) if explains else None,
+        by_seed=tested.linearised_by_seed if linearised and tested.linearised_by_seed is not None else tested.by_seed,
         metrics=summarise(predictions, rule),
         series=monthly_series(predictions, rule),
     )
@@ -99,12 +105,12 @@ def _carried(samples: Samples, tested: Forecasts) -> pd.DataFrame:
 def risk(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioRule) -> pd.DataFrame:
     """The risk model of the row's long-short portfolio, see :func:`drf.evaluation.contributions.risk_table`."""
     assert row.relevance is not None
-    return parts.risk_table(row.relevance, assign_quantiles(row.predictions, rule.quantiles), rule.quantiles, factors)
+    return parts.risk_table(row.relevance, assign_quantiles(row.predictions, rule), rule.quantiles, factors)
 
 
 def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row: ``row``, the papers' table, then the other metrics."""
-    order = [*PAPERS_TABLE, *(name for name in METRICS if name not in PAPERS_TABLE)]
+    order = [*PAPERS_TABLE, *(name for name in (*METRICS, *MORE_METRICS) if name not in PAPERS_TABLE)]
     return pd.DataFrame([{"row": row.name, **{name: row.metrics[name] for name in order}} for row in rows])
 
 
@@ -138,5 +144,5 @@ def row_figures(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioR
 def top_contributions(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioRule) -> pd.DataFrame:
     """Mean factor contributions over the stocks of the top quantile, one row a month."""
     assert row.relevance is not None
-    top = assign_quantiles(row.predictions, rule.quantiles) == rule.quantiles
+    top = assign_quantiles(row.predictions, rule) == rule.quantiles
     return parts.of_portfolio(parts.by_factor(row.relevance, factors), top)

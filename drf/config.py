@@ -209,6 +209,7 @@ def make_plan(config: DictConfig, samples: Samples, first_test: int, data: str) 
         jobs=config.compute.jobs,
         journal=tuning.journal,
         data={"data": data, "lags": list(samples.lags), "target": config.window.target},
+        rule=make_rule(config.portfolio),
     )
 
 

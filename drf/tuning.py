@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from .evaluation.portfolio import PortfolioRule, long_short
 from .models.base import TrainingDivergedError
 from .models.family import Family
 from .parallel import progress, run_tasks
-from .walkforward import fit_window
+from .walkforward import fit_window, forecast_table
 from .windows.samples import Samples
 from .windows.split import Window
 
@@ -46,6 +48,9 @@ class TuningPlan:
         File that keeps the studies.
     data
         What identifies the samples (fingerprint of the panel, lags, target): part of a study's name.
+    rule
+        Portfolios whose returns are kept of every trial. They decide nothing: with them it can be told later how many
+        ways were tried, and how much was to be gained by chance.
     """
 
     trials: int
@@ -55,6 +60,7 @@ class TuningPlan:
     jobs: int
     journal: str
     data: Mapping[str, Any]
+    rule: PortfolioRule
 
 
 def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
@@ -91,6 +97,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
         "windows": [(w.train.start, w.train.stop, w.test.stop) for w in plan.windows],
         "batch": plan.batch,
         "seed": plan.seed,
+        "portfolio": asdict(plan.rule),
         **plan.data,
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -148,13 +155,14 @@ def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningP
     alive = list(batch)
     for step, window in enumerate(plan.windows):
         tasks = [
-            (family.with_settings(trial.params), samples, window, plan.seed)
+            (family.with_settings(trial.params), samples, window, plan.seed, plan.rule)
             for family, trial in alive
             if step not in _reported(trial)
         ]
         waiting = [trial for _, trial in alive if step not in _reported(trial)]
-        for position, error in run_tasks(_validation_error, tasks, plan.jobs):
+        for position, (error, returns) in run_tasks(_validate_window, tasks, plan.jobs):
             earlier = _reported(waiting[position])
+            waiting[position].set_user_attr(f"{_RETURNS}{step}", returns)
             values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
             waiting[position].report((values[0] + error) / (step + 1), step)  # the mean over windows so far
             bar.update()
@@ -174,12 +182,32 @@ def _reported(trial: Trial) -> dict[int, float]:
     return trial.study.trials[trial.number].intermediate_values
 
 
-def _validation_error(family: Family, samples: Samples, window: Window, seed: int) -> float:
+def _validate_window(
+    family: Family, samples: Samples, window: Window, seed: int, rule: PortfolioRule
+) -> tuple[float, dict[str, float]]:
+    """Root mean squared error on the window, and the long-short returns after costs by date."""
     try:
         model = fit_window(family, samples, window, seed, member=0)
     except TrainingDivergedError:
-        return float("inf")  # the worst trial, not the end of the study
+        return float("inf"), {}  # the worst trial, not the end of the study
     rows = samples.rows(window.test)
-    known = ~np.isnan(samples.y[rows])
-    errors = model.predict(samples.x[rows][known]) - samples.y[rows][known]
-    return float(np.sqrt(np.mean(errors**2)))
+    forecasts = forecast_table(samples, rows, model.predict(samples.x[rows]).astype(np.float64))
+    errors = (forecasts["y_pred"] - forecasts["y_true"]).dropna()
+    returns = long_short(forecasts, rule)["net"].dropna()
+    return float(np.sqrt(np.mean(errors**2))), dict(
+        zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True)
+    )
+
+
+_RETURNS = "long_short_net_"  # and the number of the window: a trial's attribute in the study
+
+
+def returns_of(trial: FrozenTrial) -> pd.Series:
+    """A trial's monthly long-short returns after costs over the validation windows that it went through."""
+    found = {
+        date: value
+        for key, part in trial.user_attrs.items()
+        if key.startswith(_RETURNS)
+        for date, value in part.items()
+    }
+    return pd.Series(found.values(), index=pd.DatetimeIndex(found.keys()), dtype=float).sort_index()

@@ -36,6 +36,8 @@ class Forecasts:
         Processor time of all fits, in seconds.
     members
         The fitted models of the last window, one a seed.
+    by_seed, linearised_by_seed
+        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter where the family can explain.
     audit
         How true the explanations are: one row a window and seed, ``date`` of the window's first test month, ``member``,
         and what the family measures; no rows where it measures nothing.
@@ -46,6 +48,8 @@ class Forecasts:
     explanation: Explanation | None
     seconds: float
     members: tuple[Model, ...]
+    by_seed: np.ndarray
+    linearised_by_seed: np.ndarray | None
     audit: pd.DataFrame
 
 
@@ -140,6 +144,12 @@ def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Wi
         prediction=np.concatenate(means),
         explanation=Explanation.concatenate(explained) if explained else None,
         seconds=sum(result.seconds for seeds in results for result in seeds),
+        by_seed=np.concatenate([[result.prediction for result in seeds] for seeds in results], axis=1),
+        linearised_by_seed=np.concatenate(
+            [[result.explanation.linearised for result in seeds if result.explanation] for seeds in results], axis=1
+        )
+        if explained
+        else None,
         members=tuple(result.model for result in results[-1] if result.model is not None),
         audit=_audit_table(results, samples, windows),
     )

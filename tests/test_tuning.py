@@ -5,15 +5,18 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from optuna.trial import FrozenTrial
 
 import drf.tuning
+from drf.evaluation.portfolio import PortfolioRule, long_short
 from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.svr import SVR
-from drf.tuning import TuningPlan, tune
+from drf.tuning import TuningPlan, returns_of, tune
+from drf.walkforward import forecast_table
 from drf.windows.samples import Samples
 from drf.windows.split import Window
 
@@ -36,6 +39,7 @@ class Stop(Exception):
 
 def plan(folder: Path, trials: int = 6, jobs: int = 1, **changes: Any) -> TuningPlan:
     settings = {"windows": WINDOWS, "batch": 2, "seed": 0, "journal": str(folder / "journal"), "data": {"data": "x"}}
+    settings |= {"rule": PortfolioRule()}
     return TuningPlan(trials=trials, jobs=jobs, **{**settings, **changes})
 
 
@@ -73,12 +77,16 @@ def test_the_error_of_a_trial_is_that_of_a_fit_on_the_window(samples: Samples, t
     log = Log()
     tune(FAMILIES, samples, plan(tmp_path, trials=1), log)
     trial = next(trial for name, trial, _ in log.trials if name == "svr")
-    errors = []
+    errors, returns = [], []
     for window in WINDOWS:
         train, test = samples.rows(window.train), samples.rows(window.test)
         model = SVR(C=0.5, epsilon=0.05, max_samples=200).fit(samples.x[train], samples.y[train], samples.month[train])
         errors.append(np.sqrt(np.mean((model.predict(samples.x[test]) - samples.y[test]) ** 2)))
+        returns.append(
+            long_short(forecast_table(samples, test, model.predict(samples.x[test])), PortfolioRule())["net"]
+        )
     assert trial.value == pytest.approx(np.mean(errors))
+    assert np.allclose(returns_of(trial), pd.concat(returns))
 
 
 def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(samples: Samples, tmp_path: Path) -> None:
@@ -106,8 +114,8 @@ def test_a_study_killed_within_a_batch_takes_up_its_open_trials(
             raise Stop
         return original(*arguments)
 
-    original = drf.tuning._validation_error
-    monkeypatch.setattr(drf.tuning, "_validation_error", killed)
+    original = drf.tuning._validate_window
+    monkeypatch.setattr(drf.tuning, "_validate_window", killed)
     with pytest.raises(Stop):
         tune(FAMILIES, samples, plan(tmp_path), Log())
     monkeypatch.undo()

@@ -1,7 +1,7 @@
 """The panel contract: one row a (date, asset), what its columns must hold, and what is refused.
 
 Columns: ``date`` (calendar month end), ``asset``, the descriptors as known at ``date``, and ``ret_next``: the simple
-decimal return over the month after ``date``, empty in the newest month.
+decimal return over the month after ``date``, empty in the newest month. Optional: ``sector``, a name, empty if unknown.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..errors import InputError, first_few, nearest
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
+SECTOR = "sector"  # optional
 
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
@@ -31,7 +32,7 @@ def check_panel(
     Parameters
     ----------
     frame
-        As read from a file or made by a simulator. Extra columns are ignored.
+        As read from a file or made by a simulator. ``sector`` is kept if it is there; other columns are ignored.
     descriptors
         The descriptors that must be there.
     least_stocks
@@ -46,9 +47,12 @@ def check_panel(
     """
     wanted = [*KEYS, *descriptors, *([RETURN] if with_returns else [])]
     _require_columns(frame, wanted)
-    panel = frame[wanted].reset_index(drop=True)
+    panel = frame[[*wanted, *([SECTOR] if SECTOR in frame else [])]].reset_index(drop=True)
     panel["date"] = _as_dates(panel["date"])
     panel["asset"] = _as_names(panel["asset"])
+    if SECTOR in panel:
+        panel[SECTOR] = panel[SECTOR].astype("string").str.strip().astype(object)
+        panel[SECTOR] = panel[SECTOR].where(panel[SECTOR] != "")
     for name in wanted[len(KEYS) :]:
         panel[name] = _as_numbers(panel[name])
     _check_values(panel, descriptors, with_returns)

@@ -67,13 +67,14 @@ def simulate_market(
     noise: float = 0.09,
     style: float = 0.03,
     missing: float = 0.03,
+    exits: float = 0.002,
 ) -> Market:
     """Simulate a market.
 
     Parameters
     ----------
     stocks, months
-        Size of the panel; every stock lives through all months, some months of some stocks are missing.
+        Size of the panel: places for stocks. Some months of some stocks are missing.
     seed
         Everything random comes from it.
     start
@@ -87,6 +88,9 @@ def simulate_market(
         tilted towards a factor risky, however many stocks it holds.
     missing
         Share of descriptor values that are missing, and a tenth of it the share of (stock, month) rows.
+    exits
+        Probability, each month, that a stock leaves the market after it and a newly listed one, with a name and so a
+        history of its own, takes its place. The last return of the one that leaves is there.
     """
     rng = np.random.default_rng(seed)
     latent = _persistent_descriptors(rng, _HISTORY + months, stocks)
@@ -111,7 +115,16 @@ def simulate_market(
     can_be_missing = [name for name in DESCRIPTORS if name != "CAP"]
     panel[can_be_missing] = panel[can_be_missing].mask(rng.random((len(panel), len(can_be_missing))) < missing)
     kept = rng.random(len(panel)) >= missing / 10
-    return Market(panel[kept].reset_index(drop=True), contributions[kept].reset_index(drop=True))
+    names = _names(rng, assets, months, exits)
+    return Market(*(table.assign(asset=names)[kept].reset_index(drop=True) for table in (panel, contributions)))
+
+
+def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: float) -> np.ndarray:
+    """The name of the stock at every (month, place): the place's, and from its second stock on with a count."""
+    listed = 1 + np.cumsum(rng.random((months, len(places))) < exits, axis=0)
+    listed = np.vstack([np.ones(len(places), dtype=int), listed[:-1]])
+    names = np.where(listed > 1, np.char.add(np.char.add(places, "-"), listed.astype(str)), places)
+    return names.ravel().astype(object)
 
 
 def _live(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ def true_contributions(data: DictConfig) -> pd.DataFrame | None:
     settings: Any = OmegaConf.to_container(data.source, resolve=True)
     if settings.pop("_target_") != f"{__name__}.simulated":
         return None
-    return simulate_market(**settings).contributions
+    names = inspect.signature(simulate_market).parameters
+    return _market(*(settings[name] for name in names)).contributions.copy()
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
@@ -55,7 +58,15 @@ def _read_csv(file: Path) -> pd.DataFrame:
 
 
 def simulated(
-    stocks: int, months: int, seed: int, start: str, explained: float, noise: float, style: float, missing: float
+    stocks: int,
+    months: int,
+    seed: int,
+    start: str,
+    explained: float,
+    noise: float,
+    style: float,
+    missing: float,
+    exits: float,
 ) -> pd.DataFrame:
     """The panel of :func:`drf.data.simulate.simulate_market`.
 
@@ -68,7 +79,13 @@ def simulated(
     for name, (value, least) in whole.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise InputError(f"data.source.{name}={value}: must be a whole number, at least {least}")
-    shares = {"explained": (explained, 1), "missing": (missing, 1), "noise": (noise, 10), "style": (style, 10)}
+    shares = {
+        "explained": (explained, 1),
+        "missing": (missing, 1),
+        "exits": (exits, 1),
+        "noise": (noise, 10),
+        "style": (style, 10),
+    }
     for name, (share, most) in shares.items():
         if not isinstance(share, (int, float)) or not 0 <= share < most:
             raise InputError(f"data.source.{name}={share}: must be a number, at least 0 and below {most}")
@@ -76,4 +93,8 @@ def simulated(
         pd.Timestamp(start)
     except ValueError as error:
         raise InputError(f"data.source.start={start}: must be a month, YYYY-MM") from error
-    return simulate_market(stocks, months, seed, start, explained, noise, style, missing).panel
+    return _market(stocks, months, seed, start, explained, noise, style, missing, exits).panel.copy()
+
+
+# The truth of a market is asked for when its panel has been used; simulating it twice would cost seconds.
+_market = functools.lru_cache(maxsize=1)(simulate_market)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .hac import hac_mean
+from .periods import periods_a_year
 from .portfolio import PortfolioRule, long_short
-
-MONTHS_A_YEAR = 12
 
 METRICS = (
     "mae",
@@ -20,6 +20,16 @@ METRICS = (
     "max_drawdown",
     "turnover",
     "sharpe_net",
+)
+"""What the summaries print. The rest of what is logged on every row:"""
+
+MORE_METRICS = (
+    "ic",
+    "ic_ir",
+    "rank_ic_t",
+    "spread_t",
+    "hit_rate",
+    "breakeven_bps",
 )
 
 
@@ -34,7 +44,8 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
     Returns
     -------
     One row a month: ``long_short``, ``long_short_net``, ``turnover`` (see :func:`~.portfolio.long_short`), ``rank_ic``
-    (Spearman correlation of forecast and return; 0 where the forecast is the same for all stocks), ``mae``, ``rmse``.
+    and ``ic`` (Spearman's and Pearson's correlation of forecast and return; 0 where the forecast is the same for all
+    stocks), ``mae``, ``rmse``.
     """
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
@@ -44,7 +55,9 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
             "long_short": portfolio["gross"],
             "long_short_net": portfolio["net"],
             "turnover": portfolio["turnover"],
+            "traded": portfolio["traded"],
             "rank_ic": rank_ic(known),
+            "ic": ic(known),
             "mae": error.abs().groupby(known["date"]).mean(),
             "rmse": np.sqrt((error**2).groupby(known["date"]).mean()),
         }
@@ -54,7 +67,13 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
 def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
     """Spearman correlation of forecast and return within each month."""
     ranks = forecasts.groupby("date")[["y_pred", "y_true"]].rank()
-    centred = ranks - ranks.groupby(forecasts["date"]).transform("mean")
+    return ic(ranks.assign(date=forecasts["date"]))
+
+
+def ic(forecasts: pd.DataFrame) -> pd.Series:
+    """Pearson correlation of forecast and return within each month."""
+    values = forecasts[["y_pred", "y_true"]]
+    centred = values - values.groupby(forecasts["date"]).transform("mean")
     products = pd.DataFrame(
         {
             "both": centred["y_pred"] * centred["y_true"],
@@ -64,45 +83,57 @@ def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
     )
     sums = products.groupby(forecasts["date"]).sum()
     spread = (sums["pred"] * sums["true"]) ** 0.5
-    return (sums["both"] / spread.where(spread > 0)).fillna(0.0)
+    flat = sums["pred"] <= 1e-24 * values["y_pred"].abs().max() ** 2  # the same forecast for all, but for rounding
+    return (sums["both"] / spread.where((spread > 0) & ~flat)).fillna(0.0)
 
 
 def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
-    """The metrics of :data:`METRICS`.
+    """The metrics of :data:`METRICS` and :data:`MORE_METRICS`.
 
     ``mae`` and ``rmse`` are over all stocks and months. Returns are decimals a year: the arithmetic mean month times
-    12; volatility is the sample standard deviation times the root of 12; Sharpe their ratio, without a risk-free rate.
-    ``rank_ic_ir`` is the mean of the monthly rank IC over its standard deviation, times the root of 12.
-    ``max_drawdown`` is the largest loss from a peak of the compounded long-short return, as a positive decimal.
+    12; volatility is the sample standard deviation times the root of 12; Sharpe their ratio, without a risk-free rate
+    (52 in place of 12 if the dates are weeks). ``ic_ir`` and ``rank_ic_ir`` are the mean of the monthly (rank) IC over
+    its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the t-statistics of the mean rank IC
+    and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is the largest loss from a peak of the
+    compounded long-short return, as a positive decimal. ``hit_rate`` is the share of months with a long-short return
+    above 0. ``breakeven_bps`` is the cost of trading, in basis points each side, that would take the whole mean return.
     What cannot be estimated, because there are fewer than two months or no variation, is NaN.
     """
     series = monthly_series(forecasts, rule)
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
     gross = series["long_short"]
+    year = periods_a_year(series.index)
+    t = hac_mean(series[["rank_ic", "long_short"]])["t"]
     return {
         "mae": float(error.abs().mean()),
         "rmse": float(np.sqrt((error**2).mean())),
-        "annual_return": float(gross.mean() * MONTHS_A_YEAR),
-        "annual_volatility": float(gross.std() * np.sqrt(MONTHS_A_YEAR)),
+        "annual_return": float(gross.mean() * year),
+        "annual_volatility": float(gross.std() * np.sqrt(year)),
         "sharpe": annualised_ratio(gross),
         "rank_ic": float(series["rank_ic"].mean()),
         "rank_ic_ir": annualised_ratio(series["rank_ic"]),
         "max_drawdown": max_drawdown(gross),
         "turnover": float(series["turnover"].mean()),
         "sharpe_net": annualised_ratio(series["long_short_net"]),
+        "ic": float(series["ic"].mean()),
+        "ic_ir": annualised_ratio(series["ic"]),
+        "rank_ic_t": float(t["rank_ic"]),
+        "spread_t": float(t["long_short"]),
+        "hit_rate": float((gross.dropna() > 0).mean()),
+        "breakeven_bps": float(1e4 * gross.mean() / series["traded"].mean()) if series["traded"].mean() > 0 else np.nan,
     }
 
 
-def annualised_ratio(monthly: pd.Series) -> float:
-    """Mean over standard deviation of a monthly series, times the root of 12; NaN where it cannot be estimated."""
-    deviation = monthly.std()
-    if monthly.count() < 2 or not deviation > 1e-12:
+def annualised_ratio(series: pd.Series) -> float:
+    """Mean over standard deviation, put on a year by the dates of the index; NaN where it cannot be estimated."""
+    deviation = series.std()
+    if series.count() < 2 or not deviation > 1e-12:
         return float("nan")
-    return float(monthly.mean() / deviation * np.sqrt(MONTHS_A_YEAR))
+    return float(series.mean() / deviation * np.sqrt(periods_a_year(series.index)))
 
 
-def max_drawdown(monthly: pd.Series) -> float:
+def max_drawdown(returns: pd.Series) -> float:
     """Largest loss from a peak of the compounded returns, as a positive decimal."""
-    wealth = np.concatenate([[1.0], (1 + monthly.fillna(0.0)).cumprod()])
+    wealth = np.concatenate([[1.0], (1 + returns.fillna(0.0)).cumprod()])
     return float((1 - wealth / np.maximum.accumulate(wealth)).max())

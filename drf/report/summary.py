@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..evaluation.metrics import METRICS
+from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..windows.samples import Samples
 from ..windows.split import Window
 
 
 def printed(table: pd.DataFrame) -> str:
-    """A comparison as text: errors with five decimals, other numbers with three."""
+    """The main metrics of a comparison as text: errors with five decimals, other numbers with three."""
+    table = table[[name for name in table if name not in MORE_METRICS]]
     formats = {name: ("{:.5f}" if name in ("mae", "rmse") else "{:.3f}").format for name in METRICS if name in table}
     return table.to_string(index=False, formatters=formats, na_rep="cannot be estimated")
 

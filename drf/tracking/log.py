@@ -17,10 +17,12 @@ from ..comparison import Row, comparison_figures, comparison_table, risk, row_fi
 from ..config import flatten
 from ..data.factors import FACTORS
 from ..evaluation.contributions import agreement_with_truth, by_factor
-from ..evaluation.metrics import summarise
+from ..evaluation.metrics import annualised_ratio, summarise
 from ..evaluation.portfolio import PortfolioRule
+from ..evidence import on_rows
 from ..models.family import Family
 from ..report.faithfulness import faithfulness_report
+from ..tuning import returns_of
 from ..walkforward import Forecasts
 from ..windows.samples import Samples
 from ..windows.split import Window
@@ -63,7 +65,14 @@ def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: Froze
     }
     run = tree.child(f"{family.name}-trial-{done.number}", tags, below=runs[family.name])
     run.params({f"model.{family.name}.{key}": value for key, value in done.params.items()})
-    run.metrics({"cv_rmse": done.intermediate_values[max(done.intermediate_values)]})
+    returns = returns_of(done)
+    run.metrics(
+        {
+            "cv_rmse": done.intermediate_values[max(done.intermediate_values)],
+            "sharpe_net": annualised_ratio(returns),
+            "periods": len(returns),
+        }
+    )
     tree.close(run)
 
 
@@ -96,7 +105,7 @@ def comparison(
 def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Forecasts], rule: PortfolioRule) -> None:
     settings = {**family.settings, "seeds": family.seeds}
     run.params({f"model.{family.name}.{key}": value for key, value in settings.items()})
-    run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts)})
+    run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts), "periods": len(row.series)})
     run.monthly(row.series)
     run.table(row.predictions, "predictions.parquet")
     run.table(row.forecast, "forecast.parquet")
@@ -114,6 +123,15 @@ def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Fore
         run.metrics({f"faithfulness/{name}": audit[name].mean() for name in audit if name not in ("date", "member")})
     if row.relevance is not None and forecasts[0].explanation is not None:
         run.metrics({f"account/{name}": share for name, share in forecasts[0].explanation.shares().items()})
+
+
+def evidence(tree: RunTree, runs: Mapping[str, RunLog], tables: Mapping[str, pd.DataFrame]) -> None:
+    """Log the tables of :func:`drf.evidence.gather`, and on every row what of them is a number of its own."""
+    for name, table in tables.items():
+        tree.parent.table(table, f"evidence/{name}.csv")
+    for row, values in on_rows(tables).items():
+        runs[row].metrics(values)
+    tree.parent.metrics({"trials_counted": float(tables["deflated"]["trials"].max())})
 
 
 def resources(tree: RunTree) -> None:

@@ -61,14 +61,15 @@ class RunLog:
             self.client.log_batch(self.run_id, metrics=part)
 
     def table(self, table: pd.DataFrame, name: str) -> None:
-        """Log a table as an artifact, Parquet or CSV by the ending of its name."""
+        """Log a table as an artifact, Parquet or CSV by the ending of its name, which may hold folders."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
             if file.suffix == ".csv":
                 table.to_csv(file, index=False)
             else:
                 table.to_parquet(file, index=False)
-            self.client.log_artifact(self.run_id, str(file))
+            self.client.log_artifacts(self.run_id, folder)
 
     def figures(self, figures: Mapping[str, matplotlib.figure.Figure]) -> None:
         """Log figures as PNG under ``figures/``."""

@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from drf.evaluation.metrics import METRICS, annualised_ratio, max_drawdown, monthly_series, rank_ic, summarise
+from drf.evaluation.metrics import (
+    METRICS,
+    MORE_METRICS,
+    annualised_ratio,
+    max_drawdown,
+    monthly_series,
+    rank_ic,
+    summarise,
+)
 from drf.evaluation.portfolio import PortfolioRule
 
 
@@ -31,7 +39,7 @@ def test_rank_ic_agrees_with_scipy(forecasts: pd.DataFrame) -> None:
 
 def test_a_summary_has_every_metric_and_agrees_with_numpy(forecasts: pd.DataFrame) -> None:
     summary, series = summarise(forecasts, PortfolioRule()), monthly_series(forecasts, PortfolioRule())
-    assert tuple(summary) == METRICS
+    assert tuple(summary) == (*METRICS, *MORE_METRICS)
     error = forecasts["y_pred"] - forecasts["y_true"]
     assert summary["mae"] == pytest.approx(np.abs(error).mean())
     assert summary["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
@@ -52,7 +60,7 @@ def test_drawdown_of_a_hand_made_path() -> None:
 def test_what_cannot_be_estimated_is_nan_without_a_warning(forecasts: pd.DataFrame) -> None:
     one = forecasts[forecasts["date"] == forecasts["date"].iloc[0]]
     assert np.isnan(summarise(one, PortfolioRule())["sharpe"])
-    assert np.isnan(annualised_ratio(pd.Series([0.01, 0.01, 0.01])))
+    assert np.isnan(annualised_ratio(pd.Series([0.01] * 3, pd.date_range("2000-01-31", periods=3, freq="ME"))))
     constant = summarise(forecasts.assign(y_pred=0.0), PortfolioRule())
     assert constant["rank_ic"] == 0
     assert np.isnan(constant["rank_ic_ir"])

@@ -16,7 +16,7 @@ def table(date: pd.Timestamp, predictions: list[float], returns: list[float]) ->
 
 def test_quantiles_and_returns_of_a_hand_made_month() -> None:
     month = table(MARCH, [5, 1, 4, 2, 3, 6, 7, 8, 9, 10], [0.05, 0.01, 0.04, 0.02, 0.03, 0.06, 0.07, 0.08, 0.09, 0.10])
-    assert assign_quantiles(month, 5).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
+    assert assign_quantiles(month, PortfolioRule()).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
     assert quantile_returns(month, PortfolioRule()).loc[MARCH].tolist() == pytest.approx(
         [0.015, 0.035, 0.055, 0.075, 0.095]
     )
@@ -28,11 +28,11 @@ def test_quantiles_differ_by_at_most_one_stock_and_do_not_depend_on_the_order_of
     for n in (5, 13, 501):
         month = table(MARCH, [0.0] * n, [0.0] * n).assign(asset=[f"{k:03d}" for k in range(n)])
         month["y_pred"] = rng.integers(0, 4, n)  # many ties
-        quantile = assign_quantiles(month, 5)
+        quantile = assign_quantiles(month, PortfolioRule())
         sizes = quantile.value_counts()
         assert set(quantile) == {1, 2, 3, 4, 5}
         assert sizes.max() - sizes.min() <= 1
-        shuffled = assign_quantiles(month.sample(frac=1, random_state=1), 5)
+        shuffled = assign_quantiles(month.sample(frac=1, random_state=1), PortfolioRule())
         assert shuffled.reindex(month.index).equals(quantile)
 
 

@@ -130,9 +130,13 @@ def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
     from drf.evaluation.metrics import rank_ic, summarise
 
     made = forecasts(0.2)
-    scores, ic = score(made, RULE), rank_ic(made)
+    scores, ic = score(made, RULE), rank_ic(made).to_numpy()
     assert scores["sharpe_net"] == summarise(made, RULE)["sharpe_net"]
-    assert scores["rank_ic_t"] == pytest.approx(ic.mean() / (ic.std() / np.sqrt(len(ic))))
+    centred, n, lags = ic - ic.mean(), len(ic), 3
+    variance = sum(
+        (1 if k == 0 else 2 * (1 - k / (lags + 1))) * (centred[k:] @ centred[: n - k]) for k in range(lags + 1)
+    )
+    assert scores["rank_ic_t"] == pytest.approx(ic.mean() / np.sqrt(variance / n / (n - 1)))
 
 
 def test_what_cannot_be_estimated_does_not_pass() -> None:

@@ -1,0 +1,179 @@
+"""Intervals and comparisons by the stationary block bootstrap (Politis and Romano 1994), from ``arch``.
+
+All columns of a table are resampled together, in blocks of months of random length, so that what they share in a month
+and what neighbouring months share stays in the resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from arch.bootstrap import MCS, SPA, StationaryBootstrap, optimal_block_length
+
+from .periods import periods_a_year
+
+LEAST_PERIODS = 12
+RESAMPLES = 1000
+
+
+def block_length(series: pd.DataFrame, horizon: int = 1) -> float:
+    """Mean length of a block, in periods: the columns' mean of Politis and White's (2004) choice, at least ``horizon``
+    and at most a third of the periods."""
+    varying = series.loc[:, series.std() > 1e-12]
+    chosen = optimal_block_length(varying)["stationary"].mean() if varying.shape[1] else 1.0
+    return float(np.clip(np.nan_to_num(chosen, nan=1.0), max(1, horizon), max(1, len(series) / 3)))
+
+
+def _resampled(
+    series: pd.DataFrame, statistic: Callable[[np.ndarray], np.ndarray], horizon: int, seed: int, resamples: int
+) -> np.ndarray:
+    # arch names an int where its own block lengths are fractions, and takes either
+    bootstrap = StationaryBootstrap(block_length(series, horizon), series.to_numpy(), seed=seed)  # type: ignore[arg-type]
+    return bootstrap.apply(statistic, resamples)
+
+
+def _sharpe(returns: np.ndarray) -> np.ndarray:
+    deviation = returns.std(axis=0, ddof=1)
+    return np.divide(returns.mean(axis=0), deviation, out=np.full(returns.shape[1], np.nan), where=deviation > 1e-12)
+
+
+def sharpe_intervals(
+    returns: pd.DataFrame,
+    benchmark: str | None = None,
+    level: float = 0.95,
+    horizon: int = 1,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """Percentile intervals of Sharpe ratios and of their differences to one of them, on the same months.
+
+    Parameters
+    ----------
+    returns
+        One row a period, one column a row of the comparison; periods that one of them lacks are left out for all.
+    benchmark
+        The column to compare with.
+    level
+        Share of resamples within the interval.
+    horizon
+        Periods that a return spans; blocks are at least as long.
+
+    Returns
+    -------
+    One row a column: ``row``, ``periods``, ``sharpe`` a year with ``low`` and ``high``; with a benchmark ``difference``
+    to it with ``difference_low`` and ``difference_high``, and ``better``, the share of resamples in which the row is
+    better; ``note`` on what cannot be estimated and why.
+    """
+    common = returns.dropna()
+    year = np.sqrt(periods_a_year(common.index))
+    table = pd.DataFrame({"row": list(returns.columns), "periods": len(common), "note": ""})
+    if len(common) < LEAST_PERIODS:
+        table["note"] = f"cannot be estimated, because there are only {len(common)} common periods"
+        return table.assign(sharpe=np.nan, low=np.nan, high=np.nan)
+    drawn = _resampled(common, _sharpe, horizon, seed, resamples) * year
+    table["sharpe"] = _sharpe(common.to_numpy()) * year
+    table["low"], table["high"] = _interval(drawn, level)
+    table.loc[table["sharpe"].isna(), "note"] = "cannot be estimated, because the returns do not vary"
+    if benchmark is not None:
+        base = list(returns.columns).index(benchmark)
+        table["difference"] = table["sharpe"] - table["sharpe"].iloc[base]
+        differences = drawn - drawn[:, [base]]
+        table["difference_low"], table["difference_high"] = _interval(differences, level)
+        table["better"] = (differences > 0).mean(axis=0)
+        own = table["row"] == benchmark
+        table.loc[own, ["difference", "difference_low", "difference_high", "better"]] = np.nan
+    return table
+
+
+def _interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    known = ~np.isnan(drawn).all(axis=0)
+    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
+    tail = 100 * (1 - level) / 2
+    low[known], high[known] = np.nanpercentile(drawn[:, known], [tail, 100 - tail], axis=0)
+    return low, high
+
+
+def confidence_set(
+    losses: pd.DataFrame, size: float = 0.1, horizon: int = 1, seed: int = 0, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """Model confidence set (Hansen, Lunde and Nason 2011): the rows that cannot be told from the best.
+
+    Parameters
+    ----------
+    losses
+        One row a period, one column a row of the comparison; less is better.
+    size
+        The set holds the best row with a confidence of 1 - size.
+
+    Returns
+    -------
+    One row a column: ``row``, ``loss`` (mean), ``p``, ``included``, ``note``.
+    """
+    common = losses.dropna()
+    table = pd.DataFrame({"row": list(losses.columns), "loss": common.mean().to_numpy(), "p": np.nan, "note": ""})
+    apart = common.loc[:, ~common.T.duplicated()]  # of equal rows, one is compared
+    if len(common) < LEAST_PERIODS or apart.shape[1] < 2:
+        why = f"there are only {len(common)} common periods" if apart.shape[1] > 1 else "there is nothing to compare"
+        return table.assign(included=True, note=f"cannot be estimated, because {why}")
+    mcs = MCS(apart, size=size, block_size=_whole(apart, horizon), reps=resamples, bootstrap="stationary", seed=seed)
+    mcs.compute()
+    p = mcs.pvalues["Pvalue"]
+    stands_for = {
+        name: next(kept for kept in apart.columns if common[kept].equals(common[name])) for name in common.columns
+    }
+    table["p"] = [float(p[stands_for[name]]) for name in losses.columns]
+    return table.assign(included=table["p"] > size)
+
+
+def superior_ability(
+    losses: pd.DataFrame, benchmark: str, horizon: int = 1, seed: int = 0, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """Test of superior predictive ability (Hansen 2005): is any other row better than the benchmark?
+
+    Returns
+    -------
+    One row: ``benchmark``, ``rivals``, ``p`` of the hypothesis that none is better (consistent version), ``note``.
+    """
+    common = losses.dropna()
+    rivals = common.drop(columns=benchmark)
+    line = {"benchmark": benchmark, "rivals": rivals.shape[1], "p": np.nan, "note": ""}
+    if len(common) < LEAST_PERIODS or not rivals.shape[1]:
+        why = f"there are only {len(common)} common periods" if rivals.shape[1] else "there is no other row"
+        return pd.DataFrame([line | {"note": f"cannot be estimated, because {why}"}])
+    spa = SPA(
+        common[benchmark], rivals, block_size=_whole(common, horizon), reps=resamples, bootstrap="stationary", seed=seed
+    )
+    spa.compute()
+    return pd.DataFrame([line | {"p": float(spa.pvalues["consistent"])}])
+
+
+def _whole(series: pd.DataFrame, horizon: int) -> int:
+    return max(1, round(block_length(series, horizon)))
+
+
+def monotonicity(quantiles: pd.DataFrame, horizon: int = 1, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
+    r"""Test whether mean returns rise from each quantile to the next (Patton and Timmermann 2010).
+
+    With :math:`\hat\Delta_i` the step from quantile i to i + 1, the statistic is :math:`J = \min_i \hat\Delta_i`; the
+    hypothesis is that some step is not above 0, and p the share of resamples with
+    :math:`\min_i (\Delta^*_i - \hat\Delta_i) > J`.
+
+    Parameters
+    ----------
+    quantiles
+        One row a period, one column a quantile from the lowest forecast to the highest; decimals.
+
+    Returns
+    -------
+    One row: ``smallest_step``, ``p``, ``note``.
+    """
+    steps = quantiles.dropna().diff(axis=1).iloc[:, 1:]
+    if len(steps) < LEAST_PERIODS:
+        note = f"cannot be estimated, because there are only {len(steps)} periods"
+        return pd.DataFrame([{"smallest_step": np.nan, "p": np.nan, "note": note}])
+    mean = steps.mean().to_numpy()
+    drawn = _resampled(steps, lambda values: values.mean(axis=0), horizon, seed, resamples)
+    p = float(((drawn - mean).min(axis=1) > mean.min()).mean())
+    return pd.DataFrame([{"smallest_step": float(mean.min()), "p": p, "note": ""}])

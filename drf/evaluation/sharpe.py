@@ -1,0 +1,126 @@
+r"""How sure a Sharpe ratio is, given its months, their shape, and how many were tried.
+
+With :math:`\hat S` the Sharpe ratio *a period*, n periods, skewness :math:`\gamma_3` and kurtosis :math:`\gamma_4`:
+
+.. math::  \mathrm{PSR}(S^*) = \Phi\left( \frac{(\hat S - S^*) \sqrt{n - 1}}
+           {\sqrt{1 - \gamma_3 \hat S + (\gamma_4 - 1) \hat S^2 / 4}} \right)
+
+is the probability that the true ratio exceeds :math:`S^*` (Bailey and Lopez de Prado 2012), and
+
+.. math::  S^*_N = \sqrt{V} \left( (1 - \gamma) \Phi^{-1}(1 - 1/N) + \gamma \Phi^{-1}(1 - 1/(N e)) \right)
+
+the best ratio to be expected of N trials of no skill whose ratios vary with variance V (:math:`\gamma` is Euler's
+constant). PSR(S*_N) is the deflated Sharpe ratio (Bailey and Lopez de Prado 2014). The minimum track record length is
+the n at which PSR reaches a level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .periods import periods_a_year
+
+LEAST_PERIODS = 12
+
+
+def probabilistic_sharpe(returns: pd.Series, benchmark: float = 0.0) -> float:
+    """Probability that the true Sharpe ratio a period exceeds ``benchmark``, also a period."""
+    ratio, shape = _ratio_and_shape(returns)
+    return float(stats.norm.cdf((ratio - benchmark) * np.sqrt((returns.count() - 1) / shape)))
+
+
+def minimum_track_record(returns: pd.Series, benchmark: float = 0.0, level: float = 0.95) -> float:
+    """Periods needed until the probabilistic Sharpe ratio reaches ``level``; NaN if the ratio is not above."""
+    ratio, shape = _ratio_and_shape(returns)
+    if not ratio > benchmark:
+        return float("nan")
+    return float(1 + shape * (stats.norm.ppf(level) / (ratio - benchmark)) ** 2)
+
+
+def _ratio_and_shape(returns: pd.Series) -> tuple[float, float]:
+    values = returns.dropna().to_numpy()
+    ratio = values.mean() / values.std(ddof=1)
+    skew, kurtosis = stats.skew(values), stats.kurtosis(values, fisher=False)
+    return float(ratio), float(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2)
+
+
+def best_of_chance(trials: int, variance: float) -> float:
+    """The best Sharpe ratio a period to be expected of so many trials without skill; 0 for one trial."""
+    if trials < 2:
+        return 0.0
+    gamma, one_in = np.euler_gamma, 1 - 1 / trials
+    return float(
+        np.sqrt(variance) * ((1 - gamma) * stats.norm.ppf(one_in) + gamma * stats.norm.ppf(1 - 1 / (trials * np.e)))
+    )
+
+
+def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
+    """Variance of trials' Sharpe ratios a period, as it would be over ``periods`` periods.
+
+    Most of the ratios' spread is estimation error, whose variance falls with the length of the record, and trials are
+    measured over records of other lengths than a version's. So deviations are taken from the mean of trials of the same
+    length and scaled by the root of the lengths' ratio.
+
+    Parameters
+    ----------
+    trials
+        ``sharpe`` a period, ``periods``: one row a trial; NaN where a trial has none.
+
+    Returns
+    -------
+    NaN if no two trials have the same length.
+    """
+    known = trials.dropna()
+    by_length = known.groupby("periods")["sharpe"]
+    degrees = len(known) - by_length.ngroups
+    if degrees < 1:
+        return float("nan")
+    deviations = (known["sharpe"] - by_length.transform("mean")) * np.sqrt(known["periods"] / periods)
+    return float((deviations**2).sum() / degrees)
+
+
+def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """What is known of every column's Sharpe ratio.
+
+    Parameters
+    ----------
+    returns
+        One row a period, a column a row of the comparison; decimals.
+    trials
+        One row for everything that was tried, see :func:`variance_of_trials`.
+    level
+        Of the minimum track record.
+
+    Returns
+    -------
+    One row a column: ``periods``, ``sharpe`` a year, ``probabilistic`` (that it exceeds 0), ``min_track_record`` in
+    periods, ``trials``, ``best_of_chance`` a year, ``deflated``, ``note`` on what cannot be estimated and why.
+    """
+    lines = []
+    for name, column in returns.items():
+        periods = int(column.count())
+        line: dict[str, object] = {"row": name, "periods": periods, "trials": len(trials)}
+        year = np.sqrt(periods_a_year(column.index))
+        if periods < LEAST_PERIODS or not column.std() > 1e-12:
+            line["note"] = f"cannot be estimated, because there are only {periods} periods"
+            if periods >= LEAST_PERIODS:
+                line["note"] = "cannot be estimated, because the returns do not vary"
+            lines.append(line)
+            continue
+        variance = variance_of_trials(trials, periods)
+        chance = best_of_chance(len(trials), variance)
+        line |= {
+            "sharpe": column.mean() / column.std() * year,
+            "probabilistic": probabilistic_sharpe(column),
+            "min_track_record": minimum_track_record(column, level=level),
+            "best_of_chance": chance * year,
+            "deflated": probabilistic_sharpe(column, chance),
+            "note": "",
+        }
+        if np.isnan(chance):
+            line["note"] = "deflated cannot be estimated, because no two trials have records of the same length"
+        lines.append(line)
+    names = ["sharpe", "probabilistic", "min_track_record", "trials", "best_of_chance", "deflated", "note"]
+    return pd.DataFrame(lines).reindex(columns=["row", "periods", *names])

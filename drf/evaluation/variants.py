@@ -1,0 +1,105 @@
+"""The same forecasts judged in other ways: does a result hang on small stocks, outliers or sector bets?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from .metrics import summarise
+from .portfolio import PortfolioRule
+
+KEYS = ["date", "asset"]
+METRICS = ("annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t")
+
+# Each tail of a month's returns that is pulled in.
+WINSORISED = 0.01
+
+# exp(30) is ten thousand billion: no market holds stocks so far apart in size.
+_WIDEST_LOG_RANGE = 30.0
+
+
+def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFrame:
+    """Pull each month's returns below the quantile ``share`` and above 1 - ``share`` in to it."""
+    by_month = forecasts.groupby("date")["y_true"]
+    low, high = by_month.transform("quantile", share), by_month.transform("quantile", 1 - share)
+    return forecasts.assign(y_true=forecasts["y_true"].clip(low, high))
+
+
+def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+    """Add ``value``, the market value that CAP is the logarithm of, and ``sector`` where the panel has it."""
+    wanted = [*KEYS, *(name for name in ("CAP", "sector") if name in panel)]
+    joined = forecasts.merge(panel[wanted], on=KEYS, how="left")
+    if "CAP" in joined and joined["CAP"].max() - joined["CAP"].min() < _WIDEST_LOG_RANGE:
+        joined["value"] = np.exp(joined["CAP"] - joined["CAP"].max())
+    return joined
+
+
+def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
+    """Judge every row in every way.
+
+    Parameters
+    ----------
+    forecasts
+        Row -> ``date``, ``asset``, ``y_true``, ``y_pred``.
+    panel
+        In contract form.
+
+    Returns
+    -------
+    One row a row and variant: ``row``, ``variant`` (``as reported``, ``value-weighted``, ``winsorised``,
+    ``sector-neutral``), the metrics :data:`METRICS`, and ``note`` on what cannot be estimated and why. The rank IC of
+    the sector-neutral variant is that of ranks within sectors.
+    """
+    lines = []
+    for row, table in forecasts.items():
+        joined = with_attributes(table, panel)
+        ways: dict[str, tuple[pd.DataFrame, PortfolioRule] | str] = {
+            "as reported": (joined, rule),
+            "value-weighted": (joined, replace(rule, weighting="value"))
+            if "value" in joined
+            else "CAP is not the logarithm of a market value",
+            "winsorised": (winsorised(joined), rule),
+            "sector-neutral": (_within_sectors(joined), replace(rule, sector_neutral=True))
+            if "sector" in joined
+            else "the panel has no column sector",
+        }
+        for variant, way in ways.items():
+            line: dict[str, object] = {"row": row, "variant": variant, "note": ""}
+            if isinstance(way, str):
+                lines.append({**line, "note": f"cannot be estimated, because {way}"})
+            else:
+                metrics = summarise(*way)
+                lines.append({**line, **{name: metrics[name] for name in METRICS}})
+    return pd.DataFrame(lines).reindex(columns=["row", "variant", *METRICS, "note"])
+
+
+def _within_sectors(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts less the mean of their sector in the month, so that the IC counts selection within sectors alone."""
+    by_sector = forecasts.groupby(["date", "sector"])
+    centred = forecasts["y_pred"] - by_sector["y_pred"].transform("mean")
+    return forecasts.assign(y_pred=centred, y_true=forecasts["y_true"].where(forecasts["sector"].notna()))
+
+
+def exposures(forecasts: pd.DataFrame, ranks: pd.DataFrame, quantile: pd.Series, top: int) -> pd.DataFrame:
+    """What the long-short portfolio is exposed to: mean rank of its long side less that of its short side.
+
+    Parameters
+    ----------
+    forecasts
+        ``date``, ``asset`` ...
+    ranks
+        Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with ``forecasts``.
+    quantile
+        Aligned with ``forecasts``.
+    top
+        The quantile that is held long; 1 is held short.
+
+    Returns
+    -------
+    One row a month, one column a descriptor, in [-2, 2].
+    """
+    long, short = (ranks[quantile == side].groupby(forecasts["date"]).mean() for side in (top, 1))
+    return long - short
