@@ -1,6 +1,7 @@
 """Score the registered versions on months that none of them had seen, and promote the best that passes every gate.
 
-python evaluate.py [key=value ...]; rollback=true gives the alias champion back to the previous version.
+python evaluate.py [key=value ...]; audit=true runs the leak suite, rollback=true gives the alias champion back to the
+previous version.
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 import json
 
 import hydra
+import pandas as pd
 from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
 from drf import entry
-from drf.config import check_config, load_panel, make_rule
+from drf.audit import audit_training
+from drf.config import check_config, describe, load_market, make_rule
 from drf.errors import InputError
 from drf.registry.decision import decision_summary, log_decision
 from drf.registry.gates import Thresholds
 from drf.registry.promote import carry_out, decide, roll_back
-from drf.registry.versions import read_shelf, require_versions
+from drf.registry.versions import Version, read_shelf, require_versions, training_config
 from drf.tracking.runs import RunTree
 from drf.tracking.store import connect
+from drf.windows.universe import largest
 
 
 @hydra.main(version_base="1.3", config_path=str(entry.CONFIG_DIR), config_name="evaluation")
@@ -38,16 +42,29 @@ def main(config: DictConfig) -> None:
         require_versions(shelf, name, store)
         # Without data=... the newest version says which data to judge on.
         data: DictConfig = config.get("data") or OmegaConf.create(json.loads(shelf.versions[-1].data_source))
-        panel = load_panel(data, rule.quantiles)
+        market = load_market(data, rule.quantiles)
+        panel = largest(market, data.universe)
+    audits: dict[str, pd.DataFrame] = {}
+
+    def audit(version: Version) -> pd.DataFrame:
+        """Versions that were trained alike are audited once."""
+        trained = training_config(version)
+        trained.data = data
+        key = describe(trained)
+        if key not in audits:
+            audits[key] = audit_training(market, trained)
+        return audits[key]
 
     with RunTree("evaluate") as tree:
         if config.rollback:
             decision = roll_back(client, name, shelf)
         else:
-            decision = decide(client, shelf, panel, rule, Thresholds(**config.gate))
+            if config.audit:
+                audit(shelf.versions[-1])
+            decision = decide(client, shelf, panel, rule, Thresholds(**config.gate), audit if config.audit else None)
             carry_out(client, name, decision)
-        log_decision(tree.parent, config, name, decision)
-    print(decision_summary(name, decision, store, tree.parent.run_id))
+        log_decision(tree.parent, config, name, decision, list(audits.values()))
+    print(decision_summary(name, decision, list(audits.values()), store, tree.parent.run_id))
 
 
 if __name__ == "__main__":

@@ -43,10 +43,12 @@ _NUMBERS: dict[str, tuple[type, float, bool]] = {
     "compute.jobs": (int, -1, False),
     "data.universe": (int, 2, True),
     "gate.min_months": (int, 2, False),
-    "gate.min_sharpe": (float, float("-inf"), False),
+    "gate.min_sharpe_low": (float, float("-inf"), False),
+    "gate.min_deflated": (float, 0, False),
     "gate.min_rank_ic_t": (float, float("-inf"), False),
-    "gate.min_gain": (float, 0, False),
+    "gate.min_better": (float, 0, False),
     "gate.max_conservation_error": (float, 0, False),
+    "gate.min_fidelity": (float, -1, False),
 }
 
 
@@ -61,8 +63,10 @@ def check_config(config: DictConfig) -> None:
     for group in _GROUPS:
         if group in config and config[group] is None and not (group == "data" and "rollback" in config):
             raise InputError(f"{group}=null: choose one, see conf/{group}")
-    if not isinstance(config.get("rollback", False), bool):
-        raise InputError(f"rollback={config.rollback}: must be true or false")
+    for key in ("rollback", "audit", "gate.audit"):
+        value = OmegaConf.select(config, key, default=False)
+        if not isinstance(value, bool):
+            raise InputError(f"{key}={value}: must be true or false")
     if not re.fullmatch(r"[^/:'\"\\]+", str(config.registry.name)):
         raise InputError(f"registry.name={config.registry.name}: must not hold quotes, slashes or colons")
     for key, (kind, least, optional) in _NUMBERS.items():
@@ -96,6 +100,11 @@ def _check_window(config: DictConfig) -> None:
 
 def load_panel(data: DictConfig, least_stocks: int) -> pd.DataFrame:
     """Read or simulate the panel that a ``data`` config names, check it, and keep its universe."""
+    return largest(load_market(data, least_stocks), data.universe)
+
+
+def load_market(data: DictConfig, least_stocks: int) -> pd.DataFrame:
+    """The checked panel with all its stocks."""
     if data.universe is not None and data.universe < least_stocks:
         raise InputError(
             f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
@@ -107,7 +116,7 @@ def load_panel(data: DictConfig, least_stocks: int) -> pd.DataFrame:
     except Exception as error:  # Hydra wraps whatever the import raised
         raise InputError(f"data.source._target_={target}: cannot be imported") from error
     frame = source(**settings)
-    return largest(check_panel(frame, DESCRIPTORS, least_stocks), data.universe)
+    return check_panel(frame, DESCRIPTORS, least_stocks)
 
 
 def make_families(models: DictConfig, overrides: Sequence[str] = ()) -> list[Family]:

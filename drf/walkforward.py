@@ -17,7 +17,7 @@ from .parallel import progress, run_tasks
 from .windows.samples import Samples
 from .windows.split import Window
 
-AUDITED = 128
+AUDITED = 64
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,8 @@ def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: C
     assert "drf-lstm-lrp has no version to evaluate" in refused(evaluate.main)
     assert "no version with the alias previous" in refused(evaluate.main, "rollback=true")
     assert "rollback=no: must be true or false" in refused(evaluate.main, "rollback=no")
-    assert "unknown config key gate.min_sharp (did you mean gate.min_sharpe?)" in refused(
-        evaluate.main, "gate.min_sharp=0"
+    assert "unknown config key gate.min_sharp_low (did you mean gate.min_sharpe_low?)" in refused(
+        evaluate.main, "gate.min_sharp_low=0"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -51,8 +51,10 @@ class Decision:
     left_aside: Mapping[str, str] = field(default_factory=dict)
 
 
-def log_decision(run: RunLog, config: DictConfig, name: str, made: Decision) -> None:
-    """Log a decision of the registry: its tables, its words, and the scores of what was promoted."""
+def log_decision(
+    run: RunLog, config: DictConfig, name: str, made: Decision, audits: Sequence[pd.DataFrame] = ()
+) -> None:
+    """Log a decision of the registry: its tables, its words, the scores of all versions, and the audits made for it."""
     run.params(flatten(config))
     run.tags(
         {
@@ -76,6 +78,17 @@ def log_decision(run: RunLog, config: DictConfig, name: str, made: Decision) -> 
         )
     if len(made.gates):
         run.table(made.gates, "gates.csv")
+        run.metrics(
+            {
+                f"version_{row['version']}/gate/{_key(row['gate'])}{end}": float(row[name])
+                for row in made.gates.to_dict("records")
+                for name, end in (("value", ""), ("threshold", " threshold"), ("passed", " passed"))
+            }
+        )
+    if audits:
+        audit = pd.concat(audits, ignore_index=True)
+        run.table(audit, "audit.csv")
+        run.metrics({"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())})
     run.text(
         json.dumps(
             {"left_aside": dict(made.left_aside), "rejected": dict(made.rejected), "reason": made.reason}, indent=1
@@ -84,17 +97,21 @@ def log_decision(run: RunLog, config: DictConfig, name: str, made: Decision) -> 
     )
 
 
-def decision_summary(name: str, decision: Decision, store: str, run_id: str) -> str:
-    """What was compared, each gate's verdict, and what was decided."""
+def _key(gate: str) -> str:
+    return gate.replace(",", "")  # MLflow takes no commas in names
+
+
+def decision_summary(name: str, decision: Decision, audits: Sequence[pd.DataFrame], store: str, run_id: str) -> str:
+    """What was compared, each check of the audit, each gate's verdict, and what was decided."""
     lines = [""]
     if decision.months is not None:
         first, last = decision.months
         lines += [f"Scored on {first.date()} to {last.date()}, out of sample for all:", _rounded(decision.scores), ""]
-    if len(decision.gates):
-        gates = decision.gates[["version", "gate", "passed", "reason"]].replace(
-            {"passed": {True: "pass", False: "FAIL"}}
-        )
-        lines += [gates.to_string(index=False, justify="left"), ""]
+    for audit in audits:
+        lines += ["Audit:", *_verdicts(audit, "check"), ""]
+    for number, gates in decision.gates.groupby("version") if len(decision.gates) else ():
+        lines += [f"Gates of version {number}:"]
+        lines += [*_verdicts(gates, "gate"), ""]
     lines += [f"version {number} left aside: {reason}" for number, reason in decision.left_aside.items()]
     verb = f"promoted version {decision.promoted}: " if decision.promoted else "nothing promoted: "
     verb = "" if decision.rolled_back else verb
@@ -108,5 +125,12 @@ def decision_summary(name: str, decision: Decision, store: str, run_id: str) -> 
     return "\n".join(lines)
 
 
+def _verdicts(table: pd.DataFrame, what: str) -> list[str]:
+    lines = table.to_dict("records")
+    return [f"  {'pass' if line['passed'] else 'FAIL'}  {line[what]}: {line['reason']}" for line in lines]
+
+
 def _rounded(table: pd.DataFrame) -> str:
-    return table.to_string(index=False, float_format="{:.3f}".format, na_rep="cannot be estimated")
+    """One column a version."""
+    columns = table.set_index("version").T.rename_axis(columns="version")
+    return columns.to_string(float_format="{:.3f}".format, na_rep="cannot be estimated")

@@ -1,32 +1,42 @@
-"""The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict."""
+"""The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict.
+
+Scores reject nobody for good: other months, thresholds or companions may judge the same version otherwise. Books that
+do not close do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from ..evaluation.metrics import summarise
+from ..evaluation.bootstrap import sharpe_intervals
+from ..evaluation.metrics import monthly_series, summarise
 from ..evaluation.portfolio import PortfolioRule
+from ..evaluation.sharpe import sharpe_evidence
+
+SCORES = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "rank_ic_t", "max_drawdown", "turnover")
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """See ``conf/gate/default.yaml``."""
+    """See ``conf/gate``."""
 
     min_months: int
-    min_sharpe: float
+    min_sharpe_low: float
+    min_deflated: float
     min_rank_ic_t: float
-    min_gain: float
+    min_better: float
     max_conservation_error: float
+    min_fidelity: float
+    audit: bool
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate's answer. ``lasting``: who fails here cannot pass later and is rejected for good.
-
-    Scores are not: other months, thresholds or companions may judge the same version better, or worse.
-    """
+    """One gate's answer. ``lasting``: who fails here cannot pass later and is rejected for good."""
 
     gate: str
     value: float
@@ -36,44 +46,100 @@ class Verdict:
     reason: str
 
 
-def score(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
-    """Number of months, the comparison's metrics without the errors, and the t-statistic of the mean rank IC."""
-    metrics = summarise(forecasts, rule)
-    kept = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "rank_ic_t", "max_drawdown", "turnover")
-    return {"months": forecasts["date"].nunique(), **{name: metrics[name] for name in kept}}
+@dataclass(frozen=True)
+class Checkup:
+    """What a version's own forecasts show: the largest error of its books, in decimals a month, and the mean monthly
+    rank correlation of the sum of its contributions with the forecast of its networks."""
+
+    conservation_error: float
+    fidelity: float
 
 
-def judge(
-    scores: dict[str, float], conservation_error: float, champion: dict[str, float] | None, limits: Thresholds
-) -> list[Verdict]:
-    """Ask all gates of one version; ``champion`` holds the champion's scores on the same months, if there is one."""
+def score(
+    forecasts: Mapping[str, pd.DataFrame], trials: Mapping[str, pd.DataFrame], champion: str | None, rule: PortfolioRule
+) -> pd.DataFrame:
+    """What every version shows on the same months.
+
+    Parameters
+    ----------
+    forecasts
+        Version -> ``date``, ``asset``, ``y_true``, ``y_pred``, of the same months for all.
+    trials
+        Version -> what was tried on its way, see :func:`drf.evaluation.sharpe.variance_of_trials`.
+    champion
+        The version to be compared with, if there is one.
+
+    Returns
+    -------
+    One row a version: ``months``, the metrics :data:`SCORES`, of the Sharpe ratio after costs its interval
+    (``sharpe_low``, ``sharpe_high``), the share of resamples in which it beats the champion's (``better``), and the
+    ``deflated`` ratio over so many ``trials``.
+    """
+    net = pd.DataFrame({number: monthly_series(made, rule)["long_short_net"] for number, made in forecasts.items()})
+    intervals = sharpe_intervals(net, champion).set_index("row").reindex(columns=["low", "high", "better"])
+    lines = []
+    for number, made in forecasts.items():
+        metrics = summarise(made, rule)
+        deflated = sharpe_evidence(net[[number]], trials[number]).iloc[0]
+        lines.append(
+            {
+                "version": number,
+                "months": made["date"].nunique(),
+                **{name: metrics[name] for name in SCORES},
+                "sharpe_low": intervals["low"][number],
+                "sharpe_high": intervals["high"][number],
+                "better": intervals["better"][number],
+                "deflated": deflated["deflated"],
+                "trials": len(trials[number]),
+            }
+        )
+    return pd.DataFrame(lines).set_index("version")
+
+
+def judge(scores: pd.Series, checkup: Checkup, champion: str | None, limits: Thresholds) -> list[Verdict]:
+    """Ask all gates but the audit of one version.
+
+    Parameters
+    ----------
+    scores
+        The version's row of :func:`score`.
+    champion
+        The version to be compared with, if there is one.
+    """
     verdicts = [
         _at_least("months out of sample", scores["months"], limits.min_months),
-        _at_least("Sharpe after costs", scores["sharpe_net"], limits.min_sharpe),
+        _at_least("Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low),
+        _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, f" over {scores['trials']:.0f} trials"),
         _at_least("rank IC t-statistic", scores["rank_ic_t"], limits.min_rank_ic_t),
-        _at_most("conservation of relevance", conservation_error, limits.max_conservation_error),
+        _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error),
+        _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity),
     ]
     if champion is not None:
-        gain = scores["sharpe_net"] - champion["sharpe_net"]
-        verdicts.append(
-            Verdict(
-                "better than the champion",
-                gain,
-                limits.min_gain,
-                bool(gain > limits.min_gain),
-                False,
-                f"Sharpe after costs {scores['sharpe_net']:.3f} against the champion's {champion['sharpe_net']:.3f}",
-            )
-        )
+        where = f" of resamples better than the champion, version {champion}"
+        verdicts.append(_at_least("not worse than the champion", scores["better"], limits.min_better, where))
     return verdicts
 
 
-def _at_least(gate: str, value: float, threshold: float) -> Verdict:
+def audit_verdict(audit: pd.DataFrame) -> Verdict:
+    """The gate of the leak suite, from the table of :func:`drf.audit.audit`."""
+    failed = audit[~audit["passed"]]
+    reason = "; ".join(f"{check}: {why}" for check, why in zip(failed["check"], failed["reason"], strict=True))
+    passed = len(audit) - len(failed)
+    return Verdict(
+        "audit", float(passed), float(len(audit)), failed.empty, False, reason or f"all {passed} checks passed"
+    )
+
+
+def _at_least(gate: str, value: float, threshold: float, what: str = "") -> Verdict:
     passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
-    return Verdict(gate, value, threshold, passed, False, f"{value:.3g}, needed at least {threshold:g}")
+    return Verdict(gate, float(value), threshold, passed, False, _words(value, what, f"needed at least {threshold:g}"))
 
 
 def _at_most(gate: str, value: float, threshold: float) -> Verdict:
-    return Verdict(
-        gate, value, threshold, bool(value <= threshold), True, f"{value:.3g}, allowed at most {threshold:g}"
-    )
+    passed = bool(value <= threshold)
+    return Verdict(gate, float(value), threshold, passed, True, _words(value, "", f"allowed at most {threshold:g}"))
+
+
+def _words(value: float, what: str, needed: str) -> str:
+    known = "cannot be estimated" if np.isnan(value) else f"{value:.3g}{what}"
+    return f"{known}, {needed}"

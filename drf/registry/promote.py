@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import mlflow
 import pandas as pd
@@ -10,16 +10,21 @@ import pandas as pd
 from ..errors import first_line
 from ..evaluation.portfolio import PortfolioRule
 from .decision import Decision
-from .gates import Thresholds, Verdict, judge, score
+from .gates import Checkup, Thresholds, Verdict, audit_verdict, judge, score
 from .versions import (
     CHAMPION,
     PREVIOUS,
     REJECTED,
     VERDICT,
     Shelf,
-    conservation_error,
+    Version,
+    check_up,
+    trials_behind,
     unseen_forecasts,
 )
+
+Audit = Callable[[Version], pd.DataFrame]
+"""Runs the leak suite on the data and configuration that a version was trained with."""
 
 
 def decide(
@@ -28,19 +33,23 @@ def decide(
     panel: pd.DataFrame,
     rule: PortfolioRule,
     limits: Thresholds,
+    audit: Audit | None,
 ) -> Decision:
     """Score all versions on the months that are out of sample for every one of them, and choose.
 
     A version with fewer such months than ``limits.min_months`` on this panel is left aside, lest it leave the others
     too few to be judged on. The champion is never left aside: without months in common with it nothing is promoted.
+    The audit is asked last, of those that passed everything else.
     """
     left_aside = dict(shelf.left_aside)
     forecasts: dict[str, pd.DataFrame] = {}
-    errors: dict[str, float] = {}
+    checkups: dict[str, Checkup] = {}
+    trials: dict[str, pd.DataFrame] = {}
     for version in shelf.versions:
         try:
             made = unseen_forecasts(client, version, panel)
-            errors[version.number] = conservation_error(version, panel)
+            checkups[version.number] = check_up(version, panel)
+            trials[version.number] = trials_behind(client, version)
         except (mlflow.MlflowException, OSError, ImportError) as error:
             left_aside[version.number] = f"cannot be read: {first_line(error)}"
             continue
@@ -65,11 +74,6 @@ def decide(
         return Decision(shelf.champion, shelf.previous, None, "no version can be judged", left_aside=left_aside)
 
     common = set.intersection(*(set(made["date"]) for made in forecasts.values()))
-    span = (min(common), max(common)) if common else None
-    scores = {
-        number: score(made[made["date"].isin(common)], rule) if common else {"months": 0.0}
-        for number, made in forecasts.items()
-    }
     if len(common) < limits.min_months:
         return Decision(
             shelf.champion,
@@ -79,27 +83,33 @@ def decide(
             left_aside=left_aside,
         )
 
-    incumbent = scores.get(shelf.champion) if shelf.champion else None
+    scores = score(
+        {number: made[made["date"].isin(common)] for number, made in forecasts.items()}, trials, shelf.champion, rule
+    )
     verdicts = {
-        number: judge(scores[number], errors[number], incumbent, limits)
+        number: judge(scores.T[number], checkups[number], shelf.champion, limits)
         for number in forecasts
         if number != shelf.champion
     }
+    for version in shelf.versions:
+        asked = verdicts.get(version.number)
+        if audit is not None and asked is not None and all(verdict.passed for verdict in asked):
+            asked.append(audit_verdict(audit(version)))
     rejected = {
         number: _reasons([v for v in asked if v.lasting and not v.passed])
         for number, asked in verdicts.items()
         if any(v.lasting and not v.passed for v in asked) and number != shelf.previous
     }
     passed = [number for number, asked in verdicts.items() if all(v.passed for v in asked)]
-    best = max(passed, key=lambda number: scores[number]["sharpe_net"]) if passed else None
+    best = max(passed, key=lambda number: float(scores["sharpe_net"][number])) if passed else None
     return Decision(
         champion=best or shelf.champion,
         previous=shelf.champion if best and shelf.champion else shelf.previous,
         promoted=best,
         reason=_in_words(best, verdicts, shelf.champion),
-        months=span,
+        months=(min(common), max(common)),
         rejected=rejected,
-        scores=pd.DataFrame([{"version": number, **values} for number, values in scores.items()]),
+        scores=scores.reset_index(),
         gates=pd.DataFrame([{"version": n, **vars(verdict)} for n, asked in verdicts.items() for verdict in asked]),
         left_aside=left_aside,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from dataclasses import dataclass
@@ -11,9 +10,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
+from omegaconf import DictConfig, OmegaConf
 
 from ..data.panel import fingerprint
 from ..errors import InputError, first_few
+from ..evaluation.metrics import rank_ic
+from ..tracking.trials import trials_of
+from .gates import Checkup
 
 VERDICT = "verdict"
 REJECTED = "rejected"
@@ -147,8 +150,8 @@ def forecast(version: Version, panel: pd.DataFrame, detail: str = "factors") -> 
     return model.predict(panel[[name for name in wanted if name in panel]], params={"detail": detail})
 
 
-def conservation_error(version: Version, panel: pd.DataFrame) -> float:
-    """Largest error of the version's books over the newest month, in decimals a month.
+def check_up(version: Version, panel: pd.DataFrame) -> Checkup:
+    """Let the version forecast the newest month and look at its books and its linearisation.
 
     Two sums must close for every stock: contributions + bias = prediction, and inputs + intercept + what biases,
     stabiliser and initial state absorbed = the networks' own forecast.
@@ -159,9 +162,21 @@ def conservation_error(version: Version, panel: pd.DataFrame) -> float:
     account = forecast(version, newest, "account")
     absorbed = account[["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]].sum(axis=1)
     errors = [contributions - factors["prediction"], absorbed - account["network"]]
-    return float(np.abs(np.concatenate(errors)).max())
+    linearised = account.assign(y_true=account["network"], y_pred=account["inputs"] + account["intercept"])
+    return Checkup(float(np.abs(np.concatenate(errors)).max()), float(rank_ic(linearised).mean()))
+
+
+def trials_behind(client: mlflow.MlflowClient, version: Version) -> pd.DataFrame:
+    """Everything that was tried in the experiment that the version comes from."""
+    return trials_of(client.get_run(version.row_run).info.experiment_id)
+
+
+def training_config(version: Version) -> DictConfig:
+    """The whole configuration that the version was trained with."""
+    config = OmegaConf.create(mlflow.MlflowClient().get_model_version(version.name, version.number).tags["config"])
+    assert isinstance(config, DictConfig)
+    return config
 
 
 def _history(version: Version) -> int:
-    config = json.loads(mlflow.MlflowClient().get_model_version(version.name, version.number).tags["config"])
-    return int(max(config["window"]["lags"]))
+    return int(max(training_config(version).window.lags))

@@ -13,11 +13,21 @@ from mlflow import MlflowClient
 from drf.data.panel import fingerprint
 from drf.evaluation.portfolio import PortfolioRule
 from drf.registry import promote, versions
-from drf.registry.gates import Thresholds, judge, score
+from drf.registry.gates import Checkup, Thresholds, judge, score
 from drf.registry.promote import Decision, carry_out, decide, roll_back
 from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf
 
-LIMITS = Thresholds(min_months=24, min_sharpe=1.0, min_rank_ic_t=2.0, min_gain=0.0, max_conservation_error=1e-6)
+LIMITS = Thresholds(
+    min_months=24,
+    min_sharpe_low=0.0,
+    min_deflated=0.95,
+    min_rank_ic_t=2.0,
+    min_better=0.5,
+    max_conservation_error=1e-6,
+    min_fidelity=0.99,
+    audit=False,
+)
+TRIALS = pd.DataFrame({"sharpe": [0.1, 0.2, 0.3], "periods": [12, 12, 12]})
 RULE = PortfolioRule()
 NAME = "drf-lstm-lrp"
 
@@ -49,11 +59,13 @@ def decision(
     previous: str | None = None,
     error: float = 1e-12,
     left_aside: dict[str, str] | None = None,
+    audit: promote.Audit | None = None,
 ) -> Decision:
     monkeypatch.setattr(promote, "unseen_forecasts", lambda client, version, *_: made[version.number])
-    monkeypatch.setattr(promote, "conservation_error", lambda version, panel: error)
+    monkeypatch.setattr(promote, "check_up", lambda version, panel: Checkup(error, 1.0))
+    monkeypatch.setattr(promote, "trials_behind", lambda client, version: TRIALS)
     shelf = Shelf([version(number) for number in made], left_aside or {}, champion, previous)
-    return decide(MlflowClient(), shelf, pd.DataFrame(), RULE, LIMITS)
+    return decide(MlflowClient(), shelf, pd.DataFrame(), RULE, LIMITS, audit)
 
 
 def test_the_best_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +74,7 @@ def test_the_best_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyP
     assert made.previous is None
     assert not made.rejected
     assert len(made.scores) == 3
-    assert not made.gates.query("version == '3' and gate == 'Sharpe after costs'")["passed"].item()
+    assert not made.gates.query("version == '3' and gate == 'rank IC t-statistic'")["passed"].item()
 
 
 def test_a_better_one_replaces_the_champion_which_becomes_previous(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +87,7 @@ def test_one_that_is_not_better_is_neither_promoted_nor_rejected(monkeypatch: py
         made = decision(monkeypatch, {"1": forecasts(0.4), "2": forecasts(skill)}, champion="1", previous="0")
         assert (made.promoted, made.champion, made.previous) == (None, "1", "0")
         assert not made.rejected
-        assert "better than the champion" in made.reason
+        assert "not worse than the champion" in made.reason
 
 
 def test_noise_is_not_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +142,7 @@ def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
     from drf.evaluation.metrics import rank_ic, summarise
 
     made = forecasts(0.2)
-    scores, ic = score(made, RULE), rank_ic(made).to_numpy()
+    scores, ic = score({"1": made}, {"1": TRIALS}, None, RULE).loc["1"], rank_ic(made).to_numpy()
     assert scores["sharpe_net"] == summarise(made, RULE)["sharpe_net"]
     centred, n, lags = ic - ic.mean(), len(ic), 3
     variance = sum(
@@ -140,9 +152,31 @@ def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
 
 
 def test_what_cannot_be_estimated_does_not_pass() -> None:
-    scores = {"months": 30, "sharpe_net": float("nan"), "rank_ic_t": 3.0}
-    failed = [verdict.gate for verdict in judge(scores, 0.0, None, LIMITS) if not verdict.passed]
-    assert failed == ["Sharpe after costs"]
+    nan = float("nan")
+    scores = pd.Series(
+        {"months": 30, "sharpe_low": nan, "deflated": 0.99, "rank_ic_t": 3.0, "trials": 3, "better": nan}
+    )
+    failed = [verdict.gate for verdict in judge(scores, Checkup(0.0, 1.0), "1", LIMITS) if not verdict.passed]
+    assert failed == ["Sharpe after costs, low end of interval", "not worse than the champion"]
+
+
+def test_many_trials_deflate_a_sharpe_ratio_below_the_gate() -> None:
+    made = {"1": forecasts(0.08)}
+    few, many = (
+        score(made, {"1": pd.DataFrame({"sharpe": np.resize([-0.2, 0.2], n), "periods": 36})}, None, RULE)["deflated"]
+        for n in (2, 500)
+    )
+    assert few["1"] > 0.95 > many["1"]
+
+
+def test_a_failed_audit_keeps_a_version_from_promotion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(version: Version) -> pd.DataFrame:
+        return pd.DataFrame({"check": ["a", "b"], "passed": [True, False], "reason": ["", "the future leaks"]})
+
+    made = decision(monkeypatch, {"1": forecasts(0.4)}, audit=failing)
+    assert made.promoted is None
+    assert "audit: b: the future leaks" in made.reason
+    assert decision(monkeypatch, {"1": forecasts(0.4)}, audit=lambda version: failing(version)[:1]).promoted == "1"
 
 
 @pytest.fixture
@@ -184,7 +218,7 @@ def test_a_version_that_cannot_be_read_holds_up_no_other(
     registry: MlflowClient, monkeypatch: pytest.MonkeyPatch, panel: pd.DataFrame
 ) -> None:
     """The registry's versions have no files at all."""
-    made = decide(registry, read_shelf(registry, NAME), panel, RULE, LIMITS)
+    made = decide(registry, read_shelf(registry, NAME), panel, RULE, LIMITS, None)
     assert made.promoted is None
     assert "cannot be read" in made.left_aside["1"]
 

@@ -1,0 +1,122 @@
+"""How often do the tests and gates say yes where nothing is, and where something is?
+
+python benchmarks/size_and_power.py ic                      the IC test on panels of noise
+python benchmarks/size_and_power.py intervals               coverage of the Sharpe ratio's interval
+python benchmarks/size_and_power.py gate noise 20 tuning.trials=50 model=[linear,lstm]
+python benchmarks/size_and_power.py gate simulated 20       train.py and evaluate.py on 20 markets, any overrides
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from drf.evaluation.bootstrap import sharpe_intervals
+from drf.evaluation.hac import hac_mean
+from drf.evaluation.metrics import rank_ic
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def noise_panel(rng: np.random.Generator, months: int, stocks: int, horizon: int, persistence: float) -> pd.DataFrame:
+    """A persistent forecast, and returns over ``horizon`` months that it knows nothing of; neighbours overlap."""
+    forecast = np.zeros((months, stocks))
+    for t in range(months):
+        before = forecast[t - 1] if t else rng.standard_normal(stocks)
+        forecast[t] = persistence * before + np.sqrt(1 - persistence**2) * rng.standard_normal(stocks)
+    monthly = rng.standard_normal((months + horizon, stocks)).cumsum(axis=0)
+    dates = np.repeat(pd.date_range("2000-01-31", periods=months, freq="ME"), stocks)
+    overlapping = monthly[horizon:] - monthly[:-horizon]
+    return pd.DataFrame({"date": dates, "y_pred": forecast.ravel(), "y_true": overlapping.ravel()})
+
+
+def ic_size(panels: int = 400, stocks: int = 100, level: float = 0.05) -> pd.DataFrame:
+    """Share of noise panels whose mean rank IC is called different from zero."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for months, horizon, persistence in [
+        (36, 1, 0.95),
+        (120, 1, 0.95),
+        (180, 12, 0.5),
+        (180, 12, 0.95),
+        (60, 12, 0.95),
+    ]:
+        ours, naive = [], []
+        for _ in tqdm(range(panels), desc=f"{months} months, horizon {horizon}"):
+            ic = rank_ic(noise_panel(rng, months, stocks, horizon, persistence))
+            ours.append(hac_mean(pd.DataFrame({"ic": ic}), horizon)["p"].item() < level)
+            naive.append(abs(ic.mean() / ic.std() * np.sqrt(len(ic))) > 1.96)
+        shares = {"rejected": np.mean(ours), "rejected by the plain t-test": np.mean(naive)}
+        lines.append({"months": months, "horizon": horizon, "persistence": persistence, **shares})
+    return pd.DataFrame(lines)
+
+
+def interval_coverage(samples: int = 400, level: float = 0.95) -> pd.DataFrame:
+    """Share of samples whose interval of the Sharpe ratio holds the true one, and lies above it (the gate's error)."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for months, sharpe in [(36, 0.0), (36, 1.0), (120, 0.0), (120, 1.0)]:
+        index = pd.date_range("2000-01-31", periods=months, freq="ME")
+        found = []
+        for _ in tqdm(range(samples), desc=f"{months} months, Sharpe {sharpe:g}"):
+            returns = sharpe / np.sqrt(12) + rng.standard_t(5, months) / np.sqrt(5 / 3)
+            found.append(sharpe_intervals(pd.DataFrame({"x": returns}, index), level=level).iloc[0])
+        low, high = (np.array([line[name] for line in found]) for name in ("low", "high"))
+        held = np.mean((low <= sharpe) & (sharpe <= high))
+        lines.append({"months": months, "sharpe": sharpe, "held": held, "interval above": np.mean(low > sharpe)})
+    return pd.DataFrame(lines)
+
+
+def gate(data: str, seeds: int, overrides: list[str]) -> pd.DataFrame:
+    """Train and evaluate on so many markets, each with a store of its own."""
+    lines = []
+    for seed in tqdm(range(seeds), desc=data):
+        with tempfile.TemporaryDirectory() as folder:
+            for program, words in (
+                ("train.py", [f"data={data}", f"data.seed={seed}", *overrides]),
+                ("evaluate.py", []),
+            ):
+                command = [sys.executable, str(ROOT / program), *words]
+                done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:]}")
+            lines.append({"seed": seed, **decision_in(Path(folder))})
+            print(json.dumps(lines[-1]), flush=True)
+    return pd.DataFrame(lines)
+
+
+def decision_in(folder: Path) -> dict[str, object]:
+    """Whether a version was promoted, and what it had shown."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    (run,) = mlflow.search_runs(
+        experiment_names=["drf"], filter_string="tags.kind = 'evaluation'", output_format="list"
+    )
+    shown = {
+        key.removeprefix("version_1/"): round(value, 3)
+        for key, value in run.data.metrics.items()
+        if key.removeprefix("version_1/") in ("sharpe_net", "sharpe_low", "deflated", "rank_ic_t", "trials")
+    }
+    return {"promoted": run.data.tags["promoted"] != "none", **shown, "decision": run.data.tags["decision"][:300]}
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["ic"]:
+            result = ic_size()
+        case ["intervals"]:
+            result = interval_coverage()
+        case ["gate", data, seeds, *overrides]:
+            result = gate(data, int(seeds), overrides)
+            print(f"promoted {result['promoted'].sum()} of {len(result)}")
+            result = result.drop(columns="decision")
+        case _:
+            raise SystemExit(__doc__)
+    print(result.to_string(index=False, float_format="{:.3f}".format))
