@@ -39,6 +39,23 @@ def _sharpe(returns: np.ndarray) -> np.ndarray:
     return np.divide(returns.mean(axis=0), deviation, out=np.full(returns.shape[1], np.nan), where=deviation > 1e-12)
 
 
+def _influence(returns: np.ndarray, sharpe: np.ndarray) -> np.ndarray:
+    """What each period adds to the Sharpe ratios' errors: the delta method's z - S (z^2 - 1) / 2."""
+    z = (returns - returns.mean(axis=0)) / np.maximum(returns.std(axis=0), 1e-12)
+    return z - sharpe / 2 * (z**2 - 1)
+
+
+def _studentised(returns: np.ndarray, base: int | None) -> np.ndarray:
+    """Sharpe ratios and their standard errors, and the same of their differences to column ``base``: (4, columns)."""
+    sharpe = _sharpe(returns)
+    influence, root = _influence(returns, sharpe), np.sqrt(len(returns))
+    own = np.stack([sharpe, influence.std(axis=0) / root])
+    if base is None:
+        return own
+    apart = (influence - influence[:, [base]]).std(axis=0) / root
+    return np.concatenate([own, np.stack([sharpe - sharpe[base], apart])])
+
+
 def sharpe_intervals(
     returns: pd.DataFrame,
     benchmark: str | None = None,
@@ -47,7 +64,10 @@ def sharpe_intervals(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """Percentile intervals of Sharpe ratios and of their differences to one of them, on the same months.
+    """Intervals of Sharpe ratios and of their differences to one of them, on the same months.
+
+    Resampled errors are divided by their standard errors (Ledoit and Wolf 2008), since plain percentiles are too narrow
+    in the few months that there are; ``benchmarks/size_and_power.py intervals`` measures the coverage.
 
     Parameters
     ----------
@@ -56,7 +76,7 @@ def sharpe_intervals(
     benchmark
         The column to compare with.
     level
-        Share of resamples within the interval.
+        Confidence that the interval holds the true value.
     horizon
         Periods that a return spans; blocks are at least as long.
 
@@ -72,27 +92,35 @@ def sharpe_intervals(
     if len(common) < LEAST_PERIODS:
         table["note"] = f"cannot be estimated, because there are only {len(common)} common periods"
         return table.assign(sharpe=np.nan, low=np.nan, high=np.nan)
-    drawn = _resampled(common, _sharpe, horizon, seed, resamples) * year
-    table["sharpe"] = _sharpe(common.to_numpy()) * year
-    table["low"], table["high"] = _interval(drawn, level)
+    base = None if benchmark is None else list(returns.columns).index(benchmark)
+    estimate = _studentised(common.to_numpy(), base)
+    drawn = _resampled(common, lambda values: _studentised(values, base).ravel(), horizon, seed, resamples)
+    drawn = drawn.reshape(resamples, *estimate.shape)
+    table["sharpe"] = estimate[0] * year
+    table["low"], table["high"] = _interval(estimate[:2], drawn[:, :2], level) * year
     table.loc[table["sharpe"].isna(), "note"] = "cannot be estimated, because the returns do not vary"
-    if benchmark is not None:
-        base = list(returns.columns).index(benchmark)
-        table["difference"] = table["sharpe"] - table["sharpe"].iloc[base]
-        differences = drawn - drawn[:, [base]]
-        table["difference_low"], table["difference_high"] = _interval(differences, level)
-        table["better"] = (differences > 0).mean(axis=0)
-        own = table["row"] == benchmark
-        table.loc[own, ["difference", "difference_low", "difference_high", "better"]] = np.nan
+    if base is not None:
+        table["difference"] = estimate[2] * year
+        table["difference_low"], table["difference_high"] = _interval(estimate[2:], drawn[:, 2:], level) * year
+        table["better"] = (drawn[:, 2] > 0).mean(axis=0)
+        table.loc[base, ["difference", "difference_low", "difference_high", "better"]] = np.nan
     return table
 
 
-def _interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    known = ~np.isnan(drawn).all(axis=0)
-    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
+def _interval(estimate: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
+    """Low and high ends, (2, columns), from estimates and standard errors: (2, columns) and (resamples, 2, columns)."""
+    value, error = estimate
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = (drawn[:, 0] - value) / drawn[:, 1]
+    known = np.isfinite(t).mean(axis=0) > 0.5
+    ends = np.full((2, len(value)), np.nan)
     tail = 100 * (1 - level) / 2
-    low[known], high[known] = np.nanpercentile(drawn[:, known], [tail, 100 - tail], axis=0)
-    return low, high
+    for column in np.flatnonzero(known):
+        low, high = np.percentile(t[np.isfinite(t[:, column]), column], [tail, 100 - tail])
+        ends[:, column] = value[column] - high * error[column], value[column] - low * error[column]
+    same = error < 1e-12  # the benchmark's equal
+    ends[:, same & ~np.isnan(value)] = value[same & ~np.isnan(value)]
+    return ends
 
 
 def confidence_set(

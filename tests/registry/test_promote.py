@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from drf.data.panel import fingerprint
+from drf.evaluation.hac import hac_mean
 from drf.evaluation.portfolio import PortfolioRule
 from drf.registry import promote, versions
 from drf.registry.gates import Checkup, Thresholds, judge, score
@@ -144,11 +145,7 @@ def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
     made = forecasts(0.2)
     scores, ic = score({"1": made}, {"1": TRIALS}, None, RULE).loc["1"], rank_ic(made).to_numpy()
     assert scores["sharpe_net"] == summarise(made, RULE)["sharpe_net"]
-    centred, n, lags = ic - ic.mean(), len(ic), 3
-    variance = sum(
-        (1 if k == 0 else 2 * (1 - k / (lags + 1))) * (centred[k:] @ centred[: n - k]) for k in range(lags + 1)
-    )
-    assert scores["rank_ic_t"] == pytest.approx(ic.mean() / np.sqrt(variance / n / (n - 1)))
+    assert scores["rank_ic_t"] == pytest.approx(hac_mean(pd.DataFrame({"ic": ic}))["t"]["ic"])
 
 
 def test_what_cannot_be_estimated_does_not_pass() -> None:
