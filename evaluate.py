@@ -17,7 +17,7 @@ from drf import entry
 from drf.audit import audit_training
 from drf.config import check_config, describe, load_market, make_rule
 from drf.errors import InputError
-from drf.registry.decision import decision_summary, log_decision
+from drf.registry.decision import complete_reports, decision_summary, log_decision
 from drf.registry.gates import Thresholds
 from drf.registry.promote import carry_out, decide, roll_back
 from drf.registry.versions import Version, read_shelf, require_versions, training_config
@@ -63,6 +63,7 @@ def main(config: DictConfig) -> None:
                 audit(shelf.versions[-1])
             decision = decide(client, shelf, panel, rule, Thresholds(**config.gate), audit if config.audit else None)
             carry_out(client, name, decision)
+            complete_reports(client, shelf, decision)
         log_decision(tree.parent, config, name, decision, list(audits.values()))
     print(decision_summary(name, decision, list(audits.values()), store, tree.parent.run_id))
 

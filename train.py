@@ -59,7 +59,7 @@ def main(config: DictConfig) -> None:
         tuned = tune(families, samples, plan, on_trial)
         forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
         rows = make_rows(forecasts, samples, rule)
-        table = log.comparison(tree, runs, rows, tuned, forecasts, rule)
+        table, drawn = log.comparison(tree, runs, rows, tuned, forecasts, rule)
         tables = gather(
             rows,
             samples,
@@ -70,6 +70,7 @@ def main(config: DictConfig) -> None:
             config.seed,
         )
         log.evidence(tree, runs, tables)
+        log.report(tree.parent, config, samples, windows, rows, table, tables, drawn, rule)
         log.truth(runs, rows, true_contributions(config.data))
         version = None
         if "lstm" in forecasts:

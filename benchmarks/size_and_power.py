@@ -95,10 +95,8 @@ def gate(data: str, seeds: int, overrides: list[str]) -> pd.DataFrame:
 
 def decision_in(folder: Path) -> dict[str, object]:
     """Whether a version was promoted, and what it had shown."""
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    (run,) = mlflow.search_runs(
-        experiment_names=["drf"], filter_string="tags.kind = 'evaluation'", output_format="list"
-    )
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("drf").experiment_id], "tags.kind = 'evaluation'")
     shown = {
         key.removeprefix("version_1/"): round(value, 3)
         for key, value in run.data.metrics.items()

@@ -115,9 +115,13 @@ def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def comparison_figures(
-    rows: Sequence[Row], table: pd.DataFrame, factors: Mapping[str, Sequence[str]], rule: PortfolioRule
+    rows: Sequence[Row],
+    table: pd.DataFrame,
+    intervals: pd.DataFrame,
+    factors: Mapping[str, Sequence[str]],
+    rule: PortfolioRule,
 ) -> dict[str, Figure]:
-    """The figures of the whole comparison."""
+    """The figures of the whole comparison; ``intervals`` as :func:`drf.evaluation.bootstrap.sharpe_intervals` gives."""
     quantiles = pd.DataFrame({row.name: quantile_returns(row.predictions, rule).mean() * MONTHS_A_YEAR for row in rows})
     made = figures.of_comparison({row.name: row.series for row in rows}, table, quantiles)
     explained = {
@@ -127,7 +131,22 @@ def comparison_figures(
         date = max(percentages.index[-1] for percentages in explained.values())
         newest = pd.DataFrame({name: percentages.loc[date] for name, percentages in explained.items()}).T
         made["top_quantile_contributions"] = figures.top_quantile_contributions(newest, date)
-    return made
+    return {"sharpe_intervals": figures.sharpe_intervals(intervals), **made}
+
+
+def drivers(
+    rows: Sequence[Row], factors: Mapping[str, Sequence[str]], rule: PortfolioRule
+) -> tuple[str, pd.Series] | None:
+    """The linearised row with the best Sharpe ratio after costs (without one, any that has contributions), and its mean
+    contributions to the forecast of the long side less that of the short side, by factor, in decimals a month."""
+    explained = [row for row in rows if row.relevance is not None]
+    linearised = [row for row in explained if row.name.endswith("_lrp")] or explained
+    if not linearised:
+        return None
+    row = max(linearised, key=lambda row: np.nan_to_num(row.metrics["sharpe_net"], nan=-np.inf))
+    table = risk(row, factors, rule)
+    spread = table[(table["portfolio"] == "spread") & (table["level"] == "factor")]
+    return row.name, spread.groupby("name", sort=False)["signed"].mean()
 
 
 def row_figures(row: Row, factors: Mapping[str, Sequence[str]], rule: PortfolioRule) -> dict[str, Figure]:

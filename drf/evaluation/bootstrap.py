@@ -108,11 +108,15 @@ def sharpe_intervals(
 
 
 def _interval(estimate: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
-    """Low and high ends, (2, columns), from estimates and standard errors: (2, columns) and (resamples, 2, columns)."""
-    value, error = estimate
+    """Low and high ends, (2, columns), from estimates and standard errors: (2, columns) and (resamples, 2, columns).
+
+    The estimate's own error is that of the resamples, which knows of blocks; theirs is the formula's.
+    """
+    value = estimate[0]
+    error = np.where(np.isnan(value), np.nan, np.nan_to_num(drawn[:, 0]).std(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
         t = (drawn[:, 0] - value) / drawn[:, 1]
-    known = np.isfinite(t).mean(axis=0) > 0.5
+    known = ~np.isnan(value) & (np.isfinite(t).mean(axis=0) > 0.5)
     ends = np.full((2, len(value)), np.nan)
     tail = 100 * (1 - level) / 2
     for column in np.flatnonzero(known):

@@ -25,25 +25,30 @@ from .periods import periods_a_year
 LEAST_PERIODS = 12
 
 
+def probability_above(benchmark: float, ratio: float, periods: int, skewness: float, kurtosis: float) -> float:
+    """PSR from the moments of the returns: Sharpe ratios a period, and a kurtosis that is 3 if they are normal."""
+    shape = 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2
+    return float(stats.norm.cdf((ratio - benchmark) * np.sqrt((periods - 1) / shape)))
+
+
 def probabilistic_sharpe(returns: pd.Series, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio a period exceeds ``benchmark``, also a period."""
-    ratio, shape = _ratio_and_shape(returns)
-    return float(stats.norm.cdf((ratio - benchmark) * np.sqrt((returns.count() - 1) / shape)))
+    return probability_above(benchmark, *_moments(returns))
 
 
 def minimum_track_record(returns: pd.Series, benchmark: float = 0.0, level: float = 0.95) -> float:
     """Periods needed until the probabilistic Sharpe ratio reaches ``level``; NaN if the ratio is not above."""
-    ratio, shape = _ratio_and_shape(returns)
+    ratio, _, skewness, kurtosis = _moments(returns)
     if not ratio > benchmark:
         return float("nan")
+    shape = 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2
     return float(1 + shape * (stats.norm.ppf(level) / (ratio - benchmark)) ** 2)
 
 
-def _ratio_and_shape(returns: pd.Series) -> tuple[float, float]:
+def _moments(returns: pd.Series) -> tuple[float, int, float, float]:
     values = returns.dropna().to_numpy()
-    ratio = values.mean() / values.std(ddof=1)
-    skew, kurtosis = stats.skew(values), stats.kurtosis(values, fisher=False)
-    return float(ratio), float(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2)
+    ratio = float(values.mean() / values.std(ddof=1))
+    return ratio, len(values), float(stats.skew(values)), float(stats.kurtosis(values, fisher=False))
 
 
 def best_of_chance(trials: int, variance: float) -> float:

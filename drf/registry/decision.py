@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
+from mlflow import MlflowClient
 from omegaconf import DictConfig
 
 from ..config import flatten
+from ..report.html import with_verdict
+from ..report.page import gates_section
+from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, git_commit
+from .versions import Shelf
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,24 @@ def log_decision(
 
 def _key(gate: str) -> str:
     return gate.replace(",", "")  # MLflow takes no commas in names
+
+
+def complete_reports(client: MlflowClient, shelf: Shelf, made: Decision) -> None:
+    """Fill the verdict into the report of every training whose version was judged."""
+    for version in shelf.versions:
+        asked = made.gates[made.gates["version"] == version.number] if len(made.gates) else made.gates
+        if not len(asked):
+            continue
+        run = RunLog(client, version.parent_run)
+        if (page := run.read_text(REPORT)) is not None:
+            promoted = version.number == made.promoted
+            status = (
+                f"Version {version.number} is champion." if promoted else f"Version {version.number} was not promoted."
+            )
+            failed = asked.loc[~asked["passed"], "gate"].tolist()
+            status += f" Gates not passed: {'; '.join(failed)}." if failed else ""
+            words = f"Version {version.number} of {version.name}. Decision: {made.reason}."
+            run.text(with_verdict(page, status, gates_section(asked, words)), REPORT)
 
 
 def decision_summary(name: str, decision: Decision, audits: Sequence[pd.DataFrame], store: str, run_id: str) -> str:

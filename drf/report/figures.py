@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -44,6 +45,23 @@ def cumulative_long_short(returns: pd.DataFrame) -> Figure:
         _draw(axes, wealth[row], str(row), str(row))
     axes.axhline(1, color="black", linewidth=0.6)
     axes.legend(ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def sharpe_intervals(intervals: pd.DataFrame) -> Figure:
+    """Sharpe after costs with its interval. ``intervals``: ``row``, ``sharpe``, ``low``, ``high``."""
+    figure, axes = _axes("Annualised Sharpe after costs with its 95 % interval")
+    known = intervals.dropna(subset=["low", "high"])[::-1]
+    for position, line in enumerate(known.to_dict("records")):
+        colour = COLOURS.get(line["row"], "#4d4d4d")
+        axes.plot([line["low"], line["high"]], [position, position], color=colour, linewidth=2.5, alpha=0.6)
+        axes.plot(line["sharpe"], position, "o", color=colour)
+        text = f"{line['sharpe']:.2f}"
+        axes.annotate(text, (line["sharpe"], position), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+    axes.set_yticks(np.arange(len(known)), list(known["row"]))
+    axes.set_ylim(-0.6, max(len(known), 1) - 0.2)
+    axes.axvline(0, color="black", linewidth=0.6)
+    axes.set_xlabel("Sharpe")
     return figure
 
 
@@ -170,6 +188,13 @@ def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
         )
     figure.colorbar(image, ax=axes, shrink=0.8)
     return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
 
 
 def of_comparison(

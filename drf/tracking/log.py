@@ -13,20 +13,26 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
-from ..comparison import Row, comparison_figures, comparison_table, risk, row_figures
+from ..comparison import Row, comparison_figures, comparison_table, drivers, risk, row_figures
 from ..config import flatten
 from ..data.factors import FACTORS
+from ..data.sources import true_contributions
 from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import annualised_ratio, summarise
 from ..evaluation.portfolio import PortfolioRule
 from ..evidence import on_rows
 from ..models.family import Family
 from ..report.faithfulness import faithfulness_report
+from ..report.figures import png
+from ..report.html import render
+from ..report.page import comparison_report
 from ..tuning import returns_of
 from ..walkforward import Forecasts
 from ..windows.samples import Samples
 from ..windows.split import Window
 from .runs import RunLog, RunTree, git_commit
+
+REPORT = "report.html"
 
 
 def inputs(
@@ -76,11 +82,11 @@ def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: Froze
     tree.close(run)
 
 
-def truth(runs: Mapping[str, RunLog], rows: Sequence[Row], true_contributions: pd.DataFrame | None) -> None:
+def truth(runs: Mapping[str, RunLog], rows: Sequence[Row], known: pd.DataFrame | None) -> None:
     """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""
     for row in rows:
-        if true_contributions is not None and row.relevance is not None:
-            agreement = agreement_with_truth(by_factor(row.relevance, FACTORS), true_contributions)
+        if known is not None and row.relevance is not None:
+            agreement = agreement_with_truth(by_factor(row.relevance, FACTORS), known)
             runs[row.name].metrics({f"truth/{factor}": value for factor, value in agreement.items()})
 
 
@@ -91,18 +97,27 @@ def comparison(
     families: Sequence[Family],
     forecasts: Mapping[str, tuple[Forecasts, Forecasts]],
     rule: PortfolioRule,
-) -> pd.DataFrame:
-    """Log every row and the comparison of all; return its table."""
+) -> tuple[pd.DataFrame, dict[str, bytes]]:
+    """Log every row and the comparison of all; return its table, and the rows' figures as ``<row>/<name>``."""
     used = {family.name: family for family in families}
+    drawn: dict[str, bytes] = {}
     for row in rows:
-        _row(runs[row.name], row, used[row.family], forecasts[row.family], rule)
+        made = {name: png(figure) for name, figure in row_figures(row, FACTORS, rule).items()}
+        _row(runs[row.name], row, used[row.family], forecasts[row.family], made, rule)
+        drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
     table = comparison_table(rows)
     tree.parent.table(table, "comparison.csv")
-    tree.parent.figures(comparison_figures(rows, table, FACTORS, rule))
-    return table
+    return table, drawn
 
 
-def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Forecasts], rule: PortfolioRule) -> None:
+def _row(
+    run: RunLog,
+    row: Row,
+    family: Family,
+    forecasts: tuple[Forecasts, Forecasts],
+    figures: Mapping[str, bytes],
+    rule: PortfolioRule,
+) -> None:
     settings = {**family.settings, "seeds": family.seeds}
     run.params({f"model.{family.name}.{key}": value for key, value in settings.items()})
     run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts), "periods": len(row.series)})
@@ -112,7 +127,7 @@ def _row(run: RunLog, row: Row, family: Family, forecasts: tuple[Forecasts, Fore
     if row.relevance is not None:
         run.table(row.relevance, "relevance.parquet")
         run.table(risk(row, FACTORS, rule), "contributions.parquet")
-        run.figures(row_figures(row, FACTORS, rule))
+        run.figures(figures)
     if row.carried is not None:
         run.table(row.carried, "carried_forward.parquet")
         run.metrics({f"carried/{name}": value for name, value in summarise(row.carried, rule).items()})
@@ -132,6 +147,65 @@ def evidence(tree: RunTree, runs: Mapping[str, RunLog], tables: Mapping[str, pd.
     for row, values in on_rows(tables).items():
         runs[row].metrics(values)
     tree.parent.metrics({"trials_counted": float(tables["deflated"]["trials"].max())})
+
+
+def report(
+    run: RunLog,
+    config: DictConfig,
+    samples: Samples,
+    windows: Sequence[Window],
+    rows: Sequence[Row],
+    table: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    of_rows: Mapping[str, bytes],
+    rule: PortfolioRule,
+) -> None:
+    """Draw the comparison, and log its figures and the page that shows everything."""
+    net = tables["sharpe"].query("returns == 'net'")
+    figures = {name: png(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, rule).items()}
+    run.figures(figures)
+    drives = drivers(rows, FACTORS, rule)
+    shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
+    page = comparison_report(
+        table,
+        tables,
+        drives,
+        {**figures, **shown},
+        _protocol(config, samples, windows),
+        true_contributions(config.data) is not None,
+        100 * samples.missing_values / samples.x.size,
+        OmegaConf.to_yaml(config, resolve=True),
+        git_commit(),
+    )
+    run.text(render(page), REPORT)
+
+
+def _protocol(config: DictConfig, samples: Samples, windows: Sequence[Window]) -> list[str]:
+    first, last = samples.dates[windows[0].test.start], samples.dates[windows[-1].test.stop - 1]
+    window, tuning, portfolio = config.window, config.tuning, config.portfolio
+    source = config.data.get("path") or config.data.source["_target_"]
+    universe = (
+        "all stocks" if config.data.universe is None else f"the {config.data.universe} largest stocks of each month"
+    )
+    target = {"raw": "the return", "excess": "the return less the mean of the month's stocks"}[window.target]
+    return [
+        f"Panel: {source}, {universe}; {len(samples):,} samples from {samples.dates[samples.first_month].date()} "
+        "on, each the "
+        f"ranks of {len(samples.descriptors)} descriptors {', '.join(map(str, samples.lags))} months back. Target: "
+        f"{target} "
+        "over the next month.",
+        f"Forecasts were made {first.date()} to {last.date()}, by models trained on the {window.train_months} "
+        "months before "
+        f"and refitted every {window.refit_every} month(s). Training stops at the newest return known; no test "
+        "month is seen "
+        "in training or tuning.",
+        f"Tuning: {tuning.trials} trials a family on {tuning.validation_months} months before the first test month."
+        if tuning.trials
+        else "No tuning: the configured settings.",
+        f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles, equal weights, "
+        f"{portfolio.cost_bps:g} "
+        "basis points a side.",
+    ]
 
 
 def resources(tree: RunTree) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import matplotlib.figure
 import mlflow
 import numpy as np
 import pandas as pd
@@ -71,12 +70,19 @@ class RunLog:
                 table.to_parquet(file, index=False)
             self.client.log_artifacts(self.run_id, folder)
 
-    def figures(self, figures: Mapping[str, matplotlib.figure.Figure]) -> None:
-        """Log figures as PNG under ``figures/``."""
+    def figures(self, figures: Mapping[str, bytes]) -> None:
+        """Log figures (name -> PNG) under ``figures/``."""
         with tempfile.TemporaryDirectory() as folder:
-            for name, figure in figures.items():
-                figure.savefig(Path(folder) / f"{name}.png", dpi=120)
+            for name, png in figures.items():
+                (Path(folder) / f"{name}.png").write_bytes(png)
             self.client.log_artifacts(self.run_id, folder, "figures")
+
+    def read_text(self, name: str) -> str | None:
+        """A text artifact; None if the run has none of that name."""
+        if name not in {entry.path for entry in self.client.list_artifacts(self.run_id)}:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(self.run_id, name, folder)).read_text(encoding="utf-8")
 
     def text(self, text: str, name: str) -> None:
         self.client.log_text(self.run_id, text, name)

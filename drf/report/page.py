@@ -1,0 +1,224 @@
+"""What stands on the report of a comparison, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from . import findings
+from .html import Column, Report, Section, table
+
+SHARPE = "{:.2f}"
+PER_CENT = "{:.1%}"
+
+
+def comparison_report(
+    comparison: pd.DataFrame,
+    evidence: Mapping[str, pd.DataFrame],
+    drivers: tuple[str, pd.Series] | None,
+    figures: Mapping[str, bytes],
+    protocol: Sequence[str],
+    simulated: bool,
+    neutral: float,
+    config: str,
+    commit: str,
+) -> Report:
+    """The report of a training.
+
+    Parameters
+    ----------
+    comparison
+        One line a row with its metrics.
+    evidence
+        See :func:`drf.evidence.gather`.
+    drivers
+        The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
+    figures
+        Name -> PNG; ``<row>/<name>`` are figures of one row.
+    protocol
+        Data and protocol in sentences.
+    simulated
+        Whether the market is.
+    neutral
+        Per cent of the inputs that were missing.
+    """
+    best = findings.best_row(comparison)
+    answers = {
+        "Which model?": findings.which_model(comparison),
+        "How sure?": findings.how_sure(evidence, best),
+        "What drives it?": findings.what_drives(drivers[1], drivers[0]) if drivers else "No row has contributions.",
+    }
+    overall = {name: png for name, png in figures.items() if "/" not in name}
+    of_rows = {name: png for name, png in figures.items() if "/" in name}
+    return Report(
+        title="Deep recurrent factor models: comparison",
+        subtitle="Which return model is worth its place, how sure is that, and what drives it?",
+        answers=answers,
+        sections=[
+            Section("The rows side by side", [_legend(comparison)], _rows(comparison, evidence, best)),
+            Section("Data and protocol", protocol),
+            Section("Figures", figures=overall),
+            Section(
+                "What drives the forecasts",
+                [
+                    "Contributions of the factors to the forecast; over all stocks and lags they sum to it. "
+                    "Exposure is "
+                    "the mean rank (-1 to 1) of the long side less that of the short side."
+                ],
+                [_exposures(evidence["exposures"])],
+                of_rows,
+            ),
+            Section("Can it be told from chance?", _chance_words(evidence), _chance_tables(evidence, best)),
+            Section(
+                "Does it hang on a choice?", [], [_variants(evidence["variants"], best), *_seeds(evidence["seeds"])]
+            ),
+            Section("Caveats", findings.caveats(evidence, comparison, simulated, neutral)),
+        ],
+        config=config,
+        commit=commit,
+    )
+
+
+def _legend(comparison: pd.DataFrame) -> str:
+    return (
+        f"{len(comparison)} rows on the same months. Sharpe ratios are annualised, of the top less the bottom quantile "
+        "after costs, with 95 % block bootstrap intervals. Deflated: probability of beating the best that chance would "
+        "show in as many trials. Break-even: cost in basis points a side that would take all of the return."
+    )
+
+
+def _rows(comparison: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], best: str | None) -> list[Markup]:
+    net = evidence["sharpe"].query("returns == 'net'").set_index("row").drop(columns=["sharpe", "note"])
+    deflated = evidence["deflated"].set_index("row")[["deflated"]]
+    frame = comparison.join(net, on="row").join(deflated, on="row")
+    frame["interval"] = [_span(*pair) for pair in zip(frame["low"], frame["high"], strict=True)]
+    if "difference" in frame:
+        frame["apart"] = [_span(*pair) for pair in zip(frame["difference_low"], frame["difference_high"], strict=True)]
+    to_linear = [Column("difference", "to linear", "{:+.2f}"), Column("apart", "95 %")] if "difference" in frame else []
+    sure = [
+        Column("row", "Row"),
+        Column("sharpe_net", "Sharpe net", SHARPE),
+        Column("interval", "95 % interval"),
+        *to_linear,
+        Column("deflated", "Deflated", "{:.3f}"),
+        Column("rank_ic", "Rank IC", "{:.3f}"),
+        Column("rank_ic_t", "t", "{:.1f}"),
+        Column("mae", "MAE", "{:.5f}"),
+        Column("rmse", "RMSE", "{:.5f}"),
+    ]
+    portfolio = [
+        Column("row", "Portfolio"),
+        Column("annual_return", "Return a year", PER_CENT),
+        Column("annual_volatility", "Volatility", PER_CENT),
+        Column("sharpe", "Sharpe gross", SHARPE),
+        Column("spread_t", "t", "{:.1f}"),
+        Column("max_drawdown", "Drawdown", PER_CENT),
+        Column("hit_rate", "Hit rate", "{:.0%}"),
+        Column("turnover", "Turnover", "{:.0%}"),
+        Column("breakeven_bps", "Break-even, bp", "{:.0f}"),
+    ]
+    return [table(frame, sure, best), table(frame, portfolio, best)]
+
+
+def _span(low: float, high: float) -> str:
+    return "—" if low != low else f"{low:.2f} to {high:.2f}"
+
+
+def _exposures(exposures: pd.DataFrame) -> Markup:
+    rows = [name for name in exposures.columns if name != "descriptor"]
+    return table(exposures, [Column("descriptor", "Exposure"), *(Column(row, row, "{:+.2f}") for row in rows)])
+
+
+def _chance_words(evidence: Mapping[str, pd.DataFrame]) -> list[str]:
+    words = []
+    for line in evidence["superior_ability"].to_dict("records"):
+        if line["note"]:
+            words.append(f"Superior predictive ability {line['note']}.")
+        else:
+            words.append(
+                f"That no row is better than {line['benchmark']} by {line['by']} has p = {line['p']:.3f} (superior "
+                "predictive ability)."
+            )
+    for line in evidence["overfitting"].to_dict("records"):
+        known = f"{100 * line['pbo']:.0f} % over {line['trials']} trials and {line['periods']} months"
+        words.append(f"Probability that tuning {line['study']} overfitted: {line['note'] or known}.")
+    return words
+
+
+def _chance_tables(evidence: Mapping[str, pd.DataFrame], best: str | None) -> list[Markup]:
+    by_error, by_return = (
+        evidence["confidence_set"].query("by == @by").set_index("row") for by in ("squared error", "return after costs")
+    )
+    deflated = evidence["deflated"].set_index("row")
+    frame = pd.DataFrame(
+        {
+            "row": by_error.index,
+            "error_p": by_error["p"].to_numpy(),
+            "return_p": by_return["p"].to_numpy(),
+            "probabilistic": deflated["probabilistic"].to_numpy(),
+            "best_of_chance": deflated["best_of_chance"].to_numpy(),
+            "min_track_record": deflated["min_track_record"].to_numpy(),
+        }
+    )
+    sure = [
+        Column("row", "Row"),
+        Column("error_p", "In the confidence set by error, p", "{:.2f}"),
+        Column("return_p", "by return, p", "{:.2f}"),
+        Column("probabilistic", "Sharpe above 0", "{:.3f}"),
+        Column("best_of_chance", "Best of chance", SHARPE),
+        Column("min_track_record", "Months needed", "{:.0f}"),
+    ]
+    quantiles = evidence["quantiles"]
+    wide = quantiles.pivot_table(index="row", columns="quantile", values="annual_return", sort=False)
+    wide.columns = [f"q{quantile}" for quantile in wide.columns]
+    rise = quantiles.groupby("row")["p_not_rising"].first()
+    quantile_columns = [
+        Column("row", "Mean return by quantile"),
+        *(Column(name, name[1:], PER_CENT) for name in wide.columns),
+        Column("p", "Not rising, p", "{:.3f}"),
+    ]
+    return [table(frame, sure, best), table(wide.assign(p=rise).reset_index(), quantile_columns, best)]
+
+
+def _variants(variants: pd.DataFrame, best: str | None) -> Markup:
+    columns = [
+        Column("variant", "Variant"),
+        Column("row", "Row"),
+        Column("sharpe", "Sharpe gross", SHARPE),
+        Column("sharpe_net", "net", SHARPE),
+        Column("rank_ic", "Rank IC", "{:.3f}"),
+        Column("rank_ic_t", "t", "{:.1f}"),
+        Column("note", ""),
+    ]
+    shown = variants[variants["row"].isin({best, "linear"})]
+    return table(shown, columns)
+
+
+def _seeds(seeds: pd.DataFrame) -> list[Markup]:
+    if seeds.empty:
+        return []
+    columns = [
+        Column("row", "One seed alone"),
+        Column("seed", "Seed"),
+        Column("mae", "MAE", "{:.5f}"),
+        Column("rank_ic", "Rank IC", "{:.4f}"),
+        Column("sharpe", "Sharpe gross", SHARPE),
+        Column("sharpe_net", "net", SHARPE),
+    ]
+    return [table(seeds[seeds["row"].str.endswith("_lrp")], columns)]
+
+
+def gates_section(gates: pd.DataFrame, decision: str) -> Section:
+    """The registry's verdict: its reason in words and every gate's value, threshold and verdict."""
+    shown = gates.assign(verdict=gates["passed"].map({True: "pass", False: "FAIL"})) if len(gates) else gates
+    columns = [
+        Column("gate", "Gate"),
+        Column("version", "Version"),
+        Column("value", "Value", "{:.4g}"),
+        Column("threshold", "Threshold", "{:.4g}"),
+        Column("verdict", "Verdict"),
+        Column("reason", "In words"),
+    ]
+    return Section("Gates", [decision], [table(shown, columns)] if len(gates) else [])

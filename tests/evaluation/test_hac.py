@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from drf.evaluation.hac import hac_mean
+
+
+def series(values: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"x": values})
+
+
+@pytest.mark.parametrize(("periods", "horizon", "df"), [(36, 1, 12), (180, 12, 7), (20, 1, 10), (20, 3, 3)])
+def test_it_agrees_with_a_regression_on_cosines(periods: int, horizon: int, df: int) -> None:
+    """The weighted averages are, up to scale, the coefficients of a regression on the same cosines (statsmodels)."""
+    values = np.random.default_rng(0).normal(0.1, 1, periods)
+    waves = np.cos(np.pi * np.outer(np.arange(periods) + 0.5, np.arange(1, df + 1)) / periods)
+    slopes = sm.OLS(values, sm.add_constant(waves)).fit().params[1:]
+    se = np.sqrt((slopes**2 * periods / 2).mean() / periods)
+    tested = hac_mean(series(values), horizon).loc["x"]
+    assert tested["df"] == df
+    assert tested["se"] == pytest.approx(se)
+    assert tested["t"] == pytest.approx(values.mean() / se)
+    assert tested["p"] == pytest.approx(2 * stats.t.sf(abs(values.mean() / se), df))
+
+
+def test_without_correlation_it_is_close_to_newey_and_west() -> None:
+    values = np.random.default_rng(1).normal(0.1, 1, 5000)
+    fit = sm.OLS(values, np.ones(5000)).fit(cov_type="HAC", cov_kwds={"maxlags": 10})
+    ratios = [hac_mean(series(np.roll(values, k * 100)))["se"]["x"] / fit.bse[0] for k in range(20)]
+    assert np.mean(ratios) == pytest.approx(1, abs=0.15)
+
+
+def test_overlapping_noise_is_seldom_called_a_mean() -> None:
+    """Sums of twelve periods, a nominal five per cent; the plain t-test rejects more than half of them."""
+    rng = np.random.default_rng(2)
+    sums = [np.convolve(rng.standard_normal(191), np.ones(12), "valid") for _ in range(400)]
+    ours = np.mean([hac_mean(series(values), 12)["p"]["x"] < 0.05 for values in sums])
+    plain = np.mean([stats.ttest_1samp(values, 0).pvalue < 0.05 for values in sums])
+    assert ours <= 0.10
+    assert plain > 0.4
+
+
+def test_a_mean_that_is_there_is_found() -> None:
+    rng = np.random.default_rng(3)
+    found = [hac_mean(series(rng.normal(0.6, 1, 60)))["p"]["x"] < 0.05 for _ in range(100)]
+    assert np.mean(found) > 0.9
+
+
+def test_what_cannot_be_estimated_says_why() -> None:
+    table = hac_mean(pd.DataFrame({"short": [0.1, 0.2, 0.3, np.nan, np.nan], "flat": [0.1] * 5}))
+    assert table["t"].isna().all()
+    assert table["note"]["short"] == "cannot be estimated, because there are only 3 periods (4 needed)"
+    assert table["note"]["flat"] == "cannot be estimated, because all periods are the same"
