@@ -1,0 +1,142 @@
+"""The leak suite passes a clean path, and catches each leak that is planted into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import drf.audit
+import drf.windows.samples
+from drf.audit import Protocol, audit
+from drf.data.simulate import simulate_market
+from drf.models.family import Family
+from drf.models.linear import Linear
+from drf.models.lstm import LSTM
+from drf.walkforward import fit_window
+from drf.windows.samples import Samples, make_samples
+from drf.windows.split import Window, validation_windows
+
+FUTURE = "the future changes no forecast"
+SHUFFLED = "shuffled returns are not forecast"
+SHIFTED = "a shifted panel is refused"
+RANKS = "ranks and targets know their month alone"
+MONTHS = "no month is seen before its test"
+LEAVERS = "stocks leave the market"
+
+PROTOCOL = Protocol(
+    lags=[0, 3, 6],
+    target="excess",
+    train_months=12,
+    test_months=12,
+    refit_every=3,
+    universe=50,
+    quantiles=5,
+    tuning_months=6,
+    tuning_folds=2,
+)
+LINEAR = Family("linear", Linear, {})
+SMALL_LSTM = Family("lstm", LSTM, {"hidden": 4, "epochs": 3, "validation_months": 2})
+
+
+@pytest.fixture(scope="module")
+def market() -> pd.DataFrame:
+    return simulate_market(60, 42, seed=1, exits=0.01).panel
+
+
+def failed(market: pd.DataFrame, family: Family = LINEAR, protocol: Protocol = PROTOCOL) -> set[str]:
+    table = audit(market, family, protocol, seed=0)
+    assert (table["reason"] != "").all()
+    return set(table.loc[~table["passed"], "check"])
+
+
+@pytest.mark.parametrize("family", [LINEAR, SMALL_LSTM], ids=lambda family: family.name)
+def test_a_clean_path_passes(market: pd.DataFrame, family: Family) -> None:
+    assert failed(market, family) == set()
+    assert failed(market, family, replace(PROTOCOL, target="raw", universe=None)) == set()
+
+
+def test_a_validation_month_that_is_the_test_month_is_caught(
+    market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_the_test_month(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Any:
+        leaking = Window(range(window.train.start, window.test.start + 1), range(window.test.start + 1, 99))
+        return fit_window(family, samples, leaking, seed, member)
+
+    monkeypatch.setattr(drf.audit, "fit_window", until_the_test_month)
+    assert FUTURE in failed(market)
+
+
+def test_an_early_stopping_that_looks_at_the_test_month_is_caught(
+    market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained on the test month; it only chooses the epoch."""
+
+    def held_back(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Any:
+        leaking = Window(range(window.train.start, window.test.start + 1), range(window.test.start + 1, 99))
+        chosen = replace(family, settings={**family.settings, "validation_months": 1, "epochs": 12})
+        return fit_window(chosen, samples, leaking, seed, member)
+
+    monkeypatch.setattr(drf.audit, "fit_window", held_back)
+    assert FUTURE in failed(market, SMALL_LSTM)
+
+
+def test_a_rank_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    def over_all_months(panel: pd.DataFrame, descriptors: list[str]) -> pd.DataFrame:
+        return (2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)
+
+    monkeypatch.setattr(drf.windows.samples, "cross_sectional_ranks", over_all_months)
+    assert failed(market) >= {RANKS, FUTURE}
+
+
+def test_a_scaler_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scaled(*arguments: Any, **settings: Any) -> Samples:
+        samples = make_samples(*arguments, **settings)
+        return replace(samples, y=samples.y - np.nanmean(samples.y), x=samples.x - samples.x.mean(axis=0))
+
+    monkeypatch.setattr(drf.audit, "make_samples", scaled)
+    assert RANKS in failed(market)
+
+
+def test_a_descriptor_that_knows_the_return_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_the_answer(*arguments: Any, **settings: Any) -> Samples:
+        samples = make_samples(*arguments, **settings)
+        samples.x[:, -1, 3] = np.nan_to_num(samples.y)
+        return samples
+
+    monkeypatch.setattr(drf.audit, "make_samples", with_the_answer)
+    assert failed(market) >= {SHUFFLED, FUTURE}
+
+
+def test_a_universe_of_survivors_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    def survivors(panel: pd.DataFrame, universe: int | None) -> pd.DataFrame:
+        last = panel.groupby("asset")["date"].transform("max")
+        return panel[last == panel["date"].max()].reset_index(drop=True)
+
+    monkeypatch.setattr(drf.audit, "largest", survivors)
+    assert FUTURE in failed(market)
+
+
+def test_a_panel_of_survivors_is_caught(market: pd.DataFrame) -> None:
+    last = market.groupby("asset")["date"].transform("max")
+    survivors = simulate_market(60, 42, seed=1, exits=0.0, missing=0.0).panel
+    assert failed(survivors) == {LEAVERS}
+    assert (last < market["date"].max()).any()
+
+
+def test_a_shift_that_nobody_objects_to_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    accepting: Callable[..., pd.DataFrame] = lambda panel, *_: panel  # noqa: E731
+    monkeypatch.setattr(drf.audit, "check_panel", accepting)
+    assert failed(market) == {SHIFTED}
+
+
+def test_tuning_on_a_test_month_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    def later(samples: Samples, first_test: int, *settings: int) -> list[Window]:
+        return validation_windows(samples, first_test + 1, *settings)
+
+    monkeypatch.setattr(drf.audit, "validation_windows", later)
+    assert failed(market) == {MONTHS}
