@@ -99,8 +99,9 @@ def test_seven_rows_below_one_parent_with_every_metric(work: Path) -> None:
 def test_artifacts_are_where_users_expect_them(work: Path) -> None:
     here = client(work)
     (parent,) = runs(work, "comparison")
-    assert {a.path for a in here.list_artifacts(parent.info.run_id)} == {"comparison.csv", "config.yaml", "figures"}
-    assert len(here.list_artifacts(parent.info.run_id, "figures")) == 5
+    files = {a.path for a in here.list_artifacts(parent.info.run_id)}
+    assert files == {"comparison.csv", "config.yaml", "evidence", "figures", "report.html"}
+    assert len(here.list_artifacts(parent.info.run_id, "figures")) == 6
     table = pd.read_csv(here.download_artifacts(parent.info.run_id, "comparison.csv"))
     assert list(table["row"]) == ROWS
     for row in runs(work, "row"):
@@ -122,6 +123,26 @@ def test_artifacts_are_where_users_expect_them(work: Path) -> None:
                 "better than chance" in Path(here.download_artifacts(row.info.run_id, "faithfulness.txt")).read_text()
             )
             assert row.data.metrics["faithfulness/deletion_lrp"] < row.data.metrics["faithfulness/deletion_random"]
+
+
+def test_the_evidence_is_on_the_parent_and_its_numbers_on_the_rows(work: Path) -> None:
+    here = client(work)
+    (parent,) = runs(work, "comparison")
+    tables = {
+        Path(a.path).stem: pd.read_csv(here.download_artifacts(parent.info.run_id, a.path))
+        for a in here.list_artifacts(parent.info.run_id, "evidence")
+    }
+    assert set(tables) >= {"tests", "sharpe", "deflated", "confidence_set", "overfitting", "variants", "seeds"}
+    assert set(tables["sharpe"]["row"]) == set(ROWS)
+    # every trial and every row of the experiment is counted
+    tried = len(runs(work, "trial")) + len(runs(work, "row"))
+    assert (tables["deflated"]["trials"] == tried).all()
+    assert parent.data.metrics["trials_counted"] == tried
+    for row in runs(work, "row"):
+        low, high = (row.data.metrics[f"evidence/sharpe_net_{end}"] for end in ("low", "high"))
+        assert low < row.data.metrics["sharpe_net"] < high
+        assert ("evidence/sharpe_sd_of_seeds" in row.data.metrics) == (row.data.tags["family"] in ("dnn", "lstm"))
+    assert all("sharpe_net" in trial.data.metrics for trial in runs(work, "trial"))
 
 
 def test_trials_are_runs_below_their_familys_plain_row(work: Path) -> None:
@@ -160,8 +181,31 @@ def test_the_best_version_becomes_champion(evaluated: Path) -> None:
         assert version.tags[tag]
     (decision,) = runs(evaluated, "evaluation")
     assert decision.data.tags["promoted"] == "1"
-    assert {a.path for a in here.list_artifacts(decision.info.run_id)} == {"scores.csv", "gates.csv", "decision.json"}
+    files = {a.path for a in here.list_artifacts(decision.info.run_id)}
+    assert files == {"scores.csv", "gates.csv", "audit.csv", "decision.json"}
     assert "promoted version 1" in (evaluated / "evaluate.log").read_text()
+
+
+def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> None:
+    here = client(evaluated)
+    (decision,) = runs(evaluated, "evaluation")
+    gates = pd.read_csv(here.download_artifacts(decision.info.run_id, "gates.csv"))
+    assert len(gates) == 7 and gates["passed"].all()
+    for gate in gates.to_dict("records"):
+        name = f"version_1/gate/{gate['gate'].replace(',', '')}"
+        assert decision.data.metrics[name] == pytest.approx(gate["value"])
+        assert decision.data.metrics[f"{name} threshold"] == pytest.approx(gate["threshold"])
+        assert decision.data.metrics[f"{name} passed"] == 1
+    (parent,) = runs(evaluated, "comparison")
+    page = Path(here.download_artifacts(parent.info.run_id, "report.html")).read_text(encoding="utf-8")
+    assert "Version 1 is champion." in page
+    assert "all 6 checks passed" in page
+
+
+def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
+    text = run("evaluate.py", "audit=true", "gate=research", folder=evaluated)
+    assert text.count("  pass  ") == 6
+    assert "there is no other version than the champion" in text
 
 
 def newest_months() -> pd.DataFrame:
