@@ -6,16 +6,14 @@ previous version.
 
 from __future__ import annotations
 
-import json
-
 import hydra
 import pandas as pd
 from mlflow import MlflowClient
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from drf import entry
 from drf.audit import audit_training
-from drf.config import check_config, describe, load_market, make_rule
+from drf.config import check_config, describe, descriptors_of, load_market, make_factors, make_rule
 from drf.errors import InputError
 from drf.registry.decision import complete_reports, decision_summary, log_decision
 from drf.registry.gates import Thresholds
@@ -41,8 +39,11 @@ def main(config: DictConfig) -> None:
     if not config.rollback:
         require_versions(shelf, name, store)
         # Without data=... the newest version says which data to judge on.
-        data: DictConfig = config.get("data") or OmegaConf.create(json.loads(shelf.versions[-1].data_source))
-        market = load_market(data, rule.quantiles)
+        newest = training_config(shelf.versions[-1])
+        data: DictConfig = config.get("data") or newest.data
+        market = load_market(
+            data, descriptors_of(make_factors(newest.factors, newest.data.descriptors)), rule.quantiles
+        )
         panel = largest(market, data.universe)
     audits: dict[str, pd.DataFrame] = {}
 

@@ -13,8 +13,17 @@ from optuna.trial import FrozenTrial
 
 from drf import entry
 from drf.comparison import make_rows
-from drf.config import check_config, describe, load_panel, make_families, make_plan, make_rule, require_training_months
-from drf.data.factors import DESCRIPTORS
+from drf.config import (
+    check_config,
+    describe,
+    descriptors_of,
+    load_panel,
+    make_factors,
+    make_families,
+    make_plan,
+    make_rule,
+    require_training_months,
+)
 from drf.data.panel import fingerprint
 from drf.data.sources import true_contributions
 from drf.evidence import gather
@@ -38,8 +47,9 @@ def main(config: DictConfig) -> None:
     check_config(config)
     families = make_families(config.model, HydraConfig.get().overrides.task)
     rule = make_rule(config.portfolio)
-    panel = load_panel(config.data, rule.quantiles)
-    samples = make_samples(panel, DESCRIPTORS, config.window.lags, config.window.target)
+    factors = make_factors(config.factors, config.data.descriptors)
+    panel = load_panel(config.data, descriptors_of(factors), rule.quantiles)
+    samples = make_samples(panel, descriptors_of(factors), config.window.lags, config.window.target)
     windows = test_windows(samples, config.window.train_months, config.window.test_months, config.window.refit_every)
     newest = newest_window(samples, config.window.train_months)
     data = fingerprint(panel)
@@ -59,7 +69,7 @@ def main(config: DictConfig) -> None:
         tuned = tune(families, samples, plan, on_trial)
         forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
         rows = make_rows(forecasts, samples, rule)
-        table, drawn = log.comparison(tree, runs, rows, tuned, forecasts, rule)
+        table, drawn = log.comparison(tree, runs, rows, tuned, forecasts, factors, rule)
         tables = gather(
             rows,
             samples,
@@ -70,8 +80,8 @@ def main(config: DictConfig) -> None:
             config.seed,
         )
         log.evidence(tree, runs, tables)
-        log.report(tree.parent, config, samples, windows, rows, table, tables, drawn, rule)
-        log.truth(runs, rows, true_contributions(config.data))
+        log.report(tree.parent, config, samples, windows, rows, table, tables, drawn, factors, rule)
+        log.truth(runs, rows, true_contributions(config.data), factors)
         version = None
         if "lstm" in forecasts:
             version = register_newest(
@@ -79,12 +89,12 @@ def main(config: DictConfig) -> None:
                 samples,
                 newest,
                 panel,
+                factors,
                 config.data.universe,
                 config.registry.name,
                 runs["lstm_lrp"].run_id,
                 {
                     "config": describe(config),
-                    "data_source": describe(config.data),
                     "data_fingerprint": data,
                     "parent_run": tree.parent.run_id,
                 },

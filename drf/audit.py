@@ -15,8 +15,7 @@ import pandas as pd
 from omegaconf import DictConfig
 from scipy import stats
 
-from .config import make_families
-from .data.factors import DESCRIPTORS
+from .config import descriptors_of, make_factors, make_families
 from .data.panel import RETURN, check_panel
 from .errors import InputError
 from .evaluation.hac import hac_mean
@@ -38,6 +37,7 @@ _STOCKS_TO_JUDGE, _MONTHS_TO_JUDGE = 50, 24
 class Protocol:
     """How a training goes from a market's panel to forecasts."""
 
+    descriptors: Sequence[str]
     lags: Sequence[int]
     target: str
     train_months: int
@@ -49,7 +49,7 @@ class Protocol:
     tuning_folds: int
 
     def samples(self, market: pd.DataFrame) -> Samples:
-        return make_samples(largest(market, self.universe), DESCRIPTORS, self.lags, self.target)
+        return make_samples(largest(market, self.universe), self.descriptors, self.lags, self.target)
 
     def windows(self, samples: Samples) -> list[Window]:
         return test_windows(samples, self.train_months, self.test_months, self.refit_every)
@@ -98,6 +98,7 @@ def audit_training(market: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
     (family,) = (family for family in make_families(config.model) if family.name == "lstm")
     window, tuning = config.window, config.tuning
     protocol = Protocol(
+        descriptors=descriptors_of(make_factors(config.factors, config.data.descriptors)),
         lags=list(window.lags),
         target=window.target,
         train_months=window.train_months,
@@ -116,7 +117,7 @@ def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Proto
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
     month = samples.dates[windows[len(windows) // 2].test.start]
-    other = _with_another_future(market, month)
+    other = _with_another_future(market, protocol.descriptors, month)
     before, after = (_forecast(table, family, protocol, seed, month) for table in (market, other))
     same_stocks = before.index.equals(after.index)
     moved = float((before - after).abs().max()) if same_stocks else float("inf")
@@ -127,11 +128,11 @@ def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Proto
     return Check("the future changes no forecast", moved, 0.0, moved == 0, reason)
 
 
-def _with_another_future(market: pd.DataFrame, month: pd.Timestamp) -> pd.DataFrame:
+def _with_another_future(market: pd.DataFrame, descriptors: Sequence[str], month: pd.Timestamp) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     other = market.copy()
     later = (other["date"] > month).to_numpy()
-    for name in DESCRIPTORS:
+    for name in descriptors:
         values = other.loc[later, name].to_numpy()
         other.loc[later, name] = rng.permutation(values) + rng.standard_normal(len(values))
     unknown = (other["date"] >= month).to_numpy() & other[RETURN].notna().to_numpy()
@@ -177,7 +178,7 @@ def shifted_panel_is_refused(market: pd.DataFrame, protocol: Protocol) -> Check:
     """Shift the returns by one month: a return that a descriptor already shows must be objected to."""
     shifted = market.assign(**{RETURN: market.groupby("asset")[RETURN].shift(1)})
     try:
-        check_panel(shifted, DESCRIPTORS, protocol.quantiles)
+        check_panel(shifted, protocol.descriptors, protocol.quantiles)
     except InputError as error:
         return Check("a shifted panel is refused", 1.0, 1.0, True, str(error))
     return Check(

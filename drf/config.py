@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ import pandas as pd
 from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from .data.factors import DESCRIPTORS
-from .data.panel import check_panel
+from .data.panel import KEYS, RETURN, SECTOR, check_panel
 from .errors import InputError, nearest
 from .evaluation.portfolio import PortfolioRule
 from .models.family import ROWS, Family
@@ -26,7 +25,7 @@ from .windows.universe import largest
 # Seeds are multiplied by 1,000 and must stay below what scikit-learn takes.
 _MOST = 4_000_000
 
-_GROUPS = ("data", "model", "window", "tuning", "portfolio", "compute", "gate", "registry")
+_GROUPS = ("data", "factors", "model", "window", "tuning", "portfolio", "compute", "gate", "registry")
 
 # key: (type, least value, whether null is allowed)
 _NUMBERS: dict[str, tuple[type, float, bool]] = {
@@ -98,13 +97,52 @@ def _check_window(config: DictConfig) -> None:
         raise InputError("compute.jobs=0: must be a number of worker processes, or -1 for one a core")
 
 
-def load_panel(data: DictConfig, least_stocks: int) -> pd.DataFrame:
+def make_factors(factors: DictConfig, descriptors: ListConfig | None) -> dict[str, list[str]]:
+    """The descriptors of each factor of the ``factors`` config, of those that the panel has (``data.descriptors``).
+
+    Raises
+    ------
+    InputError
+        If a factor is not a list of names, a descriptor stands twice or has a name that means something else, or
+        ``data.descriptors`` names one that no factor has.
+    """
+    named: Any = OmegaConf.to_container(factors, resolve=True)
+    for factor, names in named.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"factors.{factor}={names}: must be a list of descriptors, such as [PER, PBR]")
+        if factor in ("bias", "prediction", *KEYS):
+            raise InputError(f"factors.{factor}: a forecast has a column of that name: choose another")
+    every = [name for names in named.values() for name in names]
+    for name in every:
+        if every.count(name) > 1:
+            raise InputError(f"factors: descriptor {name} stands more than once: a descriptor belongs to one factor")
+        if name in (*KEYS, RETURN, SECTOR):
+            raise InputError(f"factors: {name} cannot be a descriptor: the panel has a column of that meaning")
+    kept = every if descriptors is None else list(descriptors)
+    for name in kept:
+        if name not in every:
+            raise InputError(f"data.descriptors: {name} belongs to no factor{nearest(name, every)}: see conf/factors")
+    found = {factor: [name for name in names if name in kept] for factor, names in named.items()}
+    found = {factor: names for factor, names in found.items() if names}
+    if not found:
+        raise InputError("data.descriptors=[]: at least one descriptor is needed")
+    return found
+
+
+def descriptors_of(factors: Mapping[str, Sequence[str]]) -> list[str]:
+    """All descriptors, in the order of the factors."""
+    return [name for names in factors.values() for name in names]
+
+
+def load_panel(data: DictConfig, descriptors: Sequence[str], least_stocks: int) -> pd.DataFrame:
     """Read or simulate the panel that a ``data`` config names, check it, and keep its universe."""
-    return largest(load_market(data, least_stocks), data.universe)
+    return largest(load_market(data, descriptors, least_stocks), data.universe)
 
 
-def load_market(data: DictConfig, least_stocks: int) -> pd.DataFrame:
+def load_market(data: DictConfig, descriptors: Sequence[str], least_stocks: int) -> pd.DataFrame:
     """The checked panel with all its stocks."""
+    if data.universe is not None and "CAP" not in descriptors:
+        raise InputError(f"data.universe={data.universe}: the largest stocks are chosen by CAP, which is not there")
     if data.universe is not None and data.universe < least_stocks:
         raise InputError(
             f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
@@ -116,7 +154,7 @@ def load_market(data: DictConfig, least_stocks: int) -> pd.DataFrame:
     except Exception as error:  # Hydra wraps whatever the import raised
         raise InputError(f"data.source._target_={target}: cannot be imported") from error
     frame = source(**settings)
-    return check_panel(frame, DESCRIPTORS, least_stocks)
+    return check_panel(frame, descriptors, least_stocks)
 
 
 def make_families(models: DictConfig, overrides: Sequence[str] = ()) -> list[Family]:

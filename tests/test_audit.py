@@ -13,6 +13,7 @@ import pytest
 import drf.audit
 import drf.windows.samples
 from drf.audit import Protocol, audit
+from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import simulate_market
 from drf.models.family import Family
 from drf.models.linear import Linear
@@ -29,6 +30,7 @@ MONTHS = "no month is seen before its test"
 LEAVERS = "stocks leave the market"
 
 PROTOCOL = Protocol(
+    descriptors=DESCRIPTORS,
     lags=[0, 3, 6],
     target="excess",
     train_months=12,

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import DictConfig
 
-from drf.config import check_config, flatten, make_families, make_rule
+from drf.config import (
+    check_config,
+    descriptors_of,
+    flatten,
+    load_market,
+    make_factors,
+    make_families,
+    make_rule,
+)
+from drf.data.factors import FACTORS
 from drf.entry import CONFIG_DIR
 from drf.errors import InputError
 from drf.models.family import ROWS
@@ -113,3 +123,39 @@ def test_flatten_names_every_value() -> None:
     flat = flatten(config("data.seed=7"))
     assert flat["data.source.seed"] == "${data.seed}"
     assert flat["window.lags"] == [0, 3, 6, 9, 12]
+
+
+def factors(*overrides: str) -> dict[str, list[str]]:
+    composed = config(*overrides)
+    return make_factors(composed.factors, composed.data.descriptors)
+
+
+def test_the_default_factors_are_the_papers() -> None:
+    assert factors() == {name: list(members) for name, members in FACTORS.items()}
+
+
+def test_a_panel_that_lacks_descriptors_runs_on_those_it_has() -> None:
+    found = factors("data.descriptors=[PER,CAP,ILLIQ]")
+    assert found == {"Value": ["PER"], "Size": ["CAP", "ILLIQ"]}
+    assert descriptors_of(found) == ["PER", "CAP", "ILLIQ"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+factors.Twice=[PER]", "factors: descriptor PER stands more than once"),
+        ("factors.Risk=BETA", "factors.Risk=BETA: must be a list of descriptors"),
+        ("+factors.bias=[X]", "factors.bias: a forecast has a column of that name"),
+        ("+factors.More=[ret_next]", "factors: ret_next cannot be a descriptor"),
+        ("data.descriptors=[PERR]", "data.descriptors: PERR belongs to no factor (did you mean PER?)"),
+        ("data.descriptors=[]", "at least one descriptor is needed"),
+    ],
+)
+def test_factors_that_make_no_sense_are_refused(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        factors(override)
+
+
+def test_a_universe_needs_market_values() -> None:
+    with pytest.raises(InputError, match=r"data\.universe=50: the largest stocks are chosen by CAP"):
+        load_market(config("data.universe=50").data, ["PER"], 5)

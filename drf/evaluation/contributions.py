@@ -62,10 +62,12 @@ def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> di
     Parameters
     ----------
     contributions, truth
-        ``date``, ``asset`` and a column a factor. A factor without any true effect is left out.
+        ``date``, ``asset`` and a column a factor. A factor without any true effect, or of unknown truth, is left out.
     """
     both = contributions.merge(truth, on=KEYS, suffixes=("", " truly"))
-    factors = [name for name in contributions.columns if name not in KEYS and both[f"{name} truly"].any()]
+    factors = [
+        name for name in truth.columns if name in contributions and name not in KEYS and both[f"{name} truly"].any()
+    ]
     months = [month for _, month in both.groupby("date")]
     return {
         factor: float(np.nanmean([month[factor].corr(month[f"{factor} truly"]) for month in months]))

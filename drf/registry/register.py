@@ -15,7 +15,6 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 
 import drf
 
-from ..data.factors import FACTORS
 from ..data.panel import fingerprint
 from ..models.base import Model
 from ..models.lstm import LSTM
@@ -68,6 +67,7 @@ def register_newest(
     samples: Samples,
     window: Window,
     panel: pd.DataFrame,
+    factors: Mapping[str, Sequence[str]],
     universe: int | None,
     name: str,
     run_id: str,
@@ -80,7 +80,7 @@ def register_newest(
         "history_fingerprint": fingerprint(panel[panel["date"] <= samples.dates[window.train.stop - 1]]),
     }
     networks = [member for member in members if isinstance(member, LSTM)]
-    forecaster = make_forecaster(networks, samples.lags, FACTORS, universe)
+    forecaster = make_forecaster(networks, samples.lags, factors, universe)
     return register(forecaster, panel, name, run_id, {**tags, **months, "row_run": run_id, "git_commit": git_commit()})
 
 

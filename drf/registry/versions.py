@@ -23,7 +23,7 @@ REJECTED = "rejected"
 
 CHAMPION, PREVIOUS = "champion", "previous"
 
-_NEEDED = {"config", "row_run", "parent_run", "data_source", "history_fingerprint", "train_last"}
+_NEEDED = {"config", "row_run", "parent_run", "history_fingerprint", "train_last"}
 
 # A month counts only if the version forecast at least this share of the panel's stocks.
 _COVERAGE = 0.5
@@ -37,7 +37,6 @@ class Version:
     number: str
     row_run: str
     parent_run: str
-    data_source: str
     history: str
     train_last: pd.Timestamp
 
@@ -49,7 +48,6 @@ class Version:
             number=str(entry.version),
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
-            data_source=tags["data_source"],
             history=tags["history_fingerprint"],
             train_last=pd.Timestamp(tags["train_last"]),
         )

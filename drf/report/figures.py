@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -146,7 +147,7 @@ def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
     """
     figure, axes = _axes(f"{row}: factor contributions to the forecast of the top quantile", "% a month")
     base = {+1: np.zeros(len(contributions)), -1: np.zeros(len(contributions))}
-    for factor, colour in zip(contributions, FACTOR_COLOURS, strict=False):
+    for factor, colour in zip(contributions, itertools.cycle(FACTOR_COLOURS)):
         values = 100 * contributions[factor].to_numpy()
         for sign, part in ((+1, values.clip(min=0)), (-1, values.clip(max=0))):
             axes.bar(contributions.index, part, 26, bottom=base[sign], color=colour, label=factor if sign > 0 else None)

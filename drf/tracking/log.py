@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial
 
 from ..comparison import Row, comparison_figures, comparison_table, drivers, risk, row_figures
 from ..config import flatten
-from ..data.factors import FACTORS
 from ..data.sources import true_contributions
 from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import annualised_ratio, summarise
@@ -82,11 +81,16 @@ def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: Froze
     tree.close(run)
 
 
-def truth(runs: Mapping[str, RunLog], rows: Sequence[Row], known: pd.DataFrame | None) -> None:
+def truth(
+    runs: Mapping[str, RunLog],
+    rows: Sequence[Row],
+    known: pd.DataFrame | None,
+    factors: Mapping[str, Sequence[str]],
+) -> None:
     """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""
     for row in rows:
         if known is not None and row.relevance is not None:
-            agreement = agreement_with_truth(by_factor(row.relevance, FACTORS), known)
+            agreement = agreement_with_truth(by_factor(row.relevance, factors), known)
             runs[row.name].metrics({f"truth/{factor}": value for factor, value in agreement.items()})
 
 
@@ -96,14 +100,15 @@ def comparison(
     rows: Sequence[Row],
     families: Sequence[Family],
     forecasts: Mapping[str, tuple[Forecasts, Forecasts]],
+    factors: Mapping[str, Sequence[str]],
     rule: PortfolioRule,
 ) -> tuple[pd.DataFrame, dict[str, bytes]]:
     """Log every row and the comparison of all; return its table, and the rows' figures as ``<row>/<name>``."""
     used = {family.name: family for family in families}
     drawn: dict[str, bytes] = {}
     for row in rows:
-        made = {name: png(figure) for name, figure in row_figures(row, FACTORS, rule).items()}
-        _row(runs[row.name], row, used[row.family], forecasts[row.family], made, rule)
+        made = {name: png(figure) for name, figure in row_figures(row, factors, rule).items()}
+        _row(runs[row.name], row, used[row.family], forecasts[row.family], made, factors, rule)
         drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
     table = comparison_table(rows)
     tree.parent.table(table, "comparison.csv")
@@ -116,6 +121,7 @@ def _row(
     family: Family,
     forecasts: tuple[Forecasts, Forecasts],
     figures: Mapping[str, bytes],
+    factors: Mapping[str, Sequence[str]],
     rule: PortfolioRule,
 ) -> None:
     settings = {**family.settings, "seeds": family.seeds}
@@ -126,7 +132,7 @@ def _row(
     run.table(row.forecast, "forecast.parquet")
     if row.relevance is not None:
         run.table(row.relevance, "relevance.parquet")
-        run.table(risk(row, FACTORS, rule), "contributions.parquet")
+        run.table(risk(row, factors, rule), "contributions.parquet")
         run.figures(figures)
     if row.carried is not None:
         run.table(row.carried, "carried_forward.parquet")
@@ -158,13 +164,14 @@ def report(
     table: pd.DataFrame,
     tables: Mapping[str, pd.DataFrame],
     of_rows: Mapping[str, bytes],
+    factors: Mapping[str, Sequence[str]],
     rule: PortfolioRule,
 ) -> None:
     """Draw the comparison, and log its figures and the page that shows everything."""
     net = tables["sharpe"].query("returns == 'net'")
-    figures = {name: png(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, rule).items()}
+    figures = {name: png(figure) for name, figure in comparison_figures(rows, table, net, factors, rule).items()}
     run.figures(figures)
-    drives = drivers(rows, FACTORS, rule)
+    drives = drivers(rows, factors, rule)
     shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
     page = comparison_report(
         table,

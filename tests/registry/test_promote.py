@@ -50,7 +50,7 @@ def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: i
 
 
 def version(number: str) -> Version:
-    return Version(NAME, number, "row", "parent", "source", "history", pd.Timestamp("2003-01-31"))
+    return Version(NAME, number, "row", "parent", "history", pd.Timestamp("2003-01-31"))
 
 
 def decision(
@@ -186,7 +186,7 @@ def registry(store: str) -> MlflowClient:
         run = client.create_run(experiment).info.run_id
         if number < 4:
             client.set_terminated(run)
-        tags = {"row_run": run, "parent_run": run, "data_source": "{}", "train_last": "2003-01-31"}
+        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31"}
         tags |= {"history_fingerprint": "x", "config": '{"window": {"lags": [0, 12]}}'}
         client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
@@ -255,7 +255,7 @@ class Unseen:
         logged = keys[panel["date"].isin(self.dates[20:31])].assign(y_pred=1.0)
         logged.to_parquet(folder / "predictions.parquet")
         history = fingerprint(panel[panel["date"] <= self.dates[30]])
-        self.version = Version(NAME, "1", "row", "parent", "source", history, self.dates[30])
+        self.version = Version(NAME, "1", "row", "parent", history, self.dates[30])
         own = keys.assign(prediction=2.0)
         monkeypatch.setattr(versions, "forecast", lambda version, panel: own.merge(panel[["date", "asset"]]))
         self.client = SimpleNamespace(download_artifacts=lambda *_: folder / "predictions.parquet")
