@@ -261,8 +261,8 @@ def make_plan(config: DictConfig, samples: Samples, first_test: int, data: str) 
 
 
 def describe(config: DictConfig) -> str:
-    """A config as one line of JSON, equal for equal configs."""
-    return json.dumps(OmegaConf.to_container(config, resolve=True), sort_keys=True)
+    """A config as one line of JSON, in its own order: that of the factors is that of a panel's columns."""
+    return json.dumps(OmegaConf.to_container(config, resolve=True))
 
 
 def flatten(config: DictConfig) -> dict[str, object]:
