@@ -3,7 +3,8 @@
 python benchmarks/size_and_power.py ic                      the IC test on panels of noise
 python benchmarks/size_and_power.py intervals               coverage of the Sharpe ratio's interval
 python benchmarks/size_and_power.py gate noise 20 tuning.trials=50 model=[linear,lstm]
-python benchmarks/size_and_power.py gate simulated 20       train.py and evaluate.py on 20 markets, any overrides
+python benchmarks/size_and_power.py gate simulated 20       train.py and evaluate.py on 20 markets, any overrides,
+                                                            in size_and_power/ of the working directory
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import mlflow
@@ -76,27 +76,31 @@ def interval_coverage(samples: int = 400, level: float = 0.95) -> pd.DataFrame:
 
 
 def gate(data: str, seeds: int, overrides: list[str]) -> pd.DataFrame:
-    """Train and evaluate on so many markets, each with a store of its own."""
+    """Train on so many markets, each with a store of its own, and evaluate. A market that was trained is not again."""
     lines = []
     for seed in tqdm(range(seeds), desc=data):
-        with tempfile.TemporaryDirectory() as folder:
-            for program, words in (
-                ("train.py", [f"data={data}", f"data.seed={seed}", *overrides]),
-                ("evaluate.py", []),
-            ):
-                command = [sys.executable, str(ROOT / program), *words]
-                done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:]}")
-            lines.append({"seed": seed, **decision_in(Path(folder))})
-            print(json.dumps(lines[-1]), flush=True)
+        folder = Path("size_and_power") / data / str(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "trained").exists():
+            run("train.py", folder, f"data={data}", f"data.seed={seed}", *overrides)
+            (folder / "trained").touch()
+        run("evaluate.py", folder)
+        lines.append({"seed": seed, **decision_in(folder)})
+        print(json.dumps(lines[-1]), flush=True)
     return pd.DataFrame(lines)
+
+
+def run(program: str, folder: Path, *words: str) -> None:
+    done = subprocess.run([sys.executable, str(ROOT / program), *words], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{program} {' '.join(words)} in {folder}: {done.stderr[-2000:]}")
 
 
 def decision_in(folder: Path) -> dict[str, object]:
     """Whether a version was promoted, and what it had shown."""
     client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    (run,) = client.search_runs([client.get_experiment_by_name("drf").experiment_id], "tags.kind = 'evaluation'")
+    found = client.search_runs([client.get_experiment_by_name("drf").experiment_id], "tags.kind = 'evaluation'")
+    run = found[0]  # the newest
     shown = {
         key.removeprefix("version_1/"): round(value, 3)
         for key, value in run.data.metrics.items()
