@@ -62,9 +62,10 @@ def main(config: DictConfig) -> None:
         else:
             if config.audit:
                 audit(shelf.versions[-1])
-            decision = decide(client, shelf, panel, rule, Thresholds(**config.gate), audit if config.audit else None)
+            wanted = audit if config.audit or config.gate.audit else None
+            decision = decide(client, shelf, panel, rule, Thresholds(**config.gate), wanted)
             carry_out(client, name, decision)
-            complete_reports(client, shelf, decision)
+        complete_reports(client, shelf, decision)
         log_decision(tree.parent, config, name, decision, list(audits.values()))
     print(decision_summary(name, decision, list(audits.values()), store, tree.parent.run_id))
 

@@ -75,7 +75,7 @@ def main(config: DictConfig) -> None:
             samples,
             panel,
             rule,
-            trials_of(tree.experiment_id),
+            trials_of([tree.experiment_id]),
             {name: pd.DataFrame(trials) for name, trials in studies.items()},
             config.seed,
         )

@@ -44,7 +44,7 @@ _NUMBERS: dict[str, tuple[type, float, bool]] = {
     "gate.min_months": (int, 2, False),
     "gate.min_sharpe_low": (float, float("-inf"), False),
     "gate.min_deflated": (float, 0, False),
-    "gate.min_rank_ic_t": (float, float("-inf"), False),
+    "gate.max_rank_ic_p": (float, 0, False),
     "gate.min_better": (float, 0, False),
     "gate.max_conservation_error": (float, 0, False),
     "gate.min_fidelity": (float, -1, False),

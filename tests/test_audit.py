@@ -28,6 +28,7 @@ SHIFTED = "a shifted panel is refused"
 RANKS = "ranks and targets know their month alone"
 MONTHS = "no month is seen before its test"
 LEAVERS = "stocks leave the market"
+ANSWER = "no descriptor holds the return"
 
 PROTOCOL = Protocol(
     descriptors=DESCRIPTORS,
@@ -125,7 +126,7 @@ def test_a_universe_of_survivors_is_caught(market: pd.DataFrame, monkeypatch: py
 
 def test_a_panel_of_survivors_is_caught(market: pd.DataFrame) -> None:
     last = market.groupby("asset")["date"].transform("max")
-    survivors = simulate_market(60, 42, seed=1, exits=0.0, missing=0.0).panel
+    survivors = simulate_market(60, 42, seed=1, exits=0.0).panel  # of some the newest months are missing
     assert failed(survivors) == {LEAVERS}
     assert (last < market["date"].max()).any()
 
@@ -142,3 +143,16 @@ def test_tuning_on_a_test_month_is_caught(market: pd.DataFrame, monkeypatch: pyt
 
     monkeypatch.setattr(drf.audit, "validation_windows", later)
     assert failed(market) == {MONTHS}
+
+
+def test_a_column_of_the_panel_that_holds_the_return_is_caught(market: pd.DataFrame) -> None:
+    assert failed(market.assign(ROE=market["ret_next"].fillna(0.0))) == {ANSWER}
+
+
+def test_what_cannot_be_judged_says_so_and_blocks_nothing() -> None:
+    tiny = simulate_market(8, 42, seed=1).panel
+    few = replace(PROTOCOL, universe=None, quantiles=2, test_months=3)
+    table = audit(tiny, LINEAR, few, seed=0).set_index("check")
+    assert table["passed"].all()
+    assert table["reason"][SHIFTED].startswith("not judged")
+    assert table["reason"][LEAVERS].startswith("not judged")

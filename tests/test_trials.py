@@ -28,8 +28,11 @@ def test_trials_and_rows_count_deleted_and_failed_ones_too_but_the_same_only_onc
     log(client, experiment, "row", "lstm_lrp", 0.5, 36)
     log(client, experiment, "evaluation", "evaluate", 9.0)
     log(client, other, "trial", "lstm-trial-9", 1.0)
-    found = trials_of(experiment)
-    assert len(found) == 6
-    assert sorted(found["name"]) == ["lstm-trial-0"] * 2 + ["lstm-trial-1"] + ["lstm-trial-2"] * 2 + ["lstm_lrp"]
+    pruned = log(client, experiment, "trial", "lstm-trial-3", None)
+    client.log_metric(pruned, "cv_rmse", 0.1)
+    log(client, experiment, "row", "linear", None)  # the run was stopped before anything was seen
+    found = trials_of([experiment])
+    assert sorted(found["name"]) == ["lstm-trial-0"] * 2 + ["lstm-trial-1", "lstm-trial-3", "lstm_lrp"]
+    assert len(trials_of([experiment, other])) == 6
     assert found["sharpe"].max() == pytest.approx(1.0)
     assert found["periods"].max() == 36

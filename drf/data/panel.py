@@ -21,7 +21,7 @@ SECTOR = "sector"  # optional
 
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
-_PAIRS_TO_JUDGE = 10
+PAIRS_TO_JUDGE = 10
 
 
 def check_panel(
@@ -57,6 +57,7 @@ def check_panel(
         panel[name] = _as_numbers(panel[name])
     _check_values(panel, descriptors, with_returns)
     panel = panel.sort_values(list(KEYS), kind="stable", ignore_index=True)
+    _require_months(panel)
     _require_stocks(panel, least_stocks)
     _require_known_descriptors(panel, descriptors)
     if with_returns:
@@ -181,6 +182,17 @@ def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) 
             )
 
 
+def _require_months(panel: pd.DataFrame) -> None:
+    dates = panel["date"].drop_duplicates()
+    span = len(pd.date_range(dates.iloc[0], dates.iloc[-1], freq="ME"))
+    if len(dates) < span / 2:
+        raise InputError(
+            f"column date: only {len(dates)} of the {span} months from {dates.iloc[0].date()} to "
+            f"{dates.iloc[-1].date()} "
+            "are there: give a row a month, a quarterly panel cannot be used"
+        )
+
+
 def _require_stocks(panel: pd.DataFrame, least: int) -> None:
     stocks = panel.groupby("date").size()
     few = stocks.index[stocks < least]
@@ -212,7 +224,7 @@ def _require_alignment(panel: pd.DataFrame) -> None:
     pairs = panel[["date", "asset", RETURN]].merge(later, on=list(KEYS)).dropna()
     by_month = pairs.groupby("date")
     agreement = by_month[[RETURN, "MOM1"]].apply(lambda month: month[RETURN].corr(month["MOM1"], method="spearman"))
-    off = agreement.index[(agreement < _ALIGNED) & (by_month.size() >= _PAIRS_TO_JUDGE)]
+    off = agreement.index[(agreement < _ALIGNED) & (by_month.size() >= PAIRS_TO_JUDGE)]
     if len(off):
         raise InputError(
             f"column {RETURN} does not line up with the next month's MOM1 in {len(off)} month(s): {_months(off)} "

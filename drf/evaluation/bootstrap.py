@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from arch.bootstrap import MCS, SPA, StationaryBootstrap, optimal_block_length
 
+from .hac import standard_error
 from .periods import periods_a_year
 
 LEAST_PERIODS = 12
@@ -40,7 +41,8 @@ def _sharpe(returns: np.ndarray) -> np.ndarray:
 
 
 def _influence(returns: np.ndarray, sharpe: np.ndarray) -> np.ndarray:
-    """What each period adds to the Sharpe ratios' errors: the delta method's z - S (z^2 - 1) / 2."""
+    """What each period adds to the Sharpe ratios' errors: the delta method's z - S (z^2 - 1) / 2, of which the mean's
+    standard error is the ratio's."""
     z = (returns - returns.mean(axis=0)) / np.maximum(returns.std(axis=0), 1e-12)
     return z - sharpe / 2 * (z**2 - 1)
 
@@ -48,11 +50,11 @@ def _influence(returns: np.ndarray, sharpe: np.ndarray) -> np.ndarray:
 def _studentised(returns: np.ndarray, base: int | None) -> np.ndarray:
     """Sharpe ratios and their standard errors, and the same of their differences to column ``base``: (4, columns)."""
     sharpe = _sharpe(returns)
-    influence, root = _influence(returns, sharpe), np.sqrt(len(returns))
-    own = np.stack([sharpe, influence.std(axis=0) / root])
+    influence = _influence(returns, sharpe)
+    own = np.stack([sharpe, standard_error(influence)])
     if base is None:
         return own
-    apart = (influence - influence[:, [base]]).std(axis=0) / root
+    apart = standard_error(influence - influence[:, [base]])
     return np.concatenate([own, np.stack([sharpe - sharpe[base], apart])])
 
 
@@ -66,8 +68,9 @@ def sharpe_intervals(
 ) -> pd.DataFrame:
     """Intervals of Sharpe ratios and of their differences to one of them, on the same months.
 
-    Resampled errors are divided by their standard errors (Ledoit and Wolf 2008), since plain percentiles are too narrow
-    in the few months that there are; ``benchmarks/size_and_power.py intervals`` measures the coverage.
+    Resampled errors are divided by their standard errors (Ledoit and Wolf 2008), which allow for correlated periods
+    (:mod:`~.hac`), since plain percentiles are too narrow in the few months that there are;
+    ``benchmarks/size_and_power.py intervals`` measures the coverage.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ def sharpe_intervals(
     better; ``note`` on what cannot be estimated and why.
     """
     common = returns.dropna()
-    year = np.sqrt(periods_a_year(common.index))
+    year = np.sqrt(periods_a_year(returns.index))
     table = pd.DataFrame({"row": list(returns.columns), "periods": len(common), "note": ""})
     if len(common) < LEAST_PERIODS:
         table["note"] = f"cannot be estimated, because there are only {len(common)} common periods"
@@ -108,12 +111,8 @@ def sharpe_intervals(
 
 
 def _interval(estimate: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
-    """Low and high ends, (2, columns), from estimates and standard errors: (2, columns) and (resamples, 2, columns).
-
-    The estimate's own error is that of the resamples, which knows of blocks; theirs is the formula's.
-    """
-    value = estimate[0]
-    error = np.where(np.isnan(value), np.nan, np.nan_to_num(drawn[:, 0]).std(axis=0))
+    """Low and high ends, (2, columns), from estimates and standard errors: (2, columns) and (resamples, 2, columns)."""
+    value, error = estimate
     with np.errstate(invalid="ignore", divide="ignore"):
         t = (drawn[:, 0] - value) / drawn[:, 1]
     known = ~np.isnan(value) & (np.isfinite(t).mean(axis=0) > 0.5)
@@ -170,9 +169,10 @@ def superior_ability(
     """
     common = losses.dropna()
     rivals = common.drop(columns=benchmark)
+    rivals = rivals.loc[:, [not rivals[name].equals(common[benchmark]) for name in rivals]]
     line = {"benchmark": benchmark, "rivals": rivals.shape[1], "p": np.nan, "note": ""}
     if len(common) < LEAST_PERIODS or not rivals.shape[1]:
-        why = f"there are only {len(common)} common periods" if rivals.shape[1] else "there is no other row"
+        why = f"there are only {len(common)} common periods" if rivals.shape[1] else "no row differs from it"
         return pd.DataFrame([line | {"note": f"cannot be estimated, because {why}"}])
     spa = SPA(
         common[benchmark], rivals, block_size=_whole(common, horizon), reps=resamples, bootstrap="stationary", seed=seed

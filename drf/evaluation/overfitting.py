@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-MOST_BLOCKS = 10
+FEWEST_BLOCKS, MOST_BLOCKS = 4, 10
 
 
 def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
@@ -23,17 +23,17 @@ def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     returns
-        One row a period, one column a trial; trials with a missing period are left out.
+        One row a period, one column a trial. Trials with a missing period are left out, and of equal ones all but one.
 
     Returns
     -------
     One row a split: ``chosen`` (the trial), ``in_sample`` and ``out_of_sample`` (its Sharpe ratios a period), ``rank``
     (relative, out of sample, in (0, 1)), ``logit``. Empty if there are fewer than two trials or four periods.
     """
-    complete = returns.dropna(axis=1)
+    complete = _comparable(returns)
     blocks = min(MOST_BLOCKS, len(complete) // 2) // 2 * 2
     columns = ["chosen", "in_sample", "out_of_sample", "rank", "logit"]
-    if complete.shape[1] < 2 or blocks < 2:
+    if complete.shape[1] < 2 or blocks < FEWEST_BLOCKS:
         return pd.DataFrame(columns=columns)
     parts = np.array_split(complete.to_numpy(), blocks)
     count = np.array([len(part) for part in parts])
@@ -46,6 +46,11 @@ def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
         rank = stats.rankdata(unseen)[best] / (len(unseen) + 1)
         lines.append((complete.columns[best], seen[best], unseen[best], rank, np.log(rank / (1 - rank))))
     return pd.DataFrame(lines, columns=columns)
+
+
+def _comparable(returns: pd.DataFrame) -> pd.DataFrame:
+    complete = returns.dropna(axis=1)
+    return complete.loc[:, ~complete.T.duplicated()]
 
 
 def _sharpe(n: int, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -68,8 +73,8 @@ def overfitting(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
     lines = []
     for name, returns in studies.items():
         splits = overfitting_splits(returns)
-        trials = returns.dropna(axis=1).shape[1]
-        why = f"cannot be estimated, because there are {trials} complete trial(s) over {len(returns)} periods"
+        trials = _comparable(returns).shape[1]
+        why = f"cannot be estimated, because there are {trials} different complete trial(s) over {len(returns)} periods"
         known = len(splits) > 0
         lines.append(
             {

@@ -9,7 +9,9 @@ MONTHS_A_YEAR, WEEKS_A_YEAR = 12, 52
 
 
 def periods_a_year(dates: pd.Index) -> int:
-    """12 for monthly dates, 52 for weekly ones, by the median distance of neighbours; a single date counts as a month.
+    """52 for weekly dates, 12 for monthly ones, by the median distance of neighbours.
+
+    Longer distances are months of which some are missing, and a single date counts as a month.
 
     Raises
     ------
@@ -19,7 +21,7 @@ def periods_a_year(dates: pd.Index) -> int:
     if len(dates) < 2:
         return MONTHS_A_YEAR
     days = float(np.median(np.diff(pd.DatetimeIndex(dates).sort_values()) / np.timedelta64(1, "D")))
-    if 27 <= days <= 32:
+    if days >= 27:
         return MONTHS_A_YEAR
     if 6 <= days <= 8:
         return WEEKS_A_YEAR

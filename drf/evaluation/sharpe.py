@@ -66,24 +66,23 @@ def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
 
     Most of the ratios' spread is estimation error, whose variance falls with the length of the record, and trials are
     measured over records of other lengths than a version's. So deviations are taken from the mean of trials of the same
-    length and scaled by the root of the lengths' ratio.
+    length and scaled by the root of the lengths' ratio. Records of fewer than 12 periods are too noisy to tell. The
+    result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill: many trials
+    that hardly differ must not lower the bar.
 
     Parameters
     ----------
     trials
         ``sharpe`` a period, ``periods``: one row a trial; NaN where a trial has none.
-
-    Returns
-    -------
-    NaN if no two trials have the same length.
     """
-    known = trials.dropna()
+    known = trials[["sharpe", "periods"]].dropna()
+    known = known[known["periods"] >= LEAST_PERIODS]
     by_length = known.groupby("periods")["sharpe"]
     degrees = len(known) - by_length.ngroups
     if degrees < 1:
-        return float("nan")
+        return 1 / periods
     deviations = (known["sharpe"] - by_length.transform("mean")) * np.sqrt(known["periods"] / periods)
-    return float((deviations**2).sum() / degrees)
+    return max(float((deviations**2).sum() / degrees), 1 / periods)
 
 
 def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -124,8 +123,6 @@ def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 
             "deflated": probabilistic_sharpe(column, chance),
             "note": "",
         }
-        if np.isnan(chance):
-            line["note"] = "deflated cannot be estimated, because no two trials have records of the same length"
         lines.append(line)
     names = ["sharpe", "probabilistic", "min_track_record", "trials", "best_of_chance", "deflated", "note"]
     return pd.DataFrame(lines).reindex(columns=["row", "periods", *names])

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from .metrics import summarise
 from .portfolio import PortfolioRule
@@ -17,8 +18,8 @@ METRICS = ("annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t")
 # Each tail of a month's returns that is pulled in.
 WINSORISED = 0.01
 
-# exp(30) is ten thousand billion: no market holds stocks so far apart in size.
-_WIDEST_LOG_RANGE = 30.0
+# Logarithms of market values are above 0, hardly skewed, and no market holds stocks as far apart in size as exp(30).
+_WIDEST_LOG_RANGE, _MOST_SKEWED_LOG = 30.0, 2.0
 
 
 def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFrame:
@@ -32,9 +33,15 @@ def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFram
     """Add ``value``, the market value that CAP is the logarithm of, and ``sector`` where the panel has it."""
     wanted = [*KEYS, *(name for name in ("CAP", "sector") if name in panel)]
     joined = forecasts.merge(panel[wanted], on=KEYS, how="left")
-    if "CAP" in joined and joined["CAP"].max() - joined["CAP"].min() < _WIDEST_LOG_RANGE:
+    if "CAP" in joined and _is_logarithm(joined["CAP"]):
         joined["value"] = np.exp(joined["CAP"] - joined["CAP"].max())
     return joined
+
+
+def _is_logarithm(cap: pd.Series) -> bool:
+    values = cap.dropna().to_numpy()
+    apart = np.ptp(values) if len(values) else np.inf
+    return bool(apart < _WIDEST_LOG_RANGE and values.min() > 0 and abs(stats.skew(values)) < _MOST_SKEWED_LOG)
 
 
 def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
@@ -60,7 +67,7 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
             "as reported": (joined, rule),
             "value-weighted": (joined, replace(rule, weighting="value"))
             if "value" in joined
-            else "CAP is not the logarithm of a market value",
+            else "there is no CAP that looks like the logarithm of a market value",
             "winsorised": (winsorised(joined), rule),
             "sector-neutral": (_within_sectors(joined), replace(rule, sector_neutral=True))
             if "sector" in joined

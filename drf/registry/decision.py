@@ -107,21 +107,28 @@ def _key(gate: str) -> str:
 
 
 def complete_reports(client: MlflowClient, shelf: Shelf, made: Decision) -> None:
-    """Fill the verdict into the report of every training whose version was judged."""
+    """Fill the verdict into the report of every training whose version was judged, or gained or lost its place."""
+    moved = {shelf.champion, shelf.previous, made.champion, made.previous}
     for version in shelf.versions:
         asked = made.gates[made.gates["version"] == version.number] if len(made.gates) else made.gates
-        if not len(asked):
+        if not len(asked) and version.number not in moved:
             continue
         run = RunLog(client, version.parent_run)
         if (page := run.read_text(REPORT)) is not None:
-            promoted = version.number == made.promoted
-            status = (
-                f"Version {version.number} is champion." if promoted else f"Version {version.number} was not promoted."
-            )
-            failed = asked.loc[~asked["passed"], "gate"].tolist()
-            status += f" Gates not passed: {'; '.join(failed)}." if failed else ""
             words = f"Version {version.number} of {version.name}. Decision: {made.reason}."
-            run.text(with_verdict(page, status, gates_section(asked, words)), REPORT)
+            verdict = gates_section(asked, words) if len(asked) else None
+            run.text(with_verdict(page, _status(version.number, asked, made), verdict), REPORT)
+
+
+def _status(number: str, asked: pd.DataFrame, made: Decision) -> str:
+    if number == made.champion:
+        return f"Version {number} is champion."
+    now = f" The champion is version {made.champion}." if made.champion else ""
+    if not len(asked):
+        return f"Version {number} was champion and is not any more.{now}"
+    failed = asked.loc[~asked["passed"], "gate"].tolist()
+    why = f" Gates not passed: {'; '.join(failed)}." if failed else " It passed every gate, and another is better."
+    return f"Version {number} was not promoted.{why}{now}"
 
 
 def decision_summary(name: str, decision: Decision, audits: Sequence[pd.DataFrame], store: str, run_id: str) -> str:

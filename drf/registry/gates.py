@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ..evaluation.bootstrap import sharpe_intervals
+from ..evaluation.hac import hac_mean
 from ..evaluation.metrics import monthly_series, summarise
 from ..evaluation.portfolio import PortfolioRule
 from ..evaluation.sharpe import sharpe_evidence
@@ -27,7 +29,7 @@ class Thresholds:
     min_months: int
     min_sharpe_low: float
     min_deflated: float
-    min_rank_ic_t: float
+    max_rank_ic_p: float
     min_better: float
     max_conservation_error: float
     min_fidelity: float
@@ -56,7 +58,7 @@ class Checkup:
 
 
 def score(
-    forecasts: Mapping[str, pd.DataFrame], trials: Mapping[str, pd.DataFrame], champion: str | None, rule: PortfolioRule
+    forecasts: Mapping[str, pd.DataFrame], trials: pd.DataFrame, champion: str | None, rule: PortfolioRule
 ) -> pd.DataFrame:
     """What every version shows on the same months.
 
@@ -65,7 +67,7 @@ def score(
     forecasts
         Version -> ``date``, ``asset``, ``y_true``, ``y_pred``, of the same months for all.
     trials
-        Version -> what was tried on its way, see :func:`drf.evaluation.sharpe.variance_of_trials`.
+        Everything that was tried, see :func:`drf.evaluation.sharpe.variance_of_trials`.
     champion
         The version to be compared with, if there is one.
 
@@ -80,7 +82,8 @@ def score(
     lines = []
     for number, made in forecasts.items():
         metrics = summarise(made, rule)
-        deflated = sharpe_evidence(net[[number]], trials[number]).iloc[0]
+        deflated = sharpe_evidence(net[[number]], trials).iloc[0]
+        ic = hac_mean(pd.DataFrame({"ic": monthly_series(made, rule)["rank_ic"]})).loc["ic"]
         lines.append(
             {
                 "version": number,
@@ -90,7 +93,8 @@ def score(
                 "sharpe_high": intervals["high"][number],
                 "better": intervals["better"][number],
                 "deflated": deflated["deflated"],
-                "trials": len(trials[number]),
+                "trials": len(trials),
+                "rank_ic_df": ic["df"],
             }
         )
     return pd.DataFrame(lines).set_index("version")
@@ -110,7 +114,7 @@ def judge(scores: pd.Series, checkup: Checkup, champion: str | None, limits: Thr
         _at_least("months out of sample", scores["months"], limits.min_months),
         _at_least("Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low),
         _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, f" over {scores['trials']:.0f} trials"),
-        _at_least("rank IC t-statistic", scores["rank_ic_t"], limits.min_rank_ic_t),
+        _at_least("rank IC t-statistic", scores["rank_ic_t"], _critical(limits.max_rank_ic_p, scores["rank_ic_df"])),
         _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error),
         _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity),
     ]
@@ -118,6 +122,11 @@ def judge(scores: pd.Series, checkup: Checkup, champion: str | None, limits: Thr
         where = f" of resamples better than the champion, version {champion}"
         verdicts.append(_at_least("not worse than the champion", scores["better"], limits.min_better, where))
     return verdicts
+
+
+def _critical(p: float, df: float) -> float:
+    """The t-statistic that noise exceeds with probability p."""
+    return float(stats.t.isf(p, df))
 
 
 def audit_verdict(audit: pd.DataFrame) -> Verdict:
@@ -132,7 +141,9 @@ def audit_verdict(audit: pd.DataFrame) -> Verdict:
 
 def _at_least(gate: str, value: float, threshold: float, what: str = "") -> Verdict:
     passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
-    return Verdict(gate, float(value), threshold, passed, False, _words(value, what, f"needed at least {threshold:g}"))
+    return Verdict(
+        gate, float(value), threshold, passed, False, _words(value, what, f"needed at least {threshold:.3g}")
+    )
 
 
 def _at_most(gate: str, value: float, threshold: float) -> Verdict:

@@ -44,14 +44,12 @@ def decide(
     left_aside = dict(shelf.left_aside)
     forecasts: dict[str, pd.DataFrame] = {}
     checkups: dict[str, Checkup] = {}
-    trials: dict[str, pd.DataFrame] = {}
     for version in shelf.versions:
         try:
             made = unseen_forecasts(client, version, panel)
             checkups[version.number] = check_up(version, panel)
-            trials[version.number] = trials_behind(client, version)
-        except (mlflow.MlflowException, OSError, ImportError) as error:
-            left_aside[version.number] = f"cannot be read: {first_line(error)}"
+        except (mlflow.MlflowException, OSError, ImportError, ValueError) as error:
+            left_aside[version.number] = f"cannot be used on this panel: {first_line(error)}"
             continue
         months = made["date"].nunique()
         if months < limits.min_months:
@@ -83,6 +81,7 @@ def decide(
             left_aside=left_aside,
         )
 
+    trials = trials_behind(client, shelf.versions[0].name)
     scores = score(
         {number: made[made["date"].isin(common)] for number, made in forecasts.items()}, trials, shelf.champion, rule
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import tempfile
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ REJECTED = "rejected"
 CHAMPION, PREVIOUS = "champion", "previous"
 
 _NEEDED = {"config", "row_run", "parent_run", "history_fingerprint", "train_last"}
+
+_NEEDED_CONFIG = {"data", "factors", "model", "window", "tuning", "portfolio", "seed"}
 
 # A month counts only if the version forecast at least this share of the panel's stocks.
 _COVERAGE = 0.5
@@ -79,6 +83,8 @@ def read_shelf(client: mlflow.MlflowClient, name: str) -> Shelf:
             left_aside[number] = "its registration did not finish"
         elif entry.tags.get(VERDICT) == REJECTED and not held:
             left_aside[number] = f"rejected before: {entry.tags.get('reason', '')}"
+        elif not set(json.loads(entry.tags["config"])) >= _NEEDED_CONFIG:
+            left_aside[number] = "it was registered by another release of this program"
         elif (state := _state_of_run(client, entry.tags["parent_run"])) != "FINISHED":
             left_aside[number] = f"its training run is {state}, not FINISHED"
         else:
@@ -164,9 +170,13 @@ def check_up(version: Version, panel: pd.DataFrame) -> Checkup:
     return Checkup(float(np.abs(np.concatenate(errors)).max()), float(rank_ic(linearised).mean()))
 
 
-def trials_behind(client: mlflow.MlflowClient, version: Version) -> pd.DataFrame:
-    """Everything that was tried in the experiment that the version comes from."""
-    return trials_of(client.get_run(version.row_run).info.experiment_id)
+def trials_behind(client: mlflow.MlflowClient, name: str) -> pd.DataFrame:
+    """Everything that was tried in the experiments that any version of the model comes from, rejected ones too."""
+    experiments = set()
+    for entry in client.search_model_versions(f"name='{name}'"):
+        with contextlib.suppress(mlflow.MlflowException, KeyError):  # a run that is gone for good
+            experiments.add(client.get_run(entry.tags["row_run"]).info.experiment_id)
+    return trials_of(sorted(experiments))
 
 
 def training_config(version: Version) -> DictConfig:

@@ -59,11 +59,14 @@ def what_drives(contributions: pd.Series, row: str) -> str:
     contributions
         Mean contribution to the forecast of the long side less that of the short side: factor -> decimals a month.
     """
-    total = contributions.sum()
-    shares = (100 * contributions / total).sort_values(key=np.abs, ascending=False)
+    total, size = contributions.sum(), contributions.abs().sum()
+    if not size > 0:
+        return f"Nothing: {row} forecasts the same for all stocks."
+    shares = (100 * contributions / size).sort_values(key=np.abs, ascending=False)
     words = ", ".join(f"{factor} {share:.0f} %" for factor, share in shares.items())
     return (
-        f"{words} of the {1e4 * total:.0f} basis points a month by which {row} forecasts its long side above its short."
+        f"{words} of all that moves its forecast of the long side against the short ({row}), which is "
+        f"{1e4 * total:.0f} basis points a month in sum."
     )
 
 
@@ -83,7 +86,7 @@ def caveats(
         lines.append(
             f"Beyond chance better than linear after costs: {', '.join(apart) if apart else 'no row'}. Intervals "
             "are of "
-            "one row at a time; seven rows were looked at."
+            "one row at a time; all rows were looked at."
         )
     kept = evidence["confidence_set"].query("by == 'return after costs'")
     lines.append(
@@ -101,9 +104,8 @@ def caveats(
     for line in evidence["overfitting"].dropna(subset=["pbo"]).to_dict("records"):
         if line["pbo"] > 0.5:
             lines.append(
-                f"{line['study']}: the setting that wins on some validation months is below the median on the "
-                "others in "
-                f"{100 * line['pbo']:.0f} % of the splits: its tuning chose by chance."
+                f"{line['study']}: the setting with the best returns on some validation months is below the median on "
+                f"the others in {100 * line['pbo']:.0f} % of the splits: those months say little about settings."
             )
     flat = sorted(comparison.loc[comparison["sharpe_net"].isna(), "row"])
     if flat:

@@ -16,8 +16,6 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-MARKS = ("status", "gates")
-
 
 @dataclass(frozen=True)
 class Column:
@@ -83,7 +81,7 @@ def _cell(value: object, how: str) -> str:
     return how.format(value)
 
 
-def with_verdict(page: str, status: str, verdict: Section) -> str:
+def with_verdict(page: str, status: str, verdict: Section | None) -> str:
     """The page with the registry's verdict filled in, in place of what stood there before.
 
     Parameters
@@ -92,9 +90,13 @@ def with_verdict(page: str, status: str, verdict: Section) -> str:
         As :func:`render` or this function returned it.
     status
         In a sentence, for the first screen.
+    verdict
+        ``None``: what was filled in before stays.
     """
-    body = _environment().get_template("section.html.j2").render(section=verdict, data=_data_uri)
-    for mark, text in zip(MARKS, (str(jinja2.filters.escape(status)), body), strict=True):
+    texts = {"status": str(jinja2.filters.escape(status))}
+    if verdict is not None:
+        texts["gates"] = _environment().get_template("section.html.j2").render(section=verdict, data=_data_uri)
+    for mark, text in texts.items():
         pattern = re.compile(f"(<!-- {mark} -->).*?(<!-- /{mark} -->)", re.DOTALL)
         page = pattern.sub(partial(_filled, text), page)
     return page

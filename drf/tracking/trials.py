@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -10,34 +12,35 @@ from mlflow.entities import ViewType
 from ..evaluation.periods import MONTHS_A_YEAR
 
 
-def trials_of(experiment_id: str) -> pd.DataFrame:
-    """Everything that was tried in an experiment: each trial of a tuning and each row of a comparison.
+def trials_of(experiment_ids: Sequence[str]) -> pd.DataFrame:
+    """Everything that was tried in some experiments: each trial of a tuning and each row of a comparison.
 
-    Runs that failed or were deleted count too: they were looked at. Of runs with the same name and the very same result
-    one counts: they are the same trial, run again.
+    Runs that failed or were deleted count too, if they got so far that something was seen. Of runs with the same name
+    and the very same results one counts: they are the same trial, run again.
 
     Returns
     -------
-    One row a trial: ``name``, ``sharpe`` after costs a month, ``periods``; NaN where the run did not get so far.
+    One row a trial: ``name``, ``error`` (in tuning), ``sharpe`` after costs a month, ``periods``; NaN where the run did
+    not get so far.
     """
     client = mlflow.MlflowClient()
+    metrics = {"error": "cv_rmse", "sharpe": "sharpe_net", "periods": "periods"}
     found = [
-        (run.info.run_name, run.data.metrics.get("sharpe_net", np.nan), run.data.metrics.get("periods", np.nan))
+        {"name": run.info.run_name, **{name: run.data.metrics.get(key, np.nan) for name, key in metrics.items()}}
         for kind in ("trial", "row")
-        for run in _all_runs(client, experiment_id, f"tags.kind = '{kind}'")
+        for run in _all_runs(client, list(experiment_ids), f"tags.kind = '{kind}'")
     ]
-    table = pd.DataFrame(found, columns=["name", "sharpe", "periods"])
-    table = table[~table.duplicated() | table["sharpe"].isna()].reset_index(drop=True)
+    table = pd.DataFrame(found, columns=["name", *metrics])
+    seen = table[["error", "sharpe"]].notna().any(axis=1)
+    table = table[seen].drop_duplicates(ignore_index=True)
     return table.assign(sharpe=table["sharpe"] / np.sqrt(MONTHS_A_YEAR))
 
 
-def _all_runs(client: mlflow.MlflowClient, experiment_id: str, query: str) -> list[mlflow.entities.Run]:
+def _all_runs(client: mlflow.MlflowClient, experiment_ids: list[str], query: str) -> list[mlflow.entities.Run]:
     runs: list[mlflow.entities.Run] = []
     token = None
     while token is not None or not runs:
-        page = client.search_runs(
-            [experiment_id], query, run_view_type=ViewType.ALL, max_results=1000, page_token=token
-        )
+        page = client.search_runs(experiment_ids, query, run_view_type=ViewType.ALL, max_results=1000, page_token=token)
         runs += page
         token = page.token
         if not token:

@@ -6,6 +6,7 @@ import pytest
 from arch.bootstrap import StationaryBootstrap
 
 from drf.evaluation.bootstrap import block_length, confidence_set, monotonicity, sharpe_intervals, superior_ability
+from drf.evaluation.hac import hac_mean
 
 
 def table(values: np.ndarray, columns: str) -> pd.DataFrame:
@@ -20,27 +21,45 @@ def returns() -> pd.DataFrame:
 
 def test_errors_agree_with_their_large_sample_formula() -> None:
     """For independent normal returns the Sharpe ratio's standard error is sqrt((1 + S^2 / 2) / n) (Lo 2002)."""
-    line = sharpe_intervals(table(np.random.default_rng(5).normal(0.3, 1, (1200, 1)), "b")).iloc[0]
-    monthly = line["sharpe"] / np.sqrt(12)
+    noise = np.random.default_rng(5).normal(0.3, 1, (1200, 8))
+    lines = sharpe_intervals(table(noise, "abcdefgh"), resamples=300)
+    monthly = lines["sharpe"] / np.sqrt(12)
     width = 2 * 1.96 * np.sqrt((1 + monthly**2 / 2) / 1200 * 12)
-    assert line["high"] - line["low"] == pytest.approx(width, rel=0.1)
+    assert (lines["high"] - lines["low"]).mean() == pytest.approx(width.mean(), rel=0.1)
 
 
-def test_studentised_intervals_agree_with_arch(returns: pd.DataFrame) -> None:
-    """The library's own studentised interval, with the same resamples and standard errors."""
+def test_studentised_intervals_agree_with_resampling_by_hand(returns: pd.DataFrame) -> None:
+    """Every resample divided by its own standard error, one column and one resample at a time."""
 
-    def sharpe(values: np.ndarray) -> np.ndarray:
-        return values.mean(axis=0) / values.std(axis=0, ddof=1)
-
-    def error(estimate: np.ndarray, values: np.ndarray) -> np.ndarray:
-        z = (values - values.mean(axis=0)) / values.std(axis=0)
-        return (z - sharpe(values) / 2 * (z**2 - 1)).std(axis=0) / np.sqrt(len(values))
+    def sharpe_and_error(values: np.ndarray) -> tuple[float, float]:
+        ratio = values.mean() / values.std(ddof=1)
+        z = (values - values.mean()) / values.std()
+        influence = pd.DataFrame({"x": z - ratio / 2 * (z**2 - 1)})
+        return ratio, hac_mean(influence)["se"]["x"]
 
     bootstrap = StationaryBootstrap(block_length(returns), returns.to_numpy(), seed=0)
-    low, high = bootstrap.conf_int(sharpe, 1000, method="studentized", std_err_func=error) * np.sqrt(12)
-    ours = sharpe_intervals(returns, seed=0)
-    assert np.allclose(ours["low"], low, atol=1e-9)
-    assert np.allclose(ours["high"], high, atol=1e-9)
+    drawn = [data[0][0] for data in bootstrap.bootstrap(200)]
+    ours = sharpe_intervals(returns, seed=0, resamples=200)
+    for k, name in enumerate(returns):
+        ratio, error = sharpe_and_error(returns[name].to_numpy())
+        t = [(other - ratio) / spread for other, spread in (sharpe_and_error(values[:, k]) for values in drawn)]
+        high, low = ratio - np.percentile(t, [2.5, 97.5]) * error
+        assert ours["low"][k] == pytest.approx(low * np.sqrt(12))
+        assert ours["high"][k] == pytest.approx(high * np.sqrt(12))
+
+
+@pytest.mark.parametrize("correlation", [-0.4, 0.0, 0.3])
+def test_intervals_hold_the_truth_about_as_often_as_they_say(correlation: float) -> None:
+    rng, held, above = np.random.default_rng(0), [], []
+    for _ in range(100):
+        noise = rng.standard_t(5, 110)
+        for t in range(1, 110):
+            noise[t] += correlation * noise[t - 1]
+        line = sharpe_intervals(table(noise[-60:, None], "x"), resamples=200).iloc[0]
+        held.append(line["low"] <= 0 <= line["high"])
+        above.append(line["low"] > 0)
+    assert np.mean(held) >= 0.86
+    assert np.mean(above) <= 0.08
 
 
 def test_what_rows_share_cancels_in_their_difference(returns: pd.DataFrame) -> None:
@@ -101,3 +120,15 @@ def test_what_cannot_be_estimated_says_why(returns: pd.DataFrame) -> None:
     assert flat["note"]["a"] == "cannot be estimated, because the returns do not vary"
     assert np.isnan(flat["low"]["a"])
     assert "nothing to compare" in confidence_set(returns[["a"]])["note"].item()
+
+
+def test_a_rival_that_is_the_benchmark_itself_is_no_rival(returns: pd.DataFrame) -> None:
+    twins = pd.DataFrame({"a": returns["a"], "b": returns["a"]})
+    assert "no row differs from it" in superior_ability(twins, "a")["note"].item()
+
+
+def test_months_without_returns_do_not_change_the_year(returns: pd.DataFrame) -> None:
+    quarter = returns.index.month % 3 == 0
+    known = returns["b"][quarter]
+    holes = returns[quarter].reindex(returns.index)
+    assert sharpe_intervals(holes)["sharpe"][1] == pytest.approx(known.mean() / known.std() * np.sqrt(12))

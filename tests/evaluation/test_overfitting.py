@@ -43,4 +43,6 @@ def test_incomplete_trials_are_left_out_and_too_few_say_so() -> None:
     returns.iloc[4:, 1:] = np.nan
     line = overfitting({"a": returns}).iloc[0]
     assert (line["trials"], line["splits"]) == (1, 0)
-    assert line["note"] == "cannot be estimated, because there are 1 complete trial(s) over 12 periods"
+    assert line["note"] == "cannot be estimated, because there are 1 different complete trial(s) over 12 periods"
+    assert overfitting({"a": pd.concat([returns[["0"]]] * 2, axis=1)})["trials"].item() == 1
+    assert overfitting({"a": trials(np.random.default_rng(0).standard_normal((6, 3)))})["splits"].item() == 0

@@ -57,7 +57,16 @@ def test_the_spread_of_trials_is_put_on_the_length_of_the_record() -> None:
         }
     )
     assert variance_of_trials(trials, 36) == pytest.approx(1 / 36, rel=0.05)
-    assert np.isnan(variance_of_trials(trials.iloc[[0, 4000]], 36))
+    apart = trials.assign(sharpe=2 * trials["sharpe"])
+    assert variance_of_trials(apart, 36) == pytest.approx(4 / 36, rel=0.05)
+
+
+def test_neither_trials_that_hardly_differ_nor_short_records_move_the_bar() -> None:
+    rng = np.random.default_rng(2)
+    alike = pd.DataFrame({"sharpe": 0.5 + 0.001 * rng.standard_normal(500), "periods": 36})
+    short = pd.DataFrame({"sharpe": rng.standard_t(2, 50), "periods": 3})
+    for trials in (alike, short, alike[:1], pd.concat([alike, short])):
+        assert variance_of_trials(trials, 36) == 1 / 36
 
 
 def test_more_trials_deflate_more_and_what_is_unknown_is_said() -> None:
@@ -69,4 +78,3 @@ def test_more_trials_deflate_more_and_what_is_unknown_is_said() -> None:
     assert sharpe_evidence(returns[:11], trials)["note"].item() == (
         "cannot be estimated, because there are only 11 periods"
     )
-    assert "no two trials" in sharpe_evidence(returns, trials[:1].assign(sharpe=np.nan).iloc[[0, 0]])["note"].item()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,15 +16,16 @@ from drf.data.panel import fingerprint
 from drf.evaluation.hac import hac_mean
 from drf.evaluation.portfolio import PortfolioRule
 from drf.registry import promote, versions
-from drf.registry.gates import Checkup, Thresholds, judge, score
+from drf.registry.decision import complete_reports
+from drf.registry.gates import Checkup, Thresholds, Verdict, judge, score
 from drf.registry.promote import Decision, carry_out, decide, roll_back
-from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf
+from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf, trials_behind
 
 LIMITS = Thresholds(
     min_months=24,
     min_sharpe_low=0.0,
     min_deflated=0.95,
-    min_rank_ic_t=2.0,
+    max_rank_ic_p=0.025,
     min_better=0.5,
     max_conservation_error=1e-6,
     min_fidelity=0.99,
@@ -64,7 +67,7 @@ def decision(
 ) -> Decision:
     monkeypatch.setattr(promote, "unseen_forecasts", lambda client, version, *_: made[version.number])
     monkeypatch.setattr(promote, "check_up", lambda version, panel: Checkup(error, 1.0))
-    monkeypatch.setattr(promote, "trials_behind", lambda client, version: TRIALS)
+    monkeypatch.setattr(promote, "trials_behind", lambda client, name: TRIALS)
     shelf = Shelf([version(number) for number in made], left_aside or {}, champion, previous)
     return decide(MlflowClient(), shelf, pd.DataFrame(), RULE, LIMITS, audit)
 
@@ -143,7 +146,7 @@ def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
     from drf.evaluation.metrics import rank_ic, summarise
 
     made = forecasts(0.2)
-    scores, ic = score({"1": made}, {"1": TRIALS}, None, RULE).loc["1"], rank_ic(made).to_numpy()
+    scores, ic = score({"1": made}, TRIALS, None, RULE).loc["1"], rank_ic(made).to_numpy()
     assert scores["sharpe_net"] == summarise(made, RULE)["sharpe_net"]
     assert scores["rank_ic_t"] == pytest.approx(hac_mean(pd.DataFrame({"ic": ic}))["t"]["ic"])
 
@@ -151,7 +154,15 @@ def test_scores_agree_with_the_comparison_and_t_with_its_definition() -> None:
 def test_what_cannot_be_estimated_does_not_pass() -> None:
     nan = float("nan")
     scores = pd.Series(
-        {"months": 30, "sharpe_low": nan, "deflated": 0.99, "rank_ic_t": 3.0, "trials": 3, "better": nan}
+        {
+            "months": 30,
+            "sharpe_low": nan,
+            "deflated": 0.99,
+            "rank_ic_t": 3.0,
+            "rank_ic_df": 12,
+            "trials": 3,
+            "better": nan,
+        }
     )
     failed = [verdict.gate for verdict in judge(scores, Checkup(0.0, 1.0), "1", LIMITS) if not verdict.passed]
     assert failed == ["Sharpe after costs, low end of interval", "not worse than the champion"]
@@ -160,7 +171,7 @@ def test_what_cannot_be_estimated_does_not_pass() -> None:
 def test_many_trials_deflate_a_sharpe_ratio_below_the_gate() -> None:
     made = {"1": forecasts(0.08)}
     few, many = (
-        score(made, {"1": pd.DataFrame({"sharpe": np.resize([-0.2, 0.2], n), "periods": 36})}, None, RULE)["deflated"]
+        score(made, pd.DataFrame({"sharpe": np.resize([-0.2, 0.2], n), "periods": 36}), None, RULE)["deflated"]
         for n in (2, 500)
     )
     assert few["1"] > 0.95 > many["1"]
@@ -187,7 +198,15 @@ def registry(store: str) -> MlflowClient:
         if number < 4:
             client.set_terminated(run)
         tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31"}
-        tags |= {"history_fingerprint": "x", "config": '{"window": {"lags": [0, 12]}}'}
+        tags |= {
+            "history_fingerprint": "x",
+            "config": json.dumps(
+                {
+                    "window": {"lags": [0, 12]},
+                    **dict.fromkeys(["data", "factors", "model", "tuning", "portfolio", "seed"]),
+                }
+            ),
+        }
         client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
     return client
@@ -217,7 +236,7 @@ def test_a_version_that_cannot_be_read_holds_up_no_other(
     """The registry's versions have no files at all."""
     made = decide(registry, read_shelf(registry, NAME), panel, RULE, LIMITS, None)
     assert made.promoted is None
-    assert "cannot be read" in made.left_aside["1"]
+    assert "cannot be used" in made.left_aside["1"]
 
 
 def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
@@ -296,3 +315,53 @@ def test_months_that_the_version_hardly_forecast_do_not_count(
     own = panel.loc[few, ["date", "asset"]].assign(prediction=2.0)
     monkeypatch.setattr(versions, "forecast", lambda version, panel: own)
     assert list(unseen(panel)["date"].unique()) == list(unseen.dates[20:31])
+
+
+def test_a_version_of_another_release_is_left_aside(registry: MlflowClient) -> None:
+    registry.set_model_version_tag(NAME, "2", "config", '{"window": {"lags": [0]}}')
+    shelf = read_shelf(registry, NAME)
+    assert [version.number for version in shelf.versions] == ["1", "3"]
+    assert "another release" in shelf.left_aside["2"]
+
+
+def test_trials_of_all_experiments_behind_a_model_count(registry: MlflowClient) -> None:
+    """Moving to a fresh experiment does not make the earlier trials undone."""
+    fresh = registry.create_experiment("fresh")
+    for k, experiment in enumerate([registry.get_experiment_by_name("drf").experiment_id, fresh]):
+        run = registry.create_run(experiment, run_name=f"lstm-trial-{k}", tags={"kind": "trial"}).info.run_id
+        registry.log_metric(run, "cv_rmse", 0.1)
+    assert len(trials_behind(registry, NAME)) == 1
+    row = registry.create_run(fresh).info.run_id
+    registry.create_model_version(NAME, source="s3://nowhere/6", tags={"row_run": row})
+    assert len(trials_behind(registry, NAME)) == 2
+
+
+def test_reports_follow_the_champion(registry: MlflowClient) -> None:
+    """A dethroned champion's report says so, and after a rollback both are right again."""
+    page = "<!-- status -->?<!-- /status --><!-- gates --><!-- /gates -->"
+    shelf = read_shelf(registry, NAME)
+    for each in shelf.versions:
+        registry.log_text(each.parent_run, page, "report.html")
+
+    def status(number: int) -> str:
+        return str(mlflow.artifacts.load_text(f"runs:/{shelf.versions[number - 1].parent_run}/report.html"))
+
+    gates = pd.DataFrame([{"version": "1", **vars(Verdict("audit", 6, 6, True, False, "fine"))}])
+    first = Decision("1", None, "1", "because", gates=gates)
+    carry_out(registry, NAME, first)
+    complete_reports(registry, shelf, first)
+    assert "Version 1 is champion." in status(1)
+    assert "?" in status(3)
+
+    shelf = read_shelf(registry, NAME)
+    second = Decision("2", "1", "2", "because", gates=gates.assign(version="2"))
+    carry_out(registry, NAME, second)
+    complete_reports(registry, shelf, second)
+    assert "Version 2 is champion." in status(2)
+    assert "Version 1 was champion and is not any more. The champion is version 2." in status(1)
+    assert "fine" in status(1)
+
+    shelf = read_shelf(registry, NAME)
+    complete_reports(registry, shelf, roll_back(registry, NAME, shelf))
+    assert "Version 1 is champion." in status(1)
+    assert "Version 2 was champion and is not any more" in status(2)
