@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from ..errors import InputError
+from .daily import month_bars
+from .raw import ITEMS, RawData, build_panel
 from .simulate import simulate_market
 
 _UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
@@ -24,12 +28,16 @@ def from_file(path: str) -> pd.DataFrame:
     InputError
         If the file is missing, empty, of another kind, or cannot be read.
     """
+    return _read("data.path", path)
+
+
+def _read(key: str, path: str) -> pd.DataFrame:
     file = Path(path).expanduser()
     if not file.is_file():
         what = "is a folder, not a file" if file.is_dir() else "there is no such file"
-        raise InputError(f"data.path={path}: {what}")
+        raise InputError(f"{key}={path}: {what}")
     if file.stat().st_size == 0:
-        raise InputError(f"data.path={path}: the file is empty")
+        raise InputError(f"{key}={path}: the file is empty")
     kind = file.suffix.lower()
     try:
         if kind in (".parquet", ".pq"):
@@ -38,8 +46,94 @@ def from_file(path: str) -> pd.DataFrame:
             return _read_csv(file)
     except Exception as error:  # the readers raise a dozen unrelated types for a broken file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"data.path={path}: cannot be read as {kind[1:]} ({reason})") from error
-    raise InputError(f"data.path={path}: unknown kind of file {kind!r}: give .parquet or .csv")
+        raise InputError(f"{key}={path}: cannot be read as {kind[1:]} ({reason})") from error
+    raise InputError(f"{key}={path}: unknown kind of file {kind!r}: give .parquet or .csv")
+
+
+def from_raw(
+    prices: str, market_index: str, statements: str, delistings: str | None, lag_months: int, stale_months: int
+) -> pd.DataFrame:
+    """Make a panel from daily prices, a market index, statements and, if there are, delistings (:mod:`drf.data.raw`).
+
+    What had to be treated is printed.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the column, the rows and the remedy.
+    """
+    for key, months in (("lag_months", lag_months), ("stale_months", stale_months)):
+        if not isinstance(months, int) or isinstance(months, bool) or months < 0:
+            raise InputError(f"data.{key}={months}: must be a whole number of months, at least 0")
+    raw = RawData(
+        bars=month_bars(prices),
+        market_index=read_table("data.market_index", market_index, dates=("date",), numbers=("close",)),
+        statements=read_table(
+            "data.statements",
+            statements,
+            dates=("fiscal_year_end", "available_from"),
+            numbers=ITEMS,
+            keys=("asset", "fiscal_year_end"),
+            may_be_empty=("available_from", *ITEMS),
+        ),
+        delistings=None
+        if delistings is None
+        else read_table(
+            "data.delistings",
+            delistings,
+            dates=("date",),
+            numbers=("delisting_return",),
+            keys=("asset",),
+            may_be_empty=("delisting_return",),
+        ),
+    )
+    panel, counts = build_panel(raw, lag_months, stale_months)
+    print("raw data: " + "; ".join(f"{number:,} {name}" for name, number in counts.items()))
+    return panel
+
+
+def read_table(
+    key: str,
+    path: str,
+    dates: Sequence[str],
+    numbers: Sequence[str],
+    keys: Sequence[str] = (),
+    may_be_empty: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Read a small table and check its columns: dates, numbers, and which of them name a row (``asset`` is text).
+
+    Raises
+    ------
+    InputError
+        Naming the config key, the column and the rows.
+    """
+    frame = _read(key, path)
+    columns = list(dict.fromkeys([*keys, *dates, *numbers]))
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise InputError(f"{key}={path}: column {', '.join(missing)} missing: needed are {', '.join(columns)}")
+    table = frame[columns].reset_index(drop=True)
+    if "asset" in columns:
+        table["asset"] = table["asset"].astype(str).astype(object)
+    for name in (*dates, *numbers):
+        text = table[name]
+        if name in dates:
+            table[name] = pd.to_datetime(text, errors="coerce", format=None if text.dtype.kind == "M" else "mixed")
+            table[name] = table[name].astype("datetime64[ns]")
+        else:
+            table[name] = pd.to_numeric(text, errors="coerce").astype(float)
+        broken = (table[name].isna() & text.notna()) | table[name].isin([np.inf, -np.inf])
+        bad = broken if name in may_be_empty else broken | text.isna()
+        if bad.any():
+            at = int(bad.to_numpy().argmax())
+            kind = "a date, YYYY-MM-DD" if name in dates else "a finite number"
+            rows = f"{int(bad.sum())} row(s), first row {at + 1} ({text.iloc[at]!r})"
+            raise InputError(f"{key}={path}: column {name}, {rows}: not {kind}")
+    if keys and table.duplicated(list(keys)).any():
+        row = table[table.duplicated(list(keys))].iloc[0]
+        what = ", ".join(str(row[name]) for name in keys)
+        raise InputError(f"{key}={path}: {what} stands more than once: keep one row a ({', '.join(keys)})")
+    return table.sort_values(list(dates[:1])).reset_index(drop=True)
 
 
 def true_contributions(data: DictConfig) -> pd.DataFrame | None:
