@@ -59,7 +59,7 @@ def ic_size(panels: int = 400, stocks: int = 100, level: float = 0.05) -> pd.Dat
     return pd.DataFrame(lines)
 
 
-def interval_coverage(samples: int = 400, level: float = 0.95) -> pd.DataFrame:
+def interval_coverage(samples: int = 200, level: float = 0.95) -> pd.DataFrame:
     """Share of samples whose interval of the Sharpe ratio holds the true one, and lies above it (the gate's error).
 
     Fat-tailed returns, also correlated from month to month.
