@@ -1,0 +1,121 @@
+"""A look at a panel before it is trusted: coverage, outliers, stale values, survivors, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..errors import InputError
+from .panel import KEYS, RETURN, check_panel
+
+# So many median absolute deviations from the month's median are an outlier of a bell-shaped descriptor.
+FAR = 15.0
+
+
+def coverage(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
+    """Share of each month's stocks for which a descriptor is known: one row a month, one column a descriptor."""
+    return panel[list(descriptors)].notna().groupby(panel["date"]).mean()
+
+
+def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
+    """What each descriptor looks like over all months.
+
+    Returns
+    -------
+    One row a descriptor: ``known`` (share of rows), ``least`` (share in its worst month), ``outliers`` (share of known
+    values further than 15 median absolute deviations from the month's median), ``unchanged`` (share equal to the
+    stock's value of the month before), ``ic`` (mean rank IC with the next return).
+    """
+    known = coverage(panel, descriptors)
+    ordered = panel.sort_values(list(KEYS)[::-1])
+    before = ordered.groupby("asset")[list(descriptors)].shift()
+    lines = []
+    for name in descriptors:
+        values, months = panel[name], panel.groupby("date")[name]
+        distance = (values - months.transform("median")).abs()
+        spread = distance.groupby(panel["date"]).transform("median")
+        both = ordered[name].notna() & before[name].notna()
+        judged = values.notna() & (spread > 0)
+        lines.append(
+            {
+                "descriptor": name,
+                "known": values.notna().mean(),
+                "least": known[name].min(),
+                "outliers": float((distance > FAR * spread)[judged].mean()),
+                "unchanged": float((ordered[name] == before[name])[both].mean()),
+                "ic": _ic(panel, name),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _ic(panel: pd.DataFrame, name: str) -> float:
+    if RETURN not in panel:
+        return float("nan")
+    known = panel[["date", name, RETURN]].dropna()
+    ranks = known.groupby("date")[[name, RETURN]].rank()
+    months = [month[name].corr(month[RETURN]) for _, month in ranks.groupby(known["date"])]
+    known_months = [ic for ic in months if not np.isnan(ic)]
+    return float(np.mean(known_months)) if known_months else float("nan")
+
+
+def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) -> list[str]:
+    """What the validation says against the table as it was read, in a list of one line or none."""
+    try:
+        check_panel(frame, descriptors, least_stocks, with_returns=RETURN in frame)
+    except InputError as error:
+        return [f"REFUSED by the validation: {error}"]
+    return []
+
+
+def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
+    """What stands out, in sentences, each with a remedy where there is one. Dates and numbers are typed."""
+    lines = []
+    table = by_descriptor(panel, descriptors).set_index("descriptor")
+    for name, line in table.to_dict("index").items():
+        if line["least"] < 0.5:
+            worst = coverage(panel, [str(name)])[name].idxmin()
+            lines.append(
+                f"{name} is known for {line['least']:.0%} of the stocks in {worst:%Y-%m}: what is missing counts as "
+                "neutral; "
+                f"start later, or leave it out with data.descriptors"
+            )
+        if line["unchanged"] > 0.97:
+            lines.append(f"{name} hardly ever changes from month to month ({line['unchanged']:.0%}): is it stale?")
+        if abs(line["ic"]) > 0.3:
+            lines.append(f"{name} has a rank IC of {line['ic']:.2f} with the next return: it must have known it")
+    if wild := table.index[table["outliers"] > 0.01].tolist():
+        words = f"more than 1 % far outliers: {', '.join(wild)}"
+        lines.append(f"{words}: only ranks are used, so they do no harm, but look for wrong units")
+    lines += _leavers(panel)
+    if RETURN in panel and (large := int((panel[RETURN].abs() > 2).sum())):
+        lines.append(
+            f"{RETURN} is beyond 200 % in {large} row(s): splits that were not adjusted, or per cent for decimals?"
+        )
+    return lines
+
+
+def _leavers(panel: pd.DataFrame) -> list[str]:
+    last = panel.groupby("asset")["date"].max()
+    months = panel["date"].nunique()
+    if months < 24:
+        return []
+    a_year = 12 * (last < panel["date"].max() - pd.offsets.MonthEnd(2)).mean() / months
+    words = f"{a_year:.2%} of the stocks leave a year"
+    return [f"{words}: add those that were delisted, or only survivors are compared"] if a_year < 0.01 else []
+
+
+def coverage_figure(known: pd.DataFrame) -> Figure:
+    """The coverage as a picture: months across, descriptors down."""
+    figure = Figure(figsize=(9, 0.6 + 0.32 * known.shape[1]), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(100 * known.T, aspect="auto", cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
+    ticks = np.unique(np.linspace(0, len(known) - 1, min(8, len(known))).round().astype(int))
+    axes.set_xticks(ticks, [f"{known.index[k]:%Y-%m}" for k in ticks])
+    axes.set_yticks(np.arange(known.shape[1]), list(known.columns))
+    axes.set_title("Share of the month's stocks for which the descriptor is known, %", loc="left", fontsize=11)
+    figure.colorbar(image, ax=axes, shrink=0.8)
+    return figure

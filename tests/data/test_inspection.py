@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS
+from drf.data.inspection import by_descriptor, coverage, findings
+from drf.data.simulate import simulate_market
+
+
+@pytest.fixture
+def panel() -> pd.DataFrame:
+    return simulate_market(60, 40, seed=4, exits=0.01).panel
+
+
+def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
+    said = findings(panel, DESCRIPTORS, 5)
+    assert not [line for line in said if "outliers" not in line]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("ROE", lambda p: p["ROE"].where(p["date"] > p["date"].min() + pd.offsets.MonthEnd(3)), "ROE is empty in"),
+        ("ROE", lambda p: p["ROE"].where(np.arange(len(p)) % 3 == 0), "ROE is known for"),
+        ("PER", lambda p: p["ret_next"].fillna(0.0), "PER has a rank IC of 1.00 with the next return"),
+        ("PBR", lambda p: p.groupby("asset")["PBR"].transform("first").fillna(0.0), "PBR hardly ever changes"),
+        ("SKEW", lambda p: p["SKEW"] * np.where(np.arange(len(p)) % 20, 1.0, 1e4), "far outliers: SKEW"),
+        ("ret_next", lambda p: 100 * p["ret_next"].clip(lower=0), "ret_next is beyond 200 %"),
+        ("date", lambda p: p["date"] - pd.Timedelta(days=1), "is not a month end"),
+    ],
+)
+def test_what_is_wrong_is_said(panel: pd.DataFrame, column: str, values: object, message: str) -> None:
+    assert callable(values)
+    assert any(message in line for line in findings(panel.assign(**{column: values(panel)}), DESCRIPTORS, 5))
+
+
+def test_survivors_are_noticed() -> None:
+    panel = simulate_market(60, 40, seed=4, exits=0.0).panel
+    assert any("leave a year" in line for line in findings(panel, DESCRIPTORS, 5))
+
+
+def test_coverage_and_numbers_agree_with_counting(panel: pd.DataFrame) -> None:
+    month = panel["date"].iloc[0]
+    assert coverage(panel, DESCRIPTORS).loc[month, "ROE"] == panel.loc[panel["date"] == month, "ROE"].notna().mean()
+    line = by_descriptor(panel, DESCRIPTORS).set_index("descriptor").loc["ROE"]
+    assert line["known"] == panel["ROE"].notna().mean()
+    months = panel[["date", "ROE", "ret_next"]].dropna().groupby("date")
+    assert line["ic"] == pytest.approx(np.mean([m["ROE"].corr(m["ret_next"], method="spearman") for _, m in months]))
+
+
+def test_the_command_prints_a_table_and_draws_the_coverage(panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.drop(columns="PCFR").to_csv(tmp_path / "panel.csv", index=False)
+    command = [sys.executable, "-m", "drf.data", "inspect"]
+    done = subprocess.run([*command, "panel.csv"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "40 months from 1990-12 to 1994-03",
+        "not there: PCFR: run with data.descriptors=[VOL60,",
+        "coverage.png",
+    ):
+        assert part in done.stdout
+    assert (tmp_path / "coverage.png").stat().st_size > 10_000
+    for words, message in (
+        (["nowhere.csv"], "there is no such file"),
+        (["panel.csv", "--descriptors", "X"], "none of"),
+    ):
+        refused = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+        assert refused.stderr.count("\n") == 1
