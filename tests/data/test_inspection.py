@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from drf.data.factors import DESCRIPTORS
-from drf.data.inspection import by_descriptor, coverage, findings
+from drf.data.inspection import by_descriptor, coverage, findings, refusal
 from drf.data.simulate import simulate_market
 
 
@@ -19,7 +19,8 @@ def panel() -> pd.DataFrame:
 
 
 def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
-    said = findings(panel, DESCRIPTORS, 5)
+    assert refusal(panel, DESCRIPTORS, 5) == []
+    said = findings(panel, DESCRIPTORS)
     assert not [line for line in said if "outliers" not in line]
 
 
@@ -37,12 +38,13 @@ def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
 )
 def test_what_is_wrong_is_said(panel: pd.DataFrame, column: str, values: object, message: str) -> None:
     assert callable(values)
-    assert any(message in line for line in findings(panel.assign(**{column: values(panel)}), DESCRIPTORS, 5))
+    worse = panel.assign(**{column: values(panel)})
+    assert any(message in line for line in [*refusal(worse, DESCRIPTORS, 5), *findings(worse, DESCRIPTORS)])
 
 
 def test_survivors_are_noticed() -> None:
     panel = simulate_market(60, 40, seed=4, exits=0.0).panel
-    assert any("leave a year" in line for line in findings(panel, DESCRIPTORS, 5))
+    assert any("leave a year" in line for line in findings(panel, DESCRIPTORS))
 
 
 def test_coverage_and_numbers_agree_with_counting(panel: pd.DataFrame) -> None:
