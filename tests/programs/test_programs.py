@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 # A strong signal, so that few stocks and epochs do.
 SMALL = [
-    "data.source.stocks=60", "data.source.months=66", "data.source.explained=0.3", "data.source.style=0.0",
+    "data.source.stocks=60", "data.source.months=66", "data.source.explained=0.12", "data.source.style=0.0",
     "window.train_months=20", "window.test_months=24", "window.refit_every=8",
     "tuning.trials=2", "tuning.folds=2", "tuning.validation_months=4", "tuning.batch=2",
     "model.svr.max_samples=300", "model.forest.n_estimators=8",
@@ -199,17 +199,17 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
     (parent,) = runs(evaluated, "comparison")
     page = Path(here.download_artifacts(parent.info.run_id, "report.html")).read_text(encoding="utf-8")
     assert "Version 1 is champion." in page
-    assert "all 6 checks passed" in page
+    assert "all 7 checks passed" in page
 
 
 def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
     text = run("evaluate.py", "audit=true", "gate=research", folder=evaluated)
-    assert text.count("  pass  ") == 6
+    assert text.count("  pass  ") == 7
     assert "there is no other version than the champion" in text
 
 
 def newest_months() -> pd.DataFrame:
-    panel = simulate_market(60, 66, 0, explained=0.3, style=0.0).panel
+    panel = simulate_market(60, 66, 0, explained=0.12, style=0.0).panel
     return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(12)]
 
 
