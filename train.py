@@ -68,7 +68,7 @@ def main(config: DictConfig) -> None:
 
         tuned = tune(families, samples, plan, on_trial)
         forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
-        rows = make_rows(forecasts, samples, rule)
+        rows = make_rows(forecasts, samples, factors, rule)
         table, drawn = log.comparison(tree, runs, rows, tuned, forecasts, factors, rule)
         tables = gather(
             rows,
@@ -80,8 +80,10 @@ def main(config: DictConfig) -> None:
             config.seed,
         )
         log.evidence(tree, runs, tables)
-        log.report(tree.parent, config, samples, windows, rows, table, tables, drawn, factors, rule)
-        log.truth(runs, rows, true_contributions(config.data), factors)
+        known = true_contributions(config.data)
+        simulated = known is not None
+        log.report(tree.parent, config, samples, windows, rows, table, tables, drawn, factors, rule, simulated)
+        log.truth(runs, rows, known, factors)
         version = None
         if "lstm" in forecasts:
             version = register_newest(

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from scipy import stats
 
 from .config import descriptors_of, make_factors, make_families
+from .data.inspection import LEAST_LEAVERS, MOST_IC, leavers_a_year, mean_rank_ic
 from .data.panel import PAIRS_TO_JUDGE, RETURN, check_panel
 from .errors import InputError
 from .evaluation.metrics import rank_ic
@@ -28,12 +29,7 @@ from .windows.universe import largest
 # Shuffled returns are forecast over so many months; their rank IC must lie in an interval of this level.
 SHUFFLED_MONTHS, LEVEL = 12, 0.999
 
-# A single descriptor that forecasts the next month's ranks this well holds the answer.
-MOST_IC = 0.3
-
-# A market that was recorded as it went loses stocks, at least this share a year. A stock has left if it is absent from
-# the last months; too small a panel may well lose none.
-LEAST_LEAVERS, ABSENT_MONTHS = 0.002, 3
+# A smaller panel may well lose no stock.
 _STOCKS_TO_JUDGE, _MONTHS_TO_JUDGE = 50, 24
 
 
@@ -186,11 +182,7 @@ def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, prot
 
 def no_descriptor_holds_the_return(market: pd.DataFrame, protocol: Protocol) -> Check:
     """Look for a descriptor that by itself forecasts the next return too well to have been known."""
-    ics = {
-        name: float(rank_ic(known.assign(y_pred=known[name], y_true=known[RETURN])).mean())
-        for name in protocol.descriptors
-        if len(known := market[["date", name, RETURN]].dropna())
-    }
+    ics = {name: np.nan_to_num(mean_rank_ic(market, name)) for name in protocol.descriptors}
     name = max(ics, key=lambda name: abs(ics[name]))
     reason = f"largest is {name}'s rank IC with the next return, {ics[name]:.3f}, allowed are {MOST_IC:g}"
     return Check("no descriptor holds the return", abs(ics[name]), MOST_IC, abs(ics[name]) <= MOST_IC, reason)
@@ -243,12 +235,9 @@ def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -
 
 def stocks_leave_the_market(market: pd.DataFrame) -> Check:
     """In a market that was recorded as it went, some stocks end before the panel does."""
-    months = market["date"].drop_duplicates().sort_values()
-    last = market.groupby("asset")["date"].max()
-    left = float((last < months.iloc[-ABSENT_MONTHS:].iloc[0]).mean())
-    a_year = 12 * left / max(len(months) - ABSENT_MONTHS, 1)
-    small = len(last) < _STOCKS_TO_JUDGE or len(months) < _MONTHS_TO_JUDGE
-    reason = f"{100 * a_year:.2f} % of {len(last)} stocks leave a year, needed are {100 * LEAST_LEAVERS:g}"
+    a_year, stocks = leavers_a_year(market), market["asset"].nunique()
+    small = stocks < _STOCKS_TO_JUDGE or market["date"].nunique() < _MONTHS_TO_JUDGE
+    reason = f"{100 * a_year:.2f} % of {stocks} stocks leave a year, needed are {100 * LEAST_LEAVERS:g}"
     if small:
         reason = "not judged: the panel is too small to tell"
     elif a_year < LEAST_LEAVERS:

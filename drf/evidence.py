@@ -9,12 +9,12 @@ import pandas as pd
 from .comparison import Row
 from .evaluation.bootstrap import confidence_set, monotonicity, sharpe_intervals, superior_ability
 from .evaluation.hac import hac_mean
-from .evaluation.metrics import summarise
+from .evaluation.metrics import summarise, why_not
 from .evaluation.overfitting import overfitting
 from .evaluation.periods import periods_a_year
-from .evaluation.portfolio import PortfolioRule, assign_quantiles, quantile_returns
+from .evaluation.portfolio import PortfolioRule, assign_quantiles, exposures, quantile_returns
 from .evaluation.sharpe import sharpe_evidence
-from .evaluation.variants import exposures, variants
+from .evaluation.variants import variants
 from .windows.samples import Samples
 
 BENCHMARK = "linear"
@@ -102,7 +102,7 @@ def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
             "t": tested["t"].to_numpy(),
             "smallest_step": rise["smallest_step"] * periods_a_year(monthly.index),
             "p_not_rising": rise["p"],
-            "note": rise["note"],
+            "note": [rise["note"] or note for note in tested["note"]],
         }
     )
 
@@ -129,10 +129,11 @@ def by_seed(rows: Sequence[Row], rule: PortfolioRule) -> pd.DataFrame:
         each = [summarise(row.predictions.assign(y_pred=forecast), rule) for forecast in row.by_seed]
         table = pd.DataFrame(each)[list(BY_SEED)]
         table = pd.concat([table, table.agg(["mean", "std"]).rename(index={"std": "sd"})])
+        table["note"] = [why_not(dict(zip(BY_SEED, line, strict=True)), len(row.series)) for line in table.to_numpy()]
         parts.append(table.rename_axis("seed").reset_index().assign(row=row.name))
     if not parts:
-        return pd.DataFrame(columns=["row", "seed", *BY_SEED])
-    return pd.concat(parts, ignore_index=True)[["row", "seed", *BY_SEED]].astype({"seed": str})
+        return pd.DataFrame(columns=["row", "seed", *BY_SEED, "note"])
+    return pd.concat(parts, ignore_index=True)[["row", "seed", *BY_SEED, "note"]].astype({"seed": str})
 
 
 def on_rows(evidence: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float]]:

@@ -6,7 +6,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ import pytest
 from drf.comparison import Row, comparison_figures, comparison_table
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import simulate_market
+from drf.evaluation.contributions import risk_table
 from drf.evaluation.metrics import monthly_series, summarise
-from drf.evaluation.portfolio import PortfolioRule
+from drf.evaluation.portfolio import PortfolioRule, assign_quantiles
 from drf.evidence import gather, on_rows
 from drf.report import findings
 from drf.report.figures import png
 from drf.report.html import render, with_verdict
 from drf.report.page import comparison_report, gates_section
+from drf.report.summary import printed
 from drf.windows.samples import make_samples
 
 RULE = PortfolioRule()
@@ -52,13 +55,15 @@ def rows(panel: pd.DataFrame) -> list[Row]:
         each = [skill * samples.y[kept] + 0.02 * rng.standard_normal(kept.sum()) for _ in range(3)]
         table = pd.DataFrame({"date": samples.dates[samples.month[kept]], "asset": samples.asset[kept]})
         table = table.assign(y_true=samples.y[kept].astype(float), y_pred=np.mean(each, axis=0))
+        relevance = contributions(table, rng)
         made.append(
             Row(
                 name=name,
                 family=name.removesuffix("_lrp"),
                 predictions=table,
                 forecast=table[:0],
-                relevance=contributions(table, rng),
+                relevance=relevance,
+                risk=risk_table(relevance, assign_quantiles(table, RULE), RULE.quantiles, FACTORS),
                 carried=None,
                 by_seed=np.array(each if name.startswith("lstm") else each[:1]),
                 metrics=summarise(table, RULE),
@@ -131,20 +136,69 @@ def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
     assert f"standard error of about {np.sqrt(12 / 35):.2f}" in words
 
 
-def test_too_few_months_are_said_to_be_too_few(rows: list[Row], panel: pd.DataFrame) -> None:
-    short = []
+def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: float) -> list[Row]:
+    """The rows on a part of their forecasts, with some columns set."""
+    made = []
     for row in rows:
-        table = row.predictions[row.predictions["date"] >= row.predictions["date"].max() - pd.offsets.MonthEnd(3)]
-        table = table.reset_index(drop=True)
-        short.append(
-            Row(row.name, row.family, table, table[:0], None, None, table[["y_pred"]].to_numpy().T,
-                summarise(table, RULE), monthly_series(table, RULE))
-        )  # fmt: skip
+        chosen = kept(row.predictions).to_numpy()
+        table = row.predictions[chosen].reset_index(drop=True).assign(**values)
+        seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
+        if "y_pred" not in values:
+            seeds = row.by_seed[:, chosen]
+        series = monthly_series(table, RULE)
+        made.append(replace(row, predictions=table, by_seed=seeds, metrics=summarise(table, RULE), series=series))
+    return made
+
+
+def last(months: int) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda table: table["date"].isin(sorted(table["date"].unique())[-months:])
+
+
+def all_rows(table: pd.DataFrame) -> pd.Series:
+    return table["date"].notna()
+
+
+def three_stocks_in_one_month(table: pd.DataFrame) -> pd.Series:
+    return (table["date"] != table["date"].iloc[-1]) | (table.groupby("date").cumcount() < 3)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("kept", "values", "reason"),
+    [
+        (last(1), {}, "there are only 1 periods (4 needed)"),
+        (last(2), {}, "there are only 2 periods (4 needed)"),
+        (last(3), {}, "there are only 3 periods (4 needed)"),
+        (all_rows, {"y_pred": 0.01}, "are the same for all stocks"),
+        (all_rows, {"y_true": 0.01}, "are the same for all stocks"),
+        (three_stocks_in_one_month, {}, "1 of 35 periods have no long-short return"),
+    ],
+)
+def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
+    rows: list[Row],
+    panel: pd.DataFrame,
+    kept: Callable[[pd.DataFrame], pd.Series],
+    values: dict[str, float],
+    reason: str,
+) -> None:
+    spoilt = only(rows, kept, **values)
     samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
-    few = gather(short, samples, panel, RULE, pd.DataFrame({"sharpe": [0.1], "periods": [12]}), {}, seed=0)
-    assert "only 4 common periods" in findings.how_sure(few, "lstm")
-    text = render(comparison_report(comparison_table(short), few, None, {}, [], True, 0.0, "", ""))
-    assert "cannot be estimated, because there are only 4" in text
+    tables = gather(spoilt, samples, panel, RULE, pd.DataFrame({"sharpe": [0.1], "periods": [12]}), {}, seed=0)
+    comparison = comparison_table(spoilt)
+    assert comparison["note"].str.contains(reason, regex=False).all()
+    for name, table in {**tables, "comparison": comparison}.items():
+        if "note" in table:
+            unknown = table.drop(columns=["better", "difference", "difference_low", "difference_high"], errors="ignore")
+            silent = unknown[unknown.isna().any(axis=1) & (table["note"].fillna("") == "")]
+            assert silent.empty, (name, silent.to_string())
+    text = render(comparison_report(comparison, tables, None, {}, [], True, 0.0, "", ""))
+    assert reason in text
+    assert reason in printed(comparison)
+    assert "nan" not in printed(comparison).lower()
+
+
+def test_eleven_months_are_few_but_enough(rows: list[Row]) -> None:
+    assert (comparison_table(only(rows, last(11)))["note"] == "").all()
 
 
 def test_the_page_holds_everything_itself(page: str) -> None:

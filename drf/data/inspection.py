@@ -11,6 +11,13 @@ from matplotlib.figure import Figure
 from ..errors import InputError
 from .panel import KEYS, RETURN, check_panel
 
+# A single descriptor that forecasts the next month's ranks this well holds the answer.
+MOST_IC = 0.3
+
+# A market that was recorded as it went loses stocks, at least this share a year. A stock has left if it is absent from
+# the last months.
+LEAST_LEAVERS, ABSENT_MONTHS = 0.002, 3
+
 # So many median absolute deviations from the month's median are an outlier of a bell-shaped descriptor.
 FAR = 15.0
 
@@ -46,13 +53,14 @@ def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFra
                 "least": known[name].min(),
                 "outliers": float((distance > FAR * spread)[judged].mean()),
                 "unchanged": float((ordered[name] == before[name])[both].mean()),
-                "ic": _ic(panel, name),
+                "ic": mean_rank_ic(panel, name),
             }
         )
     return pd.DataFrame(lines)
 
 
-def _ic(panel: pd.DataFrame, name: str) -> float:
+def mean_rank_ic(panel: pd.DataFrame, name: str) -> float:
+    """Mean over the months of a descriptor's rank correlation with the next return; NaN where there is none."""
     if RETURN not in panel:
         return float("nan")
     known = panel[["date", name, RETURN]].dropna()
@@ -85,12 +93,14 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
             )
         if line["unchanged"] > 0.97:
             lines.append(f"{name} hardly ever changes from month to month ({line['unchanged']:.0%}): is it stale?")
-        if abs(line["ic"]) > 0.3:
+        if abs(line["ic"]) > MOST_IC:
             lines.append(f"{name} has a rank IC of {line['ic']:.2f} with the next return: it must have known it")
     if wild := table.index[table["outliers"] > 0.01].tolist():
         words = f"more than 1 % far outliers: {', '.join(wild)}"
         lines.append(f"{words}: only ranks are used, so they do no harm, but look for wrong units")
-    lines += _leavers(panel)
+    if panel["date"].nunique() >= 24 and (leaving := leavers_a_year(panel)) < LEAST_LEAVERS:
+        words = f"{leaving:.2%} of the stocks leave a year"
+        lines.append(f"{words}: add those that were delisted, or only survivors are compared")
     if RETURN in panel and (large := int((panel[RETURN].abs() > 2).sum())):
         lines.append(
             f"{RETURN} is beyond 200 % in {large} row(s): splits that were not adjusted, or per cent for decimals?"
@@ -98,14 +108,12 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
     return lines
 
 
-def _leavers(panel: pd.DataFrame) -> list[str]:
+def leavers_a_year(panel: pd.DataFrame) -> float:
+    """Share of the stocks that leave the panel in a year, of all that it ever had."""
+    months = panel["date"].drop_duplicates().sort_values()
     last = panel.groupby("asset")["date"].max()
-    months = panel["date"].nunique()
-    if months < 24:
-        return []
-    a_year = 12 * (last < panel["date"].max() - pd.offsets.MonthEnd(2)).mean() / months
-    words = f"{a_year:.2%} of the stocks leave a year"
-    return [f"{words}: add those that were delisted, or only survivors are compared"] if a_year < 0.01 else []
+    left = float((last < months.iloc[-ABSENT_MONTHS:].iloc[0]).mean())
+    return 12 * left / max(len(months) - ABSENT_MONTHS, 1)
 
 
 def coverage_figure(known: pd.DataFrame) -> Figure:

@@ -87,7 +87,7 @@ def sharpe_intervals(
     -------
     One row a column: ``row``, ``periods``, ``sharpe`` a year with ``low`` and ``high``; with a benchmark ``difference``
     to it with ``difference_low`` and ``difference_high``, and ``better``, the share of resamples in which the row is
-    better; ``note`` on what cannot be estimated and why.
+    better (empty for the benchmark itself); ``note`` on what cannot be estimated and why.
     """
     common = returns.dropna()
     year = np.sqrt(periods_a_year(returns.index))
@@ -204,6 +204,9 @@ def monotonicity(quantiles: pd.DataFrame, horizon: int = 1, seed: int = 0, resam
     steps = quantiles.dropna().diff(axis=1).iloc[:, 1:]
     if len(steps) < LEAST_PERIODS:
         note = f"cannot be estimated, because there are only {len(steps)} periods"
+        return pd.DataFrame([{"smallest_step": np.nan, "p": np.nan, "note": note}])
+    if not (steps.std() > 1e-12).any():
+        note = "cannot be estimated, because the returns do not vary"
         return pd.DataFrame([{"smallest_step": np.nan, "p": np.nan, "note": note}])
     mean = steps.mean().to_numpy()
     drawn = _resampled(steps, lambda values: values.mean(axis=0), horizon, seed, resamples)

@@ -91,9 +91,11 @@ def risk_table(
     factors
         Descriptors of each factor.
 
-    Returns ------- One line a month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``,
-    ``lag``) and name, with ``signed``: mean contribution over the stocks; ``absolute``: mean size of it (for the
-    spread: of both sides together); ``change``: of ``signed`` since the month before. Decimals a month.
+    Returns
+    -------
+    One line a month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``, ``lag``) and name,
+    with ``signed``: mean contribution over the stocks; ``absolute``: mean size of it (for the spread: of both sides
+    together); ``change``: of ``signed`` since the month before. Decimals a month.
     """
     descriptors = by_descriptor(relevance)
     values = relevance.drop(columns=KEYS)

@@ -20,6 +20,7 @@ import pandas as pd
 from scipy import stats
 
 FEWEST_COSINES = 2
+LEAST_PERIODS = 2 * FEWEST_COSINES  # times the horizon
 
 
 def hac_mean(series: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def _test(values: np.ndarray, horizon: int) -> pd.Series:
     n = len(values)
     result: dict[str, object] = {"periods": n, "mean": float(np.mean(values)) if n else np.nan}
     unknown = dict.fromkeys(("se", "t", "p", "df"), np.nan)
-    least = 2 * horizon * FEWEST_COSINES
+    least = horizon * LEAST_PERIODS
     if n < least:
         note = f"cannot be estimated, because there are only {n} periods ({least} needed)"
         return pd.Series({**result, **unknown, "note": note})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
-from .hac import hac_mean
+from .hac import LEAST_PERIODS, hac_mean
 from .periods import periods_a_year
 from .portfolio import PortfolioRule, long_short
 
@@ -123,6 +125,28 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
         "hit_rate": float((gross.dropna() > 0).mean()),
         "breakeven_bps": float(1e4 * gross.mean() / series["traded"].mean()) if series["traded"].mean() > 0 else np.nan,
     }
+
+
+def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str:
+    """Which of a row's metrics cannot be estimated, and why, in words; empty if all can and no period is missing.
+
+    Parameters
+    ----------
+    metrics
+        As :func:`summarise` returns them, or some of them.
+    periods
+        How many there are.
+    without
+        In how many of them one side of the portfolio has no return.
+    """
+    missing = [name for name, value in metrics.items() if np.isnan(value)]
+    parts = [f"{without} of {periods} periods have no long-short return"] if without else []
+    if missing:
+        why = "the returns, or the forecasts, are the same for all stocks or in all periods"
+        if periods < LEAST_PERIODS:
+            why = f"there are only {periods} periods ({LEAST_PERIODS} needed)"
+        parts.append(f"{', '.join(missing)} cannot be estimated, because {why}")
+    return "; ".join(parts)
 
 
 def annualised_ratio(series: pd.Series) -> float:

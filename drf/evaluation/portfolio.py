@@ -116,3 +116,25 @@ def _drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
         value = side.abs().sum(axis=1)
         drifted += side.div(value.where(value > 0, 1.0), axis=0)
     return drifted
+
+
+def exposures(forecasts: pd.DataFrame, ranks: pd.DataFrame, quantile: pd.Series, top: int) -> pd.DataFrame:
+    """What the long-short portfolio is exposed to: mean rank of its long side less that of its short side.
+
+    Parameters
+    ----------
+    forecasts
+        ``date``, ``asset`` ...
+    ranks
+        Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with ``forecasts``.
+    quantile
+        Aligned with ``forecasts``.
+    top
+        The quantile that is held long; 1 is held short.
+
+    Returns
+    -------
+    One row a month, one column a descriptor, in [-2, 2].
+    """
+    long, short = (ranks[quantile == side].groupby(forecasts["date"]).mean() for side in (top, 1))
+    return long - short

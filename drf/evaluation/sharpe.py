@@ -121,8 +121,8 @@ def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 
             "min_track_record": minimum_track_record(column, level=level),
             "best_of_chance": chance * year,
             "deflated": probabilistic_sharpe(column, chance),
-            "note": "",
         }
+        line["note"] = "" if column.mean() > 0 else "no record is long enough, because the ratio is not above 0"
         lines.append(line)
     names = ["sharpe", "probabilistic", "min_track_record", "trials", "best_of_chance", "deflated", "note"]
     return pd.DataFrame(lines).reindex(columns=["row", "periods", *names])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .metrics import summarise
+from .metrics import summarise, why_not
 from .portfolio import PortfolioRule
 
 KEYS = ["date", "asset"]
@@ -79,7 +79,8 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
                 lines.append({**line, "note": f"cannot be estimated, because {way}"})
             else:
                 metrics = summarise(*way)
-                lines.append({**line, **{name: metrics[name] for name in METRICS}})
+                found = {name: metrics[name] for name in METRICS}
+                lines.append({**line, **found, "note": why_not(found, joined["date"].nunique())})
     return pd.DataFrame(lines).reindex(columns=["row", "variant", *METRICS, "note"])
 
 
@@ -88,25 +89,3 @@ def _within_sectors(forecasts: pd.DataFrame) -> pd.DataFrame:
     by_sector = forecasts.groupby(["date", "sector"])
     centred = forecasts["y_pred"] - by_sector["y_pred"].transform("mean")
     return forecasts.assign(y_pred=centred, y_true=forecasts["y_true"].where(forecasts["sector"].notna()))
-
-
-def exposures(forecasts: pd.DataFrame, ranks: pd.DataFrame, quantile: pd.Series, top: int) -> pd.DataFrame:
-    """What the long-short portfolio is exposed to: mean rank of its long side less that of its short side.
-
-    Parameters
-    ----------
-    forecasts
-        ``date``, ``asset`` ...
-    ranks
-        Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with ``forecasts``.
-    quantile
-        Aligned with ``forecasts``.
-    top
-        The quantile that is held long; 1 is held short.
-
-    Returns
-    -------
-    One row a month, one column a descriptor, in [-2, 2].
-    """
-    long, short = (ranks[quantile == side].groupby(forecasts["date"]).mean() for side in (top, 1))
-    return long - short

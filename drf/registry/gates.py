@@ -77,13 +77,14 @@ def score(
     (``sharpe_low``, ``sharpe_high``), the share of resamples in which it beats the champion's (``better``), and the
     ``deflated`` ratio over so many ``trials``.
     """
-    net = pd.DataFrame({number: monthly_series(made, rule)["long_short_net"] for number, made in forecasts.items()})
+    series = {number: monthly_series(made, rule) for number, made in forecasts.items()}
+    net = pd.DataFrame({number: monthly["long_short_net"] for number, monthly in series.items()})
     intervals = sharpe_intervals(net, champion).set_index("row").reindex(columns=["low", "high", "better"])
     lines = []
     for number, made in forecasts.items():
         metrics = summarise(made, rule)
         deflated = sharpe_evidence(net[[number]], trials).iloc[0]
-        ic = hac_mean(pd.DataFrame({"ic": monthly_series(made, rule)["rank_ic"]})).loc["ic"]
+        ic = hac_mean(series[number][["rank_ic"]]).loc["rank_ic"]
         lines.append(
             {
                 "version": number,

@@ -107,9 +107,7 @@ def caveats(
                 f"{line['study']}: the setting with the best returns on some validation months is below the median on "
                 f"the others in {100 * line['pbo']:.0f} % of the splits: those months say little about settings."
             )
-    flat = sorted(comparison.loc[comparison["sharpe_net"].isna(), "row"])
-    if flat:
-        lines.append(f"Not estimated: {', '.join(flat)}.")
+    lines += [f"{line['row']}: {line['note']}." for line in comparison.to_dict("records") if line["note"]]
     if neutral > 0:
         lines.append(f"Neutral ranks stand for {neutral:.2f} % of the inputs, which were missing.")
     if simulated:

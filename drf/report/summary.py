@@ -12,10 +12,12 @@ from ..windows.split import Window
 
 
 def printed(table: pd.DataFrame) -> str:
-    """The main metrics of a comparison as text: errors with five decimals, other numbers with three."""
-    table = table[[name for name in table if name not in MORE_METRICS]]
-    formats = {name: ("{:.5f}" if name in ("mae", "rmse") else "{:.3f}").format for name in METRICS if name in table}
-    return table.to_string(index=False, formatters=formats, na_rep="cannot be estimated")
+    """The main metrics of a comparison as text, errors with five decimals, other numbers with three; then its notes."""
+    shown = table[[name for name in table if name not in (*MORE_METRICS, "note")]]
+    formats = {name: ("{:.5f}" if name in ("mae", "rmse") else "{:.3f}").format for name in METRICS if name in shown}
+    text = shown.to_string(index=False, formatters=formats, na_rep="unknown")
+    notes = [f"{row}: {note}" for row, note in zip(table["row"], table["note"], strict=True) if note]
+    return "\n".join([text, *notes])
 
 
 def training_summary(

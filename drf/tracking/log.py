@@ -13,9 +13,8 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
-from ..comparison import Row, comparison_figures, comparison_table, drivers, risk, row_figures
+from ..comparison import Row, comparison_figures, comparison_table, drivers, row_figures
 from ..config import flatten
-from ..data.sources import true_contributions
 from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import annualised_ratio, summarise
 from ..evaluation.portfolio import PortfolioRule
@@ -25,6 +24,7 @@ from ..report.faithfulness import faithfulness_report
 from ..report.figures import png
 from ..report.html import render
 from ..report.page import comparison_report
+from ..report.protocol import protocol
 from ..tuning import returns_of
 from ..walkforward import Forecasts
 from ..windows.samples import Samples
@@ -108,7 +108,7 @@ def comparison(
     drawn: dict[str, bytes] = {}
     for row in rows:
         made = {name: png(figure) for name, figure in row_figures(row, factors, rule).items()}
-        _row(runs[row.name], row, used[row.family], forecasts[row.family], made, factors, rule)
+        _row(runs[row.name], row, used[row.family], forecasts[row.family], made, rule)
         drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
     table = comparison_table(rows)
     tree.parent.table(table, "comparison.csv")
@@ -121,18 +121,19 @@ def _row(
     family: Family,
     forecasts: tuple[Forecasts, Forecasts],
     figures: Mapping[str, bytes],
-    factors: Mapping[str, Sequence[str]],
     rule: PortfolioRule,
 ) -> None:
     settings = {**family.settings, "seeds": family.seeds}
     run.params({f"model.{family.name}.{key}": value for key, value in settings.items()})
     run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts), "periods": len(row.series)})
+    if row.note:
+        run.tags({"note": row.note})
     run.monthly(row.series)
     run.table(row.predictions, "predictions.parquet")
     run.table(row.forecast, "forecast.parquet")
-    if row.relevance is not None:
+    if row.relevance is not None and row.risk is not None:
         run.table(row.relevance, "relevance.parquet")
-        run.table(risk(row, factors, rule), "contributions.parquet")
+        run.table(row.risk, "contributions.parquet")
         run.figures(figures)
     if row.carried is not None:
         run.table(row.carried, "carried_forward.parquet")
@@ -166,53 +167,26 @@ def report(
     of_rows: Mapping[str, bytes],
     factors: Mapping[str, Sequence[str]],
     rule: PortfolioRule,
+    simulated: bool,
 ) -> None:
     """Draw the comparison, and log its figures and the page that shows everything."""
     net = tables["sharpe"].query("returns == 'net'")
     figures = {name: png(figure) for name, figure in comparison_figures(rows, table, net, factors, rule).items()}
     run.figures(figures)
-    drives = drivers(rows, factors, rule)
+    drives = drivers(rows)
     shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
     page = comparison_report(
         table,
         tables,
         drives,
         {**figures, **shown},
-        _protocol(config, samples, windows),
-        true_contributions(config.data) is not None,
+        protocol(config, samples, windows),
+        simulated,
         100 * samples.missing_values / samples.x.size,
         OmegaConf.to_yaml(config, resolve=True),
         git_commit(),
     )
     run.text(render(page), REPORT)
-
-
-def _protocol(config: DictConfig, samples: Samples, windows: Sequence[Window]) -> list[str]:
-    first, last = samples.dates[windows[0].test.start], samples.dates[windows[-1].test.stop - 1]
-    window, tuning, portfolio = config.window, config.tuning, config.portfolio
-    source = config.data.get("path") or config.data.source["_target_"]
-    universe = (
-        "all stocks" if config.data.universe is None else f"the {config.data.universe} largest stocks of each month"
-    )
-    target = {"raw": "the return", "excess": "the return less the mean of the month's stocks"}[window.target]
-    return [
-        f"Panel: {source}, {universe}; {len(samples):,} samples from {samples.dates[samples.first_month].date()} "
-        "on, each the "
-        f"ranks of {len(samples.descriptors)} descriptors {', '.join(map(str, samples.lags))} months back. Target: "
-        f"{target} "
-        "over the next month.",
-        f"Forecasts were made {first.date()} to {last.date()}, by models trained on the {window.train_months} "
-        "months before "
-        f"and refitted every {window.refit_every} month(s). Training stops at the newest return known; no test "
-        "month is seen "
-        "in training or tuning.",
-        f"Tuning: {tuning.trials} trials a family on {tuning.validation_months} months before the first test month."
-        if tuning.trials
-        else "No tuning: the configured settings.",
-        f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles, equal weights, "
-        f"{portfolio.cost_bps:g} "
-        "basis points a side.",
-    ]
 
 
 def resources(tree: RunTree) -> None:

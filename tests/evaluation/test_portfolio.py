@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.evaluation.portfolio import PortfolioRule, assign_quantiles, long_short, quantile_returns
+from drf.evaluation.portfolio import PortfolioRule, assign_quantiles, exposures, long_short, quantile_returns
 
 MARCH, APRIL, MAY = pd.to_datetime(["2000-03-31", "2000-04-30", "2000-05-31"])
 
@@ -75,3 +75,43 @@ def test_an_asset_that_leaves_is_sold() -> None:
     )
     months.loc[7, "asset"] = "z"  # d is replaced by z at the top
     assert long_short(months, PortfolioRule(2, 0))["turnover"].iloc[1] * 4 == pytest.approx(1.0)
+
+
+def test_value_weights_by_hand() -> None:
+    month = table(MARCH, [1, 2, 3, 4], [0.1, 0.2, 0.3, 0.6]).assign(value=[1.0, 3.0, 1.0, 2.0])
+    gross = long_short(month, PortfolioRule(2, 0, "value"))["gross"].item()
+    assert gross == pytest.approx((0.3 * 1 + 0.6 * 2) / 3 - (0.1 * 1 + 0.2 * 3) / 4)
+
+
+def random_months() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    months = [
+        table(date, list(rng.normal(0, 0.02, 60)), [0.0] * 60).assign(asset=[f"A{k:02d}" for k in range(60)])
+        for date in pd.date_range("2000-01-31", periods=24, freq="ME")
+    ]
+    return pd.concat(months, ignore_index=True)
+
+
+def test_sector_neutral_quantiles_hold_as_much_of_every_sector() -> None:
+    """Sector x is forecast to do better throughout: plain quantiles are a bet on it, neutral ones are not."""
+    months = random_months()
+    months["sector"] = np.where(months["asset"] < "A30", "x", "y")
+    months["y_pred"] += np.where(months["sector"] == "x", 0.1, 0.0)
+    share = {}
+    for neutral in (False, True):
+        top = months[assign_quantiles(months, PortfolioRule(sector_neutral=neutral)) == 5]
+        share[neutral] = (top["sector"] == "x").mean()
+    assert share == {False: 1.0, True: 0.5}
+    few = months.assign(sector=np.where(months["asset"] == "A00", "alone", months["sector"]))
+    few.loc[few["asset"] == "A01", "sector"] = np.nan
+    quantile = assign_quantiles(few, PortfolioRule(sector_neutral=True))
+    assert set(quantile[few["asset"].isin(["A00", "A01"])]) == {0}
+
+
+def test_exposures_of_a_portfolio_sorted_by_a_descriptor_itself() -> None:
+    months = random_months()
+    own = months.groupby("date")["y_pred"].rank(pct=True) * 2 - 1
+    ranks = pd.DataFrame({"own": own, "other": np.random.default_rng(2).uniform(-1, 1, len(own))})
+    mean = exposures(months, ranks, assign_quantiles(months, PortfolioRule()), 5).mean()
+    assert mean["own"] == pytest.approx(1.6, abs=0.02)
+    assert abs(mean["other"]) < 0.1

@@ -1,0 +1,89 @@
+"""Tables from files, with one clear line for what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+
+_UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+
+
+def read_file(key: str, path: str) -> pd.DataFrame:
+    """Read Parquet or CSV (comma-separated, with a header), by the file's ending. ``key`` is its name in the config.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, of another kind, or cannot be read.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        what = "is a folder, not a file" if file.is_dir() else "there is no such file"
+        raise InputError(f"{key}={path}: {what}")
+    if file.stat().st_size == 0:
+        raise InputError(f"{key}={path}: the file is empty")
+    kind = file.suffix.lower()
+    try:
+        if kind in (".parquet", ".pq"):
+            return pd.read_parquet(file)
+        if kind == ".csv":
+            return _read_csv(file)
+    except Exception as error:  # the readers raise a dozen unrelated types for a broken file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{key}={path}: cannot be read as {kind[1:]} ({reason})") from error
+    raise InputError(f"{key}={path}: unknown kind of file {kind!r}: give .parquet or .csv")
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    """Read asset names as text: codes keep their zeros, and a company may be called NA."""
+    unknown = {name: _UNKNOWN for name in pd.read_csv(file, nrows=0).columns if name != "asset"}
+    return pd.read_csv(file, dtype={"asset": str}, keep_default_na=False, na_values=unknown, low_memory=False)
+
+
+def read_table(
+    key: str,
+    path: str,
+    dates: Sequence[str],
+    numbers: Sequence[str],
+    keys: Sequence[str] = (),
+    may_be_empty: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Read a small table and check its columns: dates, numbers, and which of them name a row (``asset`` is text).
+
+    Raises
+    ------
+    InputError
+        Naming the config key, the column and the rows.
+    """
+    frame = read_file(key, path)
+    columns = list(dict.fromkeys([*keys, *dates, *numbers]))
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise InputError(f"{key}={path}: column {', '.join(missing)} missing: needed are {', '.join(columns)}")
+    table = frame[columns].reset_index(drop=True)
+    if "asset" in columns:
+        table["asset"] = table["asset"].astype(str).astype(object)
+    for name in (*dates, *numbers):
+        text = table[name]
+        if name in dates:
+            table[name] = pd.to_datetime(text, errors="coerce", format=None if text.dtype.kind == "M" else "mixed")
+            table[name] = table[name].astype("datetime64[ns]")
+        else:
+            table[name] = pd.to_numeric(text, errors="coerce").astype(float)
+        broken = (table[name].isna() & text.notna()) | table[name].isin([np.inf, -np.inf])
+        bad = broken if name in may_be_empty else broken | text.isna()
+        if bad.any():
+            at = int(bad.to_numpy().argmax())
+            kind = "a date, YYYY-MM-DD" if name in dates else "a finite number"
+            rows = f"{int(bad.sum())} row(s), first row {at + 1} ({text.iloc[at]!r})"
+            raise InputError(f"{key}={path}: column {name}, {rows}: not {kind}")
+    if keys and table.duplicated(list(keys)).any():
+        row = table[table.duplicated(list(keys))].iloc[0]
+        what = ", ".join(str(row[name]) for name in keys)
+        raise InputError(f"{key}={path}: {what} stands more than once: keep one row a ({', '.join(keys)})")
+    return table.sort_values(list(dates[:1])).reset_index(drop=True)
