@@ -17,6 +17,7 @@ from drf.config import (
     check_config,
     describe,
     descriptors_of,
+    left_out,
     load_panel,
     make_factors,
     make_families,
@@ -102,7 +103,8 @@ def main(config: DictConfig) -> None:
                 },
             )
         log.resources(tree)
-    print(training_summary(table, samples, windows, store, tree.parent.run_id, config.registry.name, version))
+    absent = left_out(config, samples.descriptors)
+    print(training_summary(table, samples, windows, store, tree.parent.run_id, config.registry.name, version, absent))
 
 
 if __name__ == "__main__":

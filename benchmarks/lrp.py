@@ -1,6 +1,6 @@
 """Relevance against what else one could run on the same batch: ratios within one run, single thread.
 
-python benchmarks/lrp.py
+python benchmarks/lrp.py [cpu|cuda]
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ def seconds(*functions: Callable[[], object], repeats: int = REPEATS) -> list[fl
     times: list[list[float]] = [[] for _ in functions]
     for turn in range(repeats + 1):
         for function, taken in zip(functions, times, strict=True):
+            _wait()
             started = time.perf_counter()
             function()
+            _wait()
             if turn:  # the first turn warms up
                 taken.append(time.perf_counter() - started)
     return [statistics.median(taken) for taken in times]
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()  # what runs there is only asked for when a call returns
 
 
 def numpy_loop(model: nn.Sequential, x: np.ndarray) -> None:
@@ -81,14 +88,17 @@ def relevance_by_messages(
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    print(torch.cuda.get_device_name() if device == "cuda" else "one thread")
     print("inputs hidden steps  batch  LRP samples/s  LRP/(gradient x input)  LRP/forward  NumPy loop/LRP")
     for inputs, hidden, steps in SHAPES:
         model = nn.Sequential(nn.LSTM(inputs, hidden, batch_first=True), FinalState(), nn.Linear(hidden, 1)).eval()
         few = torch.randn(SLOW_SAMPLES, steps, inputs)
         check(model, few[:1])
         (loop,) = seconds(lambda model=model, few=few: numpy_loop(model, few.numpy()), repeats=3)
+        model = model.to(device)
         for batch in BATCHES:
-            x = torch.randn(batch, steps, inputs)
+            x = torch.randn(batch, steps, inputs, device=device)
             lrp, gradient, forward = seconds(
                 lambda model=model, x=x: attribute(model, x),
                 lambda model=model, x=x: gradient_x_input(model, x),

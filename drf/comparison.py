@@ -43,7 +43,7 @@ class Row:
         What drives the long-short portfolio, where the row has contributions:
         see :func:`drf.evaluation.contributions.risk_table`.
     carried
-        Forecasts by last month's per-stock factor returns, where the row has contributions.
+        Forecasts by last month's per-stock factor returns, where the row has contributions and more than one month.
     by_seed
         ``y_pred`` of every seed on its own, in the order of ``predictions``: shape (seeds, n).
     metrics, series
@@ -118,12 +118,13 @@ def _make_row(
     )
 
 
-def _carried(samples: Samples, tested: Forecasts) -> pd.DataFrame:
+def _carried(samples: Samples, tested: Forecasts) -> pd.DataFrame | None:
     assert tested.explanation is not None
     explanation, x = tested.explanation, samples.x[tested.rows]
     table = forecast_table(samples, tested.rows, explanation.linearised)
     forecasts = carried_forward(table, explanation.relevance, x, explanation.intercept)
-    return table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
+    table = table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
+    return table if len(table) else None  # the first month has none before it
 
 
 def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:

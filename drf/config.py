@@ -129,6 +129,11 @@ def make_factors(factors: DictConfig, descriptors: ListConfig | None) -> dict[st
     return found
 
 
+def left_out(config: DictConfig, descriptors: Sequence[str]) -> list[str]:
+    """The descriptors that the ``factors`` config names and a run does without."""
+    return [name for names in config.factors.values() for name in names if name not in descriptors]
+
+
 def descriptors_of(factors: Mapping[str, Sequence[str]]) -> list[str]:
     """All descriptors, in the order of the factors."""
     return [name for names in factors.values() for name in names]

@@ -45,7 +45,14 @@ GROUPS = [
 def test_every_option_of_every_group_composes_and_instantiates(group: str, option: str) -> None:
     name = "evaluation" if group == "gate" else "config"
     override = f"{group}=[{option}]" if group == "model" else f"{group}={option}"
-    needed = {"panel": ["path"], "raw": ["prices", "market_index", "statements"]}.get(option, [])
+    needed = {
+        "panel": ["path"],
+        "raw": ["prices", "market_index", "statements"],
+        "jkp": ["path"],
+        "mlfactor": ["path"],
+        "openap": ["path", "returns"],
+        "gkx": ["path", "returns"],
+    }.get(option, [])
     composed = config(override, *(f"data.{key}=x.csv" for key in needed), name=name)
     check_config(composed)
     make_rule(composed.portfolio)

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 
 from ..errors import InputError
 
 _UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
 
-def read_file(key: str, path: str) -> pd.DataFrame:
-    """Read Parquet or CSV (comma-separated, with a header), by the file's ending. ``key`` is its name in the config.
+def read_file(key: str, path: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read Parquet or CSV (comma-separated, with a header), by the file's ending.
+
+    Parameters
+    ----------
+    key
+        The file's name in the config.
+    columns
+        The only ones to load; all if none are given.
 
     Raises
     ------
     InputError
         If the file is missing, empty, of another kind, or cannot be read.
     """
+    return _reading(key, path, _read_parquet, _read_csv, columns)
+
+
+def column_names(key: str, path: str) -> list[str]:
+    """The columns of a file, without reading its rows; refuses what :func:`read_file` does."""
+    return _reading(key, path, _parquet_columns, _csv_columns)
+
+
+def _reading(key: str, path: str, parquet: Callable[..., Any], csv: Callable[..., Any], *arguments: Any) -> Any:
     file = Path(path).expanduser()
     if not file.is_file():
         what = "is a folder, not a file" if file.is_dir() else "there is no such file"
@@ -30,19 +48,38 @@ def read_file(key: str, path: str) -> pd.DataFrame:
     kind = file.suffix.lower()
     try:
         if kind in (".parquet", ".pq"):
-            return pd.read_parquet(file)
+            return parquet(file, *arguments)
         if kind == ".csv":
-            return _read_csv(file)
+            return csv(file, *arguments)
     except Exception as error:  # the readers raise a dozen unrelated types for a broken file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{key}={path}: cannot be read as {kind[1:]} ({reason})") from error
     raise InputError(f"{key}={path}: unknown kind of file {kind!r}: give .parquet or .csv")
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
+def _read_parquet(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
+    return pd.read_parquet(file, columns=None if columns is None else list(columns))
+
+
+def _parquet_columns(file: Path) -> list[str]:
+    return list(pyarrow.parquet.read_schema(file).names)
+
+
+def _read_csv(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
     """Read asset names as text: codes keep their zeros, and a company may be called NA."""
-    unknown = {name: _UNKNOWN for name in pd.read_csv(file, nrows=0).columns if name != "asset"}
-    return pd.read_csv(file, dtype={"asset": str}, keep_default_na=False, na_values=unknown, low_memory=False)
+    unknown = {name: _UNKNOWN for name in _csv_columns(file) if name != "asset"}
+    return pd.read_csv(
+        file,
+        usecols=None if columns is None else list(columns),
+        dtype={"asset": str},
+        keep_default_na=False,
+        na_values=unknown,
+        low_memory=False,
+    )
+
+
+def _csv_columns(file: Path) -> list[str]:
+    return list(pd.read_csv(file, nrows=0).columns)
 
 
 def read_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from ..errors import InputError
 from .daily import month_bars
 from .files import read_file, read_table
 from .raw import ITEMS, RawData, build_panel
+from .research import map_panel
 from .simulate import simulate_market
 
 
@@ -66,6 +68,24 @@ def from_raw(
     )
     panel, counts = build_panel(raw, lag_months, stale_months)
     print("raw data: " + "; ".join(f"{number:,} {name}" for name, number in counts.items()))
+    return panel
+
+
+def from_research(
+    path: str,
+    date: Mapping[str, Any],
+    asset: str,
+    columns: Mapping[str, str],
+    returns: Mapping[str, Any],
+    keep: Mapping[str, Any] | None,
+    descriptors: Sequence[str] | None,
+) -> pd.DataFrame:
+    """Make a panel from a research panel by a mapping, see :func:`drf.data.research.map_panel`; what had to be treated
+    is printed. With ``descriptors`` only those are looked for.
+    """
+    wanted = {name: column for name, column in columns.items() if descriptors is None or name in descriptors}
+    panel, counts = map_panel(path, date, asset, wanted, returns, keep)
+    print("research panel: " + "; ".join(f"{number:,} {name}" for name, number in counts.items()))
     return panel
 
 

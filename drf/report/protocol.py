@@ -10,30 +10,25 @@ from ..windows.samples import Samples
 from ..windows.split import Window
 
 
-def protocol(config: DictConfig, samples: Samples, windows: Sequence[Window]) -> list[str]:
-    """What was forecast from what, when and how, in sentences."""
-    first, last = samples.dates[windows[0].test.start], samples.dates[windows[-1].test.stop - 1]
+def protocol(config: DictConfig, samples: Samples, windows: Sequence[Window], absent: Sequence[str]) -> list[str]:
+    """What was forecast from what, when and how, in sentences; ``absent``: descriptors that the panel lacks."""
+    start = samples.dates[samples.first_month].date()
+    first, last = samples.dates[windows[0].test.start].date(), samples.dates[windows[-1].test.stop - 1].date()
     window, tuning, portfolio = config.window, config.tuning, config.portfolio
     source = config.data.get("path") or config.data.source["_target_"]
-    universe = (
-        "all stocks" if config.data.universe is None else f"the {config.data.universe} largest stocks of each month"
-    )
+    universe = config.data.universe
+    stocks = "all stocks" if universe is None else f"the {universe} largest stocks of each month"
     target = {"raw": "the return", "excess": "the return less the mean of the month's stocks"}[window.target]
+    lags = ", ".join(map(str, samples.lags))
+    tuned = f"{tuning.trials} trials a family on {tuning.validation_months} months before the first test month"
     return [
-        f"Panel: {source}, {universe}; {len(samples):,} samples from {samples.dates[samples.first_month].date()} "
-        "on, each the "
-        f"ranks of {len(samples.descriptors)} descriptors {', '.join(map(str, samples.lags))} months back. Target: "
-        f"{target} "
-        "over the next month.",
-        f"Forecasts were made {first.date()} to {last.date()}, by models trained on the {window.train_months} "
-        "months before "
-        f"and refitted every {window.refit_every} month(s). Training stops at the newest return known; no test "
-        "month is seen "
-        "in training or tuning.",
-        f"Tuning: {tuning.trials} trials a family on {tuning.validation_months} months before the first test month."
-        if tuning.trials
-        else "No tuning: the configured settings.",
+        f"Panel: {source}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
+        f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
+        *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
+        f"Forecasts were made {first} to {last}, by models trained on the {window.train_months} months before and "
+        f"refitted every {window.refit_every} month(s). Training stops at the newest return known; no test month is "
+        "seen in training or tuning.",
+        f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",
         f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles, equal weights, "
-        f"{portfolio.cost_bps:g} "
-        "basis points a side.",
+        f"{portfolio.cost_bps:g} basis points a side.",
     ]

@@ -28,6 +28,7 @@ def training_summary(
     run_id: str,
     model: str,
     version: str | None,
+    absent: Sequence[str],
 ) -> str:
     """The rows, what was filled, where the runs are, and how to go on."""
     first, last = samples.dates[windows[0].test.start], samples.dates[windows[-1].test.stop - 1]
@@ -39,6 +40,7 @@ def training_summary(
         f"Forecasts made {first.date()} to {last.date()}; returns are decimals a year, of top less bottom quantile.",
         f"Neutral ranks stand for missing values in {samples.missing_values / cells:.2f} % of the inputs, for months "
         f"in which a stock was missing in {samples.missing_months * len(samples.descriptors) / cells:.2f} %.",
+        *([f"The panel has been used without {', '.join(absent)} (data.descriptors)."] if absent else []),
         f"Runs: parent {run_id} in {store}",
         f"Look: mlflow ui --backend-store-uri {store}" if store.startswith("sqlite") else f"Look: {store}",
     ]

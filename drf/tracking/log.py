@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
 from ..comparison import Row, comparison_figures, comparison_table, drivers, row_figures
-from ..config import flatten
+from ..config import flatten, left_out
 from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import annualised_ratio, summarise
 from ..evaluation.portfolio import PortfolioRule
@@ -41,6 +41,8 @@ def inputs(
     run.params(flatten(config))
     run.text(OmegaConf.to_yaml(config, resolve=True), "config.yaml")
     run.tags({"kind": "comparison", "data_fingerprint": digest, "git_commit": git_commit()})
+    if absent := left_out(config, samples.descriptors):
+        run.tags({"descriptors_left_out": ",".join(absent)})
     source = str(config.data.get("path") or config.data.source["_target_"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
@@ -180,7 +182,7 @@ def report(
         tables,
         drives,
         {**figures, **shown},
-        protocol(config, samples, windows),
+        protocol(config, samples, windows, left_out(config, samples.descriptors)),
         simulated,
         100 * samples.missing_values / samples.x.size,
         OmegaConf.to_yaml(config, resolve=True),

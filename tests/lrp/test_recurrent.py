@@ -146,3 +146,17 @@ def test_without_biases_on_the_signal_path_inputs_explain_nearly_all() -> None:
     assert account.initial_state.abs().max() == 0
     assert torch.corrcoef(torch.stack([account.inputs, account.output]))[0, 1] > 0.999
     assert attribute(model, torch.zeros(1, 5, 16, dtype=torch.float64)).output.abs().item() == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gpu_gives_what_the_processor_gives(dtype: torch.dtype) -> None:
+    model = network(6, 8, 2, True, FinalState(), seed=0).to(dtype)
+    x = torch.randn(500, 5, 6, dtype=dtype)
+    here = attribute(model, x)
+    there = attribute(model.to("cuda"), x.to("cuda"))
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    assert there.relevance.is_cuda
+    assert torch.allclose(there.relevance.cpu(), here.relevance, rtol=tolerance, atol=tolerance)
+    for entry, expected in zip(there.totals(), here.totals(), strict=True):
+        assert torch.allclose(entry.cpu(), expected, rtol=tolerance, atol=tolerance)

@@ -1,0 +1,187 @@
+"""Research panels -> the panel contract, by a mapping alone: other names, signs, units and date conventions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, first_few, nearest
+from .files import column_names, read_file
+from .panel import KEYS, RETURN
+
+DATES = ("date", "yyyymm", "yyyymmdd")
+
+# A column as it is, with the other sign, its inverse, or its logarithm.
+_TERM = re.compile(r"(?P<change>-|1/|log )?(?P<column>\S.*)")
+
+
+def map_panel(
+    path: str,
+    date: Mapping[str, Any],
+    asset: str,
+    columns: Mapping[str, str],
+    returns: Mapping[str, Any],
+    keep: Mapping[str, Any] | None,
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Read a research panel; only the columns that the mapping names are loaded.
+
+    Parameters
+    ----------
+    path
+        Parquet or CSV, one row a stock and month.
+    date
+        ``column``; ``form``, one of :data:`DATES`; ``ahead``, by how many months the dates run ahead of the month end
+        at which the descriptors were known.
+    asset
+        Column of the stocks' names.
+    columns
+        Descriptor -> column, with ``-`` before it for the other sign, ``1/`` for its inverse, ``log`` for its
+        logarithm. Dates are moved to the month end at which the descriptors were known.
+    returns
+        ``column``; ``percent``, whether its unit is; and either no ``path``: the panel's own column of the return over
+        the month after its date; or the ``path`` of a file with a row a stock and month, whose ``date``, ``form`` and
+        ``asset`` name its columns and whose return is over the month of its own date.
+    keep
+        Column -> value or values: rows of others are left out, and counted.
+
+    Returns
+    -------
+    The panel, not yet checked, and how many rows and values had to be treated.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the column and the remedy: for a column that the file lacks, a date that cannot be read, or a
+        return that matches no row.
+    """
+    terms = {name: _term(name, text) for name, text in columns.items()}
+    keep = dict(keep or {})
+    own_returns = [] if returns.get("path") else [returns["column"]]
+    wanted = [date["column"], asset, *(column for _, column in terms.values()), *own_returns, *keep]
+    frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()})
+    counts = {"rows": len(frame)}
+    for column, values in keep.items():
+        kept = frame[column].astype(str).isin(_as_texts(values))
+        counts[f"rows whose {column} is another"] = int((~kept).sum())
+        frame = frame[kept].reset_index(drop=True)
+    if frame.empty:
+        raise InputError(f"data.keep: no row of {path} has {', '.join(f'{k}={v}' for k, v in keep.items())}")
+    known_at = _month_ends(path, frame[date["column"]], date.get("form", "date")) - _months(date.get("ahead", 0))
+    panel = pd.DataFrame({"date": known_at, "asset": _names(path, frame[asset])})
+    for name, (change, column) in terms.items():
+        values = _numbers(path, frame[column])
+        panel[name] = _changed(values, change)
+        counts[f"values of {name} that have no {change}"] = int((panel[name].isna() & values.notna()).sum())
+    if own_returns:
+        panel[RETURN] = _numbers(path, frame[returns["column"]])
+    else:
+        panel, counts["rows without a return"] = _with_returns(panel, returns)
+    if returns.get("percent", False):
+        panel[RETURN] /= 100
+    return panel, {name: number for name, number in counts.items() if number}
+
+
+def _with_returns(panel: pd.DataFrame, returns: Mapping[str, Any]) -> tuple[pd.DataFrame, int]:
+    """Add the return over the month after each row's date, from a file of returns over the month of their own date."""
+    path = str(returns["path"])
+    names = [returns[key] for key in ("date", "asset", "column")]
+    frame = _read("data.returns.path", path, names, {})
+    over = _month_ends(path, frame[returns["date"]], returns.get("form", "date"))
+    found = pd.DataFrame({"date": over - _months(1), "asset": _names(path, frame[returns["asset"]])})
+    found[RETURN] = _numbers(path, frame[returns["column"]])
+    twice = found.duplicated(list(KEYS))
+    if twice.any():
+        row = found[twice].iloc[0]
+        month = (row["date"] + pd.offsets.MonthEnd(1)).date()
+        raise InputError(f"data.returns.path={path}: {row['asset']} has more than one return in the month of {month}")
+    joined = panel.merge(found, on=list(KEYS), how="left")
+    if joined[RETURN].isna().all():
+        raise InputError(
+            f"data.returns.path={path}: no return belongs to any row of the panel: are the names the same?"
+        )
+    return joined, int(joined[RETURN].isna().sum())
+
+
+def _term(name: str, text: str) -> tuple[str, str]:
+    found = _TERM.fullmatch(str(text).strip())
+    if found is None:
+        raise InputError(f"data.source.columns.{name}={text!r}: must be a column, -column, 1/column or log column")
+    return (found["change"] or "").strip(), found["column"]
+
+
+def _read(key: str, path: str, wanted: Sequence[str], meaning: Mapping[str, str]) -> pd.DataFrame:
+    there = column_names(key, path)
+    for column in wanted:
+        if column not in there:
+            remedy = "map it to the column that holds it (data.source.columns), or is this another vintage of the file?"
+            if column in meaning:
+                remedy += f" Without it: data.descriptors, a list without {meaning[column]}"
+            raise InputError(f"{key}={path}: column {column} missing{nearest(column, there)}: {remedy}")
+    return read_file(key, path, list(dict.fromkeys(wanted)))
+
+
+def _as_texts(values: Any) -> set[str]:
+    several = values if isinstance(values, (list, tuple, set)) else [values]
+    return {str(value) for value in several} | {str(float(v)) for v in several if isinstance(v, (int, float))}
+
+
+def _months(number: int) -> pd.offsets.MonthEnd:
+    return pd.offsets.MonthEnd(number)
+
+
+def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
+    if form not in DATES:
+        raise InputError(f"data.source.date.form={form}: must be one of {', '.join(DATES)}")
+    if form == "date":
+        numeric = pd.api.types.is_numeric_dtype(column)
+        dates = (
+            pd.Series(pd.NaT, column.index) if numeric else pd.to_datetime(column, errors="coerce", format="ISO8601")
+        )
+    else:
+        digits = column.astype(str).str.removesuffix(".0")
+        dates = pd.to_datetime(digits, errors="coerce", format="%Y%m" if form == "yyyymm" else "%Y%m%d")
+        dates = dates.where(digits.str.len() == len(form))
+    bad = dates.isna().to_numpy()
+    if bad.any():
+        first = int(bad.argmax())
+        raise InputError(
+            f"{path}: column {column.name}, {int(bad.sum())} row(s), first row {first + 1} ({column.iloc[first]!r}): "
+            f"not written as {form} says: set data.source.date.form (or data.source.returns.form)"
+        )
+    if dates.dt.tz is not None:
+        raise InputError(f"{path}: column {column.name} has a time zone: month ends have none, remove it")
+    return (dates.dt.normalize() + pd.offsets.MonthEnd(0)).astype("datetime64[ns]")
+
+
+def _names(path: str, column: pd.Series) -> pd.Series:
+    """Names as text; codes that a file holds as whole floats lose their point."""
+    if column.isna().any():
+        raise InputError(
+            f"{path}: column {column.name} is empty in {int(column.isna().sum())} row(s): name every stock"
+        )
+    return column.astype(str).str.removesuffix(".0").astype(object)
+
+
+def _numbers(path: str, column: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
+    if len(bad):
+        values = first_few([repr(column.iloc[k]) for k in bad])
+        raise InputError(
+            f"{path}: column {column.name}, {len(bad)} row(s) hold no number: {values}: empty or correct them"
+        )
+    return numbers
+
+
+def _changed(values: pd.Series, change: str) -> pd.Series:
+    if change == "-":
+        return -values
+    if change == "1/":
+        return 1 / values.where(values != 0)
+    if change == "log":
+        return np.log(values.where(values > 0))
+    return values
