@@ -13,6 +13,8 @@ import pandas as pd
 from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from .data.files import read_table
+from .data.macro import PREFIX, add_sensitivities
 from .data.panel import KEYS, RETURN, SECTOR, check_panel
 from .errors import InputError, nearest
 from .evaluation.portfolio import PortfolioRule
@@ -41,6 +43,7 @@ _NUMBERS: dict[str, tuple[type, float, bool]] = {
     "portfolio.cost_bps": (float, 0, False),
     "compute.jobs": (int, -1, False),
     "data.universe": (int, 2, True),
+    "data.macro.lag_months": (int, 0, False),
     "gate.min_months": (int, 2, False),
     "gate.min_sharpe_low": (float, float("-inf"), False),
     "gate.min_deflated": (float, 0, False),
@@ -69,8 +72,8 @@ def check_config(config: DictConfig) -> None:
     if not re.fullmatch(r"[^/:'\"\\]+", str(config.registry.name)):
         raise InputError(f"registry.name={config.registry.name}: must not hold quotes, slashes or colons")
     for key, (kind, least, optional) in _NUMBERS.items():
-        group, _, name = key.partition(".")
-        if group not in config or (config[group] is None and name):
+        group = key.rpartition(".")[0]
+        if (OmegaConf.select(config, group) is None) if group else (key not in config):
             continue
         value = OmegaConf.select(config, key)
         if value is None and optional:
@@ -159,7 +162,26 @@ def load_market(data: DictConfig, descriptors: Sequence[str], least_stocks: int)
     except Exception as error:  # Hydra wraps whatever the import raised
         raise InputError(f"data.source._target_={target}: cannot be imported") from error
     frame = source(**settings)
-    return check_panel(frame, descriptors, least_stocks)
+    missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
+    panel = check_panel(frame, [name for name in descriptors if name not in missing], least_stocks)
+    if not missing:
+        return panel
+    with_macro = _with_macro(panel, data.get("macro"), [name.removeprefix(PREFIX) for name in missing])
+    return check_panel(with_macro, descriptors, least_stocks)
+
+
+def _with_macro(panel: pd.DataFrame, macro: DictConfig | None, series: Sequence[str]) -> pd.DataFrame:
+    """Add the sensitivities to macro series from the file that ``data.macro`` names; what is left out is printed."""
+    if macro is None or macro.path is None:
+        raise InputError(
+            f"factors: {PREFIX}{series[0]} is a sensitivity to the macro series {series[0]}, which the panel does not "
+            "have: give data.macro.path"
+        )
+    levels = read_table("data.macro.path", macro.path, dates=("date",), numbers=series, may_be_empty=series)
+    panel, months = add_sensitivities(panel, levels, macro.changes, macro.lag_months, series)
+    if months:
+        print(f"macro series: the first {months} months are left out, no sensitivity is known in them")
+    return panel
 
 
 def make_families(models: DictConfig, overrides: Sequence[str] = ()) -> list[Family]:

@@ -4,12 +4,14 @@ Sixteen descriptors a stock: momentum is made from the simulated returns themsel
 a common part within their factor. The expected return is a *gated memory* of the descriptors' ranks: at each of the
 dates 12, 9, 6, 3 and 0 months back news from Value, Quality and Momentum enters a stock's memory, and Risk decides how
 much of the old memory survives. It is therefore non-linear, has interactions between factors, and depends on the path
-and not only on the last date. Size has no effect. On top come a market return, in proportion to BETA, and fat-tailed
-noise many times larger than the signal.
+and not only on the last date. Size has no effect. If macro series are asked for, stocks differ in how they respond to
+each series' surprises, and the response to the first series is rewarded. On top come a market return, in proportion to
+BETA, and fat-tailed noise many times larger than the signal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
@@ -18,9 +20,11 @@ import numpy as np
 import pandas as pd
 
 from .factors import DESCRIPTORS, FACTORS
+from .macro import sensitivities
 
 MEMORY_DATES = (12, 9, 6, 3, 0)
 _MEMORY_DEVIATION = 0.40  # standard deviation of memory() over stocks
+_RESPONSE = 0.03  # standard deviation over stocks of the response to a macro surprise, in decimals of return
 _HISTORY = 60  # months before the panel, so that MOM60 is there from its first month
 
 # name: (monthly persistence, location, scale, logarithmic); location and scale only give natural-looking units.
@@ -51,7 +55,7 @@ class Market:
         Contract columns; ``ret_next`` is empty in the newest month.
     contributions
         ``date``, ``asset``, ``expected`` (the expected return in excess of the market's part) and one column a factor:
-        its exact Shapley value, so that the factors sum to ``expected``.
+        its exact Shapley value, so that the factors sum to ``expected``; with macro series ``Macro`` is one of them.
     """
 
     panel: pd.DataFrame
@@ -68,6 +72,7 @@ def simulate_market(
     style: float = 0.03,
     missing: float = 0.03,
     exits: float = 0.002,
+    macro: Sequence[str] = (),
 ) -> Market:
     """Simulate a market.
 
@@ -91,11 +96,17 @@ def simulate_market(
     exits
         Probability, each month, that a stock leaves the market after it and a newly listed one, with a name and so a
         history of its own, takes its place. The last return of the one that leaves is there.
+    macro
+        Names of sensitivities to macro series, which become columns of the panel: rolling estimates from the stock's
+        returns, as for a real panel. The true response to the first series adds as much variance to the expected return
+        as everything else does; the responses to the others are not rewarded.
     """
     rng = np.random.default_rng(seed)
     latent = _persistent_descriptors(rng, _HISTORY + months, stocks)
     scale = noise * np.sqrt(explained / (1 - explained)) / _MEMORY_DEVIATION
-    ranks, momentum, returns = _live(rng, latent, scale, noise, style)
+    rewarded, responses, surprises = _macro(seed, len(macro), _HISTORY + months, stocks, scale * _MEMORY_DEVIATION)
+    extra = np.vstack([np.zeros(stocks), rewarded[:-1]]) + np.einsum("tk,ks->ts", surprises, responses)
+    ranks, momentum, returns = _live(rng, latent, scale, noise, style, extra)
 
     dates = pd.date_range(start, periods=months, freq="ME")
     assets = np.array([f"S{number:04d}" for number in range(stocks)])
@@ -104,6 +115,9 @@ def simulate_market(
     for name in DESCRIPTORS:
         values = momentum[name] if name in momentum else _in_units(name, latent[name])
         panel[name] = values[_HISTORY:].ravel()
+    estimates = sensitivities(pd.DataFrame(returns), pd.DataFrame(surprises, columns=list(macro)), lag_months=1)
+    for name, table in zip(macro, estimates.values(), strict=True):
+        panel[name] = table.to_numpy()[_HISTORY:].ravel()
     panel["ret_next"] = np.vstack([returns[_HISTORY + 1 :], np.full((1, stocks), np.nan)]).ravel()
 
     paths = np.stack([ranks[_HISTORY - lag : len(ranks) - lag] for lag in MEMORY_DATES], axis=2)
@@ -111,6 +125,9 @@ def simulate_market(
     contributions = keys.assign(expected=scale * memory(paths))
     for factor, value in shapley_values(paths).items():
         contributions[factor] = scale * value
+    if macro:
+        contributions["Macro"] = rewarded[_HISTORY:].ravel()
+        contributions["expected"] += contributions["Macro"]
 
     can_be_missing = [name for name in DESCRIPTORS if name != "CAP"]
     panel[can_be_missing] = panel[can_be_missing].mask(rng.random((len(panel), len(can_be_missing))) < missing)
@@ -127,8 +144,27 @@ def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: flo
     return names.ravel().astype(object)
 
 
+def _macro(
+    seed: int, series: int, months: int, stocks: int, deviation: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the response to the first series is rewarded with (months, stocks), of the given deviation over stocks; the
+    responses to a surprise of one standard deviation (series, stocks); the surprises (months, series)."""
+    rng = np.random.default_rng([seed, series])  # of its own, so that the rest of the market stays as it is without
+    responses = _RESPONSE * rng.standard_normal((series, stocks))
+    surprises = rng.standard_normal((months, series))
+    rewarded = np.zeros((months, stocks))
+    if series:
+        rewarded += deviation * np.sqrt(3) * _ranks(responses[0])
+    return rewarded, responses, surprises
+
+
 def _live(
-    rng: np.random.Generator, latent: dict[str, np.ndarray], scale: float, noise: float, style: float
+    rng: np.random.Generator,
+    latent: dict[str, np.ndarray],
+    scale: float,
+    noise: float,
+    style: float,
+    extra: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Let the market live month by month: (ranks of all descriptors, momentum descriptors, returns over the month)."""
     total, stocks = latent["CAP"].shape
@@ -147,7 +183,7 @@ def _live(
             beta = 1 + 0.25 * ranks[t, :, DESCRIPTORS.index("BETA")]
             styles = _factor_means(ranks[t]) @ (style * rng.standard_normal(len(FACTORS)))
             shock = noise * _fat_tailed(rng, stocks)
-            returns[t + 1] = np.maximum(scale * memory(path) + beta * market + styles + shock, -0.95)
+            returns[t + 1] = np.maximum(scale * memory(path) + beta * market + styles + shock + extra[t + 1], -0.95)
     return ranks, momentum, returns
 
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from ..errors import InputError
 from .daily import month_bars
 from .files import read_file, read_table
+from .macro import PREFIX
 from .raw import ITEMS, RawData, build_panel
 from .research import map_panel
 from .simulate import simulate_market
@@ -94,6 +95,7 @@ def true_contributions(data: DictConfig) -> pd.DataFrame | None:
     settings: Any = OmegaConf.to_container(data.source, resolve=True)
     if settings.pop("_target_") != f"{__name__}.simulated":
         return None
+    settings["macro"] = tuple(settings.get("macro") or ())  # none in configs of before there was a macro factor
     names = inspect.signature(simulate_market).parameters
     return _market(*(settings[name] for name in names)).contributions.copy()
 
@@ -108,6 +110,7 @@ def simulated(
     style: float,
     missing: float,
     exits: float,
+    macro: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The panel of :func:`drf.data.simulate.simulate_market`.
 
@@ -134,7 +137,11 @@ def simulated(
         pd.Timestamp(start)
     except ValueError as error:
         raise InputError(f"data.source.start={start}: must be a month, YYYY-MM") from error
-    return _market(stocks, months, seed, start, explained, noise, style, missing, exits).panel.copy()
+    names = tuple(macro or ())
+    for name in names:
+        if not name.startswith(PREFIX):
+            raise InputError(f"factors.Macro: {name}: a sensitivity to a simulated series is named {PREFIX}<series>")
+    return _market(stocks, months, seed, start, explained, noise, style, missing, exits, names).panel.copy()
 
 
 # The truth of a market is asked for when its panel has been used; simulating it twice would cost seconds.

@@ -315,3 +315,26 @@ def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -
     assert decision.info.run_id != parent.info.run_id
     assert client(folder).get_model_version_by_alias("drf-lstm-lrp", "champion").tags["verdict"] == "promoted"
     shutil.rmtree(ROOT / "mlruns", ignore_errors=True)
+
+
+def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    options = ["factors=paper16_macro", "data.source.stocks=300", "tuning.trials=0", "model=[linear,lstm]"]
+    run("train.py", *options, "model.lstm.seeds=1", "window.test_months=24", "window.refit_every=12", folder=folder)
+    (row,) = [row for row in runs(folder, "row") if row.info.run_name == "lstm_lrp"]
+    assert row.data.metrics["truth/Macro"] > 0.5
+    relevance = pd.read_parquet(client(folder).download_artifacts(row.info.run_id, "relevance.parquet")).drop(
+        columns=["date", "asset"]
+    )
+    size = relevance.abs().mean()
+    by_descriptor = size.groupby([name.rsplit("_lag", 1)[0] for name in size.index]).sum()
+    assert set(by_descriptor.index) == {*DESCRIPTORS, "BETA_FX", "BETA_RATES", "BETA_CPI"}
+    assert by_descriptor.idxmax() == "BETA_FX"
+
+
+def test_one_test_month_is_said_to_be_too_few(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    output = run("train.py", *LINEAR_AND_LSTM, "window.test_months=1", "tuning.trials=0", folder=folder)
+    assert "lstm_lrp: " in output
+    assert "cannot be estimated, because there are only 1 periods (4 needed)" in output
+    assert "Warning" not in output

@@ -1,0 +1,106 @@
+"""Macro series -> a factor of its own: how sensitive each stock's returns have been to how a series changes.
+
+The sensitivity to a series is the slope of the stock's past monthly returns on the series' changes in the same months,
+over the 60 newest months whose change is published at the date (at least 24 of them known).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, first_few, nearest
+from .descriptors import beta
+from .panel import RETURN
+
+PREFIX = "BETA_"
+CHANGES = ("log", "difference", "none")
+MONTHS, LEAST = 60, 24
+
+
+def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int) -> dict[str, pd.DataFrame]:
+    """Rolling sensitivities of returns to changes.
+
+    Parameters
+    ----------
+    returns
+        Decimal returns over the months that end at the index, one row a consecutive month end, one column a stock.
+    changes
+        Changes over the same months, one column a series; missing where unknown.
+    lag_months
+        Months from a month's end until its change is published: so much older are the newest months that are used.
+
+    Returns
+    -------
+    ``BETA_<series>`` -> sensitivities known at the index, shape of ``returns``.
+    """
+    known = changes.reindex(returns.index)
+    return {f"{PREFIX}{name}": beta(returns, known[name], MONTHS, LEAST).shift(lag_months) for name in known.columns}
+
+
+def add_sensitivities(
+    panel: pd.DataFrame, levels: pd.DataFrame, changes: Mapping[str, str], lag_months: int, series: Sequence[str]
+) -> tuple[pd.DataFrame, int]:
+    """Add the sensitivities to a panel in contract form, and leave out the first months, in which no stock has one.
+
+    Parameters
+    ----------
+    levels
+        ``date`` and a column a series.
+    changes
+        Series -> how its changes are taken, one of :data:`CHANGES`.
+    series
+        Those that are wanted.
+
+    Returns
+    -------
+    The panel, and how many months were left out.
+
+    Raises
+    ------
+    InputError
+        If a series or the way to take its changes is missing, or no month has all sensitivities.
+    """
+    month = levels["date"] + pd.offsets.MonthEnd(0)
+    if month.duplicated().any():
+        twice = month[month.duplicated()].iloc[0]
+        raise InputError(f"data.macro.path: the month of {twice.date()} stands more than once: keep one row a month")
+    returns = panel.pivot(index="date", columns="asset", values=RETURN)
+    calendar = pd.date_range(returns.index[0], returns.index[-1], freq="ME")
+    past = returns.reindex(calendar).shift(1)  # over the month that ends at the date
+    moved = pd.DataFrame({name: _changes(levels.set_index(month)[name], changes, name) for name in series})
+    tables = sensitivities(past, moved, lag_months)
+    row, column = (
+        calendar.get_indexer(pd.DatetimeIndex(panel["date"])),
+        returns.columns.get_indexer(pd.Index(panel["asset"])),
+    )
+    for name, table in tables.items():
+        panel = panel.assign(**{name: table.to_numpy()[row, column]})
+    known = panel.groupby("date")[list(tables)].count()
+    complete = known.index[(known > 0).all(axis=1)]
+    if not len(complete):
+        never = first_few([name for name in tables if not known[name].any()]) or first_few(tables)
+        raise InputError(
+            f"data.macro.path: no month has {never}: a sensitivity needs {LEAST} months of returns and of the series"
+        )
+    return panel[panel["date"] >= complete[0]].reset_index(drop=True), int((known.index < complete[0]).sum())
+
+
+def _changes(values: pd.Series, ways: Mapping[str, str], name: str) -> pd.Series:
+    """The changes of a monthly series over the months that end at its dates."""
+    way = ways.get(name)
+    if way not in CHANGES:
+        raise InputError(f"data.macro.changes.{name}={way}: must be one of {', '.join(CHANGES)}{nearest(name, ways)}")
+    if way == "none":
+        return values
+    every = values.reindex(pd.date_range(values.index.min(), values.index.max(), freq="ME"))
+    if way == "difference":
+        return every.diff()
+    if (every <= 0).any():
+        at = every.index[every <= 0][0].date()
+        raise InputError(
+            f"data.macro.changes.{name}=log: the series is {every[every <= 0].iloc[0]:g} at {at}: not above 0"
+        )
+    return pd.Series(np.log(every), index=every.index).diff()

@@ -1,0 +1,157 @@
+"""Malformed tables: refused in one line, or read as what they say; never a traceback, never a silently wrong panel."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from drf.data.panel import check_panel
+from drf.data.research import map_panel
+from drf.data.simulate import simulate_market
+from drf.data.sources import from_file
+from drf.errors import InputError
+
+NAMES = ["MOM1", "PBR", "CAP"]
+WHOLE = simulate_market(8, 5, seed=0, missing=0.0, start="2000-01").panel[["date", "asset", *NAMES, "ret_next"]]
+WHOLE = WHOLE.assign(date=WHOLE["date"].dt.strftime("%Y-%m-%d"))
+
+# What may stand in a cell: right, nearly right, and not at all.
+CELLS = st.one_of(
+    st.floats(width=32),
+    st.integers(-(10**12), 10**12),
+    st.sampled_from(
+        ["", " ", "NA", "nan", "inf", "-inf", "1,5", "1e400", "abc", "'", '"', "0001", "２", "1 000", "-", "=1"]
+    ),
+    st.sampled_from(["2000-02-30", "2000-01-31", "31/01/2000", "200001", "9999-12-31", "0001-01-31", "1e5", "NaT"]),
+    st.text(max_size=6),
+    st.none(),
+    st.booleans(),
+)
+Mutation = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> Mutation:
+    kind = draw(st.sampled_from(["cell", "column", "drop", "rename", "repeat", "cut", "shuffle", "twice", "type"]))
+    column = draw(st.sampled_from(list(WHOLE.columns)))
+    row = draw(st.integers(0, len(WHOLE) - 1))
+    value = draw(CELLS)
+    other = draw(st.sampled_from(list(WHOLE.columns)))
+
+    def mutate(table: pd.DataFrame) -> pd.DataFrame:
+        if kind in ("cell", "column") and column in table:
+            values = table[column].astype(object).tolist()
+            for k in range(len(values)) if kind == "column" else [row % len(values)] if values else []:
+                values[k] = value
+            return table.assign(**{column: pd.Series(values, index=table.index, dtype=object)})
+        if kind == "drop":
+            return table.drop(columns=column, errors="ignore")
+        if kind == "rename":
+            return table.rename(columns={column: f"{column} "})
+        if kind == "repeat":
+            return pd.concat([table, table[row : row + 1]])
+        if kind == "cut":
+            return table[:row]
+        if kind == "shuffle":
+            return table[::-1]
+        if kind == "twice" and column in table and other in table:
+            return table.assign(**{column: table[other]})
+        if kind == "type" and column in table:
+            return table.assign(**{column: table[column].astype(str)})
+        return table
+
+    return mutate
+
+
+def cell(value: object) -> object:
+    """What a cell of the file says, as far as it can be told without the reader: a number, or that it is unknown."""
+    text = str(value)
+    if value is None or text in ("", "NA", "nan", "NaN", "<NA>", "None"):
+        return np.nan
+    return float(text)
+
+
+def assert_says_what_the_file_says(panel: pd.DataFrame, table: pd.DataFrame) -> None:
+    assert len(panel) == len(table)
+    assert not panel.duplicated(["date", "asset"]).any()
+    assert panel["date"].dt.is_month_end.all()
+    for name in (*NAMES, "ret_next"):
+        known = np.sort([v for v in (cell(value) for value in table[name]) if not np.isnan(v)])
+        np.testing.assert_allclose(np.sort(panel[name].dropna()), known, rtol=1e-6)
+        assert np.isfinite(panel[name].dropna()).all()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+@given(changes=st.lists(mutations(), min_size=1, max_size=3))
+def test_a_malformed_panel_is_refused_in_one_line_or_read_right(kind: str, changes: list[Mutation]) -> None:
+    table = WHOLE
+    for change in changes:
+        table = change(table)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        path = Path(folder) / f"panel.{kind}"
+        if not written(table, path):
+            return
+        try:
+            panel = check_panel(from_file(str(path)), NAMES, 5)
+        except InputError as refused:
+            assert 10 < len(str(refused)) < 600
+            assert "\n" not in str(refused)
+        else:
+            assert_says_what_the_file_says(panel, pd.read_csv(path, dtype=str, keep_default_na=False)
+                                           if kind == "csv" else table)  # fmt: skip
+
+
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+@given(changes=st.lists(mutations(), min_size=1, max_size=3), form=st.sampled_from(["date", "yyyymm", "yyyymmdd"]))
+def test_a_malformed_research_panel_too(changes: list[Mutation], form: str) -> None:
+    table = WHOLE
+    for change in changes:
+        table = change(table)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "panel.csv"
+        table.to_csv(path, index=False)
+        try:
+            mapped, _ = map_panel(
+                str(path), {"column": "date", "form": form}, "asset", {"PBR": "1/PBR", "CAP": "log CAP", "MOM1": "MOM1"},
+                {"column": "ret_next", "path": None}, None,
+            )  # fmt: skip
+            panel = check_panel(mapped, NAMES, 5)
+        except InputError as refused:
+            assert "\n" not in str(refused)
+        else:
+            assert len(panel) == len(table)
+            assert np.isfinite(panel[NAMES].fillna(0)).all(axis=None)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+@given(noise=st.binary(min_size=1, max_size=400), kind=st.sampled_from(["csv", "parquet"]), at=st.integers(0, 3000))
+def test_bytes_in_the_wrong_place_are_refused_in_one_line(noise: bytes, kind: str, at: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"panel.{kind}"
+        WHOLE.to_csv(path, index=False) if kind == "csv" else WHOLE.to_parquet(path)
+        whole = path.read_bytes()
+        at = at % len(whole)
+        path.write_bytes(whole[:at] + noise + whole[at + len(noise) :])
+        try:
+            check_panel(from_file(str(path)), NAMES, 5)
+        except InputError as refused:
+            assert "\n" not in str(refused)
+
+
+def written(table: pd.DataFrame, path: Path) -> bool:
+    """Whether the table could be written at all: Parquet refuses columns of mixed kinds."""
+    try:
+        table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path, index=False)
+    except Exception:
+        return False
+    return True
