@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from ..errors import InputError
+from .cells import as_dates, as_numbers
 
 _UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
@@ -58,7 +59,9 @@ def _reading(key: str, path: str, parquet: Callable[..., Any], csv: Callable[...
 
 
 def _read_parquet(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
-    return pd.read_parquet(file, columns=None if columns is None else list(columns))
+    frame = pd.read_parquet(file, columns=None if columns is None else list(columns))
+    # Texts are decoded here, where one that cannot be counts as a broken file.
+    return frame.astype(dict.fromkeys(frame.columns[frame.dtypes == "string"], object))
 
 
 def _parquet_columns(file: Path) -> list[str]:
@@ -108,10 +111,9 @@ def read_table(
     for name in (*dates, *numbers):
         text = table[name]
         if name in dates:
-            table[name] = pd.to_datetime(text, errors="coerce", format=None if text.dtype.kind == "M" else "mixed")
-            table[name] = table[name].astype("datetime64[ns]")
+            table[name] = as_dates(text)
         else:
-            table[name] = pd.to_numeric(text, errors="coerce").astype(float)
+            table[name] = as_numbers(text)
         broken = (table[name].isna() & text.notna()) | table[name].isin([np.inf, -np.inf])
         bad = broken if name in may_be_empty else broken | text.isna()
         if bad.any():

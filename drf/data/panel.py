@@ -14,6 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ..errors import InputError, first_few, nearest
+from .cells import as_dates, as_numbers
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
@@ -108,19 +109,19 @@ def _present_as(name: str, others: Sequence[str]) -> str:
 def _as_dates(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column):
         raise InputError("column date holds numbers: write dates as YYYY-MM-DD")
-    dates = pd.to_datetime(column, errors="coerce", format=None if column.dtype != object else "mixed")
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        raise InputError("column date has a time zone: month ends have none, remove it")
+    dates = as_dates(column)
     bad = dates.isna().to_numpy().nonzero()[0]
     if len(bad):
         raise InputError(f"column date, {_rows(bad)}: not a date ({column.iloc[bad[0]]!r}): write dates as YYYY-MM-DD")
-    if dates.dt.tz is not None:
-        raise InputError("column date has a time zone: month ends have none, remove it")
     off = (~dates.dt.is_month_end | (dates != dates.dt.normalize())).to_numpy().nonzero()[0]
     if len(off):
         raise InputError(
             f"column date, {_rows(off)}: {dates.iloc[off[0]].date()} is not a month end: "
             "use the last calendar day of the month, without a time"
         )
-    return dates.astype("datetime64[ns]")
+    return dates
 
 
 def _as_names(column: pd.Series) -> pd.Series:
@@ -131,16 +132,14 @@ def _as_names(column: pd.Series) -> pd.Series:
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise InputError(f"column {column.name} holds dates: it must hold numbers")
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = as_numbers(column)
     bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
     if len(bad):
         raise InputError(
             f"column {column.name}, {_rows(bad)}: not a number ({column.iloc[bad[0]]!r}): "
             "write decimals with a point, and leave unknown values empty"
         )
-    return numbers.astype(np.float64)
+    return numbers
 
 
 def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns: bool) -> None:
@@ -222,8 +221,11 @@ def _require_alignment(panel: pd.DataFrame) -> None:
     later = panel[["date", "asset", "MOM1"]].copy()
     later["date"] = later["date"] - pd.offsets.MonthEnd(1)
     pairs = panel[["date", "asset", RETURN]].merge(later, on=list(KEYS)).dropna()
-    by_month = pairs.groupby("date")
-    agreement = by_month[[RETURN, "MOM1"]].apply(lambda month: month[RETURN].corr(month["MOM1"], method="spearman"))
+    if pairs.empty:
+        return
+    ranks = pairs.groupby("date")[[RETURN, "MOM1"]].rank()
+    by_month = ranks.groupby(pairs["date"])
+    agreement = by_month.apply(lambda month: month[RETURN].corr(month["MOM1"]))  # NaN where all are the same
     off = agreement.index[(agreement < _ALIGNED) & (by_month.size() >= PAIRS_TO_JUDGE)]
     if len(off):
         raise InputError(

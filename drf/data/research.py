@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few, nearest
+from .cells import as_dates, as_numbers
 from .files import column_names, read_file
 from .panel import KEYS, RETURN
 
@@ -137,13 +138,10 @@ def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
     if form not in DATES:
         raise InputError(f"data.source.date.form={form}: must be one of {', '.join(DATES)}")
     if form == "date":
-        numeric = pd.api.types.is_numeric_dtype(column)
-        dates = (
-            pd.Series(pd.NaT, column.index) if numeric else pd.to_datetime(column, errors="coerce", format="ISO8601")
-        )
+        dates = as_dates(column)
     else:
-        digits = column.astype(str).str.removesuffix(".0")
-        dates = pd.to_datetime(digits, errors="coerce", format="%Y%m" if form == "yyyymm" else "%Y%m%d")
+        digits = column.astype(str).str.removesuffix(".0").astype(object)
+        dates = as_dates(digits, "%Y%m" if form == "yyyymm" else "%Y%m%d")
         dates = dates.where(digits.str.len() == len(form))
     bad = dates.isna().to_numpy()
     if bad.any():
@@ -152,9 +150,7 @@ def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
             f"{path}: column {column.name}, {int(bad.sum())} row(s), first row {first + 1} ({column.iloc[first]!r}): "
             f"not written as {form} says: set data.source.date.form (or data.source.returns.form)"
         )
-    if dates.dt.tz is not None:
-        raise InputError(f"{path}: column {column.name} has a time zone: month ends have none, remove it")
-    return (dates.dt.normalize() + pd.offsets.MonthEnd(0)).astype("datetime64[ns]")
+    return dates.dt.normalize() + pd.offsets.MonthEnd(0)
 
 
 def _names(path: str, column: pd.Series) -> pd.Series:
@@ -167,7 +163,7 @@ def _names(path: str, column: pd.Series) -> pd.Series:
 
 
 def _numbers(path: str, column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    numbers = as_numbers(column)
     bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
     if len(bad):
         values = first_few([repr(column.iloc[k]) for k in bad])

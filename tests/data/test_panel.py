@@ -77,7 +77,7 @@ def shifted_in_one_month(panel: pd.DataFrame) -> pd.DataFrame:
         (lambda p: p.assign(ret_next=np.nan), ["ret_next", "empty"]),
         (lambda p: p.assign(ret_next=p["ret_next"].fillna(p["CAP"].mask(p["asset"] > "S0001") * 0)), ["fewer than 5"]),
         (put("asset", " "), ["asset", "row 8", "empty"]),
-        (lambda p: p.assign(SKEW=p["date"]), ["SKEW holds dates"]),
+        (lambda p: p.assign(SKEW=p["date"]), ["column SKEW, 1795 rows"]),
         (lambda p: pd.DataFrame({"date;asset;CAP": ["2000-01-31;A;1"]}), ["1 column", "separator"]),
         (lambda p: p.assign(date=p["date"].dt.year), ["date holds numbers"]),
         (lambda p: p.assign(date=p["date"].dt.tz_localize("UTC")), ["time zone"]),
