@@ -19,6 +19,8 @@ from drf.config import (
     descriptors_of,
     left_out,
     load_panel,
+    make_checkpoints,
+    make_compute,
     make_factors,
     make_families,
     make_plan,
@@ -58,7 +60,7 @@ def main(config: DictConfig) -> None:
     require_training_months(families, [*windows, newest, *plan.windows])
     store = connect(config.experiment)
 
-    with RunTree("train") as tree:
+    with make_checkpoints(config, samples, data) as checkpoints, RunTree("train", checkpoints) as tree:
         log.inputs(tree.parent, config, panel, samples, windows, data)
         runs = {row: tree.row(row, family.name) for family in families for row in ROWS[family.name]}
         studies: dict[str, dict[str, pd.Series]] = {}
@@ -68,7 +70,10 @@ def main(config: DictConfig) -> None:
             studies.setdefault(family.name, {})[str(trial.number)] = returns_of(trial)
 
         tuned = tune(families, samples, plan, on_trial)
-        forecasts = walk_forward(tuned, samples, windows, newest, config.seed, config.compute.jobs)
+        forecasts = walk_forward(
+            tuned, samples, windows, newest, config.seed, make_compute(config.compute), checkpoints
+        )
+        tree.parent.metrics({"fits_restored": checkpoints.restored})
         rows = make_rows(forecasts, samples, factors, rule)
         table, drawn = log.comparison(tree, runs, rows, tuned, forecasts, factors, rule)
         tables = gather(
@@ -103,6 +108,8 @@ def main(config: DictConfig) -> None:
                 },
             )
         log.resources(tree)
+    if checkpoints.restored:
+        print(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
     absent = left_out(config, samples.descriptors)
     print(training_summary(table, samples, windows, store, tree.parent.run_id, config.registry.name, version, absent))
 

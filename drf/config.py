@@ -13,12 +13,14 @@ import pandas as pd
 from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from .checkpoints import Checkpoints
 from .data.files import read_table
 from .data.macro import PREFIX, add_sensitivities
 from .data.panel import KEYS, RETURN, SECTOR, check_panel
 from .errors import InputError, nearest
 from .evaluation.portfolio import PortfolioRule
 from .models.family import ROWS, Family
+from .parallel import Compute
 from .tuning import TuningPlan, in_space
 from .windows.samples import TARGETS, Samples
 from .windows.split import Window, validation_windows
@@ -267,6 +269,20 @@ def make_rule(portfolio: DictConfig) -> PortfolioRule:
     return PortfolioRule(quantiles=portfolio.quantiles, cost_bps=portfolio.cost_bps)
 
 
+def make_compute(compute: DictConfig) -> Compute:
+    """Where fits run, of the ``compute`` config."""
+    return Compute(jobs=compute.jobs, scheduler=compute.scheduler)
+
+
+def make_checkpoints(config: DictConfig, samples: Samples, data: str) -> Checkpoints:
+    """Where a training's finished fits are kept; ``data`` is the panel's fingerprint.
+
+    A fit's number depends on the family, the window and the seed, which its task names, and on the samples.
+    """
+    identity = {"data": data, "lags": samples.lags, "target": config.window.target, "descriptors": samples.descriptors}
+    return Checkpoints(config.compute.checkpoints, identity)
+
+
 def make_plan(config: DictConfig, samples: Samples, first_test: int, data: str) -> TuningPlan:
     """The tuning plan of the ``tuning`` config; ``data`` is the panel's fingerprint."""
     tuning = config.tuning
@@ -280,7 +296,7 @@ def make_plan(config: DictConfig, samples: Samples, first_test: int, data: str) 
         windows=windows,
         batch=tuning.batch,
         seed=config.seed,
-        jobs=config.compute.jobs,
+        compute=make_compute(config.compute),
         journal=tuning.journal,
         data={"data": data, "lags": list(samples.lags), "target": config.window.target},
         rule=make_rule(config.portfolio),

@@ -1,9 +1,10 @@
-"""Run many small fits in worker processes of one thread each: the same numbers for any number of workers."""
+"""Run many small fits in workers of one thread each: the same numbers for any number of workers, here or elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,20 +12,72 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from .errors import InputError, first_line
 
-def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[tuple[int, Any]]:
-    """Call ``function(*task)`` for every task and yield (position of the task, result) as each is done.
 
-    Every call runs on one thread, in this process too, so that sums are taken in the same order whatever ``jobs`` is.
+@dataclass(frozen=True)
+class Compute:
+    """Where fits run.
+
+    Attributes
+    ----------
+    jobs
+        Worker processes on this machine; -1: one a core.
+    scheduler
+        Address of a Dask scheduler, whose workers are then used instead.
     """
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(delayed(_on_one_thread)(function, position, task) for position, task in enumerate(tasks))
+
+    jobs: int = -1
+    scheduler: str | None = None
+
+    def parallel(self, shared: Any) -> Parallel:
+        """A runner of tasks. ``shared`` is an argument of all of them, sent to every worker once.
+
+        Raises
+        ------
+        InputError
+            If no scheduler answers, or Dask is not installed.
+        """
+        if self.scheduler is None:
+            # Arrays go to the workers as memory maps: that is joblib's own doing.
+            return Parallel(n_jobs=self.jobs, return_as="generator_unordered", batch_size=1)
+        try:
+            from distributed import Client
+
+            Client(self.scheduler, timeout=20)
+        except ImportError as error:
+            raise InputError("compute=dask: Dask is not installed: pip install 'drf[dask]'") from error
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"compute.scheduler={self.scheduler}: no Dask scheduler answers ({first_line(error)}): start one, see "
+                "docs/scale.md"
+            ) from error
+        return Parallel(
+            n_jobs=-1,
+            return_as="generator_unordered",
+            batch_size=1,
+            backend="dask",
+            scatter=[shared],
+            pre_dispatch="all",
+        )
 
 
-def _on_one_thread(function: Callable[..., Any], position: int, task: tuple[Any, ...]) -> tuple[int, Any]:
+def run_tasks(
+    function: Callable[..., Any], shared: Any, tasks: Sequence[tuple[Any, ...]], compute: Compute
+) -> Iterator[tuple[int, Any]]:
+    """Call ``function(shared, *task)`` for every task and yield (position of the task, result) as each is done.
+
+    Every call runs on one thread, in this process too, so that sums are taken in the same order wherever it runs.
+    """
+    if tasks:
+        calls = (delayed(_on_one_thread)(function, shared, position, task) for position, task in enumerate(tasks))
+        yield from compute.parallel(shared)(calls)
+
+
+def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...]) -> tuple[int, Any]:
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        return position, function(*task)
+        return position, function(shared, *task)
 
 
 def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from .evaluation.portfolio import PortfolioRule, long_short
 from .models.base import TrainingDivergedError
 from .models.family import Family
-from .parallel import progress, run_tasks
+from .parallel import Compute, progress, run_tasks
 from .walkforward import fit_window, forecast_table
 from .windows.samples import Samples
 from .windows.split import Window
@@ -42,8 +42,10 @@ class TuningPlan:
         Validation windows, all before the first test month.
     batch
         Trials asked for at once. It does not follow the number of workers, so neither do the results.
-    seed, jobs
-        Of all that is random; number of worker processes.
+    seed
+        Of all that is random.
+    compute
+        Where fits run.
     journal
         File that keeps the studies.
     data
@@ -57,7 +59,7 @@ class TuningPlan:
     windows: Sequence[Window]
     batch: int
     seed: int
-    jobs: int
+    compute: Compute
     journal: str
     data: Mapping[str, Any]
     rule: PortfolioRule
@@ -155,12 +157,12 @@ def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningP
     alive = list(batch)
     for step, window in enumerate(plan.windows):
         tasks = [
-            (family.with_settings(trial.params), samples, window, plan.seed, plan.rule)
+            (family.with_settings(trial.params), window, plan.seed, plan.rule)
             for family, trial in alive
             if step not in _reported(trial)
         ]
         waiting = [trial for _, trial in alive if step not in _reported(trial)]
-        for position, (error, returns) in run_tasks(_validate_window, tasks, plan.jobs):
+        for position, (error, returns) in run_tasks(_validate_window, samples, tasks, plan.compute):
             earlier = _reported(waiting[position])
             waiting[position].set_user_attr(f"{_RETURNS}{step}", returns)
             values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
@@ -183,7 +185,7 @@ def _reported(trial: Trial) -> dict[int, float]:
 
 
 def _validate_window(
-    family: Family, samples: Samples, window: Window, seed: int, rule: PortfolioRule
+    samples: Samples, family: Family, window: Window, seed: int, rule: PortfolioRule
 ) -> tuple[float, dict[str, float]]:
     """Root mean squared error on the window, and the long-short returns after costs by date."""
     try:

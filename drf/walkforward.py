@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .checkpoints import Checkpoints
 from .lrp.faithfulness import agreement
 from .models.base import Audits, Explains, Explanation, Model
 from .models.family import Family
-from .parallel import progress, run_tasks
+from .parallel import Compute, progress, run_tasks
 from .windows.samples import Samples
 from .windows.split import Window
 
@@ -63,7 +64,13 @@ class _Result:
 
 
 def walk_forward(
-    families: Sequence[Family], samples: Samples, windows: Sequence[Window], newest: Window, seed: int, jobs: int
+    families: Sequence[Family],
+    samples: Samples,
+    windows: Sequence[Window],
+    newest: Window,
+    seed: int,
+    compute: Compute,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, tuple[Forecasts, Forecasts]]:
     """Fit every family on all windows.
 
@@ -73,24 +80,34 @@ def walk_forward(
         Consecutive test windows, in the order of time.
     newest
         The window whose models are kept; it may have no month left to forecast.
-    seed, jobs
-        Of all that is random; number of worker processes (results do not depend on it).
+    seed
+        Of all that is random.
+    compute
+        Where fits run; results do not depend on it.
+    checkpoints
+        Where finished fits are kept, and taken from if they are there.
 
     Returns
     -------
     For every family its forecasts over the test windows, and those of the newest window.
     """
     tasks = [
-        (family, samples, window, member, seed, window is newest)
+        (family, window, member, seed, window is newest)
         for window in (*windows, newest)
         for family in families
         for member in range(family.seeds)
     ]
     results: dict[tuple[str, Window], list[_Result]] = {}
-    done: list[_Result | None] = [None] * len(tasks)
-    for position, result in progress(run_tasks(_fit, tasks, jobs), total=len(tasks), desc="walk-forward", unit="fit"):
-        done[position] = result
-    for (family, _, window, *_), result in zip(tasks, done, strict=True):
+    done: list[_Result | None] = [checkpoints.load(task) if checkpoints else None for task in tasks]
+    missing = [position for position, result in enumerate(done) if result is None]
+    fits = run_tasks(_fit, samples, [tasks[position] for position in missing], compute)
+    for count, result in progress(
+        fits, total=len(tasks), initial=len(tasks) - len(missing), desc="walk-forward", unit="fit"
+    ):
+        done[missing[count]] = result
+        if checkpoints:
+            checkpoints.keep(tasks[missing[count]], result)
+    for (family, window, *_), result in zip(tasks, done, strict=True):
         assert result is not None
         results.setdefault((family.name, window), []).append(result)
 
@@ -104,7 +121,7 @@ def walk_forward(
     return forecasts
 
 
-def _fit(family: Family, samples: Samples, window: Window, member: int, seed: int, keep: bool) -> _Result:
+def _fit(samples: Samples, family: Family, window: Window, member: int, seed: int, keep: bool) -> _Result:
     started = time.process_time()
     model = fit_window(family, samples, window, seed, member)
     x = samples.x[samples.rows(window.test)]

@@ -15,6 +15,7 @@ from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.svr import SVR
+from drf.parallel import Compute
 from drf.tuning import TuningPlan, returns_of, tune
 from drf.walkforward import forecast_table
 from drf.windows.samples import Samples
@@ -40,7 +41,7 @@ class Stop(Exception):
 def plan(folder: Path, trials: int = 6, jobs: int = 1, **changes: Any) -> TuningPlan:
     settings = {"windows": WINDOWS, "batch": 2, "seed": 0, "journal": str(folder / "journal"), "data": {"data": "x"}}
     settings |= {"rule": PortfolioRule()}
-    return TuningPlan(trials=trials, jobs=jobs, **{**settings, **changes})
+    return TuningPlan(trials=trials, compute=Compute(jobs), **{**settings, **changes})
 
 
 class Log:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from drf.checkpoints import Checkpoints
 from drf.data.factors import DESCRIPTORS
 from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
+from drf.parallel import Compute
 from drf.walkforward import Forecasts, forecast_table, relevance_table, walk_forward
 from drf.windows.samples import Samples, make_samples
 from drf.windows.split import newest_window, test_windows
@@ -26,9 +29,11 @@ FAMILIES = [
 ]
 
 
-def run(samples: Samples, jobs: int = 1, seed: int = 0) -> dict[str, tuple[Forecasts, Forecasts]]:
-    windows = test_windows(samples, 15, 8, 3)
-    return walk_forward(FAMILIES, samples, windows, newest_window(samples, 15), seed, jobs)
+def run(
+    samples: Samples, jobs: int = 1, seed: int = 0, checkpoints: Checkpoints | None = None
+) -> dict[str, tuple[Forecasts, Forecasts]]:
+    windows, newest = test_windows(samples, 15, 8, 3), newest_window(samples, 15)
+    return walk_forward(FAMILIES, samples, windows, newest, seed, Compute(jobs), checkpoints)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,38 @@ def test_two_workers_give_the_numbers_of_one_to_the_bit(
         assert np.array_equal(again[family][1].prediction, newest.prediction)
         if tested.explanation is not None:
             assert np.array_equal(again[family][0].explanation.relevance, tested.explanation.relevance)  # type: ignore[union-attr]
+
+
+class Stop(Exception):
+    pass
+
+
+def test_an_interrupted_walk_goes_on_and_ends_with_the_same_numbers_to_the_bit(
+    samples: Samples,
+    forecasts: dict[str, tuple[Forecasts, Forecasts]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class StopAfter(Checkpoints):
+        kept = 0
+
+        def keep(self, task: object, result: object) -> None:
+            super().keep(task, result)
+            self.kept += 1
+            if self.kept == 5:
+                raise Stop
+
+    with pytest.raises(Stop), StopAfter(str(tmp_path), {}) as stopped:
+        run(samples, checkpoints=stopped)
+    assert len(list(stopped.path.glob("*.fit"))) == 5
+    with Checkpoints(str(tmp_path), {}) as checkpoints:
+        again = run(samples, checkpoints=checkpoints)
+    assert checkpoints.restored == 5
+    assert not checkpoints.path.exists()
+    for family, (tested, newest) in forecasts.items():
+        assert np.array_equal(again[family][0].prediction, tested.prediction)
+        assert np.array_equal(again[family][1].prediction, newest.prediction)
+        pd.testing.assert_frame_equal(again[family][0].audit, tested.audit)
 
 
 MONTH = 39

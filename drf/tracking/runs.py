@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,11 @@ import numpy as np
 import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from ..checkpoints import Checkpoints, is_dead
+
+# Where a training runs and keeps its finished fits: by these a later one finds out that it was killed.
+_HOST, _CHECKPOINTS = "host", "checkpoints"
 
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
 _SHORT_BATCH = 90
@@ -99,9 +105,10 @@ class RunTree:
     On an exception, Ctrl-C and SIGTERM included, all runs still open end as FAILED.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, checkpoints: Checkpoints | None = None) -> None:
         self.client = mlflow.MlflowClient()
         self.name = name
+        self.checkpoints = checkpoints
         self._open: dict[str, RunLog] = {}
 
     def __enter__(self) -> RunTree:
@@ -110,7 +117,25 @@ class RunTree:
         active = mlflow.start_run(run_name=self.name)
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
+        if self.checkpoints is not None:
+            self._close_the_dead(self.checkpoints)
+            self.parent.tags({_HOST: platform.node(), _CHECKPOINTS: str(self.checkpoints.path)})
         return self
+
+    def _close_the_dead(self, own: Checkpoints) -> None:
+        """End the runs of trainings on this machine that were killed, which MLflow believes to be running."""
+        running = "attributes.status = 'RUNNING'"
+        here = f"{running} and tags.{_HOST} = '{platform.node()}'"
+        for parent in self.client.search_runs([self.experiment_id], here, max_results=1000):
+            folder = Path(parent.data.tags[_CHECKPOINTS])
+            if not (own.owned if folder == own.path else is_dead(folder)):
+                continue
+            below = f"{running} and tags.`{MLFLOW_PARENT_RUN_ID}` = '{{}}'"
+            dead = [parent]
+            for run in dead:  # grows while it is gone through
+                dead += self.client.search_runs([self.experiment_id], below.format(run.info.run_id), max_results=1000)
+            for run in dead:
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
     def child(self, name: str, tags: Mapping[str, str], below: RunLog | None = None) -> RunLog:
         """Open a run below the parent, or below another run; it stays open until :meth:`close` or the end."""

@@ -293,6 +293,8 @@ def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empt
     earlier = [trial for trial in runs(folder, "trial") if trial.data.tags["from_earlier_run"] == "true"]
     assert len(earlier) > 2
     assert "promoted version 1" in run("evaluate.py", folder=folder)
+    statuses = sorted(run.info.status for run in [*runs(folder, "comparison"), *runs(folder, "row")])
+    assert statuses == ["FINISHED"] * 4 + ["KILLED"] * 4
 
 
 def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
