@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -30,36 +31,36 @@ class Compute:
     jobs: int = -1
     scheduler: str | None = None
 
-    def parallel(self, shared: Any) -> Parallel:
-        """A runner of tasks. ``shared`` is an argument of all of them, sent to every worker once.
+    @contextmanager
+    def parallel(self, shared: Any) -> Iterator[Parallel]:
+        """A runner of tasks. ``shared`` is an argument of all of them, sent to every Dask worker once.
 
         Raises
         ------
         InputError
             If no scheduler answers, or Dask is not installed.
         """
+        settings = {"return_as": "generator_unordered", "batch_size": 1}
         if self.scheduler is None:
-            # Arrays go to the workers as memory maps: that is joblib's own doing.
-            return Parallel(n_jobs=self.jobs, return_as="generator_unordered", batch_size=1)
-        try:
-            from distributed import Client
+            yield Parallel(n_jobs=self.jobs, **settings)  # large arrays go to the workers as memory maps
+            return
+        with _dask_client(self.scheduler):
+            with parallel_config(backend="dask", scatter=[shared]):
+                parallel = Parallel(n_jobs=-1, pre_dispatch="all", **settings)
+            yield parallel
 
-            Client(self.scheduler, timeout=20)
-        except ImportError as error:
-            raise InputError("compute=dask: Dask is not installed: pip install 'drf[dask]'") from error
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"compute.scheduler={self.scheduler}: no Dask scheduler answers ({first_line(error)}): start one, see "
-                "docs/scale.md"
-            ) from error
-        return Parallel(
-            n_jobs=-1,
-            return_as="generator_unordered",
-            batch_size=1,
-            backend="dask",
-            scatter=[shared],
-            pre_dispatch="all",
-        )
+
+def _dask_client(address: str) -> Any:
+    try:
+        from distributed import Client
+
+        return Client(address, timeout=20)
+    except ImportError as error:
+        raise InputError("compute=dask: Dask is not installed: pip install 'drf[dask]'") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"compute.scheduler={address}: no Dask scheduler answers ({first_line(error)}): start it (docs/scale.md)"
+        ) from error
 
 
 def run_tasks(
@@ -71,7 +72,8 @@ def run_tasks(
     """
     if tasks:
         calls = (delayed(_on_one_thread)(function, shared, position, task) for position, task in enumerate(tasks))
-        yield from compute.parallel(shared)(calls)
+        with compute.parallel(shared) as parallel:
+            yield from parallel(calls)
 
 
 def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...]) -> tuple[int, Any]:

@@ -114,12 +114,14 @@ class RunTree:
     def __enter__(self) -> RunTree:
         # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
         self.opened = time.perf_counter()
-        active = mlflow.start_run(run_name=self.name)
+        tags = {}
+        if self.checkpoints is not None:
+            tags = {_HOST: platform.node(), _CHECKPOINTS: str(self.checkpoints.path)}
+        active = mlflow.start_run(run_name=self.name, tags=tags)  # with its tags from the start: it may be killed next
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
         if self.checkpoints is not None:
             self._close_the_dead(self.checkpoints)
-            self.parent.tags({_HOST: platform.node(), _CHECKPOINTS: str(self.checkpoints.path)})
         return self
 
     def _close_the_dead(self, own: Checkpoints) -> None:
@@ -128,13 +130,14 @@ class RunTree:
         here = f"{running} and tags.{_HOST} = '{platform.node()}'"
         for parent in self.client.search_runs([self.experiment_id], here, max_results=1000):
             folder = Path(parent.data.tags[_CHECKPOINTS])
-            if not (own.owned if folder == own.path else is_dead(folder)):
+            dead = own.owned if folder == own.path else is_dead(folder)
+            if parent.info.run_id == self.parent.run_id or not dead:
                 continue
             below = f"{running} and tags.`{MLFLOW_PARENT_RUN_ID}` = '{{}}'"
-            dead = [parent]
-            for run in dead:  # grows while it is gone through
-                dead += self.client.search_runs([self.experiment_id], below.format(run.info.run_id), max_results=1000)
-            for run in dead:
+            tree = [parent]
+            for run in tree:  # grows while it is gone through
+                tree += self.client.search_runs([self.experiment_id], below.format(run.info.run_id), max_results=1000)
+            for run in tree:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def child(self, name: str, tags: Mapping[str, str], below: RunLog | None = None) -> RunLog:
