@@ -32,7 +32,7 @@ from drf.walkforward import walk_forward
 from drf.windows.samples import Samples, make_samples
 from drf.windows.split import Window, newest_window, test_windows
 
-STOCKS, TRAIN_MONTHS, WINDOWS, EPOCHS, BATCH, HIDDEN = 500, 60, 8, 12, 1024, 16
+STOCKS, TRAIN_MONTHS, WINDOWS, EPOCHS, BATCH, HIDDEN = 500, 60, 15, 12, 1024, 16
 CORES = os.cpu_count() or 1
 TURNS = 3
 

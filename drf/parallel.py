@@ -42,7 +42,7 @@ class Compute:
         """
         settings = {"return_as": "generator_unordered", "batch_size": 1}
         if self.scheduler is None:
-            yield Parallel(n_jobs=self.jobs, **settings)  # large arrays go to the workers as memory maps
+            yield Parallel(n_jobs=self.jobs, max_nbytes="100K", **settings)  # larger arrays are sent as memory maps
             return
         with _dask_client(self.scheduler):
             with parallel_config(backend="dask", scatter=[shared]):

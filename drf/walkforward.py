@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -100,7 +100,8 @@ def walk_forward(
     results: dict[tuple[str, Window], list[_Result]] = {}
     done: list[_Result | None] = [checkpoints.load(task) if checkpoints else None for task in tasks]
     missing = [position for position, result in enumerate(done) if result is None]
-    fits = run_tasks(_fit, samples, [tasks[position] for position in missing], compute)
+    nameless = replace(samples, asset=samples.asset[:0])  # names are slow to send, and no fit needs them
+    fits = run_tasks(_fit, nameless, [tasks[position] for position in missing], compute)
     for count, result in progress(
         fits, total=len(tasks), initial=len(tasks) - len(missing), desc="walk-forward", unit="fit"
     ):

@@ -84,7 +84,9 @@ class Network(BaseEstimator, ABC):
             network.train()
             for rows in torch.randperm(len(x)).split(self.batch_size):
                 optimiser.zero_grad()
-                loss_of(network(x[rows]), y[rows]).backward()
+                loss_of(
+                    network(x.index_select(0, rows)), y.index_select(0, rows)
+                ).backward()  # thrice as fast as x[rows]
                 optimiser.step()
             network.eval()
             with torch.no_grad():
