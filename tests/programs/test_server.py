@@ -1,0 +1,191 @@
+"""Against a real MLflow server on loopback: stopped for a while, and behind a login over PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+
+from tests.programs.test_programs import LINEAR_AND_LSTM, ROOT, run
+
+pytestmark = pytest.mark.slow
+
+USER, PASSWORD = "admin", "correct horse battery staple"
+DATABASE_PASSWORD = "battery-horse-staple"
+STOPPED = 30.0  # seconds
+OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=4"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """An MLflow server that can be stopped and started again."""
+
+    def __init__(self, folder: Path, store: str, *options: str, **environment: str) -> None:
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.command = [
+            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
+            "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts"), *options,
+        ]  # fmt: skip
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        self.environment = {**clean, **environment}
+
+    def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            )
+        for _ in range(300):
+            try:
+                if requests.get(f"{self.uri}/health", timeout=2).status_code == 200:
+                    return
+            except requests.RequestException:
+                pass
+            assert self.process.poll() is None, (self.folder / "server.log").read_text()[-3000:]
+            time.sleep(0.3)
+        raise AssertionError("the server does not come up: " + (self.folder / "server.log").read_text()[-3000:])
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def plain_server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
+    shutil.copyfile(empty_store, tmp_path / "server.db")
+    server = Server(tmp_path, f"sqlite:///{tmp_path}/server.db")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_server_that_is_gone_for_half_a_minute_costs_nothing(plain_server: Server, tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    with (tmp_path / "train.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), *OPTIONS], cwd=tmp_path, stdout=log, stderr=log,
+            env={**clean, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": plain_server.uri},
+        )  # fmt: skip
+    client = mlflow.MlflowClient(plain_server.uri)
+    wait_until(lambda: client.get_experiment_by_name("drf") is not None and len(trials(client)) > 1)
+    plain_server.stop()
+    time.sleep(STOPPED)
+    assert process.poll() is None, (tmp_path / "train.log").read_text()[-3000:]
+    plain_server.start()
+    assert process.wait(240) == 0, (tmp_path / "train.log").read_text()[-3000:]
+    experiment = client.get_experiment_by_name("drf").experiment_id
+    everything = client.search_runs([experiment], max_results=1000)
+    assert {entry.info.status for entry in everything} == {"FINISHED"}
+    names = [entry.info.run_name for entry in everything]
+    assert len(names) == len(set(names)) == 1 + 3 + 4  # parent, rows, trials of the LSTM
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of an empty PostgreSQL database of its own, with a password."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to be root's
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "password").write_text(DATABASE_PASSWORD)
+        if as_owner:
+            for path in (folder, f"{folder}/password"):
+                shutil.chown(path, "postgres")
+        data, port = f"{folder}/data", free_port()
+
+        def call(program: str, *arguments: str) -> None:
+            command = [*as_owner, str(found[-1].parent / program), *arguments]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=120)
+
+        call("initdb", "-D", data, "-U", "mlflow", "-A", "scram-sha-256", f"--pwfile={folder}/password")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+        call("pg_ctl", "-D", data, "-l", f"{folder}/log", "-w", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg2://mlflow:{DATABASE_PASSWORD}@127.0.0.1:{port}/postgres"
+        finally:
+            call("pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def locked_server(database: str, tmp_path: Path) -> Iterator[Server]:
+    """As docs/scale.md sets it up: runs in PostgreSQL, artifacts in a store of the server's, a login before all."""
+    settings = tmp_path / "auth.ini"
+    settings.write_text(
+        "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"
+        f"database_uri = sqlite:///{tmp_path}/users.db\nadmin_username = {USER}\nadmin_password = {PASSWORD}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    server = Server(
+        tmp_path, database, "--app-name", "basic-auth",
+        MLFLOW_AUTH_CONFIG_PATH=str(settings), MLFLOW_FLASK_SERVER_SECRET_KEY="not a secret of anybody",
+    )  # fmt: skip
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_login_over_postgresql_keeps_strangers_out_and_secrets_in(locked_server: Server, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    uri = locked_server.uri
+    assert (
+        requests.get(f"{uri}/api/2.0/mlflow/experiments/search", params={"max_results": 1}, timeout=20).status_code
+        == 401
+    )
+    wrong = {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": "a guess of twelve"}
+    for credentials in ({}, wrong):
+        refused = run("train.py", *OPTIONS, folder=work, expect=2, MLFLOW_TRACKING_URI=uri, **credentials)
+        (line,) = [line for line in refused.splitlines() if line.startswith("train.py: ")]
+        assert "cannot open the experiment" in line
+    right = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+    output = run("train.py", *LINEAR_AND_LSTM, "tuning.trials=0", folder=work, **right)
+    assert "Registered: drf-lstm-lrp version 1" in output
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in right.items():
+            patch.setenv(name, value)
+        client = mlflow.MlflowClient(uri)
+        experiment = client.get_experiment_by_name("drf").experiment_id
+        everything = client.search_runs([experiment], max_results=1000)
+        said = output + "".join(str(entry.to_dictionary()) for entry in everything)
+        downloads = tmp_path / "downloads"
+        for entry in everything:
+            client.download_artifacts(entry.info.run_id, "", str(downloads / entry.info.run_id))
+    kept = [file.read_bytes() for folder in (work, downloads, locked_server.folder / "artifacts")
+            for file in folder.rglob("*") if file.is_file()]  # fmt: skip
+    assert len(everything) == 1 + 3
+    assert len(kept) > 40
+    for secret in (PASSWORD, DATABASE_PASSWORD):
+        assert secret not in said
+        assert not any(secret.encode() in content for content in kept)
+
+
+def trials(client: mlflow.MlflowClient) -> list[object]:
+    experiment = client.get_experiment_by_name("drf").experiment_id
+    return list(client.search_runs([experiment], "tags.kind = 'trial'"))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.3)
+    raise AssertionError("waited in vain")
