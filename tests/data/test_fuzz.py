@@ -36,6 +36,7 @@ CELLS = st.one_of(
     st.none(),
     st.booleans(),
 )
+UNKNOWN = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>")
 Mutation = Callable[[pd.DataFrame], pd.DataFrame]
 
 
@@ -75,7 +76,7 @@ def mutations(draw: st.DrawFn) -> Mutation:
 def cell(value: object) -> object:
     """What a cell of the file says, as far as it can be told without the reader: a number, or that it is unknown."""
     text = str(value)
-    if value is None or text in ("", "NA", "nan", "NaN", "<NA>", "None"):
+    if value is None or text in UNKNOWN:
         return np.nan
     return float(text)
 

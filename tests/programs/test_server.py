@@ -45,7 +45,8 @@ class Server:
             "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts"), *options,
         ]  # fmt: skip
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-        self.environment = {**clean, **environment}
+        # Its job workers are not needed, and take more memory than the server.
+        self.environment = {**clean, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **environment}
 
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
