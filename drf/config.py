@@ -21,6 +21,7 @@ from .errors import InputError, nearest
 from .evaluation.portfolio import PortfolioRule
 from .models.family import ROWS, Family
 from .parallel import Compute
+from .studies import check_address, open_storage
 from .tuning import TuningPlan, in_space
 from .windows.samples import TARGETS, Samples
 from .windows.split import Window, validation_windows
@@ -89,6 +90,8 @@ def check_config(config: DictConfig) -> None:
         folder = Path(config.tuning.journal).absolute().parent
         if not folder.is_dir():
             raise InputError(f"tuning.journal={config.tuning.journal}: the folder {folder} does not exist")
+        if config.tuning.storage is not None:
+            check_address(str(config.tuning.storage))
 
 
 def _check_window(config: DictConfig) -> None:
@@ -283,21 +286,25 @@ def make_checkpoints(config: DictConfig, samples: Samples, data: str) -> Checkpo
     return Checkpoints(config.compute.checkpoints, identity)
 
 
-def make_plan(config: DictConfig, samples: Samples, first_test: int, data: str) -> TuningPlan:
-    """The tuning plan of the ``tuning`` config; ``data`` is the panel's fingerprint."""
+def make_plan(
+    config: DictConfig, families: Sequence[Family], samples: Samples, first_test: int, data: str
+) -> TuningPlan:
+    """The tuning plan of the ``tuning`` config, its storage open; ``data`` is the panel's fingerprint."""
     tuning = config.tuning
-    windows = []
+    windows, storage = [], None
     if tuning.trials:
         windows = validation_windows(
             samples, first_test, config.window.train_months, tuning.validation_months, tuning.folds
         )
+        require_training_months(families, windows)
+        storage = open_storage(tuning.journal, tuning.storage)
     return TuningPlan(
         trials=tuning.trials,
         windows=windows,
         batch=tuning.batch,
         seed=config.seed,
         compute=make_compute(config.compute),
-        journal=tuning.journal,
+        storage=storage,
         data={"data": data, "lags": list(samples.lags), "target": config.window.target},
         rule=make_rule(config.portfolio),
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,19 +15,25 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from .errors import InputError
 from .evaluation.portfolio import PortfolioRule, long_short
 from .models.base import TrainingDivergedError
 from .models.family import Family
 from .parallel import Compute, progress, run_tasks
+from .studies import GRACE, abandoned, alive, is_shared
 from .walkforward import fit_window, forecast_table
 from .windows.samples import Samples
 from .windows.split import Window
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+MACHINE = "machine"  # a trial's attribute: who went through it, as host:process
+
+WAIT = 2.0  # seconds between looks at trials that other machines are busy with
 
 OnTrial = Callable[[Family, FrozenTrial, bool], None]
 """Called with the family, each finished trial, and whether an earlier run had already finished it."""
@@ -46,8 +55,8 @@ class TuningPlan:
         Of all that is random.
     compute
         Where fits run.
-    journal
-        File that keeps the studies.
+    storage
+        Where the studies are kept, see :mod:`drf.studies`; None if there is nothing to tune.
     data
         What identifies the samples (fingerprint of the panel, lags, target): part of a study's name.
     rule
@@ -60,7 +69,7 @@ class TuningPlan:
     batch: int
     seed: int
     compute: Compute
-    journal: str
+    storage: BaseStorage | None
     data: Mapping[str, Any]
     rule: PortfolioRule
 
@@ -70,24 +79,45 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
 
     The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
     same window are pruned. A study that was interrupted goes on: its finished trials count, its open ones are taken up.
+    In a shared database the trials of other machines count too, and those that they are busy with are waited for; which
+    settings are tried then depends on who asks first.
+
+    Raises
+    ------
+    InputError
+        If a shared database has given this machine's trials to another one.
     """
-    if plan.trials == 0:
+    if plan.storage is None:
         return list(families)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(plan.journal))
-    studies = {family.name: _open_study(storage, family, plan) for family in families if family.space}
+    studies = {family.name: _open_study(plan.storage, family, plan) for family in families if family.space}
     tuned = [family for family in families if family.space]
-    for family in tuned:
-        for done in studies[family.name].get_trials(states=FINISHED):
-            on_trial(family, done, True)
+    seen: set[tuple[str, int]] = set()
+
+    def look(from_earlier_run: bool) -> int:
+        """Report the trials that were finished since the last look, by whomever; how many there were."""
+        found = [
+            (family, trial)
+            for family in tuned
+            for trial in studies[family.name].get_trials(states=FINISHED)
+            if (family.name, trial.number) not in seen
+        ]
+        for family, trial in found:
+            seen.add((family.name, trial.number))
+            on_trial(family, trial, from_earlier_run)
+        return len(found)
+
+    look(from_earlier_run=True)
     missing = sum(_still_to_do(studies[family.name], plan) for family in tuned)
     with progress(total=missing * len(plan.windows), desc="tuning", unit="fit") as bar:
-        while batch := [
-            (family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)
-        ]:
-            _validate(batch, samples, plan, bar)
-            for family, trial in batch:
-                on_trial(family, studies[family.name].trials[trial.number], False)
+        while any(_still_to_do(studies[family.name], plan) for family in tuned):
+            batch = [(family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)]
+            if batch:
+                _validate(batch, samples, plan, bar)
+            else:
+                time.sleep(WAIT)
+            of_others = look(from_earlier_run=False) - len(batch)
+            bar.update(of_others * len(plan.windows))
     return [family.with_settings(studies[family.name].best_params) if family.space else family for family in families]
 
 
@@ -120,19 +150,24 @@ def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
 
 
 def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan) -> list[Trial]:
-    """Trials left open by an interruption, and new ones up to a batch.
+    """Trials left open by an interruption, and new ones up to a batch; none if other machines are busy with the rest.
 
     The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
     would.
     """
+    open_trials = abandoned(study)
     finished = len(study.get_trials(deepcopy=False, states=FINISHED))
-    wanted = min(plan.batch - finished % plan.batch, _still_to_do(study, plan))
-    open_trials = [Trial(study, t._trial_id) for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
-    trials = open_trials[:wanted]
-    distributions = {name: _distribution(entry) for name, entry in family.space.items()}
+    elsewhere = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))) if is_shared(study) else 0
+    wanted = min(plan.batch - finished % plan.batch, _still_to_do(study, plan) - elsewhere)
+    trials = open_trials[: max(0, wanted)]
     while len(trials) < wanted:
-        study.sampler = optuna.samplers.TPESampler(seed=1000 * plan.seed + len(study.get_trials(deepcopy=False)))
-        trials.append(study.ask(distributions))
+        trial = study.ask()
+        study.sampler = optuna.samplers.TPESampler(seed=1000 * plan.seed + trial.number)
+        for name, entry in family.space.items():
+            trial._suggest(name, _distribution(entry))
+        trials.append(trial)
+    for trial in trials:
+        trial.set_user_attr(MACHINE, f"{platform.node()}:{os.getpid()}")
     return trials
 
 
@@ -153,15 +188,27 @@ def in_space(value: Any, entry: Mapping[str, Any]) -> bool:
 
 
 def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
-    """Take a batch of trials through the windows, all of them one window at a time, and prune between windows."""
-    alive = list(batch)
+    """Take a batch of trials through the windows, and say meanwhile that they are alive."""
+    try:
+        with alive([trial for _, trial in batch]):
+            _go_through(batch, samples, plan, bar)
+    except UpdateFinishedTrialError as error:
+        raise InputError(
+            f"tuning.storage: this machine was not heard of for {GRACE} seconds, and its trials were given to others: "
+            "give the same command again"
+        ) from error
+
+
+def _go_through(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
+    """All trials one window at a time; between windows those that have fallen behind are pruned."""
+    left = list(batch)
     for step, window in enumerate(plan.windows):
         tasks = [
             (family.with_settings(trial.params), window, plan.seed, plan.rule)
-            for family, trial in alive
+            for family, trial in left
             if step not in _reported(trial)
         ]
-        waiting = [trial for _, trial in alive if step not in _reported(trial)]
+        waiting = [trial for _, trial in left if step not in _reported(trial)]
         for position, (error, returns) in run_tasks(_validate_window, samples, tasks, plan.compute):
             earlier = _reported(waiting[position])
             waiting[position].set_user_attr(f"{_RETURNS}{step}", returns)
@@ -169,14 +216,14 @@ def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningP
             waiting[position].report((values[0] + error) / (step + 1), step)  # the mean over windows so far
             bar.update()
         survivors = []
-        for family, trial in alive:
+        for family, trial in left:
             if trial.should_prune() and step + 1 < len(plan.windows):
                 trial.study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
                 bar.update(len(plan.windows) - step - 1)
             else:
                 survivors.append((family, trial))
-        alive = survivors
-    for _, trial in alive:
+        left = survivors
+    for _, trial in left:
         trial.study.tell(trial.number, _reported(trial)[len(plan.windows) - 1], skip_if_finished=True)
 
 
@@ -196,7 +243,8 @@ def _validate_window(
     forecasts = forecast_table(samples, rows, model.predict(samples.x[rows]).astype(np.float64))
     errors = (forecasts["y_pred"] - forecasts["y_true"]).dropna()
     returns = long_short(forecasts, rule)["net"].dropna()
-    return float(np.sqrt(np.mean(errors**2))), dict(
+    error = float(np.sqrt(np.mean(errors**2)))
+    return error if np.isfinite(error) else float("inf"), dict(
         zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True)
     )
 

@@ -24,6 +24,7 @@ from drf.entry import CONFIG_DIR
 from drf.errors import InputError
 from drf.models.family import ROWS
 from drf.registry.gates import Thresholds
+from drf.studies import check_address
 from drf.tuning import _distribution
 
 
@@ -167,3 +168,18 @@ def test_factors_that_make_no_sense_are_refused(override: str, message: str) -> 
 def test_a_universe_needs_market_values() -> None:
     with pytest.raises(InputError, match=r"data\.universe=50: the largest stocks are chosen by CAP"):
         load_market(config("data.universe=50").data, ["PER"], 5)
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("postgresql+psycopg2://drf:hunter2@host/studies", "holds a password"),
+        ("a database", "is not the address of a database"),
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_password_is_refused_without_repeating_it(
+    address: str, problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem) as refused:
+        check_address(address)
+    assert "hunter2" not in str(refused.value)

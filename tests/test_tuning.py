@@ -16,6 +16,7 @@ from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.svr import SVR
 from drf.parallel import Compute
+from drf.studies import open_storage
 from drf.tuning import TuningPlan, returns_of, tune
 from drf.walkforward import forecast_table
 from drf.windows.samples import Samples
@@ -39,8 +40,9 @@ class Stop(Exception):
 
 
 def plan(folder: Path, trials: int = 6, jobs: int = 1, **changes: Any) -> TuningPlan:
-    settings = {"windows": WINDOWS, "batch": 2, "seed": 0, "journal": str(folder / "journal"), "data": {"data": "x"}}
-    settings |= {"rule": PortfolioRule()}
+    settings = {"windows": WINDOWS, "batch": 2, "seed": 0, "data": {"data": "x"}}
+    storage = open_storage(str(folder / "journal"), None) if trials else None
+    settings |= {"rule": PortfolioRule(), "storage": storage}
     return TuningPlan(trials=trials, compute=Compute(jobs), **{**settings, **changes})
 
 

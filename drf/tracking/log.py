@@ -25,7 +25,7 @@ from ..report.figures import png
 from ..report.html import render
 from ..report.page import comparison_report
 from ..report.protocol import protocol
-from ..tuning import returns_of
+from ..tuning import MACHINE, returns_of
 from ..walkforward import Forecasts
 from ..windows.samples import Samples
 from ..windows.split import Window
@@ -68,6 +68,7 @@ def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: Froze
         "kind": "trial",
         "family": family.name,
         "state": done.state.name,
+        "machine": done.user_attrs[MACHINE],
         "from_earlier_run": str(from_earlier_run).lower(),
     }
     run = tree.child(f"{family.name}-trial-{done.number}", tags, below=runs[family.name])

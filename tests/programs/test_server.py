@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,20 +15,14 @@ import mlflow
 import pytest
 import requests
 
+from tests.programs.conftest import DATABASE_PASSWORD, free_port
 from tests.programs.test_programs import LINEAR_AND_LSTM, ROOT, run
 
 pytestmark = pytest.mark.slow
 
 USER, PASSWORD = "admin", "correct horse battery staple"
-DATABASE_PASSWORD = "battery-horse-staple"
 STOPPED = 30.0  # seconds
 OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=4"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -99,33 +91,6 @@ def test_a_server_that_is_gone_for_half_a_minute_costs_nothing(plain_server: Ser
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
-    """The address of an empty PostgreSQL database of its own, with a password."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("no PostgreSQL here: apt-get install postgresql")
-    as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to be root's
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "password").write_text(DATABASE_PASSWORD)
-        if as_owner:
-            for path in (folder, f"{folder}/password"):
-                shutil.chown(path, "postgres")
-        data, port = f"{folder}/data", free_port()
-
-        def call(program: str, *arguments: str) -> None:
-            command = [*as_owner, str(found[-1].parent / program), *arguments]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=120)
-
-        call("initdb", "-D", data, "-U", "mlflow", "-A", "scram-sha-256", f"--pwfile={folder}/password")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
-        call("pg_ctl", "-D", data, "-l", f"{folder}/log", "-w", "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg2://mlflow:{DATABASE_PASSWORD}@127.0.0.1:{port}/postgres"
-        finally:
-            call("pg_ctl", "-D", data, "-m", "immediate", "stop")
-
-
-@pytest.fixture
 def locked_server(database: str, tmp_path: Path) -> Iterator[Server]:
     """As docs/scale.md sets it up: runs in PostgreSQL, artifacts in a store of the server's, a login before all."""
     settings = tmp_path / "auth.ini"
@@ -136,7 +101,8 @@ def locked_server(database: str, tmp_path: Path) -> Iterator[Server]:
     )
     server = Server(
         tmp_path, database, "--app-name", "basic-auth",
-        MLFLOW_AUTH_CONFIG_PATH=str(settings), MLFLOW_FLASK_SERVER_SECRET_KEY="not a secret of anybody",
+        PGPASSWORD=DATABASE_PASSWORD, MLFLOW_AUTH_CONFIG_PATH=str(settings),
+        MLFLOW_FLASK_SERVER_SECRET_KEY="not a secret of anybody",
     )  # fmt: skip
     server.start()
     yield server

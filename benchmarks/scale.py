@@ -1,0 +1,176 @@
+"""What the papers' protocol costs at full size, where the time goes, and how it grows.
+
+python benchmarks/scale.py
+
+Trains as a user does, in processes of its own under Python's profiler: 500 simulated stocks with all 120 test months,
+then 2,000 stocks with every twelfth of their refits, from which the whole is reckoned. Then doubles stocks, training
+months, windows and trials one after the other within one process. Takes about an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pstats
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mlflow
+import psutil
+from hydra import compose, initialize_config_dir
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from drf.config import make_families
+from drf.data.factors import DESCRIPTORS
+from drf.data.simulate import simulate_market
+from drf.evaluation.portfolio import PortfolioRule
+from drf.models.family import Family
+from drf.parallel import Compute
+from drf.studies import open_storage
+from drf.tuning import TuningPlan, tune
+from drf.walkforward import walk_forward
+from drf.windows.samples import make_samples
+from drf.windows.split import newest_window, test_windows, validation_windows
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOCOL = ("window=paper", "data.source.months=193", "window.test_months=120")
+WINDOWS, EVERY = 120, 12
+LAGS, MONTHS_BEFORE = (0, 3, 6, 9, 12), 12
+STAGES = {
+    "data": ("load_panel", "make_samples", "fingerprint"),
+    "tuning": ("tune",),
+    "walk-forward": ("walk_forward",),
+    "evidence": ("gather",),
+}
+
+test_windows.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Seconds of the whole, of its stages, and of MLflow; processor seconds of the fits by family; peak memory."""
+
+    seconds: float
+    stages: dict[str, float]
+    fits: dict[str, float]
+    peak_mb: float
+
+
+def train(*overrides: str) -> Training:
+    """Run train.py under the profiler. Memory is that of all its processes together, what they share counted once."""
+    with tempfile.TemporaryDirectory() as folder:
+        started, peak = time.perf_counter(), 0.0
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cProfile", "-o", "profile", str(ROOT / "train.py"), *overrides],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None:
+            peak = max(peak, _proportional_memory(process.pid))
+            time.sleep(1)
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            raise SystemExit(process.returncode)
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        rows = mlflow.search_runs(experiment_names=["drf"], filter_string="tags.kind = 'row'")
+        fits = rows.groupby("tags.family")["metrics.fit_seconds"].max().to_dict()
+        return Training(seconds, _stages(f"{folder}/profile"), fits, peak)
+
+
+def _proportional_memory(pid: int) -> float:
+    total = 0
+    try:
+        for process in [main := psutil.Process(pid), *main.children(recursive=True)]:
+            total += process.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        pass
+    return total / 2**20
+
+
+def _stages(profile: str) -> dict[str, float]:
+    """Seconds within the functions that make a stage, and within MLflow wherever this project calls it."""
+    calls = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    found = {
+        stage: sum(
+            entry[3] for (file, _, name), entry in calls.items() if name in names and file.startswith(str(ROOT / "drf"))
+        )
+        for stage, names in STAGES.items()
+    }
+    found["MLflow"] = sum(
+        edge[3]
+        for (file, *_), (*_, callers) in calls.items()
+        if "/site-packages/mlflow/" in file
+        for (caller, *_), edge in callers.items()
+        if caller.startswith(str(ROOT))
+    )
+    return found
+
+
+def families(seeds: int) -> list[Family]:
+    """Those of the configuration, with fewer seeds."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        made = make_families(compose("config").model)
+    return [replace(family, seeds=min(family.seeds, seeds)) for family in made]
+
+
+def grow(stocks: int = 500, months: int = 60, windows: int = 6) -> dict[str, float]:
+    """Seconds of the walk-forward, and processor seconds of each family."""
+    panel = simulate_market(stocks, MONTHS_BEFORE + months + windows + 1, 0).panel
+    samples = make_samples(panel, DESCRIPTORS, LAGS)
+    tested, newest = test_windows(samples, months, windows - 1, 1), newest_window(samples, months)
+    started = time.perf_counter()
+    made = walk_forward(families(2), samples, tested, newest, 0, Compute())
+    return {"all": time.perf_counter() - started, **{name: a.seconds + b.seconds for name, (a, b) in made.items()}}
+
+
+def grow_trials(trials: int) -> dict[str, float]:
+    """Seconds of the tuning."""
+    samples = make_samples(simulate_market(500, MONTHS_BEFORE + 60 + 13, 0).panel, DESCRIPTORS, LAGS)
+    validation = validation_windows(samples, MONTHS_BEFORE + 72, 60, 12, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        storage = open_storage(f"{folder}/journal", None)
+        plan = TuningPlan(trials, validation, 4, 0, Compute(), storage, {}, PortfolioRule())
+        started = time.perf_counter()
+        tune(families(1), samples, plan, lambda *_: None)
+        return {"all": time.perf_counter() - started}
+
+
+def print_training(name: str, training: Training) -> None:
+    print(f"\n{name}: {training.seconds / 60:.1f} min, {training.peak_mb:,.0f} MB\n")
+    print("| stage | share of the time |\n|---|---|")
+    for stage, seconds in training.stages.items():
+        print(f"| {stage} | {seconds / training.seconds:.1%} |")
+    whole = sum(training.fits.values())
+    print("\n| family | share of the fits |\n|---|---|")
+    for family, seconds in training.fits.items():
+        print(f"| {family} | {seconds / whole:.1%} |", flush=True)
+
+
+def print_growth(name: str, measured: dict[int, dict[str, float]]) -> None:
+    sizes = list(measured)
+    for before, after in itertools.pairwise(sizes):
+        ratios = [f"{part} {measured[after][part] / measured[before][part]:.2f}" for part in measured[before]]
+        print(f"| {name} | {before:,} to {after:,} | {', '.join(ratios)} |", flush=True)
+
+
+def main() -> None:
+    print_training("500 stocks, 193 months, 120 test months", train(*PROTOCOL))
+    part = train(*PROTOCOL, "data.source.stocks=2000", f"window.refit_every={EVERY}")
+    print_training(f"2,000 stocks, every {EVERY}th refit", part)
+    fitted = WINDOWS // EVERY + 1  # and the newest
+    whole = part.seconds + part.stages["walk-forward"] * ((WINDOWS + 1) / fitted - 1)
+    print(f"\n2,000 stocks, all {WINDOWS} refits: {whole / 60:.0f} min reckoned from those\n")
+    grow(50, 12, 2)  # start the workers
+    print("| doubled | | time grows by |\n|---|---|---|")
+    print_growth("stocks", {stocks: grow(stocks=stocks) for stocks in (500, 1000, 2000)})
+    print_growth("training months", {months: grow(months=months) for months in (60, 120)})
+    print_growth("windows", {windows: grow(windows=windows) for windows in (6, 12, 24)})
+    print_growth("trials", {trials: grow_trials(trials) for trials in (4, 8, 16)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Several machines tune together through one PostgreSQL; here they are processes, each in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from tests.programs.conftest import DATABASE_PASSWORD
+from tests.programs.test_programs import LINEAR_AND_LSTM, ROOT, fresh, run, runs
+
+pytestmark = pytest.mark.slow
+
+TRIALS = 12
+OPTIONS = [*LINEAR_AND_LSTM, f"tuning.trials={TRIALS}", "compute.jobs=1"]
+
+# A machine that has died is found out after seconds, not after minutes.
+IMPATIENT = "import drf.studies, runpy; drf.studies.HEARTBEAT, drf.studies.GRACE = 1, 4; runpy.{}"
+TRAIN = IMPATIENT.format(f"run_path({str(ROOT / 'train.py')!r}, run_name='__main__')")
+WORKER = IMPATIENT.format("run_module('drf.tuning_worker', run_name='__main__')")
+
+
+def start(program: str, folder: Path, database: str) -> subprocess.Popen[bytes]:
+    folder.mkdir(exist_ok=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *OPTIONS, f"tuning.storage={database}"], cwd=folder, stdout=log, stderr=log,
+            env={**clean, "PYTHONPATH": str(ROOT), "PGPASSWORD": DATABASE_PASSWORD}, start_new_session=True,
+        )  # fmt: skip
+
+
+def trials(database: str) -> list[FrozenTrial]:
+    try:
+        (study,) = optuna.get_all_study_names(database)
+    except Exception:  # no tables yet, or no study in them
+        return []
+    return optuna.load_study(study_name=study, storage=database).trials
+
+
+def machine(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs["machine"].rpartition(":")[2])
+
+
+def test_three_machines_share_a_study_and_one_of_them_dies(
+    database: str, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", DATABASE_PASSWORD)
+    main, helper, victim = (tmp_path / name for name in ("main", "helper", "victim"))
+    fresh(main, empty_store)
+    processes = {
+        main: start(TRAIN, main, database),
+        helper: start(WORKER, helper, database),
+        victim: start(WORKER, victim, database),
+    }
+    doomed = processes[victim].pid
+    for _ in range(1200):
+        if any(t.state is TrialState.RUNNING and t.user_attrs.get("machine") and machine(t) == doomed
+               for t in trials(database)):  # fmt: skip
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("it never took a trial: " + (victim / "log").read_text()[-3000:])
+    os.killpg(doomed, signal.SIGKILL)
+    processes[victim].wait()
+    for folder in (main, helper):
+        assert processes[folder].wait(240) == 0, (folder / "log").read_text()[-3000:]
+
+    found = trials(database)
+    lost = [trial for trial in found if trial.state is TrialState.FAIL]
+    done = [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len(lost) + len(done) == len(found)  # none is left open
+    assert TRIALS <= len(done) <= TRIALS + 2  # who asks at the same moment may ask for one too many
+    assert lost
+    assert all(machine(trial) == doomed for trial in lost)
+    for trial in lost:
+        assert trial.params in [other.params for other in done]
+    assert {machine(trial) for trial in done} >= {processes[main].pid, processes[helper].pid}
+
+    logged = {run.info.run_name: run.data for run in runs(main, "trial")}
+    assert set(logged) == {f"lstm-trial-{trial.number}" for trial in done}
+    for trial in done:
+        assert logged[f"lstm-trial-{trial.number}"].tags["machine"] == trial.user_attrs["machine"]
+    kept = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert not any(DATABASE_PASSWORD.encode() in content for content in kept)
+
+
+def test_a_database_that_does_not_let_us_in_is_refused(database: str, tmp_path: Path) -> None:
+    for program in ("train.py", "drf.tuning_worker"):
+        said = run(program, *OPTIONS, f"tuning.storage={database}", folder=tmp_path, expect=2, PGPASSWORD="a guess")
+        (line,) = [line for line in said.splitlines() if "tuning.storage=" in line]
+        assert "the database cannot be opened" in line
+        assert "password authentication failed" in line
+    assert not any(tmp_path.iterdir())
