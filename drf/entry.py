@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -59,8 +60,20 @@ def refusing(task: Callable[P, None]) -> Callable[P, None]:
             refuse(str(error))
         except OmegaConfBaseException as error:
             refuse(_explain(error, ""))
+        except Exception as error:
+            if not _is_full_disk(error):
+                raise
+            refuse("no space is left on the disk: make room, then give the same command again")
 
     return wrapped
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error comes from one, through however many libraries; databases say it in words of their own."""
+    if error is None:
+        return False
+    here = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
+    return here or _is_full_disk(error.__cause__ or error.__context__)
 
 
 def split_overrides(arguments: list[str]) -> list[str]:

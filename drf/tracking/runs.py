@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ..checkpoints import Checkpoints, is_dead
 
-# Where a training runs and keeps its finished fits: by these a later one finds out that it was killed.
+# Where a training runs and keeps its finished fits.
 _HOST, _CHECKPOINTS = "host", "checkpoints"
 
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
@@ -114,37 +114,34 @@ class RunTree:
     def __enter__(self) -> RunTree:
         # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
         self.opened = time.perf_counter()
-        tags = {}
-        if self.checkpoints is not None:
-            tags = {_HOST: platform.node(), _CHECKPOINTS: str(self.checkpoints.path)}
-        active = mlflow.start_run(run_name=self.name, tags=tags)  # with its tags from the start: it may be killed next
+        active = mlflow.start_run(run_name=self.name, tags=self._marks)  # from the start: it may be killed next
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
         if self.checkpoints is not None:
             self._close_the_dead(self.checkpoints)
         return self
 
+    @property
+    def _marks(self) -> dict[str, str]:
+        """Tags by which a later training finds out that this one was killed."""
+        if self.checkpoints is None:
+            return {}
+        return {_HOST: platform.node(), _CHECKPOINTS: str(self.checkpoints.path)}
+
     def _close_the_dead(self, own: Checkpoints) -> None:
         """End the runs of trainings on this machine that were killed, which MLflow believes to be running."""
-        running = "attributes.status = 'RUNNING'"
-        here = f"{running} and tags.{_HOST} = '{platform.node()}'"
-        for parent in self.client.search_runs([self.experiment_id], here, max_results=1000):
-            folder = Path(parent.data.tags[_CHECKPOINTS])
+        here = f"attributes.status = 'RUNNING' and tags.{_HOST} = '{platform.node()}'"
+        for run in self.client.search_runs([self.experiment_id], here, max_results=1000):
+            folder = Path(run.data.tags[_CHECKPOINTS])
             dead = own.owned if folder == own.path else is_dead(folder)
-            if parent.info.run_id == self.parent.run_id or not dead:
-                continue
-            below = f"{running} and tags.`{MLFLOW_PARENT_RUN_ID}` = '{{}}'"
-            tree = [parent]
-            for run in tree:  # grows while it is gone through
-                tree += self.client.search_runs([self.experiment_id], below.format(run.info.run_id), max_results=1000)
-            for run in tree:
+            if dead and run.info.run_id != self.parent.run_id:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def child(self, name: str, tags: Mapping[str, str], below: RunLog | None = None) -> RunLog:
         """Open a run below the parent, or below another run; it stays open until :meth:`close` or the end."""
         parent = below or self.parent
         run = self.client.create_run(
-            self.experiment_id, run_name=name, tags={**tags, MLFLOW_PARENT_RUN_ID: parent.run_id}
+            self.experiment_id, run_name=name, tags={**tags, **self._marks, MLFLOW_PARENT_RUN_ID: parent.run_id}
         )
         log = RunLog(self.client, run.info.run_id)
         self._open[log.run_id] = log
@@ -162,11 +159,13 @@ class RunTree:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         status = "FINISHED" if kind is None else "FAILED"
-        for log in list(self._open.values()):
-            self.close(log, status)
-        if error is not None:
-            self.parent.tags({"error": f"{type(error).__name__}: {error}"[:500]})
-        mlflow.end_run(status)
+        try:
+            for log in list(self._open.values()):
+                self.close(log, status)
+            if error is not None:
+                self.parent.tags({"error": f"{type(error).__name__}: {error}"[:500]})
+        finally:
+            mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
 
 
 def git_commit() -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +98,42 @@ def compare(folder: Path, expected: dict[str, pd.DataFrame]) -> None:
             pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
     here = client(folder)
     everything = here.search_runs([here.get_experiment_by_name("drf").experiment_id], max_results=5000)
-    assert {entry.info.status for entry in everything} <= {"FINISHED", "KILLED"}
+    assert {entry.info.status for entry in everything} <= {"FINISHED", "KILLED", "FAILED"}
     assert not any((folder / "checkpoints").iterdir())
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own that is made larger and smaller by :func:`resize`."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def resize(disk: Path, kilobytes: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", disk], check=True)
+
+
+# Room for the first trials; for some fits; for the fits, and not for what is logged of them.
+@pytest.mark.parametrize("room", [350, 1100, 4500])
+def test_out_of_disk_it_says_so_and_goes_on_when_there_is_room(
+    room: int, undisturbed: tuple[Path, float], disk: Path, empty_store: Path
+) -> None:
+    fresh(disk, empty_store)
+    client(disk).create_experiment("drf")
+    used = sum(file.stat().st_size for file in disk.iterdir()) // 1024
+    resize(disk, used + room)
+    said = run("train.py", *OPTIONS, folder=disk, expect=2)
+    (line,) = [line for line in said.splitlines() if line.startswith("train.py: ")]
+    assert re.search("no space", line, re.IGNORECASE)
+    assert line.endswith("make room, then give the same command again")
+    resize(disk, 100 * 1024)
+    run("train.py", *OPTIONS, folder=disk)
+    compare(disk, numbers(undisturbed[0], *finished(undisturbed[0])))
 
 
 def test_the_same_command_twice_at_once_ends_well_twice(tmp_path: Path, empty_store: Path) -> None:
