@@ -20,8 +20,9 @@ from .data.inspection import LEAST_LEAVERS, MOST_IC, leavers_a_year, mean_rank_i
 from .data.panel import PAIRS_TO_JUDGE, RETURN, check_panel
 from .errors import InputError
 from .evaluation.metrics import rank_ic
+from .fits import Fit, fit_here
 from .models.family import Family
-from .walkforward import fit_window, forecast_table
+from .walkforward import forecast_table
 from .windows.samples import Samples, make_samples
 from .windows.split import Window, test_windows, validation_windows
 from .windows.universe import largest
@@ -152,7 +153,7 @@ def _forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: in
     samples = protocol.samples(market)
     position = int(samples.dates.get_indexer(pd.DatetimeIndex([month]))[0])
     (window,) = (window for window in protocol.windows(samples) if position in window.test)
-    model = fit_window(family, samples, window, seed, member=0)
+    model = fit_here(samples, Fit(family, window, 0, seed))
     rows = samples.rows(range(position, position + 1))
     return pd.Series(model.predict(samples.x[rows]), index=samples.asset[rows])
 
@@ -164,7 +165,7 @@ def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, prot
     samples = protocol.samples(market.assign(**{RETURN: returns}))
     parts, months = [], 0
     for window in reversed(protocol.windows(samples)):
-        model = fit_window(family, samples, window, seed, member=0)
+        model = fit_here(samples, Fit(family, window, 0, seed))
         rows = samples.rows(window.test)
         parts.append(forecast_table(samples, rows, model.predict(samples.x[rows])))
         months += len(window.test)

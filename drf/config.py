@@ -274,7 +274,7 @@ def make_rule(portfolio: DictConfig) -> PortfolioRule:
 
 def make_compute(compute: DictConfig) -> Compute:
     """Where fits run, of the ``compute`` config."""
-    return Compute(jobs=compute.jobs, scheduler=compute.scheduler)
+    return Compute(jobs=compute.jobs, scheduler=compute.scheduler, device=compute.device)
 
 
 def make_checkpoints(config: DictConfig, samples: Samples, data: str) -> Checkpoints:
@@ -282,7 +282,13 @@ def make_checkpoints(config: DictConfig, samples: Samples, data: str) -> Checkpo
 
     A fit's number depends on the family, the window and the seed, which its task names, and on the samples.
     """
-    identity = {"data": data, "lags": samples.lags, "target": config.window.target, "descriptors": samples.descriptors}
+    identity = {
+        "data": data,
+        "lags": samples.lags,
+        "target": config.window.target,
+        "descriptors": samples.descriptors,
+        "device": config.compute.device,
+    }
     return Checkpoints(config.compute.checkpoints, identity)
 
 

@@ -26,10 +26,13 @@ class Compute:
         Worker processes on this machine; -1: one a core.
     scheduler
         Address of a Dask scheduler, whose workers are then used instead.
+    device
+        Device of PyTorch's on which networks are trained together, such as ``cuda``; None: each in a worker.
     """
 
     jobs: int = -1
     scheduler: str | None = None
+    device: str | None = None
 
     @contextmanager
     def parallel(self, shared: Any) -> Iterator[Parallel]:

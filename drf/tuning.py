@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,11 +21,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .errors import InputError
 from .evaluation.portfolio import PortfolioRule, long_short
+from .fits import Fit, Fitted, fit_here, fit_on_device
 from .models.base import TrainingDivergedError
 from .models.family import Family
 from .parallel import Compute, progress, run_tasks
 from .studies import GRACE, abandoned, alive, is_shared
-from .walkforward import fit_window, forecast_table
+from .walkforward import forecast_table
 from .windows.samples import Samples
 from .windows.split import Window
 
@@ -203,17 +204,14 @@ def _go_through(batch: list[tuple[Family, Trial]], samples: Samples, plan: Tunin
     """All trials one window at a time; between windows those that have fallen behind are pruned."""
     left = list(batch)
     for step, window in enumerate(plan.windows):
-        tasks = [
-            (family.with_settings(trial.params), window, plan.seed, plan.rule)
-            for family, trial in left
-            if step not in _reported(trial)
-        ]
-        waiting = [trial for _, trial in left if step not in _reported(trial)]
-        for position, (error, returns) in run_tasks(_validate_window, samples, tasks, plan.compute):
-            earlier = _reported(waiting[position])
-            waiting[position].set_user_attr(f"{_RETURNS}{step}", returns)
+        waiting = [(family, trial) for family, trial in left if step not in _reported(trial)]
+        fits = [Fit(family.with_settings(trial.params), window, 0, plan.seed) for family, trial in waiting]
+        for position, (error, returns) in _validated(samples, fits, plan):
+            trial = waiting[position][1]
+            earlier = _reported(trial)
+            trial.set_user_attr(f"{_RETURNS}{step}", returns)
             values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
-            waiting[position].report((values[0] + error) / (step + 1), step)  # the mean over windows so far
+            trial.report((values[0] + error) / (step + 1), step)  # the mean over windows so far
             bar.update()
         survivors = []
         for family, trial in left:
@@ -231,15 +229,27 @@ def _reported(trial: Trial) -> dict[int, float]:
     return trial.study.trials[trial.number].intermediate_values
 
 
+def _validated(
+    samples: Samples, fits: Sequence[Fit], plan: TuningPlan
+) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
+    for positions, models in fit_on_device(samples, fits, plan.compute):
+        calls = [(fits[k], model, plan.rule) for k, model in zip(positions, models, strict=True)]
+        for count, result in run_tasks(_validate_window, samples, calls, plan.compute):
+            yield positions[count], result
+
+
 def _validate_window(
-    samples: Samples, family: Family, window: Window, seed: int, rule: PortfolioRule
+    samples: Samples, fit: Fit, model: Fitted | None, rule: PortfolioRule
 ) -> tuple[float, dict[str, float]]:
     """Root mean squared error on the window, and the long-short returns after costs by date."""
     try:
-        model = fit_window(family, samples, window, seed, member=0)
-    except TrainingDivergedError:
+        if model is None:
+            model = fit_here(samples, fit)
+    except TrainingDivergedError as diverged:
+        model = diverged
+    if isinstance(model, TrainingDivergedError):
         return float("inf"), {}  # the worst trial, not the end of the study
-    rows = samples.rows(window.test)
+    rows = samples.rows(fit.window.test)
     forecasts = forecast_table(samples, rows, model.predict(samples.x[rows]).astype(np.float64))
     errors = (forecasts["y_pred"] - forecasts["y_true"]).dropna()
     returns = long_short(forecasts, rule)["net"].dropna()

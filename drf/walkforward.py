@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +11,11 @@ import pandas as pd
 import torch
 
 from .checkpoints import Checkpoints
+from .fits import Fit, Fitted, fit_here, fit_on_device
 from .lrp.faithfulness import agreement
-from .models.base import Audits, Explains, Explanation, Model
+from .models.base import Audits, Explains, Explanation, Model, TrainingDivergedError
 from .models.family import Family
+from .models.network import Network
 from .parallel import Compute, progress, run_tasks
 from .windows.samples import Samples
 from .windows.split import Window
@@ -34,7 +36,7 @@ class Forecasts:
     explanation
         Their contributions, where the family can explain.
     seconds
-        Processor time of all fits, in seconds.
+        Processor time of all fits, in seconds; of networks trained on a device without their training.
     members
         The fitted models of the last window, one a seed.
     by_seed, linearised_by_seed
@@ -91,26 +93,28 @@ def walk_forward(
     -------
     For every family its forecasts over the test windows, and those of the newest window.
     """
-    tasks = [
-        (family, window, member, seed, window is newest)
+    fits = [
+        Fit(family, window, member, seed)
         for window in (*windows, newest)
         for family in families
         for member in range(family.seeds)
     ]
-    results: dict[tuple[str, Window], list[_Result]] = {}
-    done: list[_Result | None] = [checkpoints.load(task) if checkpoints else None for task in tasks]
-    missing = [position for position, result in enumerate(done) if result is None]
+    keys = [(fit, fit.window is newest) for fit in fits]
+    done: list[_Result | None] = [checkpoints.load(key) if checkpoints else None for key in keys]
     nameless = replace(samples, asset=samples.asset[:0])  # names are slow to send, and no fit needs them
-    fits = run_tasks(_fit, nameless, [tasks[position] for position in missing], compute)
-    for count, result in progress(
-        fits, total=len(tasks), initial=len(tasks) - len(missing), desc="walk-forward", unit="fit"
-    ):
-        done[missing[count]] = result
-        if checkpoints:
-            checkpoints.keep(tasks[missing[count]], result)
-    for (family, window, *_), result in zip(tasks, done, strict=True):
-        assert result is not None
-        results.setdefault((family.name, window), []).append(result)
+    with progress(total=len(fits), initial=len(fits) - done.count(None), desc="walk-forward", unit="fit") as bar:
+        for wave in _waves(fits):
+            missing = [position for position in wave if done[position] is None]
+            started = [_started(fits, position, done) for position in missing]
+            for count, result in _results(nameless, started, newest, compute):
+                done[missing[count]] = result
+                if checkpoints:
+                    checkpoints.keep(keys[missing[count]], result)
+                bar.update()
+    results: dict[tuple[str, Window], list[_Result]] = {}
+    for fit, finished in zip(fits, done, strict=True):
+        assert finished is not None
+        results.setdefault((fit.family.name, fit.window), []).append(finished)
 
     forecasts = {}
     for family in families:
@@ -122,10 +126,39 @@ def walk_forward(
     return forecasts
 
 
-def _fit(samples: Samples, family: Family, window: Window, member: int, seed: int, keep: bool) -> _Result:
+def _waves(fits: Sequence[Fit]) -> list[list[int]]:
+    """Positions of the fits that wait for no other, then of those that start from them, and so on."""
+    waves: dict[int, list[int]] = {}
+    for position, fit in enumerate(fits):
+        waves.setdefault(fit.window.test.start if _is_warm(fit) else -1, []).append(position)
+    return [waves[month] for month in sorted(waves)]
+
+
+def _is_warm(fit: Fit) -> bool:
+    return bool(fit.family.settings.get("warm_start"))
+
+
+def _started(fits: Sequence[Fit], position: int, done: Sequence[_Result | None]) -> Fit:
+    """The fit with the model that it starts from: its own on the window before, where it is to start from one."""
+    fit, a_window = fits[position], sum(other.window is fits[0].window for other in fits)
+    before = done[position - a_window] if _is_warm(fit) and position >= a_window else None
+    return replace(fit, start=before.model) if before and isinstance(before.model, Network) else fit
+
+
+def _results(samples: Samples, fits: Sequence[Fit], newest: Window, compute: Compute) -> Iterator[tuple[int, _Result]]:
+    for positions, models in fit_on_device(samples, fits, compute):
+        calls = [(fits[k], model, fits[k].window is newest) for k, model in zip(positions, models, strict=True)]
+        for count, result in run_tasks(_result, samples, calls, compute):
+            yield positions[count], result
+
+
+def _result(samples: Samples, fit: Fit, model: Fitted | None, keep: bool) -> _Result:
     started = time.process_time()
-    model = fit_window(family, samples, window, seed, member)
-    x = samples.x[samples.rows(window.test)]
+    if model is None:
+        model = fit_here(samples, fit)
+    if isinstance(model, TrainingDivergedError):
+        raise model
+    x = samples.x[samples.rows(fit.window.test)]
     prediction = model.predict(x) if len(x) else np.empty(0)
     explanation = model.explain(x) if isinstance(model, Explains) and len(x) else None
     seconds = time.process_time() - started
@@ -137,16 +170,6 @@ def _fit(samples: Samples, family: Family, window: Window, member: int, seed: in
 def _some(x: np.ndarray) -> np.ndarray:
     """At most ``AUDITED`` samples, evenly spaced: enough for a mean, and cheap."""
     return x[np.unique(np.linspace(0, len(x) - 1, min(AUDITED, len(x))).round().astype(int))]
-
-
-def fit_window(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Model:
-    """Fit one model of a family on the labelled samples of a window's training months."""
-    rows = samples.rows(window.train)
-    x, y, month = samples.x[rows], samples.y[rows], samples.month[rows]
-    known = ~np.isnan(y)
-    if not known.all():
-        x, y, month = x[known], y[known], month[known]
-    return family.make(seed, member).fit(x, y, month)
 
 
 def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> Forecasts:

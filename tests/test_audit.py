@@ -15,10 +15,10 @@ import drf.windows.samples
 from drf.audit import Protocol, audit
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import simulate_market
+from drf.fits import Fit, fit_here
 from drf.models.family import Family
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
-from drf.walkforward import fit_window
 from drf.windows.samples import Samples, make_samples
 from drf.windows.split import Window, validation_windows
 
@@ -66,11 +66,12 @@ def test_a_clean_path_passes(market: pd.DataFrame, family: Family) -> None:
 def test_a_validation_month_that_is_the_test_month_is_caught(
     market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def until_the_test_month(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Any:
+    def until_the_test_month(samples: Samples, fit: Fit) -> Any:
+        window = fit.window
         leaking = Window(range(window.train.start, window.test.start + 1), range(window.test.start + 1, 99))
-        return fit_window(family, samples, leaking, seed, member)
+        return fit_here(samples, replace(fit, window=leaking))
 
-    monkeypatch.setattr(drf.audit, "fit_window", until_the_test_month)
+    monkeypatch.setattr(drf.audit, "fit_here", until_the_test_month)
     assert FUTURE in failed(market)
 
 
@@ -79,12 +80,13 @@ def test_an_early_stopping_that_looks_at_the_test_month_is_caught(
 ) -> None:
     """Nothing is trained on the test month; it only chooses the epoch."""
 
-    def held_back(family: Family, samples: Samples, window: Window, seed: int, member: int) -> Any:
+    def held_back(samples: Samples, fit: Fit) -> Any:
+        window, family = fit.window, fit.family
         leaking = Window(range(window.train.start, window.test.start + 1), range(window.test.start + 1, 99))
         chosen = replace(family, settings={**family.settings, "validation_months": 1, "epochs": 12})
-        return fit_window(chosen, samples, leaking, seed, member)
+        return fit_here(samples, replace(fit, family=chosen, window=leaking))
 
-    monkeypatch.setattr(drf.audit, "fit_window", held_back)
+    monkeypatch.setattr(drf.audit, "fit_here", held_back)
     assert FUTURE in failed(market, SMALL_LSTM)
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from drf.checkpoints import Checkpoints
 from drf.data.factors import DESCRIPTORS
+from drf.errors import InputError
+from drf.fits import Fit, fit_here
 from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
@@ -149,3 +151,59 @@ def test_tables_carry_keys_and_contributions(
     assert np.allclose(sums, tested.explanation.linearised, atol=1e-6)
     column = 3 * len(samples.descriptors) + samples.descriptors.index("ROE")
     assert np.allclose(relevance["ROE_lag3"], tested.explanation.relevance.reshape(len(table), -1)[:, column])
+
+
+def test_a_device_gives_the_numbers_of_workers_but_for_rounding(samples: Samples) -> None:
+    windows, newest = test_windows(samples, 15, 4, 2), newest_window(samples, 15)
+    here, there = (
+        walk_forward(FAMILIES, samples, windows, newest, 0, Compute(1, device=device)) for device in (None, "cpu")
+    )
+    for name, (tested, kept) in here.items():
+        for one, other in zip((tested, kept), there[name], strict=True):
+            assert np.allclose(one.prediction, other.prediction, atol=1e-5, rtol=0)
+            if one.explanation is not None and other.explanation is not None:
+                assert np.allclose(one.explanation.relevance, other.explanation.relevance, atol=1e-5, rtol=0)
+
+
+def test_a_device_that_is_not_there_is_refused(samples: Samples) -> None:
+    windows, newest = test_windows(samples, 15, 1, 1), newest_window(samples, 15)
+    with pytest.raises(InputError, match=r"compute\.device=nothing: "):
+        walk_forward(FAMILIES, samples, windows, newest, 0, Compute(1, device="nothing"))
+
+
+def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
+    windows, newest = test_windows(samples, 15, 4, 2), newest_window(samples, 15)
+    cold = next(family for family in FAMILIES if family.name == "lstm")
+    warm = cold.with_settings({"warm_start": True})
+    found = {}
+    for name, family in {"cold": cold, "warm": warm}.items():
+        tested, kept = walk_forward([family], samples, windows, newest, 0, Compute(1))["lstm"]
+        found[name] = [*tested.by_seed, *kept.by_seed]
+    first = samples.rows(windows[0].test)
+    months = first.stop - first.start
+    for seed in range(cold.seeds):
+        assert np.array_equal(found["cold"][seed][:months], found["warm"][seed][:months])
+        assert not np.allclose(found["cold"][seed][months:], found["warm"][seed][months:])
+
+    for seed in range(cold.seeds):
+        before = None
+        for window in windows:
+            before = fit_here(samples, Fit(warm, window, seed, 0, start=before))
+            rows = samples.rows(window.test)
+            at = slice(rows.start - first.start, rows.stop - first.start)
+            assert np.array_equal(before.predict(samples.x[rows]), found["warm"][seed][at])
+
+
+def test_an_interrupted_walk_with_a_warm_start_ends_with_the_same_numbers(samples: Samples, tmp_path: Path) -> None:
+    windows, newest = test_windows(samples, 15, 6, 2), newest_window(samples, 15)
+    warm = [FAMILIES[-1].with_settings({"warm_start": True}), FAMILIES[0]]
+    expected = walk_forward(warm, samples, windows, newest, 0, Compute(1))
+    with Checkpoints(str(tmp_path), {}) as checkpoints:
+        walk_forward(warm, samples, windows, newest, 0, Compute(1), checkpoints)
+        for number, file in enumerate(sorted(checkpoints.path.glob("*.fit"))):
+            if number % 2:
+                file.unlink()
+        again = walk_forward(warm, samples, windows, newest, 0, Compute(2), checkpoints)
+        assert checkpoints.restored > 0
+    for name, (tested, _) in expected.items():
+        assert np.array_equal(tested.by_seed, again[name][0].by_seed)

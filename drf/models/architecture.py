@@ -40,3 +40,13 @@ def _hold_candidate_bias_at_zero(lstm: nn.LSTM) -> None:
             with torch.no_grad():
                 parameter[candidate] = 0
             parameter.register_hook(lambda gradient: gradient * mask)
+            lstm.register_buffer(f"{_MASK}{name}", mask, persistent=False)
+
+
+_MASK = "mask_of_"
+
+
+def held_at_zero(network: nn.Module) -> dict[str, torch.Tensor]:
+    """For every parameter of which entries are held at zero, a mask of its shape: 0 there and 1 elsewhere."""
+    buffers = network.named_buffers(remove_duplicate=False)
+    return {name.replace(_MASK, ""): mask for name, mask in buffers if _MASK in name}

@@ -34,6 +34,8 @@ class Network(BaseEstimator, ABC):
         How contributions are read off the network, see :mod:`drf.lrp.linearisation`.
     epsilon
         Stabiliser of the relevance rule.
+    warm_start
+        ``True``: in a walk-forward start from the weights of the window before. Windows then wait for each other.
     random_state
         Seed of the initial weights and of the order of batches.
     """
@@ -47,33 +49,64 @@ class Network(BaseEstimator, ABC):
     signal_bias: bool = False
     linearisation: str = "plain"
     epsilon: float = 1e-3
+    warm_start: bool = False
     random_state: int = 0
 
     @abstractmethod
     def build(self, lags: int, descriptors: int) -> nn.Sequential:
         """An untrained network from (n, lags, descriptors) to (n, 1)."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Network:
+    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray, start: Network | None = None) -> Network:
         """Train on samples ordered by month.
+
+        Parameters
+        ----------
+        start
+            A fitted model of the same settings, whose weights to start from instead of random ones.
 
         Raises
         ------
         ValueError
             If no month would be left to train on.
+        TrainingDivergedError
+            If no epoch gave a finite validation error.
         """
+        split = self.scale(y, month)
+        features, target = torch.tensor(x), self.standardised(y)[:, None]
+        self.network_, stream = self.initialise(x.shape[1:], start)
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(stream)
+            self._train(features[:split], target[:split], features[split:], target[split:])
+        return self
+
+    def scale(self, y: np.ndarray, month: np.ndarray) -> int:
+        """Learn the target's mean and scale; return how many samples lie before the months that are held back."""
         first_held_back = np.unique(month)[-self.validation_months]
         split = int(np.searchsorted(month, first_held_back))
         if split == 0:
             raise ValueError(f"validation_months={self.validation_months} leaves no month to train on")
         self.mean_ = float(y.mean(dtype=np.float64))
         self.scale_ = float(y.std(dtype=np.float64)) or 1.0
-        features = torch.tensor(x)
-        target = torch.from_numpy(((y - self.mean_) / self.scale_).astype(np.float32))[:, None]
+        return split
+
+    def standardised(self, y: np.ndarray) -> Tensor:
+        """The target as the network is shown it, shape (n,)."""
+        return torch.from_numpy(((y - self.mean_) / self.scale_).astype(np.float32))
+
+    def initialise(self, shape: tuple[int, ...], start: Network | None) -> tuple[nn.Sequential, Tensor]:
+        """An untrained network for samples of a shape, and the state of the random numbers that order its batches."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            self.network_ = self.build(*x.shape[1:])
-            self._train(features[:split], target[:split], features[split:], target[split:])
-        return self
+            network = self.build(*shape)
+            stream = torch.get_rng_state()
+        if start is not None:
+            network.load_state_dict(start.network_.state_dict())
+        return network, stream
+
+    def diverged(self) -> TrainingDivergedError:
+        return TrainingDivergedError(
+            f"{type(self).__name__}: the training diverged with learning_rate={self.learning_rate:g}: lower it"
+        )
 
     def _train(self, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> None:
         network = self.network_
@@ -98,9 +131,7 @@ class Network(BaseEstimator, ABC):
                 if waited == self.patience:
                     break
         if best == float("inf"):
-            raise TrainingDivergedError(
-                f"{type(self).__name__}: the training diverged with learning_rate={self.learning_rate:g}: lower it"
-            )
+            raise self.diverged()
         network.load_state_dict(best_state)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
