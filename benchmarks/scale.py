@@ -4,7 +4,9 @@ python benchmarks/scale.py
 
 Trains as a user does, in processes of its own under Python's profiler: 500 simulated stocks with all 120 test months,
 then 2,000 stocks with every twelfth of their refits, from which the whole is reckoned. Then doubles stocks, training
-months, windows and trials one after the other within one process. Takes about an hour on two cores.
+months, windows and trials one after the other within one process, there with a fixed number of epochs, since early
+stopping comes when it comes. Last, what a warm start and one program for many networks change (on a GPU where there is
+one). Takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import psutil
+import torch
 from hydra import compose, initialize_config_dir
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -40,6 +44,7 @@ from drf.windows.split import newest_window, test_windows, validation_windows
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = ("window=paper", "data.source.months=193", "window.test_months=120")
 WINDOWS, EVERY = 120, 12
+EPOCHS = 12
 LAGS, MONTHS_BEFORE = (0, 3, 6, 9, 12), 12
 STAGES = {
     "data": ("load_panel", "make_samples", "fingerprint"),
@@ -111,11 +116,16 @@ def _stages(profile: str) -> dict[str, float]:
     return found
 
 
-def families(seeds: int) -> list[Family]:
-    """Those of the configuration, with fewer seeds."""
+def families(seeds: int, **of_networks: object) -> list[Family]:
+    """Those of the configuration, with fewer seeds and some settings of the networks replaced."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         made = make_families(compose("config").model)
-    return [replace(family, seeds=min(family.seeds, seeds)) for family in made]
+    return [
+        replace(
+            family.with_settings(of_networks if "epochs" in family.settings else {}), seeds=min(family.seeds, seeds)
+        )
+        for family in made
+    ]
 
 
 def grow(stocks: int = 500, months: int = 60, windows: int = 6) -> dict[str, float]:
@@ -124,7 +134,7 @@ def grow(stocks: int = 500, months: int = 60, windows: int = 6) -> dict[str, flo
     samples = make_samples(panel, DESCRIPTORS, LAGS)
     tested, newest = test_windows(samples, months, windows - 1, 1), newest_window(samples, months)
     started = time.perf_counter()
-    made = walk_forward(families(2), samples, tested, newest, 0, Compute())
+    made = walk_forward(families(2, epochs=EPOCHS, patience=EPOCHS + 1), samples, tested, newest, 0, Compute())
     return {"all": time.perf_counter() - started, **{name: a.seconds + b.seconds for name, (a, b) in made.items()}}
 
 
@@ -136,8 +146,34 @@ def grow_trials(trials: int) -> dict[str, float]:
         storage = open_storage(f"{folder}/journal", None)
         plan = TuningPlan(trials, validation, 4, 0, Compute(), storage, {}, PortfolioRule())
         started = time.perf_counter()
-        tune(families(1), samples, plan, lambda *_: None)
+        tune(families(1, epochs=EPOCHS, patience=EPOCHS + 1), samples, plan, lambda *_: None)
         return {"all": time.perf_counter() - started}
+
+
+def warm(windows: int = 24) -> str:
+    """A warm start beside random weights: processor time of the LSTM, and root mean squared errors."""
+    samples = make_samples(simulate_market(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel, DESCRIPTORS, LAGS)
+    tested, newest = test_windows(samples, 60, windows - 1, 1), newest_window(samples, 60)
+    seconds, error = {}, {}
+    for start in (False, True):
+        (lstm,) = (family for family in families(5, warm_start=start) if family.name == "lstm")
+        made = walk_forward([lstm], samples, tested, newest, 0, Compute())["lstm"][0]
+        errors = made.prediction - samples.y[made.rows]
+        seconds[start], error[start] = made.seconds, float(np.sqrt(np.nanmean(errors**2)))
+    return f"{seconds[True] / seconds[False]:.2f} of the time; RMSE {error[True]:.5f} instead of {error[False]:.5f}"
+
+
+def together(windows: int = 12) -> str:
+    """All networks in one program instead of one each in a worker: seconds of the walk-forward."""
+    samples = make_samples(simulate_market(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel, DESCRIPTORS, LAGS)
+    tested, newest = test_windows(samples, 60, windows - 1, 1), newest_window(samples, 60)
+    device, seconds = "cuda" if torch.cuda.is_available() else "cpu", []
+    networks = [family for family in families(5, epochs=EPOCHS, patience=EPOCHS + 1) if family.name in ("dnn", "lstm")]
+    for compute in (Compute(), Compute(device=device)):
+        started = time.perf_counter()
+        walk_forward(networks, samples, tested, newest, 0, compute)
+        seconds.append(time.perf_counter() - started)
+    return f"{seconds[1] / seconds[0]:.2f} of the time, on {device}"
 
 
 def print_training(name: str, training: Training) -> None:
@@ -171,6 +207,8 @@ def main() -> None:
     print_growth("training months", {months: grow(months=months) for months in (60, 120)})
     print_growth("windows", {windows: grow(windows=windows) for windows in (6, 12, 24)})
     print_growth("trials", {trials: grow_trials(trials) for trials in (4, 8, 16)})
+    print(f"\nWarm start: {warm()}")
+    print(f"One program for all networks: {together()}")
 
 
 if __name__ == "__main__":

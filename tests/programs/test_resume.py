@@ -136,14 +136,19 @@ def test_out_of_disk_it_says_so_and_goes_on_when_there_is_room(
     compare(disk, numbers(undisturbed[0], *finished(undisturbed[0])))
 
 
-def test_the_same_command_twice_at_once_ends_well_twice(tmp_path: Path, empty_store: Path) -> None:
+@pytest.mark.parametrize("second", [[], ["seed=1"]], ids=["the same", "another"])
+def test_two_commands_at_once_on_one_store_end_well(second: list[str], tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
-    client(folder).create_experiment("drf")
-    options = [*LINEAR_AND_LSTM, "tuning.trials=0", "compute.jobs=1"]
-    processes = [start(folder, *options) for _ in range(2)]
+    options = [*LINEAR_AND_LSTM, "tuning.trials=2", "compute.jobs=1"]
+    processes = [start(folder, *options), start(folder, *options, *second)]
     assert [process.wait(240) for process in processes] == [0, 0], (folder / "log").read_text()[-3000:]
+    everything = client(folder).search_runs(
+        [client(folder).get_experiment_by_name("drf").experiment_id], max_results=5000
+    )
+    assert {entry.info.status for entry in everything} == {"FINISHED"}
+    assert {version.version for version in client(folder).search_model_versions("name='drf-lstm-lrp'")} == {1, 2}
     tables = [
         pd.read_csv(client(folder).download_artifacts(parent.info.run_id, "comparison.csv"))
         for parent in runs(folder, "comparison")
     ]
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert tables[0].equals(tables[1]) == (not second)
