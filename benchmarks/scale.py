@@ -2,11 +2,11 @@
 
 python benchmarks/scale.py
 
-Trains as a user does, in processes of its own under Python's profiler: 500 simulated stocks with all 120 test months,
-then 2,000 stocks with every twelfth of their refits, from which the whole is reckoned. Then doubles stocks, training
-months, windows and trials one after the other within one process, there with a fixed number of epochs, since early
-stopping comes when it comes. Last, what a warm start and one program for many networks change (on a GPU where there is
-one). Takes about an hour on two cores.
+First the speed of training, as ``benchmarks/training.py`` shows it. Then trains as a user does, in processes of its own
+under Python's profiler: 500 simulated stocks with all 120 test months, and 2,000 stocks with every twelfth of their
+refits, from which the whole is reckoned. Then doubles stocks, training months, windows and trials one after the other
+within one process, there with a fixed number of epochs, since early stopping comes when it comes. Last, what a warm
+start and one program for many networks change (on a GPU where there is one). Takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import training
 
 from drf.config import make_families
 from drf.data.factors import DESCRIPTORS
@@ -195,6 +197,7 @@ def print_growth(name: str, measured: dict[int, dict[str, float]]) -> None:
 
 
 def main() -> None:
+    training.main()
     print_training("500 stocks, 193 months, 120 test months", train(*PROTOCOL))
     part = train(*PROTOCOL, "data.source.stocks=2000", f"window.refit_every={EVERY}")
     print_training(f"2,000 stocks, every {EVERY}th refit", part)

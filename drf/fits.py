@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .models.base import Model, TrainingDivergedError
 from .models.batched import batches, fit_batched
 from .models.family import Family
 from .models.network import Network
-from .parallel import Compute
+from .parallel import Compute, run_tasks
 from .windows.samples import Samples
 from .windows.split import Window
 
@@ -64,34 +65,41 @@ def fit_here(samples: Samples, fit: Fit) -> Model:
     return model.fit(*data) if fit.start is None else model.fit(*data, start=fit.start)  # type: ignore[call-arg]
 
 
-def fit_on_device(
-    samples: Samples, fits: Sequence[Fit], compute: Compute
-) -> Iterator[tuple[list[int], list[Fitted | None]]]:
-    """Fit the networks on the device, if there is one, a group at a time.
+def run_fits(
+    function: Callable[..., Any], samples: Samples, fits: Sequence[Fit], compute: Compute, *rest: Any
+) -> Iterator[tuple[int, Any]]:
+    """Call ``function(samples, fit, model, *rest)`` for every fit in workers, and yield (position, result) of each.
 
-    Yields
-    ------
-    Positions in ``fits``, and the models of those positions; None for those that are left to workers: all of them
-    without a device, those of the other families with one.
+    ``model`` is what the device has made of the fit; None where the function is to fit it itself.
 
     Raises
     ------
     InputError
         If PyTorch cannot use the device.
     """
-    models = [fit.make() for fit in fits]
-    networks = {
-        position: model for position, model in enumerate(models) if compute.device and isinstance(model, Network)
-    }
-    left = [position for position in range(len(fits)) if position not in networks]
-    if left:
-        yield left, [None] * len(left)
+    for positions, models in _groups(samples, fits, compute):
+        calls = [(fits[position], model, *rest) for position, model in zip(positions, models, strict=True)]
+        for count, result in run_tasks(function, samples, calls, compute):
+            yield positions[count], result
+
+
+def _groups(
+    samples: Samples, fits: Sequence[Fit], compute: Compute
+) -> Iterator[tuple[list[int], Sequence[Fitted | None]]]:
+    """Positions of fits, with their models where these are networks and there is a device."""
+    if compute.device is None:
+        yield list(range(len(fits))), [None] * len(fits)
+        return
+    models = {position: fit.make() for position, fit in enumerate(fits)}
+    networks = {position: model for position, model in models.items() if isinstance(model, Network)}
+    left = [position for position in models if position not in networks]
+    yield left, [None] * len(left)
     for group in batches(networks):
         chosen = [networks[position] for position in group]
         rows = [fits[position].rows(samples) for position in group]
         starts = [fits[position].start for position in group]
         try:
-            ends = fit_batched(chosen, samples.x, samples.y, samples.month, rows, starts, str(compute.device))
+            ends = fit_batched(chosen, samples.x, samples.y, samples.month, rows, starts, compute.device)
         except (RuntimeError, AssertionError) as error:  # both are PyTorch's ways to say that there is no such device
             raise InputError(f"compute.device={compute.device}: {first_line(error)}") from error
         yield group, [end or model for end, model in zip(ends, chosen, strict=True)]

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,10 +21,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .errors import InputError
 from .evaluation.portfolio import PortfolioRule, long_short
-from .fits import Fit, Fitted, fit_here, fit_on_device
+from .fits import Fit, Fitted, fit_here, run_fits
 from .models.base import TrainingDivergedError
 from .models.family import Family
-from .parallel import Compute, progress, run_tasks
+from .parallel import Compute, progress
 from .studies import GRACE, abandoned, alive, is_shared
 from .walkforward import forecast_table
 from .windows.samples import Samples
@@ -206,7 +206,7 @@ def _go_through(batch: list[tuple[Family, Trial]], samples: Samples, plan: Tunin
     for step, window in enumerate(plan.windows):
         waiting = [(family, trial) for family, trial in left if step not in _reported(trial)]
         fits = [Fit(family.with_settings(trial.params), window, 0, plan.seed) for family, trial in waiting]
-        for position, (error, returns) in _validated(samples, fits, plan):
+        for position, (error, returns) in run_fits(_validate_window, samples, fits, plan.compute, plan.rule):
             trial = waiting[position][1]
             earlier = _reported(trial)
             trial.set_user_attr(f"{_RETURNS}{step}", returns)
@@ -227,15 +227,6 @@ def _go_through(batch: list[tuple[Family, Trial]], samples: Samples, plan: Tunin
 
 def _reported(trial: Trial) -> dict[int, float]:
     return trial.study.trials[trial.number].intermediate_values
-
-
-def _validated(
-    samples: Samples, fits: Sequence[Fit], plan: TuningPlan
-) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
-    for positions, models in fit_on_device(samples, fits, plan.compute):
-        calls = [(fits[k], model, plan.rule) for k, model in zip(positions, models, strict=True)]
-        for count, result in run_tasks(_validate_window, samples, calls, plan.compute):
-            yield positions[count], result
 
 
 def _validate_window(

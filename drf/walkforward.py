@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 
 from .checkpoints import Checkpoints
-from .fits import Fit, Fitted, fit_here, fit_on_device
+from .fits import Fit, Fitted, fit_here, run_fits
 from .lrp.faithfulness import agreement
 from .models.base import Audits, Explains, Explanation, Model, TrainingDivergedError
 from .models.family import Family
 from .models.network import Network
-from .parallel import Compute, progress, run_tasks
+from .parallel import Compute, progress
 from .windows.samples import Samples
 from .windows.split import Window
 
@@ -106,7 +106,7 @@ def walk_forward(
         for wave in _waves(fits):
             missing = [position for position in wave if done[position] is None]
             started = [_started(fits, position, done) for position in missing]
-            for count, result in _results(nameless, started, newest, compute):
+            for count, result in run_fits(_result, nameless, started, compute, newest):
                 done[missing[count]] = result
                 if checkpoints:
                     checkpoints.keep(keys[missing[count]], result)
@@ -145,14 +145,7 @@ def _started(fits: Sequence[Fit], position: int, done: Sequence[_Result | None])
     return replace(fit, start=before.model) if before and isinstance(before.model, Network) else fit
 
 
-def _results(samples: Samples, fits: Sequence[Fit], newest: Window, compute: Compute) -> Iterator[tuple[int, _Result]]:
-    for positions, models in fit_on_device(samples, fits, compute):
-        calls = [(fits[k], model, fits[k].window is newest) for k, model in zip(positions, models, strict=True)]
-        for count, result in run_tasks(_result, samples, calls, compute):
-            yield positions[count], result
-
-
-def _result(samples: Samples, fit: Fit, model: Fitted | None, keep: bool) -> _Result:
+def _result(samples: Samples, fit: Fit, model: Fitted | None, newest: Window) -> _Result:
     started = time.process_time()
     if model is None:
         model = fit_here(samples, fit)
@@ -163,7 +156,7 @@ def _result(samples: Samples, fit: Fit, model: Fitted | None, keep: bool) -> _Re
     explanation = model.explain(x) if isinstance(model, Explains) and len(x) else None
     seconds = time.process_time() - started
     if not isinstance(model, Audits):
-        return _Result(prediction, explanation, seconds, model if keep else None, None)
+        return _Result(prediction, explanation, seconds, model if fit.window == newest else None, None)
     return _Result(prediction, explanation, seconds, model, model.audit(_some(x)) if len(x) else None)
 
 
