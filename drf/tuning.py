@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,13 +20,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from .errors import InputError
 from .evaluation.portfolio import PortfolioRule, long_short
 from .fits import Fit, Fitted, fit_here, run_fits
 from .models.base import TrainingDivergedError
 from .models.family import Family
 from .parallel import Compute, progress
-from .studies import GRACE, abandoned, alive, is_shared
+from .studies import abandoned, alive, is_shared
 from .walkforward import forecast_table
 from .windows.samples import Samples
 from .windows.split import Window
@@ -82,11 +82,6 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     same window are pruned. A study that was interrupted goes on: its finished trials count, its open ones are taken up.
     In a shared database the trials of other machines count too, and those that they are busy with are waited for; which
     settings are tried then depends on who asks first.
-
-    Raises
-    ------
-    InputError
-        If a shared database has given this machine's trials to another one.
     """
     if plan.storage is None:
         return list(families)
@@ -114,11 +109,12 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
         while any(_still_to_do(studies[family.name], plan) for family in tuned):
             batch = [(family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)]
             if batch:
-                _validate(batch, samples, plan, bar)
+                with alive([trial for _, trial in batch]):
+                    _validate(batch, samples, plan, bar)
             else:
                 time.sleep(WAIT)
             of_others = look(from_earlier_run=False) - len(batch)
-            bar.update(of_others * len(plan.windows))
+            bar.update(max(0, of_others) * len(plan.windows))
     return [family.with_settings(studies[family.name].best_params) if family.space else family for family in families]
 
 
@@ -168,7 +164,8 @@ def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan) -> list[
             trial._suggest(name, _distribution(entry))
         trials.append(trial)
     for trial in trials:
-        trial.set_user_attr(MACHINE, f"{platform.node()}:{os.getpid()}")
+        with suppress(UpdateFinishedTrialError):
+            trial.set_user_attr(MACHINE, f"{platform.node()}:{os.getpid()}")
     return trials
 
 
@@ -189,19 +186,11 @@ def in_space(value: Any, entry: Mapping[str, Any]) -> bool:
 
 
 def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
-    """Take a batch of trials through the windows, and say meanwhile that they are alive."""
-    try:
-        with alive([trial for _, trial in batch]):
-            _go_through(batch, samples, plan, bar)
-    except UpdateFinishedTrialError as error:
-        raise InputError(
-            f"tuning.storage: this machine was not heard of for {GRACE} seconds, and its trials were given to others: "
-            "give the same command again"
-        ) from error
+    """Take a batch of trials through the windows, all of them one window at a time, and prune between windows.
 
-
-def _go_through(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
-    """All trials one window at a time; between windows those that have fallen behind are pruned."""
+    A trial that another process has finished meanwhile is left to it: the same training may run twice at once, and a
+    shared database gives the trials of a machine that was not heard of to others.
+    """
     left = list(batch)
     for step, window in enumerate(plan.windows):
         waiting = [(family, trial) for family, trial in left if step not in _reported(trial)]
@@ -209,13 +198,16 @@ def _go_through(batch: list[tuple[Family, Trial]], samples: Samples, plan: Tunin
         for position, (error, returns) in run_fits(_validate_window, samples, fits, plan.compute, plan.rule):
             trial = waiting[position][1]
             earlier = _reported(trial)
-            trial.set_user_attr(f"{_RETURNS}{step}", returns)
             values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
-            trial.report((values[0] + error) / (step + 1), step)  # the mean over windows so far
+            with suppress(UpdateFinishedTrialError):
+                trial.set_user_attr(f"{_RETURNS}{step}", returns)
+                trial.report((values[0] + error) / (step + 1), step)  # the mean over windows so far
             bar.update()
         survivors = []
         for family, trial in left:
-            if trial.should_prune() and step + 1 < len(plan.windows):
+            if step not in _reported(trial):
+                bar.update(len(plan.windows) - step - 1)
+            elif trial.should_prune() and step + 1 < len(plan.windows):
                 trial.study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
                 bar.update(len(plan.windows) - step - 1)
             else:

@@ -68,7 +68,7 @@ def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: Froze
         "kind": "trial",
         "family": family.name,
         "state": done.state.name,
-        "machine": done.user_attrs[MACHINE],
+        "machine": done.user_attrs.get(MACHINE, "unknown"),
         "from_earlier_run": str(from_earlier_run).lower(),
     }
     run = tree.child(f"{family.name}-trial-{done.number}", tags, below=runs[family.name])

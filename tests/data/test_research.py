@@ -26,7 +26,7 @@ def truth() -> pd.DataFrame:
 
 
 def last_trading_day(dates: pd.Series) -> pd.Series:
-    return (dates - pd.offsets.BMonthEnd(0)).where(dates.dt.dayofweek < 5, dates - pd.offsets.BMonthEnd(1))
+    return (dates - pd.offsets.BMonthEnd(0)).where(dates.dt.day_of_week < 5, dates - pd.offsets.BMonthEnd(1))
 
 
 def returns_of_the_month(truth: pd.DataFrame, column: str) -> pd.DataFrame:

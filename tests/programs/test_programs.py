@@ -62,6 +62,11 @@ def client(folder: Path) -> MlflowClient:
     return MlflowClient()
 
 
+def make_experiment(folder: Path) -> None:
+    """As train.py itself would, when several are to start at once; artifacts in the folder too."""
+    client(folder).create_experiment("drf", artifact_location=str(folder / "mlruns"))
+
+
 def runs(folder: Path, kind: str) -> list[Run]:
     here = client(folder)
     experiment = here.get_experiment_by_name("drf")
@@ -273,7 +278,7 @@ def start_training(folder: Path) -> subprocess.Popen[bytes]:
 
 def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
-    client(folder).create_experiment("drf")
+    make_experiment(folder)
     process = start_training(folder)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
@@ -283,7 +288,7 @@ def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path)
 
 def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
-    client(folder).create_experiment("drf")
+    make_experiment(folder)
     process = start_training(folder)
     process.kill()
     process.wait(60)
