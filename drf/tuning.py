@@ -115,6 +115,7 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
                 time.sleep(WAIT)
             of_others = look(from_earlier_run=False) - len(batch)
             bar.update(max(0, of_others) * len(plan.windows))
+    look(from_earlier_run=False)  # what another machine finished between the last look and the end of the loop
     return [family.with_settings(studies[family.name].best_params) if family.space else family for family in families]
 
 
