@@ -44,6 +44,7 @@ class Protocol:
     train_months: int
     test_months: int | None
     refit_every: int
+    expanding: bool
     universe: int | None
     quantiles: int
     tuning_months: int
@@ -53,7 +54,7 @@ class Protocol:
         return make_samples(largest(market, self.universe), self.descriptors, self.lags, self.target)
 
     def windows(self, samples: Samples) -> list[Window]:
-        return test_windows(samples, self.train_months, self.test_months, self.refit_every)
+        return test_windows(samples, self.train_months, self.test_months, self.refit_every, self.expanding)
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def audit_training(market: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
         train_months=window.train_months,
         test_months=window.test_months,
         refit_every=window.refit_every,
+        expanding=window.get("expanding", False),
         universe=config.data.universe,
         quantiles=config.portfolio.quantiles,
         tuning_months=tuning.validation_months if tuning.trials else 0,
@@ -226,7 +228,14 @@ def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -
     first = windows[0].test.start
     tuned = []
     if protocol.tuning_months:
-        tuned = validation_windows(samples, first, protocol.train_months, protocol.tuning_months, protocol.tuning_folds)
+        tuned = validation_windows(
+            samples,
+            first,
+            protocol.train_months,
+            protocol.tuning_months,
+            protocol.tuning_folds,
+            protocol.expanding,
+        )
     overlaps = [max(0, window.train.stop - window.test.start) for window in (*windows, *tuned)]
     overlaps += [max(0, window.test.stop - first) for window in tuned]
     worst = float(max(overlaps))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pandas as pd
 from hydra.utils import get_method
@@ -68,7 +68,7 @@ def check_config(config: DictConfig) -> None:
     for group in _GROUPS:
         if group in config and config[group] is None and not (group == "data" and "rollback" in config):
             raise InputError(f"{group}=null: choose one, see conf/{group}")
-    for key in ("rollback", "audit", "gate.audit"):
+    for key in ("rollback", "audit", "gate.audit", "window.expanding"):
         value = OmegaConf.select(config, key, default=False)
         if not isinstance(value, bool):
             raise InputError(f"{key}={value}: must be true or false")
@@ -213,7 +213,8 @@ def make_families(models: DictConfig, overrides: Sequence[str] = ()) -> list[Fam
 def _make_family(name: str, settings: dict[str, Any], chosen: set[str]) -> Family:
     model: Any = get_method(settings.pop("_target_"))
     seeds, space = settings.pop("seeds"), settings.pop("space") or {}
-    known = {entry.name: str(entry.type) for entry in fields(model) if entry.name != "random_state"}
+    types = get_type_hints(model)
+    known = {entry.name: types[entry.name] for entry in fields(model) if entry.name != "random_state"}
     for setting in (*settings, *space):
         if setting not in known:
             raise InputError(f"model.{name}.{setting}: unknown setting{nearest(setting, known)}")
@@ -232,20 +233,22 @@ def _make_family(name: str, settings: dict[str, Any], chosen: set[str]) -> Famil
     return Family(name, model, settings, seeds, space)
 
 
-def _typed(key: str, value: Any, kind: str) -> Any:
+def _typed(key: str, value: Any, kind: Any) -> Any:
     """The value of a model's setting, if it is of the kind that the model declares. Numbers must not be negative."""
-    if kind == "str":
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise InputError(f"{key}={value}: must be one of {', '.join(get_args(kind))}")
+        return value
+    if kind is str:
         return str(value)  # 80 is as good a list of layers as 80-50-10
-    if kind == "bool":
+    if kind is bool:
         if not isinstance(value, bool):
             raise InputError(f"{key}={value}: must be true or false")
         return value
-    fits = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
-    least = 1 if kind == "int" else 0
+    fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    least = 1 if kind is int else 0
     if not fits or not least <= value <= _MOST:
-        raise InputError(
-            f"{key}={value}: must be {'a whole number' if kind == 'int' else 'a number'}, at least {least}"
-        )
+        raise InputError(f"{key}={value}: must be {'a whole number' if kind is int else 'a number'}, at least {least}")
     return value
 
 
@@ -300,7 +303,12 @@ def make_plan(
     windows, storage = [], None
     if tuning.trials:
         windows = validation_windows(
-            samples, first_test, config.window.train_months, tuning.validation_months, tuning.folds
+            samples,
+            first_test,
+            config.window.train_months,
+            tuning.validation_months,
+            tuning.folds,
+            config.window.expanding,
         )
         require_training_months(families, windows)
         storage = open_storage(tuning.journal, tuning.storage)

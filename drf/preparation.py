@@ -71,8 +71,8 @@ def prepare(config: DictConfig, overrides: Sequence[str]) -> Preparation:
     panel = load_panel(config.data, descriptors, rule.quantiles)
     window = config.window
     samples = make_samples(panel, descriptors, window.lags, window.target)
-    windows = test_windows(samples, window.train_months, window.test_months, window.refit_every)
-    newest = newest_window(samples, window.train_months)
+    windows = test_windows(samples, window.train_months, window.test_months, window.refit_every, window.expanding)
+    newest = newest_window(samples, window.train_months, window.expanding)
     data = fingerprint(panel)
     require_training_months(families, [*windows, newest])
     plan = make_plan(config, families, samples, windows[0].test.start, data)

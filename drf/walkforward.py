@@ -127,10 +127,15 @@ def walk_forward(
 
 
 def _waves(fits: Sequence[Fit]) -> list[list[int]]:
-    """Positions of the fits that wait for no other, then of those that start from them, and so on."""
+    """Positions of the fits in groups that wait for the one before: window after window if any starts from the last.
+
+    Fits that wait for nothing go with their window's all the same, to fill what the others leave idle.
+    """
+    if not any(_is_warm(fit) for fit in fits):
+        return [list(range(len(fits)))]
     waves: dict[int, list[int]] = {}
     for position, fit in enumerate(fits):
-        waves.setdefault(fit.window.test.start if _is_warm(fit) else -1, []).append(position)
+        waves.setdefault(fit.window.test.start, []).append(position)
     return [waves[month] for month in sorted(waves)]
 
 

@@ -37,6 +37,7 @@ PROTOCOL = Protocol(
     train_months=12,
     test_months=12,
     refit_every=3,
+    expanding=False,
     universe=50,
     quantiles=5,
     tuning_months=6,

@@ -95,6 +95,7 @@ def test_models_can_be_chosen_and_set() -> None:
         ("portfolio.quantiles=1", "portfolio.quantiles=1: must be a whole number, at least 2"),
         ("portfolio.cost_bps=-1", "portfolio.cost_bps=-1: must be a number, at least 0"),
         ("compute.jobs=0", "compute.jobs=0"),
+        ("window.expanding=3", "window.expanding=3: must be true or false"),
         ("data.universe=true", "data.universe=True"),
     ],
 )
@@ -109,6 +110,8 @@ def test_a_value_that_makes_no_sense_is_refused(override: str, told: str) -> Non
     [
         ("+model.lstm.hiden=3", "model.lstm.hiden: unknown setting (did you mean hidden?)"),
         ("model.lstm.seeds=0", "model.lstm.seeds=0"),
+        ("model.lstm.label=order", "model.lstm.label=order: must be one of return, rank"),
+        ("model.dnn.linearisation=no", "model.dnn.linearisation=no: must be one of plain, spread-bias, neutral"),
     ],
 )
 def test_a_setting_that_a_family_lacks_is_refused(override: str, told: str) -> None:

@@ -13,7 +13,7 @@ from .account import Account
 from .attributor import UnsupportedLayerError, attribute
 from .composite import Composite
 from .gates import GATE_RULES
-from .linearisation import LINEARISATIONS, linearise
+from .linearisation import LINEARISATIONS, Linearisation, linearise
 from .readout import AllSteps, FinalState, LastStep
 from .rules import RULES, AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZPlus
 
@@ -29,6 +29,7 @@ __all__ = [
     "FinalState",
     "Gamma",
     "LastStep",
+    "Linearisation",
     "Rule",
     "UnsupportedLayerError",
     "WSquare",

@@ -14,6 +14,8 @@ For a network without biases on its signal path f(0) = 0, nothing is absorbed by
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +24,11 @@ from .attributor import attribute
 from .composite import Composite
 from .rules import Epsilon
 
-LINEARISATIONS = ("plain", "spread-bias", "neutral")
+Linearisation = Literal["plain", "spread-bias", "neutral"]
+LINEARISATIONS = get_args(Linearisation)
 
 
-def linearise(model: nn.Module, x: Tensor, method: str = "plain", epsilon: float = 1e-3) -> Account:
+def linearise(model: nn.Module, x: Tensor, method: Linearisation = "plain", epsilon: float = 1e-3) -> Account:
     """Attribute f(x) by the epsilon rule, signal takes all, in one of the ways above.
 
     Raises

@@ -64,10 +64,10 @@ def fit_batched(
     """
     settings = models[0]
     features = torch.tensor(x, device=device)
-    splits = [model.scale(y[r], month[r]) for model, r in zip(models, rows, strict=True)]
+    splits = [model.split(month[r]) for model, r in zip(models, rows, strict=True)]
     begun = [model.initialise(x.shape[1:], start) for model, start in zip(models, starts, strict=True)]
     networks, streams = [network for network, _ in begun], [stream for _, stream in begun]
-    targets = [model.standardised(y[r]) for model, r in zip(models, rows, strict=True)]
+    targets = [model.target(y[r], month[r])[:, 0] for model, r in zip(models, rows, strict=True)]
     where, target = _padded([torch.from_numpy(r) for r in rows], device), _padded(targets, device)
     held = [torch.arange(split, len(r)) for split, r in zip(splits, rows, strict=True)]
     held_rows, held_weight = _padded(held, device), _padded([torch.ones(len(h)) for h in held], device)
@@ -103,9 +103,10 @@ def fit_batched(
             best_parameters[name] = torch.where(_each(better, value), value, best_parameters[name])
 
     ends: list[TrainingDivergedError | None] = []
-    for k, (model, network) in enumerate(zip(models, networks, strict=True)):
+    for k, (model, network, r) in enumerate(zip(models, networks, rows, strict=True)):
         network.load_state_dict({name: value[k].cpu() for name, value in best_parameters.items()})
         model.network_ = network.eval()
+        model.calibrate(x[r], y[r], month[r])
         ends.append(None if torch.isfinite(best[k]) else model.diverged())
     return ends
 

@@ -10,8 +10,9 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ..lrp import faithfulness, linearise
+from ..lrp import Linearisation, faithfulness, linearise
 from .base import Explanation, TrainingDivergedError
+from .label import Label, label, worth
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -34,6 +35,9 @@ class Network(BaseEstimator, ABC):
         How contributions are read off the network, see :mod:`drf.lrp.linearisation`.
     epsilon
         Stabiliser of the relevance rule.
+    label
+        What it is trained to say: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
+        for no more than its place. Forecasts are returns in either case, see :mod:`~.label`.
     warm_start
         ``True``: in a walk-forward start from the weights of the window before. Windows then wait for each other.
     random_state
@@ -47,8 +51,9 @@ class Network(BaseEstimator, ABC):
     patience: int = 5
     validation_months: int = 6
     signal_bias: bool = False
-    linearisation: str = "plain"
+    linearisation: Linearisation = "plain"
     epsilon: float = 1e-3
+    label: Label = "return"
     warm_start: bool = False
     random_state: int = 0
 
@@ -71,27 +76,33 @@ class Network(BaseEstimator, ABC):
         TrainingDivergedError
             If no epoch gave a finite validation error.
         """
-        split = self.scale(y, month)
-        features, target = torch.tensor(x), self.standardised(y)[:, None]
+        features, target, split = torch.tensor(x), self.target(y, month), self.split(month)
         self.network_, stream = self.initialise(x.shape[1:], start)
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(stream)
             self._train(features[:split], target[:split], features[split:], target[split:])
+        self.calibrate(x, y, month)
         return self
 
-    def scale(self, y: np.ndarray, month: np.ndarray) -> int:
-        """Learn the target's mean and scale; return how many samples lie before the months that are held back."""
+    def split(self, month: np.ndarray) -> int:
+        """How many samples lie before the months that are held back."""
         first_held_back = np.unique(month)[-self.validation_months]
         split = int(np.searchsorted(month, first_held_back))
         if split == 0:
             raise ValueError(f"validation_months={self.validation_months} leaves no month to train on")
-        self.mean_ = float(y.mean(dtype=np.float64))
-        self.scale_ = float(y.std(dtype=np.float64)) or 1.0
         return split
 
-    def standardised(self, y: np.ndarray) -> Tensor:
-        """The target as the network is shown it, shape (n,)."""
-        return torch.from_numpy(((y - self.mean_) / self.scale_).astype(np.float32))
+    def target(self, y: np.ndarray, month: np.ndarray) -> Tensor:
+        """What the network is trained to say, shape (n, 1)."""
+        return torch.from_numpy(label(self.label, y, month))[:, None]
+
+    def calibrate(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> None:
+        """Learn from the training samples how the network's output becomes a return: mean_ + scale_ * output."""
+        self.mean_ = float(y.mean(dtype=np.float64))
+        if self.label == "return":
+            self.scale_ = float(y.std(dtype=np.float64)) or 1.0
+        else:
+            self.scale_ = worth(self._output(x), y, month)
 
     def initialise(self, shape: tuple[int, ...], start: Network | None) -> tuple[nn.Sequential, Tensor]:
         """An untrained network for samples of a shape, and the state of the random numbers that order its batches."""
@@ -135,9 +146,11 @@ class Network(BaseEstimator, ABC):
         network.load_state_dict(best_state)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.mean_ + self.scale_ * self._output(x)
+
+    def _output(self, x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            output = self.network_(torch.tensor(x))
-        return self.mean_ + self.scale_ * output[:, 0].numpy().astype(np.float64)
+            return self.network_(torch.tensor(x))[:, 0].numpy().astype(np.float64)
 
     def explain(self, x: np.ndarray) -> Explanation:
         account = linearise(self.network_, torch.tensor(x), self.linearisation, self.epsilon)

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from ..lrp import linearise
+from ..lrp import Linearisation, linearise
 from ..models.architecture import recurrent_network
 from ..windows.samples import Samples, make_samples
 from ..windows.universe import largest
@@ -38,7 +38,7 @@ class Spec:
     layers: int
     bidirectional: bool
     signal_bias: bool
-    linearisation: str
+    linearisation: Linearisation
     epsilon: float
     universe: int | None
     means: list[float]

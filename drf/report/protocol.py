@@ -21,11 +21,12 @@ def protocol(config: DictConfig, samples: Samples, windows: Sequence[Window], ab
     target = {"raw": "the return", "excess": "the return less the mean of the month's stocks"}[window.target]
     lags = ", ".join(map(str, samples.lags))
     tuned = f"{tuning.trials} trials a family on {tuning.validation_months} months before the first test month"
+    trained = "all months before" if window.expanding else f"the {window.train_months} months before"
     return [
         f"Panel: {source}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
         f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
         *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
-        f"Forecasts were made {first} to {last}, by models trained on the {window.train_months} months before and "
+        f"Forecasts were made {first} to {last}, by models trained on {trained} and "
         f"refitted every {window.refit_every} month(s). Training stops at the newest return known; no test month is "
         "seen in training or tuning.",
         f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",

@@ -24,10 +24,13 @@ class Window:
             raise ValueError(f"window leaks: trains to month {self.train.stop - 1}, tests from {self.test.start}")
 
 
-def test_windows(samples: Samples, train_months: int, test_months: int | None, refit_every: int) -> list[Window]:
+def test_windows(
+    samples: Samples, train_months: int, test_months: int | None, refit_every: int, expanding: bool = False
+) -> list[Window]:
     """Windows over the last ``test_months`` labelled months (``None``: as many as the panel allows).
 
-    A window trains on the ``train_months`` months before its first test month and serves ``refit_every`` months.
+    A window trains on the ``train_months`` months before its first test month, or on all months before it if
+    ``expanding``, and serves ``refit_every`` months. Where the first one begins does not depend on ``expanding``.
 
     Raises
     ------
@@ -51,19 +54,33 @@ def test_windows(samples: Samples, train_months: int, test_months: int | None, r
         )
     first = earliest if test_months is None else last - test_months + 1
     return [
-        Window(train=range(start - train_months, start), test=range(start, min(start + refit_every, last + 1)))
+        Window(
+            train=_training(samples, start, train_months, expanding),
+            test=range(start, min(start + refit_every, last + 1)),
+        )
         for start in range(first, last + 1, refit_every)
     ]
 
 
-def newest_window(samples: Samples, train_months: int) -> Window:
+def _training(samples: Samples, stop: int, train_months: int, expanding: bool) -> range:
+    """The months before ``stop`` to train on, those that there are."""
+    start = samples.first_month if expanding else max(stop - train_months, samples.first_month)
+    return range(start, stop)
+
+
+def newest_window(samples: Samples, train_months: int, expanding: bool = False) -> Window:
     """The window that trains on the newest labelled months, and forecasts the months after them that have no label."""
     stop = int(samples.labelled_months[-1]) + 1
-    return Window(train=range(stop - train_months, stop), test=range(stop, len(samples.dates)))
+    return Window(train=_training(samples, stop, train_months, expanding), test=range(stop, len(samples.dates)))
 
 
 def validation_windows(
-    samples: Samples, first_test: int, train_months: int, validation_months: int, folds: int
+    samples: Samples,
+    first_test: int,
+    train_months: int,
+    validation_months: int,
+    folds: int,
+    expanding: bool = False,
 ) -> list[Window]:
     """Walk-forward windows over the last months before the first test month: all that tuning may see.
 
@@ -84,7 +101,7 @@ def validation_windows(
     labelled = set(samples.labelled_months.tolist())
     edges = [start + round(fold * validation_months / folds) for fold in range(folds + 1)]
     windows = [
-        Window(train=range(max(begin - train_months, samples.first_month), begin), test=range(begin, end))
+        Window(train=_training(samples, begin, train_months, expanding), test=range(begin, end))
         for begin, end in itertools.pairwise(edges)
         if labelled & set(range(begin, end))
     ]

@@ -17,6 +17,7 @@ Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 SETTINGS: list[tuple[Any, dict[str, Any]]] = [
     (LSTM, {"hidden": 4}),
     (LSTM, {"hidden": 4, "signal_bias": True, "layers": 2, "bidirectional": True}),
+    (LSTM, {"hidden": 4, "label": "rank"}),
     (DNN, {"hidden": "8-4"}),
     (DNN, {"hidden": "8", "signal_bias": True}),
 ]

@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression
 
 from drf.models.base import Explains, Explanation, TrainingDivergedError
@@ -21,6 +23,7 @@ NETWORKS: list[Any] = [
     DNN(hidden="8-4-4", epochs=3, validation_months=3, signal_bias=True),
     LSTM(hidden=4, epochs=3, validation_months=3),
     LSTM(hidden=4, epochs=3, validation_months=3, signal_bias=True),
+    LSTM(hidden=4, epochs=3, validation_months=3, label="rank"),
     LSTM(hidden=4, layers=2, bidirectional=True, epochs=3, validation_months=3),
 ]
 EXPLAINING: list[Any] = [Linear(), *NETWORKS]
@@ -96,6 +99,20 @@ def test_networks_learn_a_function_that_is_there() -> None:
     ):
         fitted = model.fit(x[:2500], y[:2500], month[:2500]).predict(x[2500:])
         assert np.corrcoef(fitted, y[2500:])[0, 1] > 0.9
+
+
+def test_a_network_that_learns_ranks_knows_no_sizes_and_forecasts_returns(data: Data) -> None:
+    """Returns stretched in the tails, or shifted month by month, have the same ranks and train the same network."""
+    x, y, month = data
+    model = LSTM(hidden=4, epochs=3, validation_months=3, label="rank")
+    weights = {name: value.clone() for name, value in model.fit(x, y, month).network_.state_dict().items()}
+    forecasts = model.predict(x)
+    excess = y - pd.Series(y).groupby(month).transform("mean").to_numpy()
+    assert np.isclose(np.polyfit(forecasts, excess, 1)[0], 1)  # least squares leaves nothing to scale
+    model.fit(x, (np.sinh(8 * y) + month % 3).astype(np.float32), month)
+    for name, value in model.network_.state_dict().items():
+        assert torch.equal(value, weights[name])
+    assert not np.allclose(model.predict(x), forecasts)
 
 
 def test_training_stops_on_the_last_months_alone(data: Data) -> None:

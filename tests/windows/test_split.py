@@ -35,6 +35,22 @@ def test_the_newest_window_trains_on_the_newest_targets_and_forecasts_the_unlabe
     assert newest_window(samples, 20) == Window(train=range(24, 44), test=range(44, 45))
 
 
+def test_expanding_windows_train_on_all_months_before_and_test_on_the_same(samples: Samples) -> None:
+    first = samples.first_month
+    for rolling, expanding in zip(
+        [*test_windows(samples, 20, 7, 3), newest_window(samples, 20), *validation_windows(samples, 37, 12, 6, 2)],
+        [
+            *test_windows(samples, 20, 7, 3, expanding=True),
+            newest_window(samples, 20, expanding=True),
+            *validation_windows(samples, 37, 12, 6, 2, expanding=True),
+        ],
+        strict=True,
+    ):
+        assert expanding.test == rolling.test
+        assert expanding.train == range(first, rolling.train.stop)
+        assert rolling.train.start > first
+
+
 def test_validation_ends_before_the_first_test_month(samples: Samples) -> None:
     windows = validation_windows(samples, first_test=32, train_months=12, validation_months=7, folds=3)
     assert [month for window in windows for month in window.test] == list(range(25, 32))

@@ -1,0 +1,37 @@
+"""What a network is shown of a return, and what its output is worth as one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+Label = Literal["return", "rank"]
+
+
+def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
+    """The label with mean 0 and standard deviation 1, shape (n,), float32.
+
+    Parameters
+    ----------
+    kind
+        ``return``: the target itself. ``rank``: its rank among the month's, from 0 to 1, which no outlier bends.
+    y, month
+        Targets as decimal returns and the month of each, shape (n,).
+    """
+    values: np.ndarray = y.astype(np.float64)
+    if kind == "rank":
+        values = pd.Series(values).groupby(month).rank(pct=True).to_numpy()
+    return ((values - values.mean()) / (values.std() or 1.0)).astype(np.float32)
+
+
+def worth(output: np.ndarray, y: np.ndarray, month: np.ndarray) -> float:
+    """The return that one unit of output stands for: the slope of least squares on ``output``, shape (n,).
+
+    Regressed are the targets less their month's mean, since ranks within a month say nothing of the market.
+    """
+    excess = pd.Series(y.astype(np.float64))
+    excess -= excess.groupby(month).transform("mean")
+    centred = output - output.mean()
+    return float(centred @ excess.to_numpy() / (centred @ centred or 1.0))
