@@ -29,7 +29,7 @@ from drf.windows.universe import largest
 def main(config: DictConfig) -> None:
     check_config(config)
     rule = make_rule(config.portfolio)
-    store = connect(config.experiment)
+    store = connect(config.tracking.experiment)
     client, name = MlflowClient(), config.registry.name
     shelf = read_shelf(client, name)
     if config.rollback and shelf.previous in (None, shelf.champion):

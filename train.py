@@ -33,7 +33,7 @@ from drf.walkforward import walk_forward
 def main(config: DictConfig) -> None:
     start = prepare(config, HydraConfig.get().overrides.task)
     samples, factors, rule, windows = start.samples, start.factors, start.rule, start.windows
-    store = connect(config.experiment)
+    store = connect(config.tracking.experiment)
 
     with make_checkpoints(config, samples, start.data) as checkpoints, RunTree("train", checkpoints) as tree:
         log.inputs(tree.parent, config, start.panel, samples, windows, start.data)

@@ -1,6 +1,6 @@
 """The seven rows averaged over all finished comparisons of an experiment, as a Markdown table.
 
-python train.py -m data.seed=0,1,2,3,4 experiment=five registry.name=five
+python train.py -m data.seed=0,1,2,3,4 tracking.experiment=five registry.name=five
 python benchmarks/orderings.py five
 """
 
