@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -50,6 +51,12 @@ class Network(BaseEstimator, ABC):
     linearisation: str = "plain"
     epsilon: float = 1e-3
     warm_start: bool = False
+    label: str = "return"  # or excess, rank
+    loss: str = "squared"  # or huber, ic
+    stop: str = "error"  # or rank_ic
+    half_life: float = 0.0  # months; 0: all months count the same
+    skip: bool = False
+    dropout: float = 0.0
     random_state: int = 0
 
     @abstractmethod
@@ -71,27 +78,55 @@ class Network(BaseEstimator, ABC):
         TrainingDivergedError
             If no epoch gave a finite validation error.
         """
-        split = self.scale(y, month)
-        features, target = torch.tensor(x), self.standardised(y)[:, None]
-        self.network_, stream = self.initialise(x.shape[1:], start)
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(stream)
-            self._train(features[:split], target[:split], features[split:], target[split:])
-        return self
-
-    def scale(self, y: np.ndarray, month: np.ndarray) -> int:
-        """Learn the target's mean and scale; return how many samples lie before the months that are held back."""
         first_held_back = np.unique(month)[-self.validation_months]
         split = int(np.searchsorted(month, first_held_back))
         if split == 0:
             raise ValueError(f"validation_months={self.validation_months} leaves no month to train on")
+        months = pd.Series(month)
+        label = pd.Series(y.astype(np.float64))
+        if self.label in ("excess", "rank"):
+            label = label - label.groupby(months).transform("mean")
+        excess = label
+        if self.label == "rank":
+            label = label.groupby(months).rank(pct=True) - 0.5
+        self.coef_ = None
+        if self.skip:
+            flat = x.reshape(len(x), -1).astype(np.float64)
+            self.coef_ = np.linalg.lstsq(flat, label.to_numpy() - label.mean(), rcond=None)[0]
+            label = label - flat @ self.coef_
         self.mean_ = float(y.mean(dtype=np.float64))
-        self.scale_ = float(y.std(dtype=np.float64)) or 1.0
-        return split
-
-    def standardised(self, y: np.ndarray) -> Tensor:
-        """The target as the network is shown it, shape (n,)."""
-        return torch.from_numpy(((y - self.mean_) / self.scale_).astype(np.float32))
+        centre = float(label.mean())
+        self.scale_ = float(label.std()) or 1.0
+        target = torch.from_numpy(((label - centre) / self.scale_).to_numpy(dtype=np.float32))[:, None]
+        age = float(month.max()) - month
+        weight = np.exp2(-age / self.half_life) if self.half_life else np.ones(len(month))
+        weight = torch.from_numpy((weight / weight[:split].mean()).astype(np.float32))[:, None]
+        features = torch.tensor(x)
+        self.network_, stream = self.initialise(x.shape[1:], start)
+        if self.dropout:
+            layers = list(self.network_.children())
+            self.network_ = nn.Sequential(*layers[:-1], nn.Dropout(self.dropout), layers[-1])
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(stream)
+            self._train(features, target, weight, torch.from_numpy(month), split)
+        self.network_.eval()
+        if self.label == "rank" or self.loss == "ic":
+            # what a unit of the output is worth as a return, by least squares on the training months
+            with torch.no_grad():
+                output = self.network_(features)[:, 0].numpy().astype(np.float64)
+            if self.coef_ is not None:
+                output = output * self.scale_ + x.reshape(len(x), -1) @ self.coef_
+            known = excess - excess.groupby(months).transform("mean")
+            worth = float(
+                (output - output.mean()) @ known / ((output - output.mean()) @ (output - output.mean()) + 1e-12)
+            )
+            worth = max(worth, 1e-6)
+            if self.coef_ is not None:
+                self.coef_ = self.coef_ * worth
+                self.scale_ *= worth
+            else:
+                self.scale_ = worth
+        return self
 
     def initialise(self, shape: tuple[int, ...], start: Network | None) -> tuple[nn.Sequential, Tensor]:
         """An untrained network for samples of a shape, and the state of the random numbers that order its batches."""
@@ -108,22 +143,25 @@ class Network(BaseEstimator, ABC):
             f"{type(self).__name__}: the training diverged with learning_rate={self.learning_rate:g}: lower it"
         )
 
-    def _train(self, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> None:
+    def _train(self, x: Tensor, y: Tensor, weight: Tensor, month: Tensor, split: int) -> None:
         network = self.network_
         optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
-        loss_of = nn.functional.mse_loss
         best, best_state, waited = float("inf"), _copy(network), 0
         for _ in range(self.epochs):
             network.train()
-            for rows in torch.randperm(len(x)).split(self.batch_size):
+            for rows in torch.randperm(split).split(self.batch_size):
                 optimiser.zero_grad()
-                loss_of(
-                    network(x.index_select(0, rows)), y.index_select(0, rows)
-                ).backward()  # thrice as fast as x[rows]
+                self._loss(
+                    network(x.index_select(0, rows)), y.index_select(0, rows), weight.index_select(0, rows)
+                ).backward()
                 optimiser.step()
             network.eval()
             with torch.no_grad():
-                held = loss_of(network(x_held), y_held).item()
+                output = network(x[split:])
+                if self.stop == "rank_ic":
+                    held = -self._rank_ic(output[:, 0].numpy(), y[split:, 0].numpy(), month[split:].numpy())
+                else:
+                    held = self._loss(output, y[split:], weight[split:]).item()
             if held < best:
                 best, best_state, waited = held, _copy(network), 0
             else:
@@ -134,10 +172,25 @@ class Network(BaseEstimator, ABC):
             raise self.diverged()
         network.load_state_dict(best_state)
 
+    def _loss(self, output: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        if self.loss == "huber":
+            return (weight * nn.functional.huber_loss(output, y, reduction="none")).sum() / weight.sum()
+        if self.loss == "ic":
+            o, t = output - output.mean(), y - y.mean()
+            return -(weight * o * t).sum() / ((weight * o * o).sum() * (weight * t * t).sum() + 1e-12).sqrt()
+        return (weight * (output - y) ** 2).sum() / weight.sum()
+
+    @staticmethod
+    def _rank_ic(output: np.ndarray, y: np.ndarray, month: np.ndarray) -> float:
+        table = pd.DataFrame({"o": output, "y": y, "m": month})
+        ranks = table.groupby("m")[["o", "y"]].rank()
+        return float(ranks.groupby(table["m"]).apply(lambda g: g["o"].corr(g["y"])).mean())
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             output = self.network_(torch.tensor(x))
-        return self.mean_ + self.scale_ * output[:, 0].numpy().astype(np.float64)
+        forecast = self.mean_ + self.scale_ * output[:, 0].numpy().astype(np.float64)
+        return forecast if self.coef_ is None else forecast + x.reshape(len(x), -1) @ self.coef_
 
     def explain(self, x: np.ndarray) -> Explanation:
         account = linearise(self.network_, torch.tensor(x), self.linearisation, self.epsilon)

@@ -24,7 +24,9 @@ class Window:
             raise ValueError(f"window leaks: trains to month {self.train.stop - 1}, tests from {self.test.start}")
 
 
-def test_windows(samples: Samples, train_months: int, test_months: int | None, refit_every: int) -> list[Window]:
+def test_windows(
+    samples: Samples, train_months: int, test_months: int | None, refit_every: int, longest: int | None = None
+) -> list[Window]:
     """Windows over the last ``test_months`` labelled months (``None``: as many as the panel allows).
 
     A window trains on the ``train_months`` months before its first test month and serves ``refit_every`` months.
@@ -51,7 +53,10 @@ def test_windows(samples: Samples, train_months: int, test_months: int | None, r
         )
     first = earliest if test_months is None else last - test_months + 1
     return [
-        Window(train=range(start - train_months, start), test=range(start, min(start + refit_every, last + 1)))
+        Window(
+            train=range(max(samples.first_month, start - (longest or train_months)), start),
+            test=range(start, min(start + refit_every, last + 1)),
+        )
         for start in range(first, last + 1, refit_every)
     ]
 
