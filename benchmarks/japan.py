@@ -1,8 +1,11 @@
 """Rows on the Japanese panel beside a benchmark row of the same months, with intervals, as Markdown tables.
 
 python train.py experiment=japan data.path=PANEL.parquet
-python benchmarks/japan.py japan                          # development and opened months, docs/research/japan.md
-python benchmarks/japan.py japan-search base              # the search's candidates against its base
+python benchmarks/japan.py japan                   # against linear, development and opened months apart
+python benchmarks/japan.py japan lstm_lrp          # against the deep recurrent factor model
+python benchmarks/japan.py japan-search base       # the search's candidates
+
+Trials are those of all experiments of the store whose name begins with japan.
 """
 
 from __future__ import annotations
@@ -33,14 +36,13 @@ def series_of(experiment: str) -> dict[int, dict[str, pd.DataFrame]]:
     client = mlflow.MlflowClient()
     identity = client.get_experiment_by_name(experiment).experiment_id
     found: dict[int, dict[str, pd.DataFrame]] = {}
-    for run in client.search_runs([identity], "tags.kind = 'row'", max_results=5000):  # newest first
+    for run in reversed(client.search_runs([identity], "tags.kind = 'row'", max_results=5000)):  # oldest first
         parent = client.get_run(run.data.tags["mlflow.parentRunId"])
         if parent.info.status != "FINISHED":
             continue
         name, universe = run.data.tags["mlflow.runName"].partition("@")[0], universe_of(run, parent)
-        if name not in found.setdefault(universe, {}):
-            forecasts = pd.read_parquet(client.download_artifacts(run.info.run_id, "predictions.parquet"))
-            found[universe][name] = monthly_series(forecasts, RULE)
+        forecasts = pd.read_parquet(client.download_artifacts(run.info.run_id, "predictions.parquet"))
+        found.setdefault(universe, {})[name] = monthly_series(forecasts, RULE)
     return dict(sorted(found.items()))
 
 
@@ -96,7 +98,7 @@ def markdown(lines: pd.DataFrame) -> str:
 def main() -> None:
     experiment, benchmark = sys.argv[1], (sys.argv[2:] or ["linear"])[0]
     connect(experiment)
-    trials = trials_of([mlflow.get_experiment_by_name(experiment).experiment_id])
+    trials = trials_of([one.experiment_id for one in mlflow.search_experiments() if one.name.startswith("japan")])
     order = [name for names in ROWS.values() for name in names]
     for universe, rows in series_of(experiment).items():
         known = {name: rows[name] for name in sorted(rows, key=lambda n: order.index(n) if n in order else -1)}
@@ -106,7 +108,7 @@ def main() -> None:
             if not len(months):
                 continue
             print(f"\n**{universe} largest, {title} months**: {len(months)} forecasts, made at the ends of", end=" ")
-            print(f"{months[0]:%Y-%m} to {months[-1]:%Y-%m}; {len(trials)} trials in the experiment\n")
+            print(f"{months[0]:%Y-%m} to {months[-1]:%Y-%m}; {len(trials)} trials in the store\n")
             print(markdown(table(part, benchmark, trials)))
 
 

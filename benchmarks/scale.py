@@ -44,7 +44,8 @@ from drf.windows.samples import make_samples
 from drf.windows.split import newest_window, test_windows, validation_windows
 
 ROOT = Path(__file__).resolve().parent.parent
-PROTOCOL = ("window=paper", "data.source.months=193", "window.test_months=120")
+PLAIN = ("model.lstm.label=return", "model.lstm.warm_start=false")
+PROTOCOL = ("window=paper", "data.source.months=193", "window.test_months=120", *PLAIN)
 WINDOWS, EVERY = 120, 12
 EPOCHS = 12
 LAGS, MONTHS_BEFORE = (0, 3, 6, 9, 12), 12
@@ -121,7 +122,7 @@ def _stages(profile: str) -> dict[str, float]:
 def families(seeds: int, **of_networks: object) -> list[Family]:
     """Those of the configuration, with fewer seeds and some settings of the networks replaced."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        made = make_families(compose("config").model)
+        made = make_families(compose("config", overrides=list(PLAIN)).model)
     return [
         replace(
             family.with_settings(of_networks if "epochs" in family.settings else {}), seeds=min(family.seeds, seeds)
