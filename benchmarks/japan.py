@@ -3,18 +3,19 @@
 python train.py experiment=japan data.path=PANEL.parquet
 python benchmarks/japan.py japan                   # against linear, development and opened months apart
 python benchmarks/japan.py japan lstm_lrp          # against the deep recurrent factor model
-python benchmarks/japan.py japan-search base       # the search's candidates
+python benchmarks/japan.py japan-search base search.png         # the search's candidates, and a picture of them
 
 Trials are those of all experiments of the store whose name begins with japan.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import mlflow
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from mlflow.entities import Run
 from scipy import stats
 
@@ -51,57 +52,83 @@ def universe_of(run: Run, parent: Run) -> int:
     return int(run.data.params.get("universe") or parent.data.params["data.universe"])
 
 
-def table(rows: dict[str, pd.DataFrame], benchmark: str, trials: pd.DataFrame) -> pd.DataFrame:
+def measured(rows: dict[str, pd.DataFrame], benchmark: str, trials: pd.DataFrame) -> pd.DataFrame:
     """One line a row; Sharpe ratios a year, differences to the benchmark on the same months."""
-    net = pd.DataFrame({name: series["long_short_net"] for name, series in rows.items()})
-    gross = pd.DataFrame({name: series["long_short"] for name, series in rows.items()})
-    ranks = pd.DataFrame({name: series["rank_ic"] for name, series in rows.items()})
-    errors = pd.DataFrame({name: series["rmse"] ** 2 for name, series in rows.items()})
+    gross, net, ranks, error = (
+        pd.DataFrame({name: series[column] for name, series in rows.items()})
+        for column in ("long_short", "long_short_net", "rank_ic", "rmse")
+    )
     ahead = hac_mean(ranks.sub(ranks[benchmark], axis=0))
     reach = stats.t.ppf(0.975, ahead["df"].astype(float)) * ahead["se"].astype(float)
-    intervals = sharpe_intervals(net, benchmark).set_index("row")
-    deflated = sharpe_evidence(net, trials).set_index("row")
-    lines = []
-    for name in rows:
-        line = intervals.loc[name]
-        gap = [line[part] for part in ("difference", "difference_low", "difference_high")]
-        other = name != benchmark
-        lines.append(
-            {
-                "row": name,
-                "rank IC": f"{ranks[name].mean():.4f}",
-                "difference": spread(ahead.loc[name, "mean"], reach[name], 4) if other else "",
-                "Sharpe": f"{ratio(gross[name]):.2f}",
-                "net": f"{line['sharpe']:.2f} [{line['low']:.2f}, {line['high']:.2f}]",
-                "difference ": "{:+.2f} [{:+.2f}, {:+.2f}]".format(*gap) if other else "",
-                "deflated": f"{deflated.loc[name, 'deflated']:.2f}",
-                "MAE": f"{rows[name]['mae'].mean():.5f}",
-                "RMSE": f"{np.sqrt(errors[name].mean()):.5f}",
-            }
+    return (
+        sharpe_intervals(net, benchmark)
+        .set_index("row")
+        .rename(columns={"sharpe": "net"})
+        .assign(
+            sharpe=gross.mean() / gross.std() * np.sqrt(12),
+            rank_ic=ranks.mean(),
+            rank_ic_ahead=ahead["mean"],
+            rank_ic_reach=reach,
+            deflated=sharpe_evidence(net, trials).set_index("row")["deflated"],
+            mae=pd.Series({name: series["mae"].mean() for name, series in rows.items()}),
+            rmse=np.sqrt((error**2).mean()),
         )
-    return pd.DataFrame(lines)
+    )
 
 
-def spread(middle: float, reach: float, digits: int) -> str:
-    return f"{middle:+.{digits}f} [{middle - reach:+.{digits}f}, {middle + reach:+.{digits}f}]"
+def markdown(table: pd.DataFrame, benchmark: str) -> str:
+    head = ["row", "rank IC", "difference", "Sharpe", "net of costs", "difference", "deflated", "MAE", "RMSE"]
+    lines = [head, ["---"] * len(head)]
+    for name, of in table.iterrows():
+        other = name != benchmark
+        ends = of["rank_ic_ahead"] - of["rank_ic_reach"], of["rank_ic_ahead"] + of["rank_ic_reach"]
+        lines.append(
+            [
+                str(name),
+                f"{of['rank_ic']:.4f}",
+                f"{of['rank_ic_ahead']:+.4f} [{ends[0]:+.4f}, {ends[1]:+.4f}]" if other else "",
+                f"{of['sharpe']:.2f}",
+                f"{of['net']:.2f} [{of['low']:.2f}, {of['high']:.2f}]",
+                f"{of['difference']:+.2f} [{of['difference_low']:+.2f}, {of['difference_high']:+.2f}]" if other else "",
+                f"{of['deflated']:.2f}",
+                f"{of['mae']:.5f}",
+                f"{of['rmse']:.5f}",
+            ]
+        )
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def ratio(returns: pd.Series) -> float:
-    return float(returns.mean() / returns.std() * np.sqrt(12))
-
-
-def markdown(lines: pd.DataFrame) -> str:
-    head = [list(lines.columns), ["---"] * lines.shape[1]]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [*head, *lines.to_numpy().tolist()])
+def draw(tables: dict[int, pd.DataFrame], benchmark: str, file: str) -> None:
+    """Differences in the Sharpe ratio after costs with their intervals, a panel for each universe."""
+    rows = [name for name in next(iter(tables.values())).index if name != benchmark]
+    figure = Figure(figsize=(10, 1 + 0.26 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    for axes, (universe, table) in zip(panels, tables.items(), strict=True):
+        of = table.loc[rows]
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.hlines(rows, of["difference_low"], of["difference_high"], color="#08519c")
+        axes.plot(of["difference"], rows, "o", color="#08519c", markersize=4)
+        axes.set_title(f"{universe} largest", fontsize=10)
+        axes.set_xlabel(f"Sharpe ratio after costs, less that of {benchmark}; 95 %", fontsize=8)
+        axes.tick_params(labelsize=8)
+    panels[0].invert_yaxis()
+    figure.savefig(file, dpi=110)
 
 
 def main() -> None:
-    experiment, benchmark = sys.argv[1], (sys.argv[2:] or ["linear"])[0]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment")
+    parser.add_argument("benchmark", nargs="?", default="linear")
+    parser.add_argument("picture", nargs="?")
+    arguments = parser.parse_args()
+    experiment, benchmark = arguments.experiment, arguments.benchmark
     connect(experiment)
     trials = trials_of([one.experiment_id for one in mlflow.search_experiments() if one.name.startswith("japan")])
     order = [name for names in ROWS.values() for name in names]
+    tables = {}
     for universe, rows in series_of(experiment).items():
-        known = {name: rows[name] for name in sorted(rows, key=lambda n: order.index(n) if n in order else -1)}
+        different = pd.DataFrame({name: series["rmse"] for name, series in rows.items()}).T.drop_duplicates().index
+        known = {name: rows[name] for name in sorted(different, key=lambda n: order.index(n) if n in order else -1)}
         for title, opened in (("development", False), ("opened", True)):
             part = {name: series[(series.index >= OPENED) == opened] for name, series in known.items()}
             months = part[benchmark].index
@@ -109,7 +136,11 @@ def main() -> None:
                 continue
             print(f"\n**{universe} largest, {title} months**: {len(months)} forecasts, made at the ends of", end=" ")
             print(f"{months[0]:%Y-%m} to {months[-1]:%Y-%m}; {len(trials)} trials in the store\n")
-            print(markdown(table(part, benchmark, trials)))
+            table = measured(part, benchmark, trials)
+            print(markdown(table, benchmark))
+            tables.setdefault(universe, table)
+    if arguments.picture:
+        draw(tables, benchmark, arguments.picture)
 
 
 if __name__ == "__main__":
