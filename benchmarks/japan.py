@@ -62,6 +62,7 @@ def measured(rows: dict[str, pd.DataFrame], benchmark: str, trials: pd.DataFrame
     reach = stats.t.ppf(0.975, ahead["df"].astype(float)) * ahead["se"].astype(float)
     return (
         sharpe_intervals(net, benchmark)
+        .reindex(columns=["row", "sharpe", "low", "high", "difference", "difference_low", "difference_high"])
         .set_index("row")
         .rename(columns={"sharpe": "net"})
         .assign(
