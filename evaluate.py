@@ -11,9 +11,9 @@ import pandas as pd
 from mlflow import MlflowClient
 from omegaconf import DictConfig
 
-from drf import entry
-from drf.audit import audit_training
-from drf.config import check_config, describe, descriptors_of, load_market, make_factors, make_rule
+from drf.cli import program as entry
+from drf.registry.audit import audit_training
+from drf.experiment.config import check_config, describe, descriptors_of, load_market, make_factors, make_rule
 from drf.errors import InputError
 from drf.registry.decision import complete_reports, decision_summary, log_decision
 from drf.registry.gates import Thresholds
@@ -21,7 +21,7 @@ from drf.registry.promote import carry_out, decide, roll_back
 from drf.registry.versions import Version, read_shelf, require_versions, training_config
 from drf.tracking.runs import RunTree
 from drf.tracking.store import connect
-from drf.windows.universe import largest
+from drf.data.universe import largest
 
 
 @hydra.main(version_base="1.3", config_path=str(entry.CONFIG_DIR), config_name="evaluation")

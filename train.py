@@ -11,21 +11,21 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
-from drf import entry
-from drf.comparison import make_rows
-from drf.config import describe, left_out, make_checkpoints, make_compute
+from drf.cli import program as entry
+from drf.comparison.rows import make_rows
+from drf.experiment.config import describe, left_out, make_checkpoints, make_compute
 from drf.data.sources import true_contributions
-from drf.evidence import gather
+from drf.comparison.evidence import gather
 from drf.models.family import ROWS, Family
-from drf.preparation import prepare
+from drf.experiment.preparation import prepare
 from drf.registry.register import register_newest
 from drf.report.summary import training_summary
 from drf.tracking import log
 from drf.tracking.runs import RunTree
 from drf.tracking.store import connect
 from drf.tracking.trials import trials_of
-from drf.tuning import returns_of, tune
-from drf.walkforward import walk_forward
+from drf.tuning.search import returns_of, tune
+from drf.training.walkforward import walk_forward
 
 
 @hydra.main(version_base="1.3", config_path=str(entry.CONFIG_DIR), config_name="config")

@@ -26,10 +26,10 @@ from drf.lrp import LINEARISATIONS
 from drf.models.base import Explanation
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
-from drf.parallel import _on_one_thread
-from drf.windows.samples import Samples, make_samples
-from drf.windows.split import Window, validation_windows
-from drf.windows.universe import largest
+from drf.training.parallel import _on_one_thread
+from drf.samples.lagged import Samples, make_samples
+from drf.samples.windows import Window, validation_windows
+from drf.data.universe import largest
 
 FAMILIES = {
     "dnn": (DNN, {"weight_decay": 0.001, "epochs": 60, "patience": 6}),

@@ -31,17 +31,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import training
 
-from drf.config import make_families
+from drf.experiment.config import make_families
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import simulate_market
 from drf.evaluation.portfolio import PortfolioRule
 from drf.models.family import Family
-from drf.parallel import Compute
-from drf.studies import open_storage
-from drf.tuning import TuningPlan, tune
-from drf.walkforward import walk_forward
-from drf.windows.samples import make_samples
-from drf.windows.split import newest_window, test_windows, validation_windows
+from drf.training.parallel import Compute
+from drf.tuning.studies import open_storage
+from drf.tuning.search import TuningPlan, tune
+from drf.training.walkforward import walk_forward
+from drf.samples.lagged import make_samples
+from drf.samples.windows import newest_window, test_windows, validation_windows
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ("model.lstm.label=return", "model.lstm.warm_start=false")

@@ -27,10 +27,10 @@ from drf.data.simulate import simulate_market
 from drf.models.architecture import recurrent_network
 from drf.models.family import Family
 from drf.models.lstm import LSTM
-from drf.parallel import Compute
-from drf.walkforward import walk_forward
-from drf.windows.samples import Samples, make_samples
-from drf.windows.split import Window, newest_window, test_windows
+from drf.training.parallel import Compute
+from drf.training.walkforward import walk_forward
+from drf.samples.lagged import Samples, make_samples
+from drf.samples.windows import Window, newest_window, test_windows
 
 STOCKS, TRAIN_MONTHS, WINDOWS, EPOCHS, BATCH, HIDDEN = 500, 60, 15, 12, 1024, 16
 CORES = os.cpu_count() or 1

@@ -18,8 +18,8 @@ from drf.data.simulate import Market, simulate_market
 from drf.lrp import linearise
 from drf.lrp.faithfulness import gradient_x_input, integrated_gradients
 from drf.models.lstm import LSTM
-from drf.windows.samples import Samples, make_samples
-from drf.windows.split import test_windows
+from drf.samples.lagged import Samples, make_samples
+from drf.samples.windows import test_windows
 
 SEEDS, MEMBERS = 3, 3
 SETTINGS = {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6}

@@ -13,7 +13,7 @@ import torch
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import Market, simulate_market
 from drf.tracking.store import _prepare_sqlite, connect
-from drf.windows.samples import Samples, make_samples
+from drf.samples.lagged import Samples, make_samples
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from omegaconf import DictConfig
 
-from ..config import flatten
+from ..experiment.config import flatten
 from ..report.html import with_verdict
 from ..report.page import gates_section
 from ..tracking.log import REPORT

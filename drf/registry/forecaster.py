@@ -17,8 +17,8 @@ from torch import nn
 
 from ..lrp import Linearisation, linearise
 from ..models.architecture import recurrent_network
-from ..windows.samples import Samples, make_samples
-from ..windows.universe import largest
+from ..samples.lagged import Samples, make_samples
+from ..data.universe import largest
 
 SPEC, WEIGHTS = "spec.json", "weights.pt"
 

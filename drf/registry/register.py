@@ -19,8 +19,8 @@ from ..data.panel import fingerprint
 from ..models.base import Model
 from ..models.lstm import LSTM
 from ..tracking.runs import git_commit
-from ..windows.samples import Samples
-from ..windows.split import Window
+from ..samples.lagged import Samples
+from ..samples.windows import Window
 from .forecaster import Forecaster, Spec
 
 # The forecasting code that travels with a version: what forecaster.py imports, and nothing that trains.
@@ -32,10 +32,11 @@ _BUNDLED = (
     "models/architecture.py",
     "registry/__init__.py",
     "registry/forecaster.py",
-    "windows/__init__.py",
-    "windows/ranks.py",
-    "windows/samples.py",
-    "windows/universe.py",
+    "data/__init__.py",
+    "data/universe.py",
+    "samples/ranks.py",
+    "samples/lagged.py",
+    "samples/__init__.py",
 )
 
 EXAMPLE_STOCKS = 10

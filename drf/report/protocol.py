@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from ..windows.samples import Samples
-from ..windows.split import Window
+from ..samples.lagged import Samples
+from ..samples.windows import Window
 
 
 def protocol(config: DictConfig, samples: Samples, windows: Sequence[Window], absent: Sequence[str]) -> list[str]:

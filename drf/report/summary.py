@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..evaluation.metrics import METRICS, MORE_METRICS
-from ..windows.samples import Samples
-from ..windows.split import Window
+from ..samples.lagged import Samples
+from ..samples.windows import Window
 
 
 def printed(table: pd.DataFrame) -> str:

@@ -13,22 +13,22 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
-from ..comparison import Row, comparison_figures, comparison_table, drivers, row_figures
-from ..config import flatten, left_out
+from ..comparison.rows import Row, comparison_figures, comparison_table, drivers, row_figures
+from ..experiment.config import flatten, left_out
 from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import annualised_ratio, summarise
 from ..evaluation.portfolio import PortfolioRule
-from ..evidence import on_rows
+from ..comparison.evidence import on_rows
 from ..models.family import Family
 from ..report.faithfulness import faithfulness_report
 from ..report.figures import png
 from ..report.html import render
 from ..report.page import comparison_report
 from ..report.protocol import protocol
-from ..tuning import MACHINE, returns_of
-from ..walkforward import Forecasts
-from ..windows.samples import Samples
-from ..windows.split import Window
+from ..tuning.search import MACHINE, returns_of
+from ..training.walkforward import Forecasts
+from ..samples.lagged import Samples
+from ..samples.windows import Window
 from .runs import RunLog, RunTree, git_commit
 
 REPORT = "report.html"

@@ -17,7 +17,7 @@ import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from ..checkpoints import Checkpoints, is_dead
+from ..training.checkpoints import Checkpoints, is_dead
 
 # Where a training runs and keeps its finished fits.
 _HOST, _CHECKPOINTS = "host", "checkpoints"

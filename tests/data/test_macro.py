@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drf.config import descriptors_of, load_panel, make_factors
+from drf.experiment.config import descriptors_of, load_panel, make_factors
 from drf.data.factors import DESCRIPTORS
 from drf.data.macro import LEAST, MONTHS, add_sensitivities
 from drf.data.simulate import simulate_market
-from drf.entry import CONFIG_DIR
+from drf.cli.program import CONFIG_DIR
 from drf.errors import InputError
 from drf.evaluation.metrics import rank_ic
 

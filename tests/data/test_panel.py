@@ -9,7 +9,7 @@ import pytest
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel, fingerprint
 from drf.errors import InputError
-from drf.windows.universe import largest
+from drf.data.universe import largest
 
 
 def check(panel: pd.DataFrame) -> pd.DataFrame:

@@ -10,11 +10,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from drf.config import descriptors_of, load_panel, make_factors
+from drf.experiment.config import descriptors_of, load_panel, make_factors
 from drf.data.simulate import simulate_market
-from drf.entry import CONFIG_DIR
+from drf.cli.program import CONFIG_DIR
 from drf.errors import InputError
-from drf.windows.ranks import cross_sectional_ranks
+from drf.samples.ranks import cross_sectional_ranks
 
 
 @pytest.fixture(scope="module")

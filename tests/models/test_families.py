@@ -14,7 +14,7 @@ from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.models.svr import SVR
-from drf.windows.samples import Samples
+from drf.samples.lagged import Samples
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 

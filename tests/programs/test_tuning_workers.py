@@ -22,9 +22,9 @@ TRIALS = 12
 OPTIONS = [*LINEAR_AND_LSTM, f"tuning.trials={TRIALS}", "compute.jobs=1"]
 
 # A machine that has died is found out after seconds, not after minutes.
-IMPATIENT = "import drf.studies, runpy; drf.studies.HEARTBEAT, drf.studies.GRACE = 1, 4; runpy.{}"
+IMPATIENT = "import drf.tuning.studies, runpy; drf.tuning.studies.HEARTBEAT, drf.tuning.studies.GRACE = 1, 4; runpy.{}"
 TRAIN = IMPATIENT.format(f"run_path({str(ROOT / 'train.py')!r}, run_name='__main__')")
-WORKER = IMPATIENT.format("run_module('drf.tuning_worker', run_name='__main__')")
+WORKER = IMPATIENT.format("run_module('drf.cli.tuning_worker', run_name='__main__')")
 
 
 def start(program: str, folder: Path, database: str) -> subprocess.Popen[bytes]:
@@ -95,7 +95,7 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
 
 
 def test_a_database_that_does_not_let_us_in_is_refused(database: str, tmp_path: Path) -> None:
-    for program in ("train.py", "drf.tuning_worker"):
+    for program in ("train.py", "drf.cli.tuning_worker"):
         said = run(program, *OPTIONS, f"tuning.storage={database}", folder=tmp_path, expect=2, PGPASSWORD="a guess")
         (line,) = [line for line in said.splitlines() if "tuning.storage=" in line]
         assert "the database cannot be opened" in line

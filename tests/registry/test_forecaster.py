@@ -17,8 +17,8 @@ from drf.models.base import Explanation
 from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster
 from drf.registry.register import make_forecaster, requirements, write_bundle
-from drf.windows.samples import Samples
-from drf.windows.universe import largest
+from drf.samples.lagged import Samples
+from drf.data.universe import largest
 
 LAGS = (0, 3, 6, 9, 12)
 
@@ -128,7 +128,7 @@ def test_versions_with_different_code_live_in_one_process(
 ) -> None:
     write_bundle(forecaster, tmp_path / "one")
     write_bundle(forecaster, tmp_path / "two")
-    code = tmp_path / "two" / "code" / "drf" / "windows" / "ranks.py"
+    code = tmp_path / "two" / "code" / "drf" / "samples" / "ranks.py"
     code.write_text(code.read_text().replace("2.0 * position / last", "-2.0 * position / last"))
     one, two = serve(tmp_path / "one"), serve(tmp_path / "two")
     first = one.predict(None, panel)  # type: ignore[attr-defined]

@@ -1,0 +1,121 @@
+"""How the entry points meet their user: overrides, refusals in one line, exit codes, signals."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, ParamSpec
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ..experiment.config import flatten
+from ..errors import InputError, nearest
+
+CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
+
+REFUSED = 2
+
+P = ParamSpec("P")
+
+
+def run(main: Callable[[], None], config_name: str) -> None:
+    """Call a ``hydra.main`` function; refuse bad input with one line on stderr and exit code 2.
+
+    MLproject hands all overrides over in one parameter, ``--overrides "a=1 b=2"``, which is taken apart here.
+    """
+    sys.argv[1:] = split_overrides(sys.argv[1:])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to the handlers below
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        refuse(_explain(error, config_name))
+    except ValueError as error:
+        if "Config group override" not in str(error):  # the one complaint of Hydra's that is no HydraException
+            raise
+        refuse(f"{error}: choose one of the group's files in conf/")
+
+
+def refusing(task: Callable[P, None]) -> Callable[P, None]:
+    """Turn refused input into one line and exit code 2.
+
+    Stands below ``hydra.main``, which would add lines of its own.
+    """
+
+    @functools.wraps(task)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            task(*args, **kwargs)
+        except InputError as error:
+            refuse(str(error))
+        except OmegaConfBaseException as error:
+            refuse(_explain(error, ""))
+        except Exception as error:
+            if not _is_full_disk(error):
+                raise
+            refuse("no space is left on the disk: make room, then give the same command again")
+
+    return wrapped
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error comes from one, through however many libraries; databases say it in words of their own."""
+    if error is None:
+        return False
+    here = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
+    return here or _is_full_disk(error.__cause__ or error.__context__)
+
+
+def split_overrides(arguments: list[str]) -> list[str]:
+    """Replace every ``--overrides TEXT`` by the words of TEXT."""
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        if word != "--overrides":
+            words.append(word)
+            continue
+        text = next(rest, "")
+        try:
+            words += shlex.split(text)
+        except ValueError as error:
+            refuse(f"--overrides {text}: {error}")
+    return words
+
+
+def refuse(message: str) -> NoReturn:
+    """Print one line and exit with code 2."""
+    print(f"{Path(sys.argv[0]).name}: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(REFUSED)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    # An exception unwinds the stack, so that runs are closed as failed; the default action would leave them open.
+    raise SystemExit(128 + number)
+
+
+def _explain(error: Exception, config_name: str) -> str:
+    """Hydra's complaint in one line, with the nearest known key or option."""
+    text = str(error)
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    if key and "To append to your config use" in text:
+        guess = nearest(key[1], _known_keys(config_name))
+        return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
+    if missing := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{missing[1]} has no value: add {missing[1]}=... to the command"
+    return text
+
+
+def _known_keys(config_name: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return list(flatten(compose(config_name)))

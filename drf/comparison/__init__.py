@@ -1,0 +1,1 @@
+"""The rows side by side, and the evidence behind them: tables only."""

@@ -1,0 +1,145 @@
+"""The evidence behind a comparison: for all rows, on the same months, how sure each number is. Tables only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from .rows import Row
+from ..evaluation.bootstrap import confidence_set, monotonicity, sharpe_intervals, superior_ability
+from ..evaluation.hac import hac_mean
+from ..evaluation.metrics import summarise, why_not
+from ..evaluation.overfitting import overfitting
+from ..evaluation.periods import periods_a_year
+from ..evaluation.portfolio import PortfolioRule, assign_quantiles, exposures, quantile_returns
+from ..evaluation.sharpe import sharpe_evidence
+from ..evaluation.variants import variants
+from ..samples.lagged import Samples
+
+BENCHMARK = "linear"
+TESTED = ("rank_ic", "ic", "long_short", "long_short_net")
+NET_INTERVALS = ["low", "high", "difference", "difference_low", "difference_high", "better"]
+BY_SEED = ("mae", "rmse", "rank_ic", "sharpe", "sharpe_net")
+
+
+def gather(
+    rows: Sequence[Row],
+    samples: Samples,
+    panel: pd.DataFrame,
+    rule: PortfolioRule,
+    trials: pd.DataFrame,
+    studies: Mapping[str, pd.DataFrame],
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """All tables, by the name under which they are logged.
+
+    Parameters
+    ----------
+    trials
+        One row for everything that was tried on the way, see :func:`drf.evaluation.sharpe.variance_of_trials`.
+    studies
+        Family -> its trials' monthly returns on the validation months, one column a trial.
+    seed
+        Of the resampling.
+
+    Returns
+    -------
+    ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before (gross)
+    and after (net) costs with intervals, beside ``linear`` on the same months. ``deflated``: probabilistic and deflated
+    ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and over returns after costs.
+    ``quantiles``: their mean returns and whether they rise. ``variants``, ``exposures``, ``seeds``, ``overfitting``.
+    """
+    returns = {
+        "gross": pd.DataFrame({row.name: row.series["long_short"] for row in rows}),
+        "net": pd.DataFrame({row.name: row.series["long_short_net"] for row in rows}),
+    }
+    losses = {
+        "squared error": pd.DataFrame({row.name: row.series["rmse"] ** 2 for row in rows}),
+        "return after costs": -returns["net"],
+    }
+    benchmark = BENCHMARK if BENCHMARK in returns["net"] else None
+    return {
+        "tests": _tests(rows),
+        "sharpe": pd.concat(
+            [sharpe_intervals(table, benchmark, seed=seed).assign(returns=kind) for kind, table in returns.items()],
+            ignore_index=True,
+        ),
+        "deflated": sharpe_evidence(returns["net"], trials),
+        "confidence_set": pd.concat(
+            [confidence_set(table, seed=seed).assign(by=kind) for kind, table in losses.items()], ignore_index=True
+        ),
+        "superior_ability": pd.concat(
+            [superior_ability(table, benchmark, seed=seed).assign(by=kind) for kind, table in losses.items()]
+            if benchmark
+            else [pd.DataFrame([{"note": f"cannot be estimated, because there is no row {BENCHMARK}"}])],
+            ignore_index=True,
+        ),
+        "quantiles": pd.concat([_quantiles(row, rule, seed) for row in rows], ignore_index=True),
+        "variants": variants({row.name: row.predictions for row in rows}, panel, rule),
+        "exposures": _exposures(rows, samples, rule),
+        "seeds": by_seed(rows, rule),
+        "overfitting": overfitting(dict(studies)),
+    }
+
+
+def _tests(rows: Sequence[Row]) -> pd.DataFrame:
+    parts = [
+        hac_mean(row.series[list(TESTED)]).rename_axis("series").reset_index().assign(row=row.name) for row in rows
+    ]
+    return pd.concat(parts, ignore_index=True).pipe(lambda table: table[["row", *table.columns.drop("row")]])
+
+
+def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
+    monthly = quantile_returns(row.predictions, rule)
+    tested = hac_mean(monthly)
+    rise = monotonicity(monthly, seed=seed).iloc[0]
+    return pd.DataFrame(
+        {
+            "row": row.name,
+            "quantile": monthly.columns,
+            "annual_return": tested["mean"].to_numpy(dtype=float) * periods_a_year(monthly.index),
+            "t": tested["t"].to_numpy(),
+            "smallest_step": rise["smallest_step"] * periods_a_year(monthly.index),
+            "p_not_rising": rise["p"],
+            "note": [rise["note"] or note for note in tested["note"]],
+        }
+    )
+
+
+def _exposures(rows: Sequence[Row], samples: Samples, rule: PortfolioRule) -> pd.DataFrame:
+    """Mean over the months: one row a descriptor, one column a row of the comparison."""
+    lag = samples.lags.index(min(samples.lags))
+    keys = pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset])
+    newest = pd.DataFrame(samples.x[:, lag], index=keys, columns=list(samples.descriptors))
+    found = {}
+    for row in rows:
+        table = row.predictions
+        ranks = newest.reindex(pd.MultiIndex.from_frame(table[["date", "asset"]])).set_axis(table.index)
+        found[row.name] = exposures(table, ranks, assign_quantiles(table, rule), rule.quantiles).mean()
+    return pd.DataFrame(found).rename_axis("descriptor").reset_index()
+
+
+def by_seed(rows: Sequence[Row], rule: PortfolioRule) -> pd.DataFrame:
+    """What every seed would have shown on its own: one row a row and seed, then ``mean`` and ``sd`` over the seeds."""
+    parts = []
+    for row in rows:
+        if len(row.by_seed) < 2:
+            continue
+        each = [summarise(row.predictions.assign(y_pred=forecast), rule) for forecast in row.by_seed]
+        table = pd.DataFrame(each)[list(BY_SEED)]
+        table = pd.concat([table, table.agg(["mean", "std"]).rename(index={"std": "sd"})])
+        table["note"] = [why_not(dict(zip(BY_SEED, line, strict=True)), len(row.series)) for line in table.to_numpy()]
+        parts.append(table.rename_axis("seed").reset_index().assign(row=row.name))
+    if not parts:
+        return pd.DataFrame(columns=["row", "seed", *BY_SEED, "note"])
+    return pd.concat(parts, ignore_index=True)[["row", "seed", *BY_SEED, "note"]].astype({"seed": str})
+
+
+def on_rows(evidence: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float]]:
+    """What of the evidence is a row's metric: row -> ``evidence/<name>``, a number."""
+    net = evidence["sharpe"].query("returns == 'net'").set_index("row").reindex(columns=NET_INTERVALS)
+    deflated = evidence["deflated"].set_index("row")[["probabilistic", "deflated", "min_track_record"]]
+    spread = evidence["seeds"].query("seed == 'sd'").set_index("row")[list(BY_SEED)].add_suffix("_sd_of_seeds")
+    table = net.add_prefix("sharpe_net_").join([deflated, spread]).add_prefix("evidence/").astype(float)
+    return {str(row): {str(k): float(v) for k, v in values.dropna().items()} for row, values in table.iterrows()}

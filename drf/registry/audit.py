@@ -1,0 +1,255 @@
+"""The leak suite: does anything that could not have been known reach a forecast?
+
+Each check does to the data what would change nothing if the path from panel to forecast is clean (or must be objected
+to), runs that path again as a training would, and looks. It audits what is run, not what is meant: panel, universe,
+ranks, samples, windows and the fit of a family, on the user's own data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from scipy import stats
+
+from ..experiment.config import descriptors_of, make_factors, make_families
+from ..data.inspection import LEAST_LEAVERS, MOST_IC, leavers_a_year, mean_rank_ic
+from ..data.panel import PAIRS_TO_JUDGE, RETURN, check_panel
+from ..errors import InputError
+from ..evaluation.metrics import rank_ic
+from ..training.fits import Fit, fit_here
+from ..models.family import Family
+from ..training.walkforward import forecast_table
+from ..samples.lagged import Samples, make_samples
+from ..samples.windows import Window, test_windows, validation_windows
+from ..data.universe import largest
+
+# Shuffled returns are forecast over so many months; their rank IC must lie in an interval of this level.
+SHUFFLED_MONTHS, LEVEL = 12, 0.999
+
+# A smaller panel may well lose no stock.
+_STOCKS_TO_JUDGE, _MONTHS_TO_JUDGE = 50, 24
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a training goes from a market's panel to forecasts."""
+
+    descriptors: Sequence[str]
+    lags: Sequence[int]
+    target: str
+    train_months: int
+    test_months: int | None
+    refit_every: int
+    expanding: bool
+    universe: int | None
+    quantiles: int
+    tuning_months: int
+    tuning_folds: int
+
+    def samples(self, market: pd.DataFrame) -> Samples:
+        return make_samples(largest(market, self.universe), self.descriptors, self.lags, self.target)
+
+    def windows(self, samples: Samples) -> list[Window]:
+        return test_windows(samples, self.train_months, self.test_months, self.refit_every, self.expanding)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: what was measured, what is allowed, and the verdict in words."""
+
+    check: str
+    value: float
+    threshold: float
+    passed: bool
+    reason: str
+
+
+def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> pd.DataFrame:
+    """Run all checks.
+
+    Parameters
+    ----------
+    market
+        Panel in contract form, all stocks.
+    family
+        Fitted anew where a check needs forecasts, with one seed.
+    protocol, seed
+        As in the training that is audited.
+
+    Returns
+    -------
+    One row a check: ``check``, ``value``, ``threshold``, ``passed``, ``reason``.
+    """
+    checks = [
+        future_changes_nothing(market, family, protocol, seed),
+        shuffled_returns_are_not_forecast(market, family, protocol, seed),
+        no_descriptor_holds_the_return(market, protocol),
+        shifted_panel_is_refused(market, protocol),
+        ranks_know_their_month_alone(market, protocol),
+        no_month_is_seen_before_its_test(market, protocol),
+        stocks_leave_the_market(market),
+    ]
+    return pd.DataFrame([vars(check) for check in checks])
+
+
+def audit_training(market: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
+    """Audit the LSTM of a training, from the training's configuration."""
+    models = OmegaConf.create({"lstm": {**config.model.lstm, "space": {}}})  # fitted as configured, not tuned
+    (family,) = make_families(models)
+    window, tuning = config.window, config.tuning
+    protocol = Protocol(
+        descriptors=descriptors_of(make_factors(config.factors, config.data.descriptors)),
+        lags=list(window.lags),
+        target=window.target,
+        train_months=window.train_months,
+        test_months=window.test_months,
+        refit_every=window.refit_every,
+        expanding=window.get("expanding", False),
+        universe=config.data.universe,
+        quantiles=config.portfolio.quantiles,
+        tuning_months=tuning.validation_months if tuning.trials else 0,
+        tuning_folds=tuning.folds,
+    )
+    try:
+        return audit(market, family, protocol, config.seed)
+    except InputError as error:
+        return pd.DataFrame([vars(Check("the audit can be run", 0.0, 1.0, False, str(error)))])
+
+
+def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
+    """Replace every descriptor after a month and every return from it on, let stocks vanish: its forecast stays."""
+    samples = protocol.samples(market)
+    windows = protocol.windows(samples)
+    month = samples.dates[windows[len(windows) // 2].test.start]
+    other = _with_another_future(market, protocol.descriptors, month)
+    before, after = (_forecast(table, family, protocol, seed, month) for table in (market, other))
+    same_stocks = before.index.equals(after.index)
+    moved = float((before - after).abs().max()) if same_stocks else float("inf")
+    if not same_stocks:
+        reason = f"with another future other stocks are forecast in {month.date()}"
+    else:
+        reason = f"with another future after {month.date()} its forecasts move by {moved:.2g}"
+    return Check("the future changes no forecast", moved, 0.0, moved == 0, reason)
+
+
+def _with_another_future(market: pd.DataFrame, descriptors: Sequence[str], month: pd.Timestamp) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    other = market.copy()
+    later = (other["date"] > month).to_numpy()
+    for name in descriptors:
+        values = other.loc[later, name].to_numpy()
+        other.loc[later, name] = rng.permutation(values) + rng.standard_normal(len(values))
+    unknown = (other["date"] >= month).to_numpy() & other[RETURN].notna().to_numpy()
+    other.loc[unknown, RETURN] = rng.normal(0, 0.2, unknown.sum()).clip(-0.9)
+    names = np.sort(other["asset"].unique())
+    vanishing = set(rng.choice(names, len(names) // 5, replace=False))
+    return other[~(later & other["asset"].isin(vanishing))].reset_index(drop=True)
+
+
+def _forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int, month: pd.Timestamp) -> pd.Series:
+    """Forecasts for the stocks of one month, made as a training would make them."""
+    samples = protocol.samples(market)
+    position = int(samples.dates.get_indexer(pd.DatetimeIndex([month]))[0])
+    (window,) = (window for window in protocol.windows(samples) if position in window.test)
+    model = fit_here(samples, Fit(family, window, 0, seed))
+    rows = samples.rows(range(position, position + 1))
+    return pd.Series(model.predict(samples.x[rows]), index=samples.asset[rows])
+
+
+def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
+    """Deal each month's returns to its stocks at random: nothing is left to forecast but what leaks."""
+    rng = np.random.default_rng(0)
+    returns = market.groupby("date")[RETURN].transform(lambda month: rng.permutation(month.to_numpy()))
+    samples = protocol.samples(market.assign(**{RETURN: returns}))
+    parts, months = [], 0
+    for window in reversed(protocol.windows(samples)):
+        model = fit_here(samples, Fit(family, window, 0, seed))
+        rows = samples.rows(window.test)
+        parts.append(forecast_table(samples, rows, model.predict(samples.x[rows])))
+        months += len(window.test)
+        if months >= SHUFFLED_MONTHS:
+            break
+    known = pd.concat(parts).dropna(subset=["y_true"])
+    ic, stocks = rank_ic(known), known.groupby("date").size()
+    mean = float(ic.mean())
+    # Dealt at random, each month's rank correlation has mean 0 and variance 1 / (n - 1), whatever the forecast is.
+    deviation = float(np.sqrt((1 / (stocks - 1)).sum()) / len(ic))
+    bound = float(stats.norm.ppf((1 + LEVEL) / 2)) * deviation
+    reason = f"rank IC {mean:.4f} over {len(ic)} months of shuffled returns, allowed are {bound:.4f} around 0"
+    return Check("shuffled returns are not forecast", abs(mean), bound, abs(mean) <= bound, reason)
+
+
+def no_descriptor_holds_the_return(market: pd.DataFrame, protocol: Protocol) -> Check:
+    """Look for a descriptor that by itself forecasts the next return too well to have been known."""
+    ics = {name: np.nan_to_num(mean_rank_ic(market, name)) for name in protocol.descriptors}
+    name = max(ics, key=lambda name: abs(ics[name]))
+    reason = f"largest is {name}'s rank IC with the next return, {ics[name]:.3f}, allowed are {MOST_IC:g}"
+    return Check("no descriptor holds the return", abs(ics[name]), MOST_IC, abs(ics[name]) <= MOST_IC, reason)
+
+
+def shifted_panel_is_refused(market: pd.DataFrame, protocol: Protocol) -> Check:
+    """Shift the returns by one month: a return that a descriptor already shows must be objected to."""
+    name = "a shifted panel is refused"
+    if "MOM1" not in protocol.descriptors or market.groupby("date").size().max() < PAIRS_TO_JUDGE:
+        why = f"not judged: it takes MOM1 and {PAIRS_TO_JUDGE} stocks a month to see whether returns line up"
+        return Check(name, float("nan"), 1.0, True, why)
+    shifted = market.assign(**{RETURN: market.groupby("asset")[RETURN].shift(1)})
+    try:
+        check_panel(shifted, protocol.descriptors, protocol.quantiles)
+    except InputError as error:
+        objected = "line up" in str(error)
+        return Check(name, float(objected), 1.0, objected, str(error))
+    return Check(name, 0.0, 1.0, False, "returns shifted by a month go unnoticed")
+
+
+def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Check:
+    """Cut the panel after a month: the samples up to it stay as they are."""
+    whole = protocol.samples(market)
+    last = whole.first_month + (len(whole.dates) - whole.first_month) // 2
+    month = whole.dates[last]
+    cut = protocol.samples(market[market["date"] <= month])
+    rows = whole.rows(range(last + 1))
+    same = cut.x.shape == whole.x[rows].shape and np.array_equal(cut.asset, whole.asset[rows])
+    moved = float(np.abs(cut.x - whole.x[rows]).max()) if same else float("inf")
+    targets = same and np.array_equal(cut.y, whole.y[rows], equal_nan=True)
+    what = "inputs" if targets else "stocks or targets"
+    reason = f"without the months after {month.date()} {what} of the samples before move by {moved:.2g}"
+    return Check("ranks and targets know their month alone", moved, 0.0, moved == 0 and targets, reason)
+
+
+def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -> Check:
+    """Training ends before the test month, and tuning before the first."""
+    samples = protocol.samples(market)
+    windows = protocol.windows(samples)
+    first = windows[0].test.start
+    tuned = []
+    if protocol.tuning_months:
+        tuned = validation_windows(
+            samples,
+            first,
+            protocol.train_months,
+            protocol.tuning_months,
+            protocol.tuning_folds,
+            protocol.expanding,
+        )
+    overlaps = [max(0, window.train.stop - window.test.start) for window in (*windows, *tuned)]
+    overlaps += [max(0, window.test.stop - first) for window in tuned]
+    worst = float(max(overlaps))
+    reason = f"{len(windows)} test and {len(tuned)} tuning windows: {worst:.0f} months of overlap"
+    return Check("no month is seen before its test", worst, 0.0, worst == 0, reason)
+
+
+def stocks_leave_the_market(market: pd.DataFrame) -> Check:
+    """In a market that was recorded as it went, some stocks end before the panel does."""
+    a_year, stocks = leavers_a_year(market), market["asset"].nunique()
+    small = stocks < _STOCKS_TO_JUDGE or market["date"].nunique() < _MONTHS_TO_JUDGE
+    reason = f"{100 * a_year:.2f} % of {stocks} stocks leave a year, needed are {100 * LEAST_LEAVERS:g}"
+    if small:
+        reason = "not judged: the panel is too small to tell"
+    elif a_year < LEAST_LEAVERS:
+        reason += ": only survivors are in the panel, add those that were delisted"
+    return Check("stocks leave the market", a_year, LEAST_LEAVERS, small or a_year >= LEAST_LEAVERS, reason)

@@ -1,0 +1,5 @@
+"""``python -m drf.score``."""
+
+from drf.cli.score import main
+
+main()

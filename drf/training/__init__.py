@@ -1,0 +1,1 @@
+"""Fits: one, many in parallel, many in one program, window after window."""

@@ -1,0 +1,209 @@
+"""Many networks of one architecture trained in one program: windows, seeds and trials side by side, on any device.
+
+The same training as :meth:`~.network.Network.fit`: initial weights, order of batches, Adam, early stopping; each
+network stops when it would have stopped alone. Sums are taken in another order, so results agree but for rounding.
+Products of many small matrices become one large one, which is what a GPU is good at; on a CPU nothing is gained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import grad, vmap
+
+from ..models.architecture import held_at_zero
+from ..models.base import TrainingDivergedError
+from ..models.network import Network
+
+AT_ONCE = 128
+"""Networks in one program: about 8 MB each while they train with the default settings."""
+
+OWN = ("learning_rate", "weight_decay", "random_state")
+"""Settings in which networks of one program may differ."""
+
+Parameters = dict[str, Tensor]
+
+
+def batches(models: Mapping[int, Network]) -> list[list[int]]:
+    """Keys of the models that can be trained together, in groups of at most :data:`AT_ONCE`."""
+    groups: dict[object, list[int]] = {}
+    for key, model in models.items():
+        shared = {name: value for name, value in model.get_params().items() if name not in OWN}
+        groups.setdefault((type(model), *sorted(shared.items())), []).append(key)
+    return [group[start : start + AT_ONCE] for group in groups.values() for start in range(0, len(group), AT_ONCE)]
+
+
+def fit_batched(
+    models: Sequence[Network],
+    x: np.ndarray,
+    y: np.ndarray,
+    month: np.ndarray,
+    rows: Sequence[np.ndarray],
+    starts: Sequence[Network | None],
+    device: str,
+) -> list[TrainingDivergedError | None]:
+    """Train models that :func:`batches` has put together, each on its own rows of the samples.
+
+    Parameters
+    ----------
+    x, y, month
+        All samples, as :meth:`Network.fit` takes them.
+    rows
+        For each model the positions of its samples, ordered by month; their ``y`` must be known.
+    starts
+        For each model the one whose weights it starts from, if any.
+    device
+        A device of PyTorch's, such as ``cuda``.
+
+    Returns
+    -------
+    For each model the error with which its training has ended, if it has; the others are fitted.
+    """
+    settings = models[0]
+    features = torch.tensor(x, device=device)
+    splits = [model.split(month[r]) for model, r in zip(models, rows, strict=True)]
+    begun = [model.initialise(x.shape[1:], start) for model, start in zip(models, starts, strict=True)]
+    networks, streams = [network for network, _ in begun], [stream for _, stream in begun]
+    targets = [model.target(y[r], month[r])[:, 0] for model, r in zip(models, rows, strict=True)]
+    where, target = _padded([torch.from_numpy(r) for r in rows], device), _padded(targets, device)
+    held = [torch.arange(split, len(r)) for split, r in zip(splits, rows, strict=True)]
+    held_rows, held_weight = _padded(held, device), _padded([torch.ones(len(h)) for h in held], device)
+    held_x, held_y = features[where.gather(1, held_rows)], target.gather(1, held_rows)
+
+    loss = _loss(networks[0])
+    parameters = {
+        name: torch.stack([network.state_dict()[name] for network in networks]).to(device)
+        for name in networks[0].state_dict()
+    }
+    adam = _Adam(parameters, models, held_at_zero(networks[0]))
+    count = len(models)
+    best = torch.full((count,), float("inf"), device=device)
+    best_parameters = {name: value.clone() for name, value in parameters.items()}
+    waited = torch.zeros(count, dtype=torch.long, device=device)
+    for _ in range(settings.epochs):
+        training = waited < settings.patience
+        if not training.any():
+            break
+        orders, streams = _permuted(streams, splits)
+        for chosen in orders.split(settings.batch_size, dim=1):
+            chosen = chosen.to(device)
+            weight = (chosen >= 0).float()
+            chosen = chosen.clamp(min=0)
+            gradient = vmap(grad(loss))(parameters, features[where.gather(1, chosen)], target.gather(1, chosen), weight)
+            adam.step(gradient, training & (weight.sum(1) > 0))
+        with torch.no_grad():
+            now = vmap(loss)(parameters, held_x, held_y, held_weight)
+        better = training & (now < best)
+        best = torch.where(better, now, best)
+        waited = torch.where(better, 0, waited + 1)
+        for name, value in parameters.items():
+            best_parameters[name] = torch.where(_each(better, value), value, best_parameters[name])
+
+    ends: list[TrainingDivergedError | None] = []
+    for k, (model, network, r) in enumerate(zip(models, networks, rows, strict=True)):
+        network.load_state_dict({name: value[k].cpu() for name, value in best_parameters.items()})
+        model.network_ = network.eval()
+        model.calibrate(x[r], y[r], month[r])
+        ends.append(None if torch.isfinite(best[k]) else model.diverged())
+    return ends
+
+
+def _padded(parts: Sequence[Tensor], device: str) -> Tensor:
+    return nn.utils.rnn.pad_sequence(list(parts), batch_first=True).to(device)
+
+
+def _permuted(streams: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+    """Each model's next order of samples, -1 after its last, and its random numbers' state afterwards."""
+    orders, after = [], []
+    with torch.random.fork_rng(devices=[]):
+        for stream, size in zip(streams, sizes, strict=True):
+            torch.set_rng_state(stream)
+            orders.append(torch.randperm(size))
+            after.append(torch.get_rng_state())
+    return nn.utils.rnn.pad_sequence(orders, batch_first=True, padding_value=-1), after
+
+
+def _each(flags: Tensor, like: Tensor) -> Tensor:
+    """Flags (models,) in the shape in which they choose among stacked parameters (models, ...)."""
+    return flags.view(-1, *(1 for _ in like.shape[1:]))
+
+
+class _Adam:
+    """Adam as PyTorch has it, each network with its own learning rate, weight decay and number of steps."""
+
+    def __init__(self, parameters: Parameters, models: Sequence[Network], fixed: Parameters) -> None:
+        self.parameters = parameters
+        device = next(iter(parameters.values())).device
+        self.rate = torch.tensor([model.learning_rate for model in models], device=device)
+        self.decay = torch.tensor([model.weight_decay for model in models], device=device)
+        self.fixed = {name: mask.to(device) for name, mask in fixed.items()}
+        self.mean, self.square = ({name: torch.zeros_like(p) for name, p in parameters.items()} for _ in range(2))
+        self.steps = torch.zeros(len(models), device=device)
+        self.betas, self.epsilon = (0.9, 0.999), 1e-8
+
+    def step(self, gradient: Parameters, moving: Tensor) -> None:
+        """Take a step with the networks that are ``moving`` (models,)."""
+        self.steps = self.steps + moving
+        first, second = self.betas
+        steps = self.steps.clamp(min=1).double()
+        rate = (self.rate / (1 - first**steps)).float()
+        root = (1 - second**steps).sqrt().float()
+        for name, value in self.parameters.items():
+            move = _each(moving, value)
+            slope = gradient[name] * self.fixed.get(name, 1.0) + _each(self.decay, value) * value
+            self.mean[name] = torch.where(move, first * self.mean[name] + (1 - first) * slope, self.mean[name])
+            self.square[name] = torch.where(
+                move, second * self.square[name] + (1 - second) * slope**2, self.square[name]
+            )
+            change = (
+                _each(rate, value) * self.mean[name] / (self.square[name].sqrt() / _each(root, value) + self.epsilon)
+            )
+            self.parameters[name] = torch.where(move, value - change, value)
+
+
+def _loss(network: nn.Sequential):  # type: ignore[no-untyped-def]
+    def loss(parameters: Parameters, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        error = _forward(network, parameters, x)[:, 0] - y
+        return (weight * error**2).sum() / weight.sum().clamp(min=1)
+
+    return loss
+
+
+def _forward(network: nn.Sequential, parameters: Parameters, x: Tensor) -> Tensor:
+    """The network's output with other parameters, by plain products: recurrent kernels cannot be stacked."""
+    value: object = x
+    for name, layer in network.named_children():
+        if isinstance(layer, nn.LSTM):
+            value = _recurrence(layer, name, parameters, x)
+        elif isinstance(layer, nn.Linear):
+            value = nn.functional.linear(value, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"))  # type: ignore[arg-type]
+        else:
+            value = layer(value)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def _recurrence(lstm: nn.LSTM, name: str, parameters: Parameters, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """What ``lstm`` returns: output (n, steps, hidden * directions), final states (layers * directions, n, hidden)."""
+    finals, cells = [], []
+    for layer in range(lstm.num_layers):
+        outputs = []
+        for end in ("", "_reverse")[: 2 if lstm.bidirectional else 1]:
+            of_input, of_hidden = (parameters[f"{name}.weight_{kind}_l{layer}{end}"] for kind in ("ih", "hh"))
+            biases = [parameters[f"{name}.bias_{kind}_l{layer}{end}"] for kind in ("ih", "hh")]
+            sent = nn.functional.linear(x, of_input, biases[0] + biases[1])
+            h = c = x.new_zeros(len(x), lstm.hidden_size)
+            found: dict[int, Tensor] = {}
+            for t in reversed(range(x.shape[1])) if end else range(x.shape[1]):
+                i, f, g, o = (sent[:, t] + h @ of_hidden.T).chunk(4, dim=1)
+                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+                h = o.sigmoid() * c.tanh()
+                found[t] = h
+            outputs.append(torch.stack([found[t] for t in range(x.shape[1])], dim=1))
+            finals.append(h)
+            cells.append(c)
+        x = torch.cat(outputs, dim=2)
+    return x, (torch.stack(finals), torch.stack(cells))

@@ -1,0 +1,130 @@
+"""Finished fits on disk until their training has ended: killed anywhere, the same command goes on from them.
+
+A training is known by what its numbers depend on: configuration, data, code and library versions. Each finished fit is
+a file of its own, written beside and renamed, so that a file is whole or not there. The folder is emptied when the
+training has ended well; while it runs it is locked, and the lock of a process that was killed is free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import joblib
+import numpy
+import scipy
+import sklearn
+import torch
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+
+LOCK = "lock"
+
+
+class Checkpoints:
+    """The finished fits of one training, as a context; ``restored`` counts those that an interrupted one had left.
+
+    Parameters
+    ----------
+    folder
+        Where checkpoints are kept; a folder of this training's own is made in it.
+    identity
+        What the training's numbers depend on besides code and libraries.
+    """
+
+    def __init__(self, folder: str, identity: Mapping[str, Any]) -> None:
+        versions = [module.__version__ for module in (joblib, numpy, scipy, sklearn, torch)]
+        text = json.dumps([identity, _code(), versions], sort_keys=True, default=str)
+        self.path = Path(folder).absolute() / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.lock = FileLock(self.path / LOCK, timeout=0)
+        self.restored = 0
+
+    def __enter__(self) -> Checkpoints:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock.acquire()
+        except Timeout:
+            pass  # the same training runs twice at once: both may use what either has finished
+        except OSError as error:
+            raise InputError(f"compute.checkpoints: {self.path} cannot be used ({error.strerror})") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.owned:
+            return
+        if kind is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self.lock.release()
+
+    @property
+    def owned(self) -> bool:
+        """Whether no other process works on the same training."""
+        return self.lock.is_locked
+
+    def load(self, task: Any) -> Any:
+        """The result of a task, or None if there is none yet."""
+        file = self._file(task)
+        if not file.is_file():
+            return None
+        self.restored += 1
+        return joblib.load(file)
+
+    def keep(self, task: Any, result: Any) -> None:
+        """Keep the result of a task.
+
+        Raises
+        ------
+        InputError
+            If there is no room for it.
+        """
+        file = self._file(task)
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.path, suffix=".part", delete=False) as part:
+                try:
+                    joblib.dump(result, part)
+                    part.flush()
+                    os.fsync(part.fileno())
+                    os.replace(part.name, file)
+                except BaseException:
+                    os.unlink(part.name)
+                    raise
+        except FileNotFoundError:
+            pass  # the same training ran twice at once, and the other has ended and cleaned up
+        except OSError as error:
+            raise InputError(
+                f"compute.checkpoints: {self.path}: {error.strerror}: make room, then give the same command again"
+            ) from error
+
+    def _file(self, task: Any) -> Path:
+        return self.path / f"{joblib.hash(task)}.fit"
+
+
+def is_dead(folder: Path) -> bool:
+    """Whether no process works on the training whose checkpoints lie in a folder."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    if not folder.is_dir():
+        return True
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def _code() -> str:
+    """A digest of the project's own source."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,105 @@
+"""One fit of the many, a family on a window with a seed: in a worker or, for networks, with others on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, first_line
+from ..models.base import Model, TrainingDivergedError
+from .batched import batches, fit_batched
+from ..models.family import Family
+from ..models.network import Network
+from .parallel import Compute, run_tasks
+from ..samples.lagged import Samples
+from ..samples.windows import Window
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What to fit.
+
+    Attributes
+    ----------
+    family, window
+        What, and on which months.
+    member
+        Counts the models of one average.
+    seed
+        Of the whole run.
+    start
+        A fitted model to start from.
+    """
+
+    family: Family
+    window: Window
+    member: int
+    seed: int
+    start: Network | None = None
+
+    def make(self) -> Model:
+        return self.family.make(self.seed, self.member)
+
+    def rows(self, samples: Samples) -> np.ndarray:
+        """Positions of the training samples whose return is known."""
+        rows = samples.rows(self.window.train)
+        return rows.start + np.flatnonzero(~np.isnan(samples.y[rows]))
+
+
+Fitted = Model | TrainingDivergedError
+
+
+def fit_here(samples: Samples, fit: Fit) -> Model:
+    """Fit one model in this process.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If it cannot be trained with its settings.
+    """
+    rows, model = fit.rows(samples), fit.make()
+    data = samples.x[rows], samples.y[rows], samples.month[rows]
+    return model.fit(*data) if fit.start is None else model.fit(*data, start=fit.start)  # type: ignore[call-arg]
+
+
+def run_fits(
+    function: Callable[..., Any], samples: Samples, fits: Sequence[Fit], compute: Compute, *rest: Any
+) -> Iterator[tuple[int, Any]]:
+    """Call ``function(samples, fit, model, *rest)`` for every fit in workers, and yield (position, result) of each.
+
+    ``model`` is what the device has made of the fit; None where the function is to fit it itself.
+
+    Raises
+    ------
+    InputError
+        If PyTorch cannot use the device.
+    """
+    for positions, models in _groups(samples, fits, compute):
+        calls = [(fits[position], model, *rest) for position, model in zip(positions, models, strict=True)]
+        for count, result in run_tasks(function, samples, calls, compute):
+            yield positions[count], result
+
+
+def _groups(
+    samples: Samples, fits: Sequence[Fit], compute: Compute
+) -> Iterator[tuple[list[int], Sequence[Fitted | None]]]:
+    """Positions of fits, with their models where these are networks and there is a device."""
+    if compute.device is None:
+        yield list(range(len(fits))), [None] * len(fits)
+        return
+    models = {position: fit.make() for position, fit in enumerate(fits)}
+    networks = {position: model for position, model in models.items() if isinstance(model, Network)}
+    left = [position for position in models if position not in networks]
+    yield left, [None] * len(left)
+    for group in batches(networks):
+        chosen = [networks[position] for position in group]
+        rows = [fits[position].rows(samples) for position in group]
+        starts = [fits[position].start for position in group]
+        try:
+            ends = fit_batched(chosen, samples.x, samples.y, samples.month, rows, starts, compute.device)
+        except (RuntimeError, AssertionError) as error:  # both are PyTorch's ways to say that there is no such device
+            raise InputError(f"compute.device={compute.device}: {first_line(error)}") from error
+        yield group, [end or model for end, model in zip(ends, chosen, strict=True)]

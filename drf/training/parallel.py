@@ -1,0 +1,92 @@
+"""Run many small fits in workers of one thread each: the same numbers for any number of workers, here or elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from ..errors import InputError, first_line
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where fits run.
+
+    Attributes
+    ----------
+    jobs
+        Worker processes on this machine; -1: one a core.
+    scheduler
+        Address of a Dask scheduler, whose workers are then used instead.
+    device
+        Device of PyTorch's on which networks are trained together, such as ``cuda``; None: each in a worker.
+    """
+
+    jobs: int = -1
+    scheduler: str | None = None
+    device: str | None = None
+
+    @contextmanager
+    def parallel(self, shared: Any) -> Iterator[Parallel]:
+        """A runner of tasks. ``shared`` is an argument of all of them, sent to every Dask worker once.
+
+        Raises
+        ------
+        InputError
+            If no scheduler answers, or Dask is not installed.
+        """
+        settings = {"return_as": "generator_unordered", "batch_size": 1}
+        if self.scheduler is None:
+            yield Parallel(n_jobs=self.jobs, max_nbytes="100K", **settings)  # larger arrays are sent as memory maps
+            return
+        with _dask_client(self.scheduler):
+            with parallel_config(backend="dask", scatter=[shared]):
+                parallel = Parallel(n_jobs=-1, pre_dispatch="all", **settings)
+            yield parallel
+
+
+def _dask_client(address: str) -> Any:
+    try:
+        from distributed import Client
+
+        return Client(address, timeout=20)
+    except ImportError as error:
+        raise InputError("compute=dask: Dask is not installed: pip install 'drf[dask]'") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"compute.scheduler={address}: no Dask scheduler answers ({first_line(error)}): start it (docs/scale.md)"
+        ) from error
+
+
+def run_tasks(
+    function: Callable[..., Any], shared: Any, tasks: Sequence[tuple[Any, ...]], compute: Compute
+) -> Iterator[tuple[int, Any]]:
+    """Call ``function(shared, *task)`` for every task and yield (position of the task, result) as each is done.
+
+    Every call runs on one thread, in this process too, so that sums are taken in the same order wherever it runs.
+    """
+    if tasks:
+        calls = (delayed(_on_one_thread)(function, shared, position, task) for position, task in enumerate(tasks))
+        with compute.parallel(shared) as parallel:
+            yield from parallel(calls)
+
+
+def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...]) -> tuple[int, Any]:
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return position, function(shared, *task)
+
+
+def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:
+    """A progress bar with the time left; in a log file a line every 15 seconds."""
+    return tqdm(
+        iterable, file=sys.stderr, mininterval=0.3 if sys.stderr.isatty() else 15.0, dynamic_ncols=True, **settings
+    )

@@ -1,0 +1,1 @@
+"""Which settings: each family's search before the first test month."""

@@ -1,0 +1,257 @@
+"""Tune each family by walk-forward validation on months before the first test month."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ..evaluation.portfolio import PortfolioRule, long_short
+from ..training.fits import Fit, Fitted, fit_here, run_fits
+from ..models.base import TrainingDivergedError
+from ..models.family import Family
+from ..training.parallel import Compute, progress
+from .studies import abandoned, alive, is_shared
+from ..training.walkforward import forecast_table
+from ..samples.lagged import Samples
+from ..samples.windows import Window
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+MACHINE = "machine"  # a trial's attribute: who went through it, as host:process
+
+WAIT = 2.0  # seconds between looks at trials that other machines are busy with
+
+OnTrial = Callable[[Family, FrozenTrial, bool], None]
+"""Called with the family, each finished trial, and whether an earlier run had already finished it."""
+
+
+@dataclass(frozen=True)
+class TuningPlan:
+    """How to tune.
+
+    Attributes
+    ----------
+    trials
+        Trials a family, those of an interrupted study included; 0: no tuning.
+    windows
+        Validation windows, all before the first test month.
+    batch
+        Trials asked for at once. It does not follow the number of workers, so neither do the results.
+    seed
+        Of all that is random.
+    compute
+        Where fits run.
+    storage
+        Where the studies are kept, see :mod:`drf.studies`; None if there is nothing to tune.
+    data
+        What identifies the samples (fingerprint of the panel, lags, target): part of a study's name.
+    rule
+        Portfolios whose returns are kept of every trial. They decide nothing: with them it can be told later how many
+        ways were tried, and how much was to be gained by chance.
+    """
+
+    trials: int
+    windows: Sequence[Window]
+    batch: int
+    seed: int
+    compute: Compute
+    storage: BaseStorage | None
+    data: Mapping[str, Any]
+    rule: PortfolioRule
+
+
+def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
+    """Return the families with the settings of their best trial: least root mean squared error over the windows.
+
+    The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
+    same window are pruned. A study that was interrupted goes on: its finished trials count, its open ones are taken up.
+    In a shared database the trials of other machines count too, and those that they are busy with are waited for; which
+    settings are tried then depends on who asks first.
+    """
+    if plan.storage is None:
+        return list(families)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    studies = {family.name: _open_study(plan.storage, family, plan) for family in families if family.space}
+    tuned = [family for family in families if family.space]
+    seen: set[tuple[str, int]] = set()
+
+    def look(from_earlier_run: bool) -> int:
+        """Report the trials that were finished since the last look, by whomever; how many there were."""
+        found = [
+            (family, trial)
+            for family in tuned
+            for trial in studies[family.name].get_trials(states=FINISHED)
+            if (family.name, trial.number) not in seen
+        ]
+        for family, trial in found:
+            seen.add((family.name, trial.number))
+            on_trial(family, trial, from_earlier_run)
+        return len(found)
+
+    look(from_earlier_run=True)
+    missing = sum(_still_to_do(studies[family.name], plan) for family in tuned)
+    with progress(total=missing * len(plan.windows), desc="tuning", unit="fit") as bar:
+        while any(_still_to_do(studies[family.name], plan) for family in tuned):
+            batch = [(family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)]
+            if batch:
+                with alive([trial for _, trial in batch]):
+                    _validate(batch, samples, plan, bar)
+            else:
+                time.sleep(WAIT)
+            of_others = look(from_earlier_run=False) - len(batch)
+            bar.update(max(0, of_others) * len(plan.windows))
+    look(from_earlier_run=False)  # what another machine finished between the last look and the end of the loop
+    return [family.with_settings(studies[family.name].best_params) if family.space else family for family in families]
+
+
+def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optuna.Study:
+    """Open the family's study; its name holds all that its trials' values depend on."""
+    identity = {
+        "space": {name: dict(entry) for name, entry in family.space.items()},
+        "settings": dict(family.settings),
+        "windows": [(w.train.start, w.train.stop, w.test.stop) for w in plan.windows],
+        "batch": plan.batch,
+        "seed": plan.seed,
+        "portfolio": asdict(plan.rule),
+        **plan.data,
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    study = optuna.create_study(
+        study_name=f"{family.name}-{digest}",
+        storage=storage,
+        load_if_exists=True,
+        direction="minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=plan.batch),
+    )
+    if not study.trials:
+        study.enqueue_trial({name: family.settings[name] for name in family.space}, skip_if_exists=True)
+    return study
+
+
+def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
+    return max(0, plan.trials - len(study.get_trials(deepcopy=False, states=FINISHED)))
+
+
+def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan) -> list[Trial]:
+    """Trials left open by an interruption, and new ones up to a batch; none if other machines are busy with the rest.
+
+    The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
+    would.
+    """
+    open_trials = abandoned(study)
+    finished = len(study.get_trials(deepcopy=False, states=FINISHED))
+    elsewhere = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))) if is_shared(study) else 0
+    wanted = min(plan.batch - finished % plan.batch, _still_to_do(study, plan) - elsewhere)
+    trials = open_trials[: max(0, wanted)]
+    while len(trials) < wanted:
+        trial = study.ask()
+        study.sampler = optuna.samplers.TPESampler(seed=1000 * plan.seed + trial.number)
+        for name, entry in family.space.items():
+            trial._suggest(name, _distribution(entry))
+        trials.append(trial)
+    for trial in trials:
+        with suppress(UpdateFinishedTrialError):
+            trial.set_user_attr(MACHINE, f"{platform.node()}:{os.getpid()}")
+    return trials
+
+
+def _distribution(entry: Mapping[str, Any]) -> BaseDistribution:
+    if entry["type"] == "choice":
+        return CategoricalDistribution(list(entry["choices"]))
+    kind = IntDistribution if entry["type"] == "int" else FloatDistribution
+    return kind(entry["low"], entry["high"], log=entry.get("log", False))
+
+
+def in_space(value: Any, entry: Mapping[str, Any]) -> bool:
+    """Whether a value belongs to a search space's entry."""
+    distribution = _distribution(entry)
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False
+
+
+def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
+    """Take a batch of trials through the windows, all of them one window at a time, and prune between windows.
+
+    A trial that another process has finished meanwhile is left to it: the same training may run twice at once, and a
+    shared database gives the trials of a machine that was not heard of to others.
+    """
+    left = list(batch)
+    for step, window in enumerate(plan.windows):
+        waiting = [(family, trial) for family, trial in left if step not in _reported(trial)]
+        fits = [Fit(family.with_settings(trial.params), window, 0, plan.seed) for family, trial in waiting]
+        for position, (error, returns) in run_fits(_validate_window, samples, fits, plan.compute, plan.rule):
+            trial = waiting[position][1]
+            earlier = _reported(trial)
+            values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
+            with suppress(UpdateFinishedTrialError):
+                trial.set_user_attr(f"{_RETURNS}{step}", returns)
+                trial.report((values[0] + error) / (step + 1), step)  # the mean over windows so far
+            bar.update()
+        survivors = []
+        for family, trial in left:
+            if step not in _reported(trial):
+                bar.update(len(plan.windows) - step - 1)
+            elif trial.should_prune() and step + 1 < len(plan.windows):
+                trial.study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
+                bar.update(len(plan.windows) - step - 1)
+            else:
+                survivors.append((family, trial))
+        left = survivors
+    for _, trial in left:
+        trial.study.tell(trial.number, _reported(trial)[len(plan.windows) - 1], skip_if_finished=True)
+
+
+def _reported(trial: Trial) -> dict[int, float]:
+    return trial.study.trials[trial.number].intermediate_values
+
+
+def _validate_window(
+    samples: Samples, fit: Fit, model: Fitted | None, rule: PortfolioRule
+) -> tuple[float, dict[str, float]]:
+    """Root mean squared error on the window, and the long-short returns after costs by date."""
+    try:
+        if model is None:
+            model = fit_here(samples, fit)
+    except TrainingDivergedError as diverged:
+        model = diverged
+    if isinstance(model, TrainingDivergedError):
+        return float("inf"), {}  # the worst trial, not the end of the study
+    rows = samples.rows(fit.window.test)
+    forecasts = forecast_table(samples, rows, model.predict(samples.x[rows]).astype(np.float64))
+    errors = (forecasts["y_pred"] - forecasts["y_true"]).dropna()
+    returns = long_short(forecasts, rule)["net"].dropna()
+    error = float(np.sqrt(np.mean(errors**2)))
+    return error if np.isfinite(error) else float("inf"), dict(
+        zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True)
+    )
+
+
+_RETURNS = "long_short_net_"  # and the number of the window: a trial's attribute in the study
+
+
+def returns_of(trial: FrozenTrial) -> pd.Series:
+    """A trial's monthly long-short returns after costs over the validation windows that it went through."""
+    found = {
+        date: value
+        for key, part in trial.user_attrs.items()
+        if key.startswith(_RETURNS)
+        for date, value in part.items()
+    }
+    return pd.Series(found.values(), index=pd.DatetimeIndex(found.keys()), dtype=float).sort_index()

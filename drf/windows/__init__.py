@@ -1,1 +1,0 @@
-"""From a panel to samples and walk-forward windows."""

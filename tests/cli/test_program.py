@@ -1,0 +1,134 @@
+"""What the user meets at the command line: overrides, and refusals in one line with exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+import evaluate
+import train
+from drf.cli import program as entry, score
+
+Call = Callable[..., str]
+
+SMALL = ["data=panel", "data.path=panel.parquet", "window.train_months=20", "window.test_months=6", "tuning.trials=0"]
+
+
+@pytest.fixture
+def refused(store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Run a program in this process in an empty folder with an empty store; expect one line and exit code 2."""
+
+    def call(program: Callable[[], None], *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["program.py", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            if program is score.main:
+                program()
+            else:
+                entry.run(program, "config" if program is train.main else "evaluation")
+        message = capfd.readouterr().err
+        assert stopped.value.code == 2, message
+        assert message.count("\n") == 1, message
+        runs = mlflow.search_runs(search_all_experiments=True)
+        assert len(runs) == 0  # nothing half-written
+        return message
+
+    return call
+
+
+def test_overrides_may_come_as_one_text() -> None:
+    assert entry.split_overrides(["--overrides", ""]) == []
+    arguments = ["seed=1", "--overrides", "model=[linear,lstm] data.path='a b.csv' --cfg"]
+    assert entry.split_overrides(arguments) == ["seed=1", "model=[linear,lstm]", "data.path=a b.csv", "--cfg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["tuning.trails=3"], "unknown config key tuning.trails (did you mean tuning.trials?)"),
+        (["sed=3"], "unknown config key sed (did you mean seed?)"),
+        (["model=[lstn]"], "lstn"),
+        (["data=panle"], "data/panle"),
+        (["data=panel"], "data.path has no value: add data.path="),
+        (["data=panel", "data.path=nowhere.parquet"], "nowhere.parquet: there is no such file"),
+        (["window.train_months=0"], "window.train_months=0"),
+        (["seed="], "seed"),
+        (["seed"], "seed"),
+        (["data.source.months=30"], "are needed: give a longer panel"),
+        (["data.source.stocks=3"], "fewer than 5 stocks"),
+        (["--overrides", "a='b"], "No closing quotation"),
+        (["seed=null"], "seed=None: must be a whole number"),
+        (["portfolio=null"], "override must be a string"),
+        (["window.lags=5"], "window.lags=5"),
+        (["model.lstm.epochs=abc"], "model.lstm.epochs=abc: must be a whole number"),
+        (["model.lstm.signal_bias=no"], "model.lstm.signal_bias=no: must be true or false"),
+        (["model.lstm.learning_rate=1e30"], "model.lstm.learning_rate=1e+30: must be a number"),
+        (["model.lstm.epochs=0"], "model.lstm.epochs=0"),
+        (["model.lstm.validation_months=36"], "training months: lower it"),
+        (["data.source.stocks=abc"], "data.source.stocks=abc: must be a whole number"),
+        (["data.source.explained=1"], "data.source.explained=1"),
+        (["data.source.start=foo"], "data.source.start=foo"),
+        (["data.source._target_=foo.bar"], "data.source._target_=foo.bar: cannot be imported"),
+        (["tuning.journal=/nowhere/journal"], "the folder /nowhere does not exist"),
+        (["registry.name=a/b"], "registry.name=a/b"),
+    ],
+)
+def test_train_refuses(refused: Call, arguments: list[str], told: str) -> None:
+    assert told in refused(train.main, *arguments)
+
+
+def test_train_refuses_a_broken_panel(refused: Call, panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.rename(columns={"LEVERAGE": "LEVARAGE"}).to_parquet(tmp_path / "panel.parquet")
+    assert "LEVERAGE (the panel has LEVARAGE)" in refused(train.main, *SMALL)
+    (tmp_path / "panel.parquet").write_bytes(b"")
+    assert "the file is empty" in refused(train.main, *SMALL)
+    panel[panel["asset"] == "S0001"].to_parquet(tmp_path / "panel.parquet")
+    assert "fewer than 5 stocks" in refused(train.main, *SMALL)
+    panel.to_parquet(tmp_path / "panel.parquet")
+    assert "data.universe=4: fewer stocks than" in refused(train.main, *SMALL, "data.universe=4")
+
+
+def test_a_server_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    for program in (train.main, evaluate.main):
+        monkeypatch.setattr(mlflow, "search_runs", lambda **_: [])
+        message = refused(program)
+        assert "no MLflow server answers at http://127.0.0.1:9" in message
+        assert "secret" not in message
+
+
+def test_an_experiment_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "999")
+    assert "cannot open the experiment 999" in refused(train.main)
+
+
+def test_a_store_that_cannot_be_opened(refused: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_bytes(b"not a database at all" * 100)
+    monkeypatch.setattr(mlflow, "search_runs", lambda **_: [])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/broken.db")
+    assert "cannot be opened" in refused(train.main)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
+    assert "does not exist: create it" in refused(train.main)
+
+
+def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: Call) -> None:
+    assert "drf-lstm-lrp has no version to evaluate" in refused(evaluate.main)
+    assert "no version with the alias previous" in refused(evaluate.main, "rollback=true")
+    assert "rollback=no: must be true or false" in refused(evaluate.main, "rollback=no")
+    assert "unknown config key gate.min_sharp_low (did you mean gate.min_sharpe_low?)" in refused(
+        evaluate.main, "gate.min_sharp_low=0"
+    )
+
+
+def test_score_refuses(refused: Call, panel: pd.DataFrame, tmp_path: Path) -> None:
+    panel.to_parquet(tmp_path / "panel.parquet")
+    given = ["--panel", str(tmp_path / "panel.parquet")]
+    assert "must end in .parquet or .csv" in refused(score.main, *given, "--output", "x.txt")
+    assert "does not exist" in refused(score.main, *given, "--output", "none/x.csv")
+    assert "models:/drf-lstm-lrp@champion" in refused(score.main, *given, "--output", "x.csv")
+    assert "no such file" in refused(score.main, "--panel", "none.parquet", "--output", "x.csv")
+    assert not (tmp_path / "x.csv").exists()

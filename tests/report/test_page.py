@@ -1,0 +1,265 @@
+"""The report: what it says, and how a browser shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.comparison.rows import Row, comparison_figures, comparison_table
+from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.simulate import simulate_market
+from drf.evaluation.contributions import risk_table
+from drf.evaluation.metrics import monthly_series, summarise
+from drf.evaluation.portfolio import PortfolioRule, assign_quantiles
+from drf.comparison.evidence import gather, on_rows
+from drf.report import findings
+from drf.report.figures import png
+from drf.report.html import render, with_verdict
+from drf.report.page import comparison_report, gates_section
+from drf.report.summary import printed
+from drf.samples.lagged import make_samples
+
+RULE = PortfolioRule()
+SKILL = {"linear": 0.02, "forest": 0.06, "lstm": 0.12, "lstm_lrp": 0.12}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    return simulate_market(60, 48, seed=2).panel
+
+
+def contributions(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    names = [f"{name}_lag0" for name in DESCRIPTORS]
+    values = pd.DataFrame(rng.normal(0.001, 0.001, (len(table), len(names))), columns=names)
+    return pd.concat([table[["date", "asset"]], values], axis=1)
+
+
+@pytest.fixture(scope="module")
+def rows(panel: pd.DataFrame) -> list[Row]:
+    """Rows of known skill on 35 months."""
+    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
+    kept = ~np.isnan(samples.y)
+    made = []
+    for name, skill in SKILL.items():
+        rng = np.random.default_rng(7)
+        each = [skill * samples.y[kept] + 0.02 * rng.standard_normal(kept.sum()) for _ in range(3)]
+        table = pd.DataFrame({"date": samples.dates[samples.month[kept]], "asset": samples.asset[kept]})
+        table = table.assign(y_true=samples.y[kept].astype(float), y_pred=np.mean(each, axis=0))
+        relevance = contributions(table, rng)
+        made.append(
+            Row(
+                name=name,
+                family=name.removesuffix("_lrp"),
+                predictions=table,
+                forecast=table[:0],
+                relevance=relevance,
+                risk=risk_table(relevance, assign_quantiles(table, RULE), RULE.quantiles, FACTORS),
+                carried=None,
+                by_seed=np.array(each if name.startswith("lstm") else each[:1]),
+                metrics=summarise(table, RULE),
+                series=monthly_series(table, RULE),
+            )
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def evidence(rows: list[Row], panel: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    trials = pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12})
+    noise = np.random.default_rng(0).normal(0, 1, (12, 6))
+    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
+    return gather(rows, samples, panel, RULE, trials, {"lstm": pd.DataFrame(noise)}, seed=0)
+
+
+@pytest.fixture(scope="module")
+def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
+    table = comparison_table(rows)
+    net = evidence["sharpe"].query("returns == 'net'")
+    drawn = {name: png(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, RULE).items()}
+    drivers = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
+    report = comparison_report(
+        table, evidence, drivers, drawn, ["Panel: <tiny> & made up."], False, 1.5, "seed: 0", "abc"
+    )
+    return render(report)
+
+
+def test_evidence_covers_every_row(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
+    names = {row.name for row in rows}
+    for name in ("tests", "sharpe", "deflated", "confidence_set", "quantiles", "variants"):
+        assert set(evidence[name]["row"]) == names
+    for name, frame in evidence.items():
+        assert isinstance(frame, pd.DataFrame), name
+    assert set(evidence["seeds"]["row"]) == {"lstm", "lstm_lrp"}
+    metrics = on_rows(evidence)
+    assert metrics["lstm"]["evidence/sharpe_net_low"] < rows[2].metrics["sharpe_net"]
+    assert metrics["lstm"]["evidence/sharpe_sd_of_seeds"] > 0
+    assert "evidence/sharpe_net_difference" not in metrics["linear"]
+
+
+def test_the_seeds_are_judged_each_on_its_own(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
+    table = evidence["seeds"].query("row == 'lstm'").set_index("seed")["sharpe"]
+    lstm = rows[2]
+    own = [summarise(lstm.predictions.assign(y_pred=seed), RULE)["sharpe"] for seed in lstm.by_seed]
+    assert table[["0", "1", "2"]].tolist() == pytest.approx(own)
+    assert table["mean"] == pytest.approx(np.mean(own))
+    assert table["sd"] == pytest.approx(np.std(own, ddof=1))
+
+
+def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
+    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
+) -> None:
+    table = comparison_table(rows)
+    best = findings.best_row(table)
+    assert best in ("lstm", "lstm_lrp")
+    assert f"{table.set_index('row')['sharpe_net'][best]:.2f}" in findings.which_model(table)
+    assert "better than linear beyond chance" in findings.how_sure(evidence, best)
+    assert "it excludes 0" in findings.how_sure(evidence, best)
+    assert "cannot be told from linear" in findings.how_sure(evidence, "forest") or (
+        evidence["sharpe"].query("row == 'forest' and returns == 'net'")["difference_low"].item() > 0
+    )
+    assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
+        "Value 75 %, Risk -25 % of all that moves its forecast"
+    )
+    words = " ".join(findings.caveats(evidence, table, simulated=True, neutral=1.5))
+    assert "1.50 % of the inputs" in words
+    assert "The market is simulated" in words
+    assert f"standard error of about {np.sqrt(12 / 35):.2f}" in words
+
+
+def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: float) -> list[Row]:
+    """The rows on a part of their forecasts, with some columns set."""
+    made = []
+    for row in rows:
+        chosen = kept(row.predictions).to_numpy()
+        table = row.predictions[chosen].reset_index(drop=True).assign(**values)
+        seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
+        if "y_pred" not in values:
+            seeds = row.by_seed[:, chosen]
+        series = monthly_series(table, RULE)
+        made.append(replace(row, predictions=table, by_seed=seeds, metrics=summarise(table, RULE), series=series))
+    return made
+
+
+def last(months: int) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda table: table["date"].isin(sorted(table["date"].unique())[-months:])
+
+
+def all_rows(table: pd.DataFrame) -> pd.Series:
+    return table["date"].notna()
+
+
+def three_stocks_in_one_month(table: pd.DataFrame) -> pd.Series:
+    return (table["date"] != table["date"].iloc[-1]) | (table.groupby("date").cumcount() < 3)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("kept", "values", "reason"),
+    [
+        (last(1), {}, "there are only 1 periods (4 needed)"),
+        (last(2), {}, "there are only 2 periods (4 needed)"),
+        (last(3), {}, "there are only 3 periods (4 needed)"),
+        (all_rows, {"y_pred": 0.01}, "are the same for all stocks"),
+        (all_rows, {"y_true": 0.01}, "are the same for all stocks"),
+        (three_stocks_in_one_month, {}, "1 of 35 periods have no long-short return"),
+    ],
+)
+def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
+    rows: list[Row],
+    panel: pd.DataFrame,
+    kept: Callable[[pd.DataFrame], pd.Series],
+    values: dict[str, float],
+    reason: str,
+) -> None:
+    spoilt = only(rows, kept, **values)
+    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
+    tables = gather(spoilt, samples, panel, RULE, pd.DataFrame({"sharpe": [0.1], "periods": [12]}), {}, seed=0)
+    comparison = comparison_table(spoilt)
+    assert comparison["note"].str.contains(reason, regex=False).all()
+    for name, table in {**tables, "comparison": comparison}.items():
+        if "note" in table:
+            unknown = table.drop(columns=["better", "difference", "difference_low", "difference_high"], errors="ignore")
+            silent = unknown[unknown.isna().any(axis=1) & (table["note"].fillna("") == "")]
+            assert silent.empty, (name, silent.to_string())
+    text = render(comparison_report(comparison, tables, None, {}, [], True, 0.0, "", ""))
+    assert reason in text
+    assert reason in printed(comparison)
+    assert "nan" not in printed(comparison).lower()
+
+
+def test_eleven_months_are_few_but_enough(rows: list[Row]) -> None:
+    assert (comparison_table(only(rows, last(11)))["note"] == "").all()
+
+
+def test_the_page_holds_everything_itself(page: str) -> None:
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert "url(" not in page and "@import" not in page and "<script" not in page
+    assert page.count('src="data:image/png;base64,') >= 5
+    assert "Panel: &lt;tiny&gt; &amp; made up." in page
+    for row in SKILL:
+        assert row in page
+
+
+def test_the_verdict_is_filled_in_and_replaced(page: str) -> None:
+    gates = pd.DataFrame(
+        {"version": "1", "gate": "audit", "value": 6.0, "threshold": 6.0, "passed": [True], "reason": r"all \1 <ok>"}
+    )
+    assert "Not judged yet" in page
+    once = with_verdict(page, "Version 1 is champion.", gates_section(gates, "Decision: promoted."))
+    assert "Not judged yet" not in once
+    assert r"all \1 &lt;ok&gt;" in once
+    twice = with_verdict(
+        once, "Version 1 was not promoted.", gates_section(gates.assign(passed=False), "Decision: no.")
+    )
+    assert "is champion" not in twice
+    assert twice.count("<h2>Gates</h2>") == 1
+    assert "FAIL" in twice
+
+
+LOOK = """<!doctype html><body style="margin:0">
+<iframe id="f" style="width:%dpx;height:900px;border:0"></iframe><script>
+const f = document.getElementById("f");
+f.onload = () => {
+  const d = f.contentDocument, e = d.documentElement;
+  document.title = JSON.stringify({
+    wide: e.scrollWidth, figures: [...d.images].map(i => i.complete && i.naturalWidth > 0 && i.clientWidth > 0),
+    asked: f.contentWindow.performance.getEntriesByType("resource").map(r => r.name)
+      .filter(name => !name.startsWith("data:")),
+    answers: d.querySelector(".answers").getBoundingClientRect().bottom, heading: d.querySelector("h1").innerText,
+  });
+};
+f.srcdoc = %s;
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: install it to see the report as a reader does"
+)
+@pytest.mark.parametrize("width", [1366, 390])
+def test_a_browser_shows_it_whole_on_laptop_and_phone(page: str, width: int, tmp_path: Path) -> None:
+    """In a frame, as MLflow's artifact view does it."""
+    (tmp_path / "look.html").write_text(LOOK % (width, json.dumps(page).replace("</", "<\\/")), encoding="utf-8")
+    command = [
+        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1500,1000", "--virtual-time-budget=5000", "--dump-dom", f"file://{tmp_path / 'look.html'}",
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = re.search(r"<title>(.*?)</title>", shown, re.DOTALL)
+    assert found, shown[:500]
+    look = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    assert look["heading"] == "Deep recurrent factor models: comparison"
+    assert len(look["figures"]) >= 5 and all(look["figures"])
+    assert look["asked"] == []
+    assert look["wide"] <= width
+    assert look["answers"] < (768 if width > 1000 else 844)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS
+from drf.samples.ranks import cross_sectional_ranks
+from drf.samples.lagged import Samples, make_samples
+
+LAGS = (0, 3, 6, 9, 12)
+
+
+def test_a_sample_holds_the_ranks_at_its_lags_oldest_first(panel: pd.DataFrame, samples: Samples) -> None:
+    """Against a slow loop over keys, with pandas as the only common part."""
+    ranks = cross_sectional_ranks(panel, DESCRIPTORS).set_index([panel["date"], panel["asset"]])
+    rng = np.random.default_rng(0)
+    for k in rng.choice(len(samples), 60, replace=False):
+        for position, lag in enumerate(sorted(LAGS, reverse=True)):
+            date = samples.dates[samples.month[k]] - pd.offsets.MonthEnd(lag)
+            key = (date, samples.asset[k])
+            expected = ranks.loc[key].fillna(0).to_numpy() if key in ranks.index else np.zeros(len(DESCRIPTORS))
+            assert np.array_equal(samples.x[k, position], expected)
+
+
+def test_targets_belong_to_their_samples(panel: pd.DataFrame, samples: Samples) -> None:
+    keyed = panel.set_index(["date", "asset"])["ret_next"]
+    expected = keyed.reindex(pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset]))
+    assert np.allclose(samples.y, expected, equal_nan=True, atol=1e-7)
+
+
+def test_excess_targets_have_mean_zero_in_every_month(panel: pd.DataFrame) -> None:
+    excess = make_samples(panel, DESCRIPTORS, LAGS, "excess")
+    means = pd.Series(excess.y).groupby(excess.month).mean().dropna()
+    assert len(means) > 10
+    assert (means.abs() < 1e-6).all()
+
+
+def test_missing_months_and_values_are_neutral_and_counted(panel: pd.DataFrame) -> None:
+    full = panel.assign(**panel[list(DESCRIPTORS)].fillna(0.5))
+    everyone = full.groupby("asset")["date"].transform("size") == full["date"].nunique()
+    full = full[everyone].reset_index(drop=True)
+    assert make_samples(full, DESCRIPTORS, LAGS).missing_months == 0
+    assert make_samples(full, DESCRIPTORS, LAGS).missing_values == 0
+
+    dates, asset = full["date"].unique(), full["asset"].iloc[0]
+    gone = full[~((full["asset"] == asset) & (full["date"] == dates[20]))]
+    samples = make_samples(gone, DESCRIPTORS, LAGS)
+    assert samples.missing_months == 4  # as lag 3, 6, 9 and 12 of later samples; its own sample is gone
+    later = (samples.asset == asset) & (samples.month == 23)
+    assert (samples.x[later, LAGS[::-1].index(3)] == 0).all()
+
+    unknown = full.assign(ROE=full["ROE"].mask((full["asset"] == asset) & (full["date"] == dates[20])))
+    assert make_samples(unknown, DESCRIPTORS, LAGS).missing_values == 5
+
+
+def test_a_month_missing_from_the_calendar_is_neutral_not_shifted(panel: pd.DataFrame) -> None:
+    dates = panel["date"].unique()
+    samples = make_samples(panel[panel["date"] != dates[20]], DESCRIPTORS, LAGS)
+    assert (samples.x[samples.month == 23, LAGS[::-1].index(3)] == 0).all()
+    assert 20 not in samples.month
+
+
+def test_the_future_changes_no_past_sample(panel: pd.DataFrame) -> None:
+    dates = panel["date"].unique()
+    rng = np.random.default_rng(0)
+    later = panel["date"] > dates[25]
+    changed = panel.copy()
+    changed.loc[later, list(DESCRIPTORS)] = rng.normal(size=(later.sum(), len(DESCRIPTORS)))
+    before, after = (make_samples(table, DESCRIPTORS, LAGS) for table in (panel, changed))
+    past = before.month <= 25
+    assert np.array_equal(before.x[past], after.x[past])
+
+
+def test_the_order_of_rows_does_not_matter(panel: pd.DataFrame, samples: Samples) -> None:
+    shuffled = make_samples(panel.sample(frac=1, random_state=0), DESCRIPTORS, LAGS)
+    assert np.array_equal(shuffled.x, samples.x)
+    assert list(shuffled.asset) == list(samples.asset)
+
+
+def test_an_unknown_target_is_refused(panel: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"window\.target=log"):
+        make_samples(panel, DESCRIPTORS, LAGS, "log")

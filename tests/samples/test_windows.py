@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS
+from drf.errors import InputError
+from drf.samples.lagged import Samples, make_samples
+from drf.samples.windows import Window, newest_window, test_windows, validation_windows
+
+test_windows.__test__ = False  # type: ignore[attr-defined]  # a function under test, not a test
+
+
+@pytest.mark.parametrize("refit", [1, 3, 5])
+@pytest.mark.parametrize("test_months", [None, 7])
+def test_no_training_target_lies_in_or_after_the_test_month(
+    samples: Samples, refit: int, test_months: int | None
+) -> None:
+    """The target of month s is the return of the month after s, known at the end of month s + 1."""
+    windows = test_windows(samples, 20, test_months, refit)
+    for window in windows:
+        newest_target_known = max(window.train) + 1
+        assert newest_target_known <= min(window.test)
+        assert len(window.train) == 20
+        assert min(window.train) >= samples.first_month
+    tested = [month for window in windows for month in window.test]
+    assert tested == list(range(tested[0], 44))  # consecutive, to the last labelled month
+    assert len(tested) == (test_months or 44 - 32)
+
+
+def test_the_newest_window_trains_on_the_newest_targets_and_forecasts_the_unlabelled_month(samples: Samples) -> None:
+    assert newest_window(samples, 20) == Window(train=range(24, 44), test=range(44, 45))
+
+
+def test_expanding_windows_train_on_all_months_before_and_test_on_the_same(samples: Samples) -> None:
+    first = samples.first_month
+    for rolling, expanding in zip(
+        [*test_windows(samples, 20, 7, 3), newest_window(samples, 20), *validation_windows(samples, 37, 12, 6, 2)],
+        [
+            *test_windows(samples, 20, 7, 3, expanding=True),
+            newest_window(samples, 20, expanding=True),
+            *validation_windows(samples, 37, 12, 6, 2, expanding=True),
+        ],
+        strict=True,
+    ):
+        assert expanding.test == rolling.test
+        assert expanding.train == range(first, rolling.train.stop)
+        assert rolling.train.start > first
+
+
+def test_validation_ends_before_the_first_test_month(samples: Samples) -> None:
+    windows = validation_windows(samples, first_test=32, train_months=12, validation_months=7, folds=3)
+    assert [month for window in windows for month in window.test] == list(range(25, 32))
+    for window in windows:
+        assert max(window.train) < min(window.test)
+        assert min(window.train) >= samples.first_month
+
+
+def test_validation_trains_on_fewer_months_where_there_are_no_more(samples: Samples) -> None:
+    first = validation_windows(samples, first_test=32, train_months=20, validation_months=6, folds=2)[0]
+    assert first.train == range(12, 26)
+
+
+def test_validation_months_without_returns_are_passed_over(samples: Samples) -> None:
+    gap = replace(samples, y=np.where(np.isin(samples.month, [28, 29]), np.nan, samples.y))
+    windows = validation_windows(gap, first_test=32, train_months=12, validation_months=6, folds=3)
+    assert [window.test for window in windows] == [range(26, 28), range(30, 32)]
+    gap = replace(samples, y=np.where(samples.month > 20, np.nan, samples.y))
+    with pytest.raises(InputError, match="none of tuning's validation months"):
+        validation_windows(gap, first_test=32, train_months=12, validation_months=6, folds=3)
+
+
+def test_a_window_that_leaks_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="leaks"):
+        Window(train=range(11), test=range(10, 12))
+
+
+def test_a_panel_that_is_too_short_is_refused(panel: pd.DataFrame, samples: Samples) -> None:
+    dates = panel["date"].unique()
+    short = make_samples(panel[panel["date"] <= dates[31]], DESCRIPTORS, (0, 3, 6, 9, 12))
+    with pytest.raises(InputError, match=r"12\) \+ 20 training months \+ 1 = 33 are needed"):
+        test_windows(short, 20, None, 1)
+    with pytest.raises(InputError, match=r"window\.test_months=20 .* 12 months"):
+        test_windows(samples, 20, 20, 1)
+    with pytest.raises(InputError, match=r"tuning\.trials=0"):
+        validation_windows(samples, first_test=32, train_months=20, validation_months=14, folds=2)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from drf.models.base import TrainingDivergedError
+from drf.training.batched import AT_ONCE, batches, fit_batched
+from drf.models.dnn import DNN
+from drf.models.lstm import LSTM
+from drf.models.network import Network
+
+Data = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+SETTINGS: list[tuple[Any, dict[str, Any]]] = [
+    (LSTM, {"hidden": 4}),
+    (LSTM, {"hidden": 4, "signal_bias": True, "layers": 2, "bidirectional": True}),
+    (LSTM, {"hidden": 4, "label": "rank"}),
+    (DNN, {"hidden": "8-4"}),
+    (DNN, {"hidden": "8", "signal_bias": True}),
+]
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (600, 5, 3)).astype(np.float32)
+    y = (0.02 * x[:, -1, 0] * x[:, 0, 1] + 0.01 * x[:, 2, 2] + 0.01 * rng.standard_normal(600)).astype(np.float32)
+    return x, y, np.repeat(np.arange(30), 20)
+
+
+def train(models: list[Network], data: Data, rows: list[np.ndarray], starts: list[Network | None] | None = None) -> Any:
+    return fit_batched(models, *data, rows, starts or [None] * len(models), "cpu")
+
+
+@pytest.mark.parametrize(("kind", "settings"), SETTINGS)
+def test_networks_trained_together_are_those_trained_alone(kind: Any, settings: dict[str, Any], data: Data) -> None:
+    """Windows of different lengths, seeds, learning rates and weight decays; some stop early, and not together."""
+    x, y, month = data
+    own = [
+        ({"random_state": 0}, np.arange(600)),
+        ({"random_state": 1, "learning_rate": 0.01}, np.arange(40, 440)),
+        ({"random_state": 2, "weight_decay": 0.01}, np.delete(np.arange(100, 600), [7, 70])),
+        ({"random_state": 3, "learning_rate": 0.03}, np.arange(200, 600)),
+    ]
+    common = {"batch_size": 128, "epochs": 12, "patience": 2, "validation_months": 4, **settings}
+    models = [kind(**{"learning_rate": 0.003, **common, **changes}) for changes, _ in own]
+    assert train(models, data, [rows for _, rows in own]) == [None] * 4
+    for model, (changes, rows) in zip(models, own, strict=True):
+        alone = kind(**{"learning_rate": 0.003, **common, **changes}).fit(x[rows], y[rows], month[rows])
+        assert np.allclose(model.predict(x), alone.predict(x), atol=2e-6, rtol=0)
+        untrained, _ = alone.initialise(x.shape[1:], None)
+        for name, value in alone.network_.state_dict().items():
+            moved = (value - untrained.state_dict()[name]).abs().max()
+            assert (model.network_.state_dict()[name] - value).abs().max() <= 0.002 * moved + 1e-7
+
+
+def test_the_candidate_keeps_no_bias(data: Data) -> None:
+    model = LSTM(hidden=4, epochs=3, validation_months=4)
+    train([model], data, [np.arange(600)])
+    for bias in (model.network_[0].bias_ih_l0, model.network_[0].bias_hh_l0):
+        assert torch.all(bias[8:12] == 0)
+        assert torch.any(bias[:8] != 0)
+
+
+def test_one_that_diverges_leaves_the_others_alone(data: Data) -> None:
+    models = [DNN(hidden="8", epochs=4, learning_rate=rate, validation_months=4) for rate in (0.001, 1e30)]
+    ends = train(models, data, [np.arange(600)] * 2)
+    assert ends[0] is None
+    assert isinstance(ends[1], TrainingDivergedError)
+    assert np.isfinite(models[0].predict(data[0])).all()
+
+
+def test_a_start_is_obeyed(data: Data) -> None:
+    x, y, month = data
+    before = LSTM(hidden=4, epochs=5, validation_months=4).fit(x, y, month)
+    model, cold, alone = (LSTM(hidden=4, epochs=1, validation_months=4, random_state=5) for _ in range(3))
+    train([model], data, [np.arange(600)], [before])
+    alone.fit(x, y, month, start=before)
+    cold.fit(x, y, month)
+    assert np.allclose(model.predict(x), alone.predict(x), atol=2e-6, rtol=0)
+    assert not np.allclose(model.predict(x), cold.predict(x), atol=1e-5)
+
+
+def test_what_differs_in_shape_or_protocol_is_trained_apart() -> None:
+    models: list[Network] = [LSTM(hidden=4), LSTM(hidden=8), DNN(), LSTM(hidden=4, random_state=3, learning_rate=0.1)]
+    assert batches({10 * k: model for k, model in enumerate(models)}) == [[0, 30], [10], [20]]
+    assert [len(group) for group in batches({k: DNN() for k in range(AT_ONCE + 1)})] == [AT_ONCE, 1]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.training.checkpoints import Checkpoints
+from drf.data.factors import DESCRIPTORS
+from drf.errors import InputError
+from drf.training.fits import Fit, fit_here
+from drf.models.family import Family
+from drf.models.forest import Forest
+from drf.models.linear import Linear
+from drf.models.lstm import LSTM
+from drf.training.parallel import Compute
+from drf.training.walkforward import Forecasts, forecast_table, relevance_table, walk_forward
+from drf.samples.lagged import Samples, make_samples
+from drf.samples.windows import newest_window, test_windows
+
+test_windows.__test__ = False  # type: ignore[attr-defined]
+
+LAGS = (0, 3, 6, 9, 12)
+
+FAMILIES = [
+    Family("linear", Linear, {}),
+    Family("forest", Forest, {"n_estimators": 4, "min_samples_leaf": 5}),
+    Family("lstm", LSTM, {"hidden": 4, "epochs": 3, "validation_months": 3}, seeds=2),
+]
+
+
+def run(
+    samples: Samples, jobs: int = 1, seed: int = 0, checkpoints: Checkpoints | None = None
+) -> dict[str, tuple[Forecasts, Forecasts]]:
+    windows, newest = test_windows(samples, 15, 8, 3), newest_window(samples, 15)
+    return walk_forward(FAMILIES, samples, windows, newest, seed, Compute(jobs), checkpoints)
+
+
+@pytest.fixture(scope="module")
+def forecasts(samples: Samples) -> dict[str, tuple[Forecasts, Forecasts]]:
+    return run(samples)
+
+
+def test_two_workers_give_the_numbers_of_one_to_the_bit(
+    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    again = run(samples, jobs=2)
+    for family, (tested, newest) in forecasts.items():
+        assert np.array_equal(again[family][0].prediction, tested.prediction)
+        assert np.array_equal(again[family][1].prediction, newest.prediction)
+        if tested.explanation is not None:
+            assert np.array_equal(again[family][0].explanation.relevance, tested.explanation.relevance)  # type: ignore[union-attr]
+
+
+class Stop(Exception):
+    pass
+
+
+def test_an_interrupted_walk_goes_on_and_ends_with_the_same_numbers_to_the_bit(
+    samples: Samples,
+    forecasts: dict[str, tuple[Forecasts, Forecasts]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class StopAfter(Checkpoints):
+        kept = 0
+
+        def keep(self, task: object, result: object) -> None:
+            super().keep(task, result)
+            self.kept += 1
+            if self.kept == 5:
+                raise Stop
+
+    with pytest.raises(Stop), StopAfter(str(tmp_path), {}) as stopped:
+        run(samples, checkpoints=stopped)
+    assert len(list(stopped.path.glob("*.fit"))) == 5
+    with Checkpoints(str(tmp_path), {}) as checkpoints:
+        again = run(samples, checkpoints=checkpoints)
+    assert checkpoints.restored == 5
+    assert not checkpoints.path.exists()
+    for family, (tested, newest) in forecasts.items():
+        assert np.array_equal(again[family][0].prediction, tested.prediction)
+        assert np.array_equal(again[family][1].prediction, newest.prediction)
+        pd.testing.assert_frame_equal(again[family][0].audit, tested.audit)
+
+
+MONTH = 39
+
+
+def other_future(panel: pd.DataFrame, samples: Samples) -> pd.DataFrame:
+    """Another panel from ``MONTH`` on: descriptors after it, and the returns that follow it, are drawn anew."""
+    at = samples.dates[MONTH]
+    rng = np.random.default_rng(0)
+    changed = panel.copy()
+    later, unknown = panel["date"] > at, panel["date"] >= at
+    changed.loc[later, list(DESCRIPTORS)] = rng.normal(size=(later.sum(), len(DESCRIPTORS)))
+    drawn = rng.normal(size=unknown.sum())
+    changed.loc[unknown, "ret_next"] = np.where(panel.loc[unknown, "ret_next"].isna(), np.nan, drawn)
+    return changed
+
+
+def test_the_future_moves_no_past_forecast(
+    panel: pd.DataFrame, samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    """To the bit, at and before the month whose future changed; and what comes later does move."""
+    moved = run(make_samples(other_future(panel, samples), DESCRIPTORS, LAGS))
+    past = samples.month[forecasts["linear"][0].rows] <= MONTH
+    assert 0 < past.sum() < len(past)
+    for family, (tested, _) in forecasts.items():
+        assert np.array_equal(moved[family][0].prediction[past], tested.prediction[past]), family
+        assert not np.array_equal(moved[family][0].prediction[~past], tested.prediction[~past])
+
+
+def test_a_leak_would_be_noticed(panel: pd.DataFrame, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check above catches ranks that are taken over the whole sample."""
+
+    def leaking(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
+        return (2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)
+
+    monkeypatch.setattr("drf.samples.lagged.cross_sectional_ranks", leaking)
+    before, after = (run(make_samples(table, DESCRIPTORS, LAGS)) for table in (panel, other_future(panel, samples)))
+    past = samples.month[before["linear"][0].rows] <= MONTH
+    for family in before:
+        assert not np.array_equal(after[family][0].prediction[past], before[family][0].prediction[past]), family
+
+
+def test_seeds_are_averaged_and_the_newest_models_kept(
+    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    newest = forecasts["lstm"][1]
+    assert len(newest.members) == 2
+    x = samples.x[newest.rows]
+    assert len(x) > 0
+    assert np.allclose(newest.prediction, np.mean([model.predict(x) for model in newest.members], axis=0), atol=1e-9)
+
+
+def test_tables_carry_keys_and_contributions(
+    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+) -> None:
+    tested = forecasts["lstm"][0]
+    assert tested.explanation is not None
+    table = forecast_table(samples, tested.rows, tested.prediction)
+    relevance = relevance_table(samples, tested.rows, tested.explanation)
+    assert list(table) == ["date", "asset", "y_true", "y_pred"]
+    assert table["date"].nunique() == 8
+    assert relevance.shape == (len(table), 2 + 80)
+    assert relevance[["date", "asset"]].equals(table[["date", "asset"]])
+    sums = relevance.drop(columns=["date", "asset"]).sum(axis=1) + tested.explanation.intercept
+    assert np.allclose(sums, tested.explanation.linearised, atol=1e-6)
+    column = 3 * len(samples.descriptors) + samples.descriptors.index("ROE")
+    assert np.allclose(relevance["ROE_lag3"], tested.explanation.relevance.reshape(len(table), -1)[:, column])
+
+
+def test_a_device_gives_the_numbers_of_workers_but_for_rounding(samples: Samples) -> None:
+    windows, newest = test_windows(samples, 15, 4, 2), newest_window(samples, 15)
+    here, there = (
+        walk_forward(FAMILIES, samples, windows, newest, 0, Compute(1, device=device)) for device in (None, "cpu")
+    )
+    for name, (tested, kept) in here.items():
+        for one, other in zip((tested, kept), there[name], strict=True):
+            assert np.allclose(one.prediction, other.prediction, atol=1e-5, rtol=0)
+            if one.explanation is not None and other.explanation is not None:
+                assert np.allclose(one.explanation.relevance, other.explanation.relevance, atol=1e-5, rtol=0)
+
+
+def test_a_device_that_is_not_there_is_refused(samples: Samples) -> None:
+    windows, newest = test_windows(samples, 15, 1, 1), newest_window(samples, 15)
+    with pytest.raises(InputError, match=r"compute\.device=nothing: "):
+        walk_forward(FAMILIES, samples, windows, newest, 0, Compute(1, device="nothing"))
+
+
+def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
+    windows, newest = test_windows(samples, 15, 4, 2), newest_window(samples, 15)
+    cold = next(family for family in FAMILIES if family.name == "lstm")
+    warm = cold.with_settings({"warm_start": True})
+    found = {}
+    for name, family in {"cold": cold, "warm": warm}.items():
+        tested, kept = walk_forward([family], samples, windows, newest, 0, Compute(1))["lstm"]
+        found[name] = [*tested.by_seed, *kept.by_seed]
+    first = samples.rows(windows[0].test)
+    months = first.stop - first.start
+    for seed in range(cold.seeds):
+        assert np.array_equal(found["cold"][seed][:months], found["warm"][seed][:months])
+        assert not np.allclose(found["cold"][seed][months:], found["warm"][seed][months:])
+
+    for seed in range(cold.seeds):
+        before = None
+        for window in windows:
+            before = fit_here(samples, Fit(warm, window, seed, 0, start=before))
+            rows = samples.rows(window.test)
+            at = slice(rows.start - first.start, rows.stop - first.start)
+            assert np.array_equal(before.predict(samples.x[rows]), found["warm"][seed][at])
+
+
+def test_an_interrupted_walk_with_a_warm_start_ends_with_the_same_numbers(samples: Samples, tmp_path: Path) -> None:
+    windows, newest = test_windows(samples, 15, 6, 2), newest_window(samples, 15)
+    warm = [FAMILIES[-1].with_settings({"warm_start": True}), FAMILIES[0]]
+    expected = walk_forward(warm, samples, windows, newest, 0, Compute(1))
+    with Checkpoints(str(tmp_path), {}) as checkpoints:
+        walk_forward(warm, samples, windows, newest, 0, Compute(1), checkpoints)
+        for number, file in enumerate(sorted(checkpoints.path.glob("*.fit"))):
+            if number % 2:
+                file.unlink()
+        again = walk_forward(warm, samples, windows, newest, 0, Compute(2), checkpoints)
+        assert checkpoints.restored > 0
+    for name, (tested, _) in expected.items():
+        assert np.array_equal(tested.by_seed, again[name][0].by_seed)
