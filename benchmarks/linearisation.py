@@ -18,18 +18,18 @@ from joblib import Parallel, delayed
 
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from drf.data.sources import from_file
+from drf.data.universe import largest
 from drf.evaluation.metrics import rank_ic, summarise
 from drf.evaluation.portfolio import PortfolioRule
 from drf.lrp import LINEARISATIONS
 from drf.models.base import Explanation
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
-from drf.training.parallel import _on_one_thread
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, validation_windows
-from drf.data.universe import largest
+from drf.training.parallel import _on_one_thread
 
 FAMILIES = {
     "dnn": (DNN, {"weight_decay": 0.001, "epochs": 60, "patience": 6}),
@@ -42,7 +42,7 @@ SEEDS, MONTHS, REFIT = 3, 24, 3
 def explain(family: str, signal_bias: bool, window: Window, samples: Samples, seed: int) -> dict[str, tuple]:
     """Fit once; forecast and explain the window in every form that the network has."""
     kind, settings = FAMILIES[family]
-    train, test = samples.rows(window.train), samples.rows(window.test)
+    train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
     x, y, month = samples.x[train], samples.y[train], samples.month[train]
     known = ~np.isnan(y)
     model = kind(**settings, signal_bias=signal_bias, random_state=seed).fit(x[known], y[known], month[known])
@@ -62,7 +62,7 @@ def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFram
         delayed(_on_one_thread)(explain, k, (f, b, w, samples, s)) for k, (f, b, w, s) in enumerate(tasks)
     )
     results = dict(zip(tasks, (result for _, result in done), strict=True))
-    rows = samples.rows(range(windows[0].test.start, windows[-1].test.stop))
+    rows = samples.sample_slice(range(windows[0].test.start, windows[-1].test.stop))
     lines = []
     for family in FAMILIES:
         for bias, method in FORMS:
@@ -107,7 +107,7 @@ def main() -> None:
     else:
         tables = []
         for seed in range(3):
-            panel = simulate_market(stocks=500, months=72, seed=seed).panel
+            panel = SimulatedMarket(stocks=500, months=72, seed=seed).panel()
             samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12), "excess")
             tables.append(measure(samples, first_test=59, train_months=36).set_index(["family", "form"]))
         table = (sum(tables[1:], tables[0]) / len(tables)).reset_index()

@@ -31,17 +31,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import training
 
-from drf.experiment.config import make_families
 from drf.data.factors import DESCRIPTORS
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from drf.evaluation.portfolio import PortfolioRule
+from drf.experiment.config import make_families
 from drf.models.family import Family
-from drf.training.parallel import Compute
-from drf.tuning.studies import open_storage
-from drf.tuning.search import TuningPlan, tune
-from drf.training.walkforward import walk_forward
 from drf.samples.lagged import make_samples
 from drf.samples.windows import newest_window, test_windows, validation_windows
+from drf.training.parallel import Compute
+from drf.training.walkforward import walk_forward
+from drf.tuning.search import TuningPlan, tune
+from drf.tuning.studies import open_storage
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = ("model.lstm.label=return", "model.lstm.warm_start=false")
@@ -133,7 +133,7 @@ def families(seeds: int, **of_networks: object) -> list[Family]:
 
 def grow(stocks: int = 500, months: int = 60, windows: int = 6) -> dict[str, float]:
     """Seconds of the walk-forward, and processor seconds of each family."""
-    panel = simulate_market(stocks, MONTHS_BEFORE + months + windows + 1, 0).panel
+    panel = SimulatedMarket(stocks, MONTHS_BEFORE + months + windows + 1, 0).panel()
     samples = make_samples(panel, DESCRIPTORS, LAGS)
     tested, newest = test_windows(samples, months, windows - 1, 1), newest_window(samples, months)
     started = time.perf_counter()
@@ -143,7 +143,7 @@ def grow(stocks: int = 500, months: int = 60, windows: int = 6) -> dict[str, flo
 
 def grow_trials(trials: int) -> dict[str, float]:
     """Seconds of the tuning."""
-    samples = make_samples(simulate_market(500, MONTHS_BEFORE + 60 + 13, 0).panel, DESCRIPTORS, LAGS)
+    samples = make_samples(SimulatedMarket(500, MONTHS_BEFORE + 60 + 13, 0).panel(), DESCRIPTORS, LAGS)
     validation = validation_windows(samples, MONTHS_BEFORE + 72, 60, 12, 3)
     with tempfile.TemporaryDirectory() as folder:
         storage = open_storage(f"{folder}/journal", None)
@@ -155,7 +155,7 @@ def grow_trials(trials: int) -> dict[str, float]:
 
 def warm(windows: int = 24) -> str:
     """A warm start beside random weights: processor time of the LSTM, and root mean squared errors."""
-    samples = make_samples(simulate_market(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel, DESCRIPTORS, LAGS)
+    samples = make_samples(SimulatedMarket(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel(), DESCRIPTORS, LAGS)
     tested, newest = test_windows(samples, 60, windows - 1, 1), newest_window(samples, 60)
     seconds, error = {}, {}
     for start in (False, True):
@@ -168,7 +168,7 @@ def warm(windows: int = 24) -> str:
 
 def together(windows: int = 12) -> str:
     """All networks in one program instead of one each in a worker: seconds of the walk-forward."""
-    samples = make_samples(simulate_market(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel, DESCRIPTORS, LAGS)
+    samples = make_samples(SimulatedMarket(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel(), DESCRIPTORS, LAGS)
     tested, newest = test_windows(samples, 60, windows - 1, 1), newest_window(samples, 60)
     device, seconds = "cuda" if torch.cuda.is_available() else "cpu", []
     networks = [family for family in families(5, epochs=EPOCHS, patience=EPOCHS + 1) if family.name in ("dnn", "lstm")]

@@ -23,14 +23,14 @@ from torch.utils.data import DataLoader, TensorDataset
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from drf.data.factors import DESCRIPTORS
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from drf.models.architecture import recurrent_network
 from drf.models.family import Family
 from drf.models.lstm import LSTM
-from drf.training.parallel import Compute
-from drf.training.walkforward import walk_forward
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, newest_window, test_windows
+from drf.training.parallel import Compute
+from drf.training.walkforward import walk_forward
 
 STOCKS, TRAIN_MONTHS, WINDOWS, EPOCHS, BATCH, HIDDEN = 500, 60, 15, 12, 1024, 16
 CORES = os.cpu_count() or 1
@@ -73,7 +73,7 @@ def users_loop(samples: Samples, windows: list[Window]) -> float:
     torch.set_num_threads(CORES)
     started = time.perf_counter()
     for window in windows:
-        rows = samples.rows(window.train)
+        rows = samples.sample_slice(window.train)
         data = TensorDataset(torch.tensor(samples.x[rows]), torch.tensor(samples.y[rows])[:, None])
         network = recurrent_network(len(DESCRIPTORS), HIDDEN, 1, False, False)
         optimiser = torch.optim.Adam(network.parameters(), 3e-3)
@@ -81,17 +81,20 @@ def users_loop(samples: Samples, windows: list[Window]) -> float:
             for x, y in DataLoader(data, batch_size=BATCH, shuffle=True):
                 step(network, optimiser, x, y)
         with torch.no_grad():
-            network(torch.tensor(samples.x[samples.rows(window.test)]))
+            network(torch.tensor(samples.x[samples.sample_slice(window.test)]))
     return time.perf_counter() - started
 
 
 def main() -> None:
-    panel = simulate_market(STOCKS, 12 + TRAIN_MONTHS + WINDOWS + 1, 0, missing=0.0).panel
+    panel = SimulatedMarket(STOCKS, 12 + TRAIN_MONTHS + WINDOWS + 1, 0, missing=0.0).panel()
     samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12))
     windows, newest = test_windows(samples, TRAIN_MONTHS, WINDOWS, 1), newest_window(samples, TRAIN_MONTHS)
     settings = {"hidden": HIDDEN, "batch_size": BATCH, "epochs": EPOCHS, "patience": EPOCHS + 1, "validation_months": 1}
     family = Family("lstm", LSTM, settings)
-    trained = sum((samples.rows(w.train).stop - samples.rows(w.train).start) for w in (*windows, newest)) * EPOCHS
+    trained = (
+        sum((samples.sample_slice(w.train).stop - samples.sample_slice(w.train).start) for w in (*windows, newest))
+        * EPOCHS
+    )
     ours(samples, windows[:2], newest, family)  # start the workers
     times = [
         (ceiling(trained), ours(samples, windows, newest, family), users_loop(samples, [*windows, newest]))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from drf.data.factors import DESCRIPTORS, FACTORS
-from drf.data.simulate import Market, simulate_market
+from drf.data.simulate import Market, SimulatedMarket, simulate
 from drf.lrp import linearise
 from drf.lrp.faithfulness import gradient_x_input, integrated_gradients
 from drf.models.lstm import LSTM
@@ -38,7 +38,7 @@ def maps(samples: Samples) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     windows = test_windows(samples, train_months=36, test_months=36, refit_every=3)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in MAPS}
     for window in windows:
-        train, test = samples.rows(window.train), samples.rows(window.test)
+        train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
         members = [
             LSTM(**SETTINGS, random_state=k).fit(samples.x[train], samples.y[train], samples.month[train])
             for k in range(MEMBERS)
@@ -47,7 +47,7 @@ def maps(samples: Samples) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         for name, method in MAPS.items():
             total = sum(m.scale_ * method(m.network_, x).detach().numpy() for m in members) / MEMBERS
             parts[name].append(total.sum(1))
-    rows = samples.rows(range(windows[0].test.start, windows[-1].test.stop))
+    rows = samples.sample_slice(range(windows[0].test.start, windows[-1].test.stop))
     keys = pd.DataFrame({"date": samples.dates[samples.month[rows]], "asset": samples.asset[rows]})
     return keys, {name: by_factor(np.concatenate(values)) for name, values in parts.items()}
 
@@ -78,7 +78,7 @@ def compare(market: Market) -> pd.DataFrame:
 
 def main() -> None:
     torch.set_num_threads(2)
-    tables = [compare(simulate_market(500, 96, seed)) for seed in range(SEEDS)]
+    tables = [compare(simulate(SimulatedMarket(500, 96, seed))) for seed in range(SEEDS)]
     print((sum(tables[1:], tables[0]) / SEEDS).round(2).to_string(na_rep="no effect"))
 
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from drf.data.factors import DESCRIPTORS
-from drf.data.simulate import Market, simulate_market
-from drf.tracking.store import _prepare_sqlite, connect
+from drf.data.simulate import Market, SimulatedMarket, simulate
 from drf.samples.lagged import Samples, make_samples
+from drf.tracking.store import _prepare_sqlite, connect
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def market() -> Market:
-    return simulate_market(stocks=40, months=45, seed=3)
+    return simulate(SimulatedMarket(stocks=40, months=45, seed=3))
 
 
 @pytest.fixture

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError, first_few
 from ..data.factors import DESCRIPTORS
+from ..data.files import read_file
 from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
-from ..data.sources import from_file
+from ..errors import InputError, first_few
+from . import program
 
 
+@program.refusing
 def main() -> None:
     arguments = _parse()
-    try:
-        text = _inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure)
-    except InputError as error:
-        print(f"drf.data: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print(text)
+    print(_inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure))
 
 
 def _inspect(path: str, wanted: list[str], figure: str) -> str:
     if not Path(figure).absolute().parent.is_dir():
         raise InputError(f"--figure {figure}: the folder does not exist")
-    frame = from_file(path)
+    frame = read_file("panel", path)
     missing = [name for name in ("date", "asset") if name not in frame]
     if missing:
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
@@ -66,7 +62,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--descriptors", default=",".join(DESCRIPTORS), help="default: the papers' sixteen")
     parser.add_argument("--figure", default="coverage.png", help="picture of the coverage to write")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

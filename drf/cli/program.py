@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import re
 import shlex
@@ -18,8 +19,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from ..experiment.config import flatten
 from ..errors import InputError, nearest
+from ..experiment.config import flatten
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
 
@@ -54,6 +55,7 @@ def refusing(task: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(task)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        _show_logs()
         try:
             task(*args, **kwargs)
         except InputError as error:
@@ -66,6 +68,20 @@ def refusing(task: Callable[P, None]) -> Callable[P, None]:
             refuse("no space is left on the disk: make room, then give the same command again")
 
     return wrapped
+
+
+class _Printing(logging.Handler):
+    """Print what the rooms log: they do not speak to the user themselves."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record))
+
+
+def _show_logs() -> None:
+    rooms = logging.getLogger("drf")
+    rooms.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Printing) for handler in rooms.handlers):
+        rooms.addHandler(_Printing())
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
@@ -94,7 +110,9 @@ def split_overrides(arguments: list[str]) -> list[str]:
 
 def refuse(message: str) -> NoReturn:
     """Print one line and exit with code 2."""
-    print(f"{Path(sys.argv[0]).name}: {' '.join(message.split())}", file=sys.stderr)
+    called = Path(sys.argv[0])
+    name = f"drf.{called.parent.name}" if called.name == "__main__.py" else called.name
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(REFUSED)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import program as entry
+from ..data.files import read_file
 from ..data.panel import check_panel
-from ..data.sources import from_file
 from ..errors import InputError, first_line
 from ..tracking.store import connect
+from . import program
 
 
-@entry.refusing
+@program.refusing
 def main() -> None:
     arguments = _parse()
     output = Path(arguments.output)
@@ -20,7 +20,7 @@ def main() -> None:
         raise InputError(f"--output {output}: must end in .parquet or .csv")
     if not output.parent.is_dir():
         raise InputError(f"--output {output}: the folder {output.parent} does not exist")
-    frame = from_file(arguments.panel)
+    frame = read_file("--panel", arguments.panel)
     connect("drf")
 
     from mlflow import MlflowException, pyfunc
@@ -54,7 +54,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", default="models:/drf-lstm-lrp@champion", help="URI of a registered model")
     parser.add_argument("--detail", default="factors", choices=["factors", "descriptors", "account"])
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from .rows import Row
+from ..evaluation.annual import MONTHS_A_YEAR
 from ..evaluation.bootstrap import confidence_set, monotonicity, sharpe_intervals, superior_ability
 from ..evaluation.hac import hac_mean
 from ..evaluation.metrics import summarise, why_not
 from ..evaluation.overfitting import overfitting
-from ..evaluation.periods import periods_a_year
-from ..evaluation.portfolio import PortfolioRule, assign_quantiles, exposures, quantile_returns
+from ..evaluation.portfolio import PortfolioRule, exposures, quantile_returns
 from ..evaluation.sharpe import sharpe_evidence
 from ..evaluation.variants import variants
 from ..samples.lagged import Samples
+from .rows import Judging, Row
 
 BENCHMARK = "linear"
 TESTED = ("rank_ic", "ic", "long_short", "long_short_net")
@@ -24,13 +24,7 @@ BY_SEED = ("mae", "rmse", "rank_ic", "sharpe", "sharpe_net")
 
 
 def gather(
-    rows: Sequence[Row],
-    samples: Samples,
-    panel: pd.DataFrame,
-    rule: PortfolioRule,
-    trials: pd.DataFrame,
-    studies: Mapping[str, pd.DataFrame],
-    seed: int,
+    rows: Sequence[Row], judging: Judging, trials: pd.DataFrame, studies: Mapping[str, pd.DataFrame], seed: int
 ) -> dict[str, pd.DataFrame]:
     """All tables, by the name under which they are logged.
 
@@ -50,6 +44,7 @@ def gather(
     ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and over returns after costs.
     ``quantiles``: their mean returns and whether they rise. ``variants``, ``exposures``, ``seeds``, ``overfitting``.
     """
+    rule = judging.rule
     returns = {
         "gross": pd.DataFrame({row.name: row.series["long_short"] for row in rows}),
         "net": pd.DataFrame({row.name: row.series["long_short_net"] for row in rows}),
@@ -76,8 +71,8 @@ def gather(
             ignore_index=True,
         ),
         "quantiles": pd.concat([_quantiles(row, rule, seed) for row in rows], ignore_index=True),
-        "variants": variants({row.name: row.predictions for row in rows}, panel, rule),
-        "exposures": _exposures(rows, samples, rule),
+        "variants": variants({row.name: row.predictions for row in rows}, judging.panel, rule),
+        "exposures": _exposures(rows, judging.samples),
         "seeds": by_seed(rows, rule),
         "overfitting": overfitting(dict(studies)),
     }
@@ -91,23 +86,23 @@ def _tests(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
-    monthly = quantile_returns(row.predictions, rule)
+    monthly = quantile_returns(row.judged, rule)
     tested = hac_mean(monthly)
     rise = monotonicity(monthly, seed=seed).iloc[0]
     return pd.DataFrame(
         {
             "row": row.name,
             "quantile": monthly.columns,
-            "annual_return": tested["mean"].to_numpy(dtype=float) * periods_a_year(monthly.index),
+            "annual_return": tested["mean"].to_numpy(dtype=float) * MONTHS_A_YEAR,
             "t": tested["t"].to_numpy(),
-            "smallest_step": rise["smallest_step"] * periods_a_year(monthly.index),
+            "smallest_step": rise["smallest_step"] * MONTHS_A_YEAR,
             "p_not_rising": rise["p"],
             "note": [rise["note"] or note for note in tested["note"]],
         }
     )
 
 
-def _exposures(rows: Sequence[Row], samples: Samples, rule: PortfolioRule) -> pd.DataFrame:
+def _exposures(rows: Sequence[Row], samples: Samples) -> pd.DataFrame:
     """Mean over the months: one row a descriptor, one column a row of the comparison."""
     lag = samples.lags.index(min(samples.lags))
     keys = pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset])
@@ -116,7 +111,7 @@ def _exposures(rows: Sequence[Row], samples: Samples, rule: PortfolioRule) -> pd
     for row in rows:
         table = row.predictions
         ranks = newest.reindex(pd.MultiIndex.from_frame(table[["date", "asset"]])).set_axis(table.index)
-        found[row.name] = exposures(table, ranks, assign_quantiles(table, rule), rule.quantiles).mean()
+        found[row.name] = exposures(row.weights, ranks).mean()
     return pd.DataFrame(found).rename_axis("descriptor").reset_index()
 
 
@@ -126,7 +121,7 @@ def by_seed(rows: Sequence[Row], rule: PortfolioRule) -> pd.DataFrame:
     for row in rows:
         if len(row.by_seed) < 2:
             continue
-        each = [summarise(row.predictions.assign(y_pred=forecast), rule) for forecast in row.by_seed]
+        each = [summarise(row.judged.assign(y_pred=forecast), rule) for forecast in row.by_seed]
         table = pd.DataFrame(each)[list(BY_SEED)]
         table = pd.concat([table, table.agg(["mean", "std"]).rename(index={"std": "sd"})])
         table["note"] = [why_not(dict(zip(BY_SEED, line, strict=True)), len(row.series)) for line in table.to_numpy()]

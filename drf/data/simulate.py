@@ -11,16 +11,20 @@ BETA, and fat-tailed noise many times larger than the signal.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import factorial
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_types import Ge, Interval
 
 from .factors import DESCRIPTORS, FACTORS
-from .macro import sensitivities
+from .macro import PREFIX, sensitivities
+from .sources import Source
 
 MEMORY_DATES = (12, 9, 6, 3, 0)
 _MEMORY_DEVIATION = 0.40  # standard deviation of memory() over stocks
@@ -62,19 +66,9 @@ class Market:
     contributions: pd.DataFrame
 
 
-def simulate_market(
-    stocks: int,
-    months: int,
-    seed: int,
-    start: str = "1990-12",
-    explained: float = 0.03,
-    noise: float = 0.09,
-    style: float = 0.03,
-    missing: float = 0.03,
-    exits: float = 0.002,
-    macro: Sequence[str] = (),
-) -> Market:
-    """Simulate a market.
+@dataclass(frozen=True)
+class SimulatedMarket(Source):
+    """How to simulate a market.
 
     Parameters
     ----------
@@ -83,7 +77,7 @@ def simulate_market(
     seed
         Everything random comes from it.
     start
-        First month.
+        First month, YYYY-MM.
     explained
         Variance of the expected return over stocks as a share of itself plus ``noise`` squared; 0: no signal at all.
     noise
@@ -100,15 +94,66 @@ def simulate_market(
         Names of sensitivities to macro series, which become columns of the panel: rolling estimates from the stock's
         returns, as for a real panel. The true response to the first series adds as much variance to the expected return
         as everything else does; the responses to the others are not rewarded.
-    """
-    rng = np.random.default_rng(seed)
-    latent = _persistent_descriptors(rng, _HISTORY + months, stocks)
-    scale = noise * np.sqrt(explained / (1 - explained)) / _MEMORY_DEVIATION
-    rewarded, responses, surprises = _macro(seed, len(macro), _HISTORY + months, stocks, scale * _MEMORY_DEVIATION)
-    extra = np.vstack([np.zeros(stocks), rewarded[:-1]]) + np.einsum("tk,ks->ts", surprises, responses)
-    ranks, momentum, returns = _live(rng, latent, scale, noise, style, extra)
 
-    dates = pd.date_range(start, periods=months, freq="ME")
+    Raises
+    ------
+    ValueError
+        If ``start`` is not a month, or a name in ``macro`` is not that of a sensitivity.
+    """
+
+    stocks: Annotated[int, Ge(2)]
+    months: Annotated[int, Ge(2)]
+    seed: Annotated[int, Ge(0)]
+    start: str = "1990-12"
+    explained: Annotated[float, Interval(ge=0, lt=1)] = 0.03
+    noise: Annotated[float, Interval(ge=0, lt=10)] = 0.09
+    style: Annotated[float, Interval(ge=0, lt=10)] = 0.03
+    missing: Annotated[float, Interval(ge=0, lt=1)] = 0.03
+    exits: Annotated[float, Interval(ge=0, lt=1)] = 0.002
+    macro: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            pd.Timestamp(self.start)
+        except ValueError as error:
+            raise ValueError(f"start={self.start}: must be a month, YYYY-MM") from error
+        for name in self.macro or ():
+            if not name.startswith(PREFIX):
+                raise ValueError(f"macro: {name}: a sensitivity to a simulated series is named {PREFIX}<series>")
+
+    @property
+    def name(self) -> str:
+        return f"a simulated market, seed {self.seed}"
+
+    def panel(self) -> pd.DataFrame:
+        return self._market().panel.copy()
+
+    def truth(self) -> pd.DataFrame:
+        return self._market().contributions.copy()
+
+    def _market(self) -> Market:
+        return _simulated(replace(self, macro=tuple(self.macro or ())))
+
+
+@functools.lru_cache(maxsize=1)  # the truth is asked for when the panel has been used; simulating twice costs seconds
+def _simulated(settings: SimulatedMarket) -> Market:
+    return simulate(settings)
+
+
+def simulate(settings: SimulatedMarket) -> Market:
+    """Simulate a market."""
+    stocks, months, macro = settings.stocks, settings.months, tuple(settings.macro or ())
+    noise = settings.noise
+    rng = np.random.default_rng(settings.seed)
+    latent = _persistent_descriptors(rng, _HISTORY + months, stocks)
+    scale = noise * np.sqrt(settings.explained / (1 - settings.explained)) / _MEMORY_DEVIATION
+    rewarded, responses, surprises = _macro(
+        settings.seed, len(macro), _HISTORY + months, stocks, scale * _MEMORY_DEVIATION
+    )
+    extra = np.vstack([np.zeros(stocks), rewarded[:-1]]) + np.einsum("tk,ks->ts", surprises, responses)
+    ranks, momentum, returns = _live(rng, latent, scale, noise, settings.style, extra)
+
+    dates = pd.date_range(settings.start, periods=months, freq="ME")
     assets = np.array([f"S{number:04d}" for number in range(stocks)])
     keys = pd.DataFrame({"date": np.repeat(dates, stocks), "asset": np.tile(assets, months)})
     panel = keys.copy()
@@ -130,9 +175,9 @@ def simulate_market(
         contributions["expected"] += contributions["Macro"]
 
     can_be_missing = [name for name in DESCRIPTORS if name != "CAP"]
-    panel[can_be_missing] = panel[can_be_missing].mask(rng.random((len(panel), len(can_be_missing))) < missing)
-    kept = rng.random(len(panel)) >= missing / 10
-    names = _names(rng, assets, months, exits)
+    panel[can_be_missing] = panel[can_be_missing].mask(rng.random((len(panel), len(can_be_missing))) < settings.missing)
+    kept = rng.random(len(panel)) >= settings.missing / 10
+    names = _names(rng, assets, months, settings.exits)
     return Market(*(table.assign(asset=names)[kept].reset_index(drop=True) for table in (panel, contributions)))
 
 

@@ -12,26 +12,28 @@ import numpy as np
 import pandas as pd
 from arch.bootstrap import MCS, SPA, StationaryBootstrap, optimal_block_length
 
+from .annual import MONTHS_A_YEAR
 from .hac import standard_error
-from .periods import periods_a_year
 
 LEAST_PERIODS = 12
 RESAMPLES = 1000
 
 
-def block_length(series: pd.DataFrame, horizon: int = 1) -> float:
-    """Mean length of a block, in periods: the columns' mean of Politis and White's (2004) choice, at least ``horizon``
-    and at most a third of the periods."""
+def block_length(series: pd.DataFrame) -> float:
+    """Mean length of a block, in periods: the columns' mean of Politis and White's (2004) choice.
+
+    It is at least 1 and at most a third of the periods.
+    """
     varying = series.loc[:, series.std() > 1e-12]
     chosen = optimal_block_length(varying)["stationary"].mean() if varying.shape[1] else 1.0
-    return float(np.clip(np.nan_to_num(chosen, nan=1.0), max(1, horizon), max(1, len(series) / 3)))
+    return float(np.clip(np.nan_to_num(chosen, nan=1.0), 1, max(1, len(series) / 3)))
 
 
 def _resampled(
-    series: pd.DataFrame, statistic: Callable[[np.ndarray], np.ndarray], horizon: int, seed: int, resamples: int
+    series: pd.DataFrame, statistic: Callable[[np.ndarray], np.ndarray], seed: int, resamples: int
 ) -> np.ndarray:
     # arch names an int where its own block lengths are fractions, and takes either
-    bootstrap = StationaryBootstrap(block_length(series, horizon), series.to_numpy(), seed=seed)  # type: ignore[arg-type]
+    bootstrap = StationaryBootstrap(block_length(series), series.to_numpy(), seed=seed)  # type: ignore[arg-type]
     return bootstrap.apply(statistic, resamples)
 
 
@@ -62,7 +64,6 @@ def sharpe_intervals(
     returns: pd.DataFrame,
     benchmark: str | None = None,
     level: float = 0.95,
-    horizon: int = 1,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
@@ -80,8 +81,6 @@ def sharpe_intervals(
         The column to compare with.
     level
         Confidence that the interval holds the true value.
-    horizon
-        Periods that a return spans; blocks are at least as long.
 
     Returns
     -------
@@ -90,14 +89,14 @@ def sharpe_intervals(
     better (empty for the benchmark itself); ``note`` on what cannot be estimated and why.
     """
     common = returns.dropna()
-    year = np.sqrt(periods_a_year(returns.index))
+    year = np.sqrt(MONTHS_A_YEAR)
     table = pd.DataFrame({"row": list(returns.columns), "periods": len(common), "note": ""})
     if len(common) < LEAST_PERIODS:
         table["note"] = f"cannot be estimated, because there are only {len(common)} common periods"
         return table.assign(sharpe=np.nan, low=np.nan, high=np.nan)
     base = None if benchmark is None else list(returns.columns).index(benchmark)
     estimate = _studentised(common.to_numpy(), base)
-    drawn = _resampled(common, lambda values: _studentised(values, base).ravel(), horizon, seed, resamples)
+    drawn = _resampled(common, lambda values: _studentised(values, base).ravel(), seed, resamples)
     drawn = drawn.reshape(resamples, *estimate.shape)
     table["sharpe"] = estimate[0] * year
     table["low"], table["high"] = _interval(estimate[:2], drawn[:, :2], level) * year
@@ -126,9 +125,7 @@ def _interval(estimate: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarr
     return ends
 
 
-def confidence_set(
-    losses: pd.DataFrame, size: float = 0.1, horizon: int = 1, seed: int = 0, resamples: int = RESAMPLES
-) -> pd.DataFrame:
+def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """Model confidence set (Hansen, Lunde and Nason 2011): the rows that cannot be told from the best.
 
     Parameters
@@ -148,7 +145,7 @@ def confidence_set(
     if len(common) < LEAST_PERIODS or apart.shape[1] < 2:
         why = f"there are only {len(common)} common periods" if apart.shape[1] > 1 else "there is nothing to compare"
         return table.assign(included=True, note=f"cannot be estimated, because {why}")
-    mcs = MCS(apart, size=size, block_size=_whole(apart, horizon), reps=resamples, bootstrap="stationary", seed=seed)
+    mcs = MCS(apart, size=size, block_size=_whole(apart), reps=resamples, bootstrap="stationary", seed=seed)
     mcs.compute()
     p = mcs.pvalues["Pvalue"]
     stands_for = {
@@ -158,9 +155,7 @@ def confidence_set(
     return table.assign(included=table["p"] > size)
 
 
-def superior_ability(
-    losses: pd.DataFrame, benchmark: str, horizon: int = 1, seed: int = 0, resamples: int = RESAMPLES
-) -> pd.DataFrame:
+def superior_ability(losses: pd.DataFrame, benchmark: str, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """Test of superior predictive ability (Hansen 2005): is any other row better than the benchmark?
 
     Returns
@@ -174,18 +169,16 @@ def superior_ability(
     if len(common) < LEAST_PERIODS or not rivals.shape[1]:
         why = f"there are only {len(common)} common periods" if rivals.shape[1] else "no row differs from it"
         return pd.DataFrame([line | {"note": f"cannot be estimated, because {why}"}])
-    spa = SPA(
-        common[benchmark], rivals, block_size=_whole(common, horizon), reps=resamples, bootstrap="stationary", seed=seed
-    )
+    spa = SPA(common[benchmark], rivals, block_size=_whole(common), reps=resamples, bootstrap="stationary", seed=seed)
     spa.compute()
     return pd.DataFrame([line | {"p": float(spa.pvalues["consistent"])}])
 
 
-def _whole(series: pd.DataFrame, horizon: int) -> int:
-    return max(1, round(block_length(series, horizon)))
+def _whole(series: pd.DataFrame) -> int:
+    return max(1, round(block_length(series)))
 
 
-def monotonicity(quantiles: pd.DataFrame, horizon: int = 1, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
+def monotonicity(quantiles: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     r"""Test whether mean returns rise from each quantile to the next (Patton and Timmermann 2010).
 
     With :math:`\hat\Delta_i` the step from quantile i to i + 1, the statistic is :math:`J = \min_i \hat\Delta_i`; the
@@ -209,6 +202,6 @@ def monotonicity(quantiles: pd.DataFrame, horizon: int = 1, seed: int = 0, resam
         note = "cannot be estimated, because the returns do not vary"
         return pd.DataFrame([{"smallest_step": np.nan, "p": np.nan, "note": note}])
     mean = steps.mean().to_numpy()
-    drawn = _resampled(steps, lambda values: values.mean(axis=0), horizon, seed, resamples)
+    drawn = _resampled(steps, lambda values: values.mean(axis=0), seed, resamples)
     p = float(((drawn - mean).min(axis=1) > mean.min()).mean())
     return pd.DataFrame([{"smallest_step": float(mean.min()), "p": p, "note": ""}])

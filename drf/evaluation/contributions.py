@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .portfolio import Weights
+
 KEYS = ["date", "asset"]
 
 
@@ -29,17 +31,15 @@ def by_factor(relevance: pd.DataFrame, factors: Mapping[str, Sequence[str]]) -> 
     return pd.concat([relevance[KEYS], pd.DataFrame(summed)], axis=1)
 
 
-def of_portfolio(contributions: pd.DataFrame, members: pd.Series) -> pd.DataFrame:
-    """Mean contribution over the stocks of an equally weighted portfolio: one row a month.
+def of_side(contributions: pd.DataFrame, weights: Weights, sign: int) -> pd.DataFrame:
+    """Weighted mean contribution over the stocks of the long (+1) or the short side (-1): one row a month.
 
     Parameters
     ----------
     contributions
-        ``date``, ``asset`` and columns of contributions.
-    members
-        Boolean, aligned with ``contributions``.
+        ``date``, ``asset`` and columns of contributions, aligned with the weights.
     """
-    return contributions[members].drop(columns="asset").groupby("date").mean()
+    return weights.mean(contributions.drop(columns=KEYS), sign)
 
 
 def percentages(contributions: pd.DataFrame) -> pd.DataFrame:
@@ -75,27 +75,23 @@ def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> di
     }
 
 
-def risk_table(
-    relevance: pd.DataFrame, quantile: pd.Series, quantiles: int, factors: Mapping[str, Sequence[str]]
-) -> pd.DataFrame:
+def risk_table(relevance: pd.DataFrame, weights: Weights, factors: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The risk model of the long-short portfolio: what drives the forecast of each side, and what changed.
 
     Parameters
     ----------
     relevance
         ``date``, ``asset``, ``<descriptor>_lag<months>`` ...
-    quantile
-        Each row's quantile of the forecast, aligned with ``relevance``.
-    quantiles
-        The top one; 1 is the bottom one.
+    weights
+        Aligned with ``relevance``.
     factors
         Descriptors of each factor.
 
     Returns
     -------
     One line a month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``, ``lag``) and name,
-    with ``signed``: mean contribution over the stocks; ``absolute``: mean size of it (for the spread: of both sides
-    together); ``change``: of ``signed`` since the month before. Decimals a month.
+    with ``signed``: weighted mean contribution over the stocks; ``absolute``: mean size of it (for the spread: of both
+    sides together); ``change``: of ``signed`` since the month before. Decimals a month.
     """
     descriptors = by_descriptor(relevance)
     values = relevance.drop(columns=KEYS)
@@ -109,9 +105,9 @@ def risk_table(
     for level, table in levels.items():
         size = table.drop(columns=KEYS).abs()
         sizes = pd.concat([table[KEYS], size], axis=1)
-        sides = {"long": quantile == quantiles, "short": quantile == 1}
-        signed = {side: of_portfolio(table, members) for side, members in sides.items()}
-        absolute = {side: of_portfolio(sizes, members) for side, members in sides.items()}
+        sides = {"long": +1, "short": -1}
+        signed = {side: of_side(table, weights, sign) for side, sign in sides.items()}
+        absolute = {side: of_side(sizes, weights, sign) for side, sign in sides.items()}
         signed["spread"] = signed["long"] - signed["short"]
         absolute["spread"] = absolute["long"] + absolute["short"]
         for portfolio, contributions in signed.items():

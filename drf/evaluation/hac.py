@@ -7,8 +7,8 @@ The variance of the mean of :math:`x_1 \dots x_n` is estimated from B weighted a
 
 and :math:`\bar x` over its root has Student's t-distribution with B degrees of freedom. This is the test that Lazarus,
 Lewis, Stock and Watson (2018) recommend, with their :math:`B = 0.4\, n^{2/3}`, because the usual Newey-West test calls
-noise significant far too often. The cosines must be slower than what is to be averaged over: where targets span h
-periods neighbours overlap, and B is n / (2 h) at most. ``benchmarks/size_and_power.py ic`` measures what this achieves.
+noise significant far too often.
+``benchmarks/size_and_power.py ic`` measures what this achieves.
 """
 
 from __future__ import annotations
@@ -20,52 +20,49 @@ import pandas as pd
 from scipy import stats
 
 FEWEST_COSINES = 2
-LEAST_PERIODS = 2 * FEWEST_COSINES  # times the horizon
+LEAST_PERIODS = 2 * FEWEST_COSINES
 
 
-def hac_mean(series: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
+def hac_mean(series: pd.DataFrame) -> pd.DataFrame:
     """Test the mean of every column against zero.
 
     Parameters
     ----------
     series
         One row a period, in the order of time; NaN are left out.
-    horizon
-        Periods that a target spans: 12 for a return over a year in a monthly panel.
 
     Returns
     -------
     One row a column of ``series``: ``periods``, ``mean``, ``se``, ``t``, ``p`` (two-sided), ``df``. NaN, with ``note``
-    saying why, where there are fewer than four periods (times ``horizon``) or no variation.
+    saying why, where there are fewer than four periods or no variation.
     """
-    return pd.DataFrame({name: _test(series[name].dropna().to_numpy(), horizon) for name in series}).T.infer_objects()
+    return pd.DataFrame({name: _test(series[name].dropna().to_numpy()) for name in series}).T.infer_objects()
 
 
-def _test(values: np.ndarray, horizon: int) -> pd.Series:
+def _test(values: np.ndarray) -> pd.Series:
     n = len(values)
     result: dict[str, object] = {"periods": n, "mean": float(np.mean(values)) if n else np.nan}
     unknown = dict.fromkeys(("se", "t", "p", "df"), np.nan)
-    least = horizon * LEAST_PERIODS
-    if n < least:
-        note = f"cannot be estimated, because there are only {n} periods ({least} needed)"
+    if n < LEAST_PERIODS:
+        note = f"cannot be estimated, because there are only {n} periods ({LEAST_PERIODS} needed)"
         return pd.Series({**result, **unknown, "note": note})
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return pd.Series({**result, **unknown, "note": "cannot be estimated, because all periods are the same"})
-    se = float(standard_error(values[:, None], horizon)[0])
-    cosines = cosines_for(n, horizon)
+    se = float(standard_error(values[:, None])[0])
+    cosines = cosines_for(n)
     t = float(values.mean()) / se
     return pd.Series({**result, "se": se, "t": t, "p": 2 * stats.t.sf(abs(t), cosines), "df": cosines, "note": ""})
 
 
-def cosines_for(periods: int, horizon: int) -> int:
+def cosines_for(periods: int) -> int:
     """The number of cosines, B."""
-    return max(FEWEST_COSINES, min(round(0.4 * periods ** (2 / 3)), periods // (2 * horizon)))
+    return max(FEWEST_COSINES, min(round(0.4 * periods ** (2 / 3)), periods // 2))
 
 
-def standard_error(values: np.ndarray, horizon: int = 1) -> np.ndarray:
+def standard_error(values: np.ndarray) -> np.ndarray:
     """Standard errors of the means of the columns of ``values`` (n, columns)."""
     n = len(values)
-    averages = np.sqrt(2 / n) * _waves(n, cosines_for(n, horizon)) @ values
+    averages = np.sqrt(2 / n) * _waves(n, cosines_for(n)) @ values
     return np.sqrt((averages**2).mean(axis=0) / n)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from .annual import MONTHS_A_YEAR, annualised_ratio
 from .hac import LEAST_PERIODS, hac_mean
-from .periods import periods_a_year
 from .portfolio import PortfolioRule, long_short
 
 METRICS = (
@@ -93,25 +93,24 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
     """The metrics of :data:`METRICS` and :data:`MORE_METRICS`.
 
     ``mae`` and ``rmse`` are over all stocks and months. Returns are decimals a year: the arithmetic mean month times
-    12; volatility is the sample standard deviation times the root of 12; Sharpe their ratio, without a risk-free rate
-    (52 in place of 12 if the dates are weeks). ``ic_ir`` and ``rank_ic_ir`` are the mean of the monthly (rank) IC over
-    its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the t-statistics of the mean rank IC
-    and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is the largest loss from a peak of the
-    compounded long-short return, as a positive decimal. ``hit_rate`` is the share of months with a long-short return
-    above 0. ``breakeven_bps`` is the cost of trading, in basis points each side, that would take the whole mean return.
-    What cannot be estimated, because there are fewer than two months or no variation, is NaN.
+    12; volatility is the sample standard deviation times the root of 12; Sharpe their ratio, without a risk-free rate.
+    ``ic_ir`` and ``rank_ic_ir`` are the mean of the monthly (rank) IC over its standard deviation, times the root of
+    12; ``rank_ic_t`` and ``spread_t`` the t-statistics of the mean rank IC and the mean long-short return, see
+    :func:`~.hac.hac_mean`. ``max_drawdown`` is the largest loss from a peak of the compounded long-short return, as a
+    positive decimal. ``hit_rate`` is the share of months with a long-short return above 0. ``breakeven_bps`` is the
+    cost of trading, in basis points each side, that would take the whole mean return. What cannot be estimated,
+    because there are fewer than two months or no variation, is NaN.
     """
     series = monthly_series(forecasts, rule)
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
     gross = series["long_short"]
-    year = periods_a_year(series.index)
     t = hac_mean(series[["rank_ic", "long_short"]])["t"]
     return {
         "mae": float(error.abs().mean()),
         "rmse": float(np.sqrt((error**2).mean())),
-        "annual_return": float(gross.mean() * year),
-        "annual_volatility": float(gross.std() * np.sqrt(year)),
+        "annual_return": float(gross.mean() * MONTHS_A_YEAR),
+        "annual_volatility": float(gross.std() * np.sqrt(MONTHS_A_YEAR)),
         "sharpe": annualised_ratio(gross),
         "rank_ic": float(series["rank_ic"].mean()),
         "rank_ic_ir": annualised_ratio(series["rank_ic"]),
@@ -147,14 +146,6 @@ def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str
             why = f"there are only {periods} periods ({LEAST_PERIODS} needed)"
         parts.append(f"{', '.join(missing)} cannot be estimated, because {why}")
     return "; ".join(parts)
-
-
-def annualised_ratio(series: pd.Series) -> float:
-    """Mean over standard deviation, put on a year by the dates of the index; NaN where it cannot be estimated."""
-    deviation = series.std()
-    if series.count() < 2 or not deviation > 1e-12:
-        return float("nan")
-    return float(series.mean() / deviation * np.sqrt(periods_a_year(series.index)))
 
 
 def max_drawdown(returns: pd.Series) -> float:

@@ -1,21 +1,23 @@
-"""Quantile portfolios: what a forecast would have earned."""
+"""Portfolios: the weights that a rule makes of forecasts, and what they would have earned."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from annotated_types import Ge
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PortfolioRule:
-    """How forecasts become portfolios.
+    """How forecasts become portfolios: the ``portfolio`` config.
 
     Attributes
     ----------
     quantiles
-        Number of equally weighted groups of stocks each month; long the top one, short the bottom one.
+        Number of groups of stocks each month; long the top one, short the bottom one.
     cost_bps
         Cost of trading, in basis points of the traded value, each side.
     weighting
@@ -24,15 +26,62 @@ class PortfolioRule:
         Sort within each ``sector``, a column of names, instead of over all stocks.
     """
 
-    quantiles: int = 5
-    cost_bps: float = 10.0
-    weighting: str = "equal"
+    quantiles: Annotated[int, Ge(2)]
+    cost_bps: Annotated[float, Ge(0)]
+    weighting: Literal["equal", "value"] = "equal"
     sector_neutral: bool = False
 
     @property
     def groups(self) -> list[str]:
         """Within what stocks are sorted."""
         return ["date", "sector"] if self.sector_neutral else ["date"]
+
+    @property
+    def attributes(self) -> list[str]:
+        """Columns that the rule needs beside the forecasts."""
+        return [*(["value"] if self.weighting == "value" else []), *(["sector"] if self.sector_neutral else [])]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A long-short portfolio of each month.
+
+    Attributes
+    ----------
+    table
+        ``date``, ``asset``, ``weight``, one row a forecast and aligned with the forecasts: above 0 on the long side,
+        below 0 on the short side, 0 where nothing is held. The sides of a month sum to 1 and -1, or to 0 if empty.
+    """
+
+    table: pd.DataFrame
+
+    def of_side(self, sign: int) -> pd.Series:
+        """Sizes of the weights of the long (+1) or the short side (-1), 0 elsewhere; aligned with the forecasts."""
+        return (sign * self.table["weight"]).clip(lower=0.0)
+
+    def mean(self, values: pd.DataFrame, sign: int) -> pd.DataFrame:
+        """Weighted mean of columns over the stocks of one side: one row a month in which the side holds any.
+
+        Parameters
+        ----------
+        values
+            Columns of numbers, aligned with the forecasts.
+        sign
+            +1: the long side, -1: the short side.
+        """
+        weight, date = self.of_side(sign), self.table["date"]
+        held = weight > 0
+        # Relative to the month's largest, equal weights are ones: the plain mean, without a rounding of its own.
+        relative = (weight / weight.groupby(date).transform("max"))[held]
+        sums = values[held].mul(relative, axis=0).groupby(date[held]).sum()
+        return sums.div(relative.groupby(date[held]).sum(), axis=0)
+
+    def by_month(self) -> pd.DataFrame:
+        """One row a month, one column an asset that is ever held."""
+        held = self.table[self.table["weight"] != 0]
+        wide = held.pivot_table(index="date", columns="asset", values="weight", fill_value=0.0)
+        months = pd.Index(np.sort(self.table["date"].unique()), name="date")
+        return wide.reindex(months, fill_value=0.0)  # months in which nothing is held keep their place
 
 
 def assign_quantiles(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.Series:
@@ -56,6 +105,30 @@ def assign_quantiles(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.Series:
     return quantile.astype(int).reindex(forecasts.index).rename("quantile")
 
 
+def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Series | None = None) -> Weights:
+    """The rule's portfolio of each month.
+
+    Parameters
+    ----------
+    forecasts
+        ``date``, ``asset``, ``y_pred``, and the columns of ``rule.attributes``.
+    tradable
+        Boolean, aligned with ``forecasts``: stocks that can be held. All stocks are sorted by their forecasts; those
+        that cannot be held leave their weight to the others of their side.
+    """
+    quantile = assign_quantiles(forecasts, rule)
+    held = quantile.isin([1, rule.quantiles])
+    if tradable is not None:
+        held &= tradable
+    if rule.weighting == "value":
+        held &= forecasts["value"] > 0
+    side = (quantile[held] == rule.quantiles).map({True: 1.0, False: -1.0})
+    value = forecasts.loc[held, "value"] if rule.weighting == "value" else pd.Series(1.0, index=side.index)
+    weight = side * value / value.groupby([forecasts.loc[held, "date"], side]).transform("sum")
+    table = forecasts[["date", "asset"]].assign(weight=weight.reindex(forecasts.index, fill_value=0.0))
+    return Weights(table)
+
+
 def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     """Mean return of each quantile: one row a month, columns 1 to ``rule.quantiles``, decimals a month.
 
@@ -70,41 +143,53 @@ def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFra
 
 
 def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
-    """The long-short portfolio month by month.
+    """The long-short portfolio of forecasts month by month, over the stocks whose return is known.
+
+    Parameters
+    ----------
+    forecasts
+        ``date``, ``asset``, ``y_true``, ``y_pred``, and the columns of ``rule.attributes``.
+
+    Returns
+    -------
+    See :func:`earned`.
+    """
+    weights = make_weights(forecasts, rule, tradable=forecasts["y_true"].notna())
+    return earned(weights, forecasts["y_true"], rule.cost_bps)
+
+
+def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFrame:
+    """What a portfolio earned and traded month by month.
+
+    Parameters
+    ----------
+    returns
+        Decimal returns of the month after, aligned with the weights; known wherever a weight is not 0.
+    cost_bps
+        In basis points of the traded value, each side.
 
     Returns
     -------
     One row a month, decimals a month:
 
-    ``gross``: mean return of the top quantile less that of the bottom one. ``traded``: buys plus sells of both sides,
-    as a share of the value of one side. ``turnover``: the same over all that can be traded: 0 if nothing is, 1 if
-    everything is sold and bought anew. Weights drift with returns within the month and are set anew at its end; the
-    first month pays for setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which no stock
-    of one side has a return is NaN.
+    ``gross``: return of the long less that of the short side. ``traded``: buys plus sells of both sides, as a share of
+    the value of one side. ``turnover``: the same over all that can be traded: 0 if nothing is, 1 if everything is sold
+    and bought anew. Weights drift with returns within the month and are set anew at its end; the first month pays for
+    setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which one side holds nothing is
+    NaN.
     """
-    quantile = assign_quantiles(forecasts, rule)
-    held = forecasts["y_true"].notna() & quantile.isin([1, rule.quantiles])
-    if rule.weighting == "value":
-        held &= forecasts["value"] > 0
-    known = forecasts[held]
-    side = (quantile[held] == rule.quantiles).map({True: 1.0, False: -1.0})
-    value = known["value"] if rule.weighting == "value" else pd.Series(1.0, index=known.index)
-    weight = side * value / value.groupby([known["date"], side]).transform("sum")
-    signed = known.assign(weight=weight)
-    # months in which nothing is held keep their place
-    dates = pd.Index(np.sort(forecasts["date"].unique()), name="date")
-    weights = signed.pivot_table(index="date", columns="asset", values="weight", fill_value=0.0)
-    weights = weights.reindex(dates, fill_value=0.0)
-    returns = signed.pivot_table(index="date", columns="asset", values="y_true", fill_value=0.0)
-    returns = returns.reindex(dates, fill_value=0.0)
-    gross = (weights * returns).sum(axis=1)
-    one_sided = ~((weights > 0).any(axis=1) & (weights < 0).any(axis=1))
+    held = weights.by_month()
+    grown = weights.table.assign(y=returns)[weights.table["weight"] != 0]
+    grown = grown.pivot_table(index="date", columns="asset", values="y", fill_value=0.0)
+    grown = grown.reindex(held.index, fill_value=0.0)
+    gross = (held * grown).sum(axis=1)
+    one_sided = ~((held > 0).any(axis=1) & (held < 0).any(axis=1))
     gross[one_sided] = np.nan  # not a long-short portfolio: no stock of one side has a return
-    before = _drifted(weights, returns).shift(1, fill_value=0.0)
-    traded = (weights - before).abs().sum(axis=1)
+    before = _drifted(held, grown).shift(1, fill_value=0.0)
+    traded = (held - before).abs().sum(axis=1)
     turnover = traded / 4  # both sides are worth 2; a complete exchange trades each twice
     turnover.iloc[0] = traded.iloc[0] / 2  # setting up only buys
-    net = gross - traded * rule.cost_bps / 1e4
+    net = gross - traded * cost_bps / 1e4
     return pd.DataFrame({"gross": gross, "net": net, "turnover": turnover, "traded": traded})
 
 
@@ -118,23 +203,16 @@ def _drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
     return drifted
 
 
-def exposures(forecasts: pd.DataFrame, ranks: pd.DataFrame, quantile: pd.Series, top: int) -> pd.DataFrame:
-    """What the long-short portfolio is exposed to: mean rank of its long side less that of its short side.
+def exposures(weights: Weights, ranks: pd.DataFrame) -> pd.DataFrame:
+    """What a portfolio is exposed to: mean rank of its long side less that of its short side.
 
     Parameters
     ----------
-    forecasts
-        ``date``, ``asset`` ...
     ranks
-        Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with ``forecasts``.
-    quantile
-        Aligned with ``forecasts``.
-    top
-        The quantile that is held long; 1 is held short.
+        Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with the weights.
 
     Returns
     -------
     One row a month, one column a descriptor, in [-2, 2].
     """
-    long, short = (ranks[quantile == side].groupby(forecasts["date"]).mean() for side in (top, 1))
-    return long - short
+    return weights.mean(ranks, +1) - weights.mean(ranks, -1)

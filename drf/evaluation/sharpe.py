@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .periods import periods_a_year
+from .annual import MONTHS_A_YEAR
 
 LEAST_PERIODS = 12
 
@@ -106,7 +106,7 @@ def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 
     for name, column in returns.items():
         periods = int(column.count())
         line: dict[str, object] = {"row": name, "periods": periods, "trials": len(trials)}
-        year = np.sqrt(periods_a_year(column.index))
+        year = np.sqrt(MONTHS_A_YEAR)
         if periods < LEAST_PERIODS or not column.std() > 1e-12:
             line["note"] = f"cannot be estimated, because there are only {periods} periods"
             if periods >= LEAST_PERIODS:

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
+from .attributes import WHY_NOT, with_attributes
 from .metrics import summarise, why_not
 from .portfolio import PortfolioRule
 
-KEYS = ["date", "asset"]
 METRICS = ("annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t")
 
 # Each tail of a month's returns that is pulled in.
 WINSORISED = 0.01
-
-# Logarithms of market values are above 0, hardly skewed, and no market holds stocks as far apart in size as exp(30).
-_WIDEST_LOG_RANGE, _MOST_SKEWED_LOG = 30.0, 2.0
 
 
 def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFrame:
@@ -27,21 +22,6 @@ def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFra
     by_month = forecasts.groupby("date")["y_true"]
     low, high = by_month.transform("quantile", share), by_month.transform("quantile", 1 - share)
     return forecasts.assign(y_true=forecasts["y_true"].clip(low, high))
-
-
-def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
-    """Add ``value``, the market value that CAP is the logarithm of, and ``sector`` where the panel has it."""
-    wanted = [*KEYS, *(name for name in ("CAP", "sector") if name in panel)]
-    joined = forecasts.merge(panel[wanted], on=KEYS, how="left")
-    if "CAP" in joined and _is_logarithm(joined["CAP"]):
-        joined["value"] = np.exp(joined["CAP"] - joined["CAP"].max())
-    return joined
-
-
-def _is_logarithm(cap: pd.Series) -> bool:
-    values = cap.dropna().to_numpy()
-    apart = np.ptp(values) if len(values) else np.inf
-    return bool(apart < _WIDEST_LOG_RANGE and values.min() > 0 and abs(stats.skew(values)) < _MOST_SKEWED_LOG)
 
 
 def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
@@ -65,13 +45,11 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
         joined = with_attributes(table, panel)
         ways: dict[str, tuple[pd.DataFrame, PortfolioRule] | str] = {
             "as reported": (joined, rule),
-            "value-weighted": (joined, replace(rule, weighting="value"))
-            if "value" in joined
-            else "there is no CAP that looks like the logarithm of a market value",
+            "value-weighted": (joined, replace(rule, weighting="value")) if "value" in joined else WHY_NOT["value"],
             "winsorised": (winsorised(joined), rule),
             "sector-neutral": (_within_sectors(joined), replace(rule, sector_neutral=True))
             if "sector" in joined
-            else "the panel has no column sector",
+            else WHY_NOT["sector"],
         }
         for variant, way in ways.items():
             line: dict[str, object] = {"row": row, "variant": variant, "note": ""}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -42,6 +42,9 @@ def _hold_candidate_bias_at_zero(lstm: nn.LSTM) -> None:
             parameter.register_hook(lambda gradient: gradient * mask)
             lstm.register_buffer(f"{_MASK}{name}", mask, persistent=False)
 
+
+ARCHITECTURES: dict[str, Callable[..., nn.Sequential]] = {"dense": dense_network, "recurrent": recurrent_network}
+"""Networks by the name under which a registered model remembers its own."""
 
 _MASK = "mask_of_"
 

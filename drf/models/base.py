@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ..errors import InputError
+from .portable import Portable
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,21 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class Audits(Protocol):
-    """A model that can measure how true its own explanations are."""
-
-    def audit(self, x: np.ndarray) -> dict[str, float]: ...
-
-
-@runtime_checkable
 class Explains(Protocol):
     """A model whose forecasts are sums of contributions."""
 
     def explain(self, x: np.ndarray) -> Explanation: ...
+
+
+@runtime_checkable
+class MeasuresFaithfulness(Protocol):
+    """A model that can measure how true its own explanations are."""
+
+    def faithfulness(self, x: np.ndarray) -> dict[str, float]: ...
+
+
+@runtime_checkable
+class Registrable(Explains, Protocol):
+    """A model that can be registered: it explains, and can be carried where nothing of its training is installed."""
+
+    def portable(self) -> Portable: ...

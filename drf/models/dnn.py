@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from torch import nn
-
-from .architecture import dense_network
 from .network import Network
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DNN(Network):
-    """Dense layers with ReLU; ``hidden`` gives their sizes as the papers do.
+    """Dense layers with ReLU. Everything else as in :class:`~.network.Network`.
 
-    Everything else as in :class:`~.network.Network`.
+    Parameters
+    ----------
+    hidden
+        Sizes of the layers as the papers write them, ``80-50-10``; a single one may be a number.
+
+    Raises
+    ------
+    ValueError
+        If ``hidden`` is not a list of sizes.
     """
 
-    hidden: str = "80-50-10"
+    architecture: ClassVar[str] = "dense"
 
-    def build(self, lags: int, descriptors: int) -> nn.Sequential:
-        sizes = [int(size) for size in self.hidden.split("-")]
-        return dense_network(lags * descriptors, sizes, self.signal_bias)
+    hidden: str | int = "80-50-10"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[1-9][0-9]*(-[1-9][0-9]*)*", str(self.hidden)):
+            raise ValueError(f"hidden={self.hidden}: must be sizes of layers, such as 80-50-10")
+
+    def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
+        sizes = [int(size) for size in str(self.hidden).split("-")]
+        return {"inputs": lags * descriptors, "hidden": sizes, "signal_bias": self.signal_bias}

@@ -8,15 +8,6 @@ from typing import Any
 
 from .base import Model
 
-ROWS: dict[str, tuple[str, ...]] = {
-    "linear": ("linear",),
-    "svr": ("svr",),
-    "forest": ("forest",),
-    "dnn": ("dnn", "dnn_lrp"),
-    "lstm": ("lstm", "lstm_lrp"),
-}
-"""The rows of the comparison that each family yields; the second is the same network linearised by LRP."""
-
 
 @dataclass(frozen=True)
 class Family:
@@ -25,7 +16,7 @@ class Family:
     Attributes
     ----------
     name
-        A key of :data:`ROWS`.
+        A key of :data:`~.rows.FAMILIES`.
     model
         Makes an untrained model from keyword settings.
     settings
@@ -41,6 +32,16 @@ class Family:
     settings: Mapping[str, Any]
     seeds: int = 1
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def warm_start(self) -> bool:
+        """Whether each window's fit starts from the model of the window before."""
+        return bool(getattr(self.make(0, 0), "warm_start", False))
+
+    @property
+    def months_held_back(self) -> int:
+        """Training months that a fit needs for itself, to decide when to stop."""
+        return int(getattr(self.make(0, 0), "validation_months", 0))
 
     def make(self, seed: int, member: int) -> Model:
         """An untrained model; ``member`` counts the models of one average, ``seed`` the whole run."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Interval
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestRegressor
 
@@ -22,10 +24,10 @@ class Forest(BaseEstimator):
         Seed.
     """
 
-    n_estimators: int = 60
-    min_samples_leaf: int = 100
-    max_features: float = 0.1
-    max_samples: float = 0.2
+    n_estimators: Annotated[int, Ge(1)] = 60
+    min_samples_leaf: Annotated[int, Ge(1)] = 100
+    max_features: Annotated[float, Interval(gt=0, le=1)] = 0.1
+    max_samples: Annotated[float, Interval(gt=0, le=1)] = 0.2
     random_state: int = 0
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Forest:

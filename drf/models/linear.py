@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
 from .base import Explanation
+from .portable import PortableLinear
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -21,6 +22,7 @@ class Linear(BaseEstimator):
     random_state: int = 0
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Linear:
+        self.shape_ = x.shape[1:]
         self.regression_ = LinearRegression().fit(x.reshape(len(x), -1).astype(np.float64), y)
         return self
 
@@ -36,3 +38,7 @@ class Linear(BaseEstimator):
             stabiliser=nothing,
             initial_state=nothing,
         )
+
+    def portable(self) -> PortableLinear:
+        lags, descriptors = self.shape_
+        return PortableLinear(self.regression_.coef_.reshape(lags, descriptors), float(self.regression_.intercept_))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
-from torch import nn
+from annotated_types import Ge, Interval
 
-from .architecture import recurrent_network
+from .label import Label
 from .network import Network
 
 
@@ -14,15 +15,29 @@ from .network import Network
 class LSTM(Network):
     """An LSTM whose final state is read out by a dense layer. Everything else as in :class:`~.network.Network`.
 
+    It learns ranks and starts from the window before, which research on a real panel chose (``docs/research``).
+
     Parameters
     ----------
     hidden, layers, bidirectional
         Units per direction, stacked layers, one or two directions.
     """
 
-    hidden: int = 16
-    layers: int = 1
-    bidirectional: bool = False
+    architecture: ClassVar[str] = "recurrent"
 
-    def build(self, lags: int, descriptors: int) -> nn.Sequential:
-        return recurrent_network(descriptors, self.hidden, self.layers, self.bidirectional, self.signal_bias)
+    hidden: Annotated[int, Ge(1)] = 16
+    layers: Annotated[int, Ge(1)] = 1
+    bidirectional: bool = False
+    learning_rate: Annotated[float, Interval(gt=0, le=10)] = 3e-3
+    weight_decay: Annotated[float, Interval(ge=0, le=10)] = 1e-4
+    label: Label = "rank"
+    warm_start: bool = True
+
+    def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
+        return {
+            "features": descriptors,
+            "hidden": self.hidden,
+            "layers": self.layers,
+            "bidirectional": self.bidirectional,
+            "signal_bias": self.signal_bias,
+        }

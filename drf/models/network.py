@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge, Interval
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from ..lrp import Linearisation, faithfulness, linearise
+from .architecture import ARCHITECTURES
 from .base import Explanation, TrainingDivergedError
 from .label import Label, label, worth
+from .portable import PortableNetwork
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -44,22 +48,25 @@ class Network(BaseEstimator, ABC):
         Seed of the initial weights and of the order of batches.
     """
 
-    learning_rate: float = 1e-3
-    batch_size: int = 1024
-    weight_decay: float = 0.0
-    epochs: int = 50
-    patience: int = 5
-    validation_months: int = 6
+    architecture: ClassVar[str]
+    """One of :data:`~.architecture.ARCHITECTURES`."""
+
+    learning_rate: Annotated[float, Interval(gt=0, le=10)] = 1e-3
+    batch_size: Annotated[int, Ge(1)] = 1024
+    weight_decay: Annotated[float, Interval(ge=0, le=10)] = 1e-3
+    epochs: Annotated[int, Ge(1)] = 60
+    patience: Annotated[int, Ge(1)] = 6
+    validation_months: Annotated[int, Ge(1)] = 6
     signal_bias: bool = False
     linearisation: Linearisation = "plain"
-    epsilon: float = 1e-3
+    epsilon: Annotated[float, Interval(ge=0, le=1)] = 1e-3
     label: Label = "return"
     warm_start: bool = False
     random_state: int = 0
 
     @abstractmethod
-    def build(self, lags: int, descriptors: int) -> nn.Sequential:
-        """An untrained network from (n, lags, descriptors) to (n, 1)."""
+    def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
+        """Arguments of the architecture that make a network from (n, lags, descriptors) to (n, 1)."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray, start: Network | None = None) -> Network:
         """Train on samples ordered by month.
@@ -106,9 +113,10 @@ class Network(BaseEstimator, ABC):
 
     def initialise(self, shape: tuple[int, ...], start: Network | None) -> tuple[nn.Sequential, Tensor]:
         """An untrained network for samples of a shape, and the state of the random numbers that order its batches."""
+        self.shape_ = shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            network = self.build(*shape)
+            network = ARCHITECTURES[self.architecture](**self.shape(*shape))
             stream = torch.get_rng_state()
         if start is not None:
             network.load_state_dict(start.network_.state_dict())
@@ -162,7 +170,18 @@ class Network(BaseEstimator, ABC):
             initial_state=self.scale_ * account.initial_state.numpy(),
         )
 
-    def audit(self, x: np.ndarray) -> dict[str, float]:
+    def portable(self) -> PortableNetwork:
+        return PortableNetwork(
+            self.network_,
+            architecture=self.architecture,
+            shape=self.shape(*self.shape_),
+            linearisation=self.linearisation,
+            epsilon=self.epsilon,
+            mean=self.mean_,
+            scale=self.scale_,
+        )
+
+    def faithfulness(self, x: np.ndarray) -> dict[str, float]:
         """Hold the relevance of some forecasts against the network, see :mod:`drf.lrp.faithfulness`.
 
         Returns

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt
 from sklearn.base import BaseEstimator
 from sklearn.svm import SVR as KernelSVR
 
@@ -16,17 +18,17 @@ class SVR(BaseEstimator):
     Parameters
     ----------
     C, epsilon, gamma
-        As in scikit-learn. The default epsilon of 0.1 of Nakagawa et al. 2018 is as wide as a month's return.
+        As in scikit-learn. The epsilon of 0.1 of Nakagawa et al. 2018 is as wide as a month's return.
     max_samples
         Train on at most so many samples, evenly spaced over months and stocks: the cost grows with their square.
     random_state
         Accepted, as by every family, and without effect.
     """
 
-    C: float = 1.0
-    epsilon: float = 0.1
-    gamma: float = 1 / 80
-    max_samples: int = 5000
+    C: Annotated[float, Gt(0)] = 0.1
+    epsilon: Annotated[float, Ge(0)] = 0.03
+    gamma: Annotated[float, Gt(0)] = 0.005
+    max_samples: Annotated[int, Ge(1)] = 3000
     random_state: int = 0
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> SVR:

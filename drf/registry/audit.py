@@ -12,20 +12,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
 from scipy import stats
 
-from ..experiment.config import descriptors_of, make_factors, make_families
 from ..data.inspection import LEAST_LEAVERS, MOST_IC, leavers_a_year, mean_rank_ic
 from ..data.panel import PAIRS_TO_JUDGE, RETURN, check_panel
+from ..data.universe import largest
 from ..errors import InputError
 from ..evaluation.metrics import rank_ic
-from ..training.fits import Fit, fit_here
+from ..experiment.factors import descriptors_of, make_factors
+from ..experiment.families import make_families
+from ..experiment.schema import TrainConfig
 from ..models.family import Family
-from ..training.walkforward import forecast_table
+from ..models.rows import ModelRow
 from ..samples.lagged import Samples, make_samples
-from ..samples.windows import Window, test_windows, validation_windows
-from ..data.universe import largest
+from ..samples.windows import Window, WindowRule, test_windows, validation_windows
+from ..training.fits import Fit, fit_here
+from ..training.forecasts import forecast_table
 
 # Shuffled returns are forecast over so many months; their rank IC must lie in an interval of this level.
 SHUFFLED_MONTHS, LEVEL = 12, 0.999
@@ -36,25 +38,30 @@ _STOCKS_TO_JUDGE, _MONTHS_TO_JUDGE = 50, 24
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a training goes from a market's panel to forecasts."""
+    """How a training goes from a market's panel to forecasts.
+
+    Attributes
+    ----------
+    descriptors, window, universe
+        As in the training.
+    quantiles
+        Of its portfolios: a month has at least so many stocks.
+    validation_months, folds
+        Of its tuning; no months if it did not tune.
+    """
 
     descriptors: Sequence[str]
-    lags: Sequence[int]
-    target: str
-    train_months: int
-    test_months: int | None
-    refit_every: int
-    expanding: bool
+    window: WindowRule
     universe: int | None
     quantiles: int
-    tuning_months: int
-    tuning_folds: int
+    validation_months: int
+    folds: int
 
     def samples(self, market: pd.DataFrame) -> Samples:
-        return make_samples(largest(market, self.universe), self.descriptors, self.lags, self.target)
+        return make_samples(largest(market, self.universe), self.descriptors, self.window.lags, self.window.target)
 
     def windows(self, samples: Samples) -> list[Window]:
-        return test_windows(samples, self.train_months, self.test_months, self.refit_every, self.expanding)
+        return test_windows(samples, self.window)
 
 
 @dataclass(frozen=True)
@@ -96,23 +103,17 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
     return pd.DataFrame([vars(check) for check in checks])
 
 
-def audit_training(market: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
-    """Audit the LSTM of a training, from the training's configuration."""
-    models = OmegaConf.create({"lstm": {**config.model.lstm, "space": {}}})  # fitted as configured, not tuned
+def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> pd.DataFrame:
+    """Audit the row's family of a training, from the training's configuration."""
+    models = {row.family: {**config.model[row.family], "space": None}}  # fitted as configured, not tuned
     (family,) = make_families(models)
-    window, tuning = config.window, config.tuning
     protocol = Protocol(
         descriptors=descriptors_of(make_factors(config.factors, config.data.descriptors)),
-        lags=list(window.lags),
-        target=window.target,
-        train_months=window.train_months,
-        test_months=window.test_months,
-        refit_every=window.refit_every,
-        expanding=window.get("expanding", False),
+        window=config.window,
         universe=config.data.universe,
         quantiles=config.portfolio.quantiles,
-        tuning_months=tuning.validation_months if tuning.trials else 0,
-        tuning_folds=tuning.folds,
+        validation_months=config.tuning.validation_months if config.tuning.trials else 0,
+        folds=config.tuning.folds,
     )
     try:
         return audit(market, family, protocol, config.seed)
@@ -156,8 +157,8 @@ def _forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: in
     position = int(samples.dates.get_indexer(pd.DatetimeIndex([month]))[0])
     (window,) = (window for window in protocol.windows(samples) if position in window.test)
     model = fit_here(samples, Fit(family, window, 0, seed))
-    rows = samples.rows(range(position, position + 1))
-    return pd.Series(model.predict(samples.x[rows]), index=samples.asset[rows])
+    chosen = samples.sample_slice(range(position, position + 1))
+    return pd.Series(model.predict(samples.x[chosen]), index=samples.asset[chosen])
 
 
 def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
@@ -168,8 +169,8 @@ def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, prot
     parts, months = [], 0
     for window in reversed(protocol.windows(samples)):
         model = fit_here(samples, Fit(family, window, 0, seed))
-        rows = samples.rows(window.test)
-        parts.append(forecast_table(samples, rows, model.predict(samples.x[rows])))
+        tested = samples.sample_slice(window.test)
+        parts.append(forecast_table(samples, tested, model.predict(samples.x[tested])))
         months += len(window.test)
         if months >= SHUFFLED_MONTHS:
             break
@@ -212,10 +213,10 @@ def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Ch
     last = whole.first_month + (len(whole.dates) - whole.first_month) // 2
     month = whole.dates[last]
     cut = protocol.samples(market[market["date"] <= month])
-    rows = whole.rows(range(last + 1))
-    same = cut.x.shape == whole.x[rows].shape and np.array_equal(cut.asset, whole.asset[rows])
-    moved = float(np.abs(cut.x - whole.x[rows]).max()) if same else float("inf")
-    targets = same and np.array_equal(cut.y, whole.y[rows], equal_nan=True)
+    earlier = whole.sample_slice(range(last + 1))
+    same = cut.x.shape == whole.x[earlier].shape and np.array_equal(cut.asset, whole.asset[earlier])
+    moved = float(np.abs(cut.x - whole.x[earlier]).max()) if same else float("inf")
+    targets = same and np.array_equal(cut.y, whole.y[earlier], equal_nan=True)
     what = "inputs" if targets else "stocks or targets"
     reason = f"without the months after {month.date()} {what} of the samples before move by {moved:.2g}"
     return Check("ranks and targets know their month alone", moved, 0.0, moved == 0 and targets, reason)
@@ -227,15 +228,8 @@ def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -
     windows = protocol.windows(samples)
     first = windows[0].test.start
     tuned = []
-    if protocol.tuning_months:
-        tuned = validation_windows(
-            samples,
-            first,
-            protocol.train_months,
-            protocol.tuning_months,
-            protocol.tuning_folds,
-            protocol.expanding,
-        )
+    if protocol.validation_months:
+        tuned = validation_windows(samples, protocol.window, first, protocol.validation_months, protocol.folds)
     overlaps = [max(0, window.train.stop - window.test.start) for window in (*windows, *tuned)]
     overlaps += [max(0, window.test.stop - first) for window in tuned]
     worst = float(max(overlaps))

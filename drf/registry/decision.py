@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 from mlflow import MlflowClient
-from omegaconf import DictConfig
 
-from ..experiment.config import flatten
 from ..report.html import with_verdict
 from ..report.page import gates_section
 from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, git_commit
-from .versions import Shelf
+from .versions import RegisteredVersions
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,13 @@ class Decision:
 
 
 def log_decision(
-    run: RunLog, config: DictConfig, name: str, made: Decision, audits: Sequence[pd.DataFrame] = ()
+    run: RunLog, config: Mapping[str, object], name: str, made: Decision, audits: Sequence[pd.DataFrame] = ()
 ) -> None:
-    """Log a decision of the registry: its tables, its words, the scores of all versions, and the audits made for it."""
-    run.params(flatten(config))
+    """Log a decision of the registry: its tables, its words, the scores of all versions, and the audits made for it.
+
+    ``config``: the evaluation's settings under their dotted names.
+    """
+    run.params(config)
     run.tags(
         {
             "kind": "evaluation",
@@ -106,10 +107,10 @@ def _key(gate: str) -> str:
     return gate.replace(",", "")  # MLflow takes no commas in names
 
 
-def complete_reports(client: MlflowClient, shelf: Shelf, made: Decision) -> None:
+def complete_reports(client: MlflowClient, known: RegisteredVersions, made: Decision) -> None:
     """Fill the verdict into the report of every training whose version was judged, or gained or lost its place."""
-    moved = {shelf.champion, shelf.previous, made.champion, made.previous}
-    for version in shelf.versions:
+    moved = {known.champion, known.previous, made.champion, made.previous}
+    for version in known.versions:
         asked = made.gates[made.gates["version"] == version.number] if len(made.gates) else made.gates
         if not len(asked) and version.number not in moved:
             continue

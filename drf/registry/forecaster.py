@@ -5,20 +5,19 @@ This file and what it imports travel with every version, so it needs torch, nump
 
 from __future__ import annotations
 
-import copy
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from ..lrp import Linearisation, linearise
-from ..models.architecture import recurrent_network
-from ..samples.lagged import Samples, make_samples
 from ..data.universe import largest
+from ..models.portable import KINDS, PARTS, Portable
+from ..samples.lagged import Samples, make_samples
 
 SPEC, WEIGHTS = "spec.json", "weights.pt"
 
@@ -27,22 +26,21 @@ DETAILS = ("factors", "descriptors", "account")
 
 @dataclass(frozen=True)
 class Spec:
-    """Everything but the weights.
+    """What every member of a forecaster is given.
 
-    ``means`` and ``scales``, one a network, undo the scaling of the target: a forecast is mean + scale * output.
+    Attributes
+    ----------
+    lags
+        Months back at which descriptors are looked at.
+    factors
+        The descriptors of each factor.
+    universe
+        So many of the largest stocks of each month by CAP; None: all.
     """
 
     lags: list[int]
     factors: dict[str, list[str]]
-    hidden: int
-    layers: int
-    bidirectional: bool
-    signal_bias: bool
-    linearisation: Linearisation
-    epsilon: float
     universe: int | None
-    means: list[float]
-    scales: list[float]
 
     @property
     def descriptors(self) -> list[str]:
@@ -50,31 +48,29 @@ class Spec:
 
 
 class Forecaster:
-    """The mean of several LSTMs, linearised by relevance propagation."""
+    """The mean forecast of several models, and its contributions."""
 
-    def __init__(self, spec: Spec, networks: list[nn.Sequential]) -> None:
+    def __init__(self, spec: Spec, members: Sequence[Portable]) -> None:
         self.spec = spec
-        # In double precision the account closes far below anything a user could see.
-        self.networks = [copy.deepcopy(network).double().eval() for network in networks]
+        self.members = list(members)
 
     @classmethod
     def load(cls, folder: Path) -> Forecaster:
         """Read what :meth:`save` wrote; weights are loaded as tensors only."""
-        spec = Spec(**json.loads((folder / SPEC).read_text()))
-        weights = torch.load(folder / WEIGHTS, weights_only=True)
-        networks = []
-        for state in weights:
-            network = recurrent_network(
-                len(spec.descriptors), spec.hidden, spec.layers, spec.bidirectional, spec.signal_bias
-            )
-            network.load_state_dict(state)
-            networks.append(network)
-        return cls(spec, networks)
+        written: dict[str, Any] = json.loads((folder / SPEC).read_text())
+        tensors = torch.load(folder / WEIGHTS, weights_only=True)
+        members = [
+            KINDS[member["kind"]].read(member["settings"], own)
+            for member, own in zip(written.pop("members"), tensors, strict=True)
+        ]
+        return cls(Spec(**written), members)
 
     def save(self, folder: Path) -> None:
         """Write the specification and the weights."""
-        (folder / SPEC).write_text(json.dumps(asdict(self.spec), indent=1))
-        torch.save([network.state_dict() for network in self.networks], folder / WEIGHTS)
+        kinds = {kind: name for name, kind in KINDS.items()}
+        members = [{"kind": kinds[type(member)], "settings": member.settings()} for member in self.members]
+        (folder / SPEC).write_text(json.dumps({**vars(self.spec), "members": members}, indent=1))
+        torch.save([member.tensors() for member in self.members], folder / WEIGHTS)
 
     def predict(self, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
         """Forecast every stock of every month that has the whole history of lags within ``panel``.
@@ -87,8 +83,8 @@ class Forecaster:
         panel
             ``date`` (month ends), ``asset`` and the descriptors; other columns are ignored.
         detail
-            ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, what the networks'
-            own forecast (``network``) is made of: ``inputs``, ``intercept``, ``network_bias``, ``stabiliser``,
+            ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, what the models' own
+            forecast (``network``) is made of: ``inputs``, ``intercept``, ``network_bias``, ``stabiliser``,
             ``initial_state``.
 
         Returns
@@ -104,9 +100,9 @@ class Forecaster:
         if detail not in DETAILS:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
         samples = self._samples(panel)
-        parts = [self._explain(samples, k) for k in range(len(self.networks))]
-        account = {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
-        relevance = account.pop("relevance").sum(1)
+        accounts = [member.account(samples.x) for member in self.members]
+        account = {name: np.mean([part[name] for part in accounts], axis=0) for name in PARTS}
+        relevance = np.mean([part["relevance"] for part in accounts], axis=0).sum(1)
         intercept = account["intercept"]
         keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})
         prediction = relevance.sum(1) + intercept
@@ -139,18 +135,3 @@ class Forecaster:
                 f"own month and the {max(self.spec.lags)} before it"
             )
         return samples
-
-    def _explain(self, samples: Samples, k: int) -> dict[str, np.ndarray]:
-        """The account of one network in decimal returns, float64."""
-        x = torch.from_numpy(samples.x).double()
-        account = linearise(self.networks[k], x, self.spec.linearisation, self.spec.epsilon)
-        scale, mean = self.spec.scales[k], self.spec.means[k]
-        return {
-            "relevance": scale * account.relevance.numpy(),
-            "network": mean + scale * account.output.numpy(),
-            "inputs": scale * account.inputs.numpy(),
-            "intercept": mean + scale * account.baseline.numpy(),
-            "network_bias": scale * account.bias.numpy(),
-            "stabiliser": scale * account.stabiliser.numpy(),
-            "initial_state": scale * account.initial_state.numpy(),
-        }

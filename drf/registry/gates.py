@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_types import Ge, Interval
 from scipy import stats
 
 from ..evaluation.bootstrap import sharpe_intervals
@@ -22,17 +24,37 @@ from ..evaluation.sharpe import sharpe_evidence
 SCORES = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "rank_ic_t", "max_drawdown", "turnover")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """See ``conf/gate``."""
+    """What a version must show: the ``gate`` config.
 
-    min_months: int
+    Attributes
+    ----------
+    min_months
+        Months out of sample.
+    min_sharpe_low
+        Low end of the 95 % interval of the annualised Sharpe ratio after costs.
+    min_deflated
+        Probability that it beats the best that chance would show in as many trials.
+    max_rank_ic_p
+        One-sided, of the mean monthly rank IC; the t-statistic must exceed its critical value.
+    min_better
+        Share of resampled months in which its Sharpe ratio after costs beats the champion's.
+    max_conservation_error
+        Of contributions and bias against the prediction, in decimals a month.
+    min_fidelity
+        Rank correlation of the sum of contributions with the models' own forecast.
+    audit
+        Whether every check of the leak suite must pass.
+    """
+
+    min_months: Annotated[int, Ge(2)]
     min_sharpe_low: float
-    min_deflated: float
-    max_rank_ic_p: float
-    min_better: float
-    max_conservation_error: float
-    min_fidelity: float
+    min_deflated: Annotated[float, Interval(ge=0, le=1)]
+    max_rank_ic_p: Annotated[float, Interval(ge=0, le=1)]
+    min_better: Annotated[float, Interval(ge=0, le=1)]
+    max_conservation_error: Annotated[float, Ge(0)]
+    min_fidelity: Annotated[float, Interval(ge=-1, le=1)]
     audit: bool
 
 

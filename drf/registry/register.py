@@ -16,73 +16,67 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 import drf
 
 from ..data.panel import fingerprint
-from ..models.base import Model
-from ..models.lstm import LSTM
+from ..experiment.experiment import Experiment
+from ..models.base import Model, Registrable
 from ..tracking.runs import git_commit
-from ..samples.lagged import Samples
-from ..samples.windows import Window
 from .forecaster import Forecaster, Spec
 
 # The forecasting code that travels with a version: what forecaster.py imports, and nothing that trains.
 _BUNDLED = (
     "__init__.py",
     "errors.py",
+    "data/__init__.py",
+    "data/universe.py",
     "lrp",
     "models/__init__.py",
     "models/architecture.py",
+    "models/portable.py",
     "registry/__init__.py",
     "registry/forecaster.py",
-    "data/__init__.py",
-    "data/universe.py",
-    "samples/ranks.py",
-    "samples/lagged.py",
     "samples/__init__.py",
+    "samples/lagged.py",
+    "samples/ranks.py",
 )
 
 EXAMPLE_STOCKS = 10
 
 
-def make_forecaster(
-    members: Sequence[LSTM], lags: Sequence[int], factors: Mapping[str, Sequence[str]], universe: int | None = None
-) -> Forecaster:
-    """The forecaster of several trained LSTMs that differ in their seed only."""
-    model = members[0]
-    spec = Spec(
-        lags=list(lags),
-        factors={name: list(names) for name, names in factors.items()},
-        hidden=model.hidden,
-        layers=model.layers,
-        bidirectional=model.bidirectional,
-        signal_bias=model.signal_bias,
-        linearisation=model.linearisation,
-        epsilon=model.epsilon,
-        universe=universe,
-        means=[member.mean_ for member in members],
-        scales=[member.scale_ for member in members],
-    )
-    return Forecaster(spec, [member.network_ for member in members])
+def make_forecaster(members: Sequence[Registrable], spec: Spec) -> Forecaster:
+    """The forecaster of several fitted models that differ in their seed only."""
+    return Forecaster(spec, [member.portable() for member in members])
 
 
-def register_newest(
-    members: Sequence[Model],
-    samples: Samples,
-    window: Window,
-    panel: pd.DataFrame,
-    factors: Mapping[str, Sequence[str]],
-    universe: int | None,
-    name: str,
-    run_id: str,
-    tags: Mapping[str, str],
-) -> str:
-    """Register the models of the newest window with the months they were trained on; return the new version."""
-    months = {
-        "train_first": str(samples.dates[window.train.start].date()),
-        "train_last": str(samples.dates[window.train.stop - 1].date()),
-        "history_fingerprint": fingerprint(panel[panel["date"] <= samples.dates[window.train.stop - 1]]),
+def register_newest(members: Sequence[Model], experiment: Experiment, run_id: str, parent_run: str) -> str:
+    """Register the newest window's models with the months they were trained on; return the new version.
+
+    Parameters
+    ----------
+    members
+        Fitted, of the family whose row is registered.
+    run_id, parent_run
+        The run of that row, and its training's.
+    """
+    config, dates, panel = experiment.config, experiment.samples.dates, experiment.panel
+    trained = experiment.schedule.newest.train
+    last = dates[trained.stop - 1]
+    tags = {
+        "config": experiment.record.line,
+        "data_fingerprint": experiment.data,
+        "parent_run": parent_run,
+        "train_first": str(dates[trained.start].date()),
+        "train_last": str(last.date()),
+        "history_fingerprint": fingerprint(panel[panel["date"] <= last]),
+        "row": config.registry.row,
+        "row_run": run_id,
+        "git_commit": git_commit(),
     }
-    networks = [member for member in members if isinstance(member, LSTM)]
-    forecaster = make_forecaster(networks, samples.lags, factors, universe)
-    return register(forecaster, panel, name, run_id, {**tags, **months, "row_run": run_id, "git_commit": git_commit()})
+    spec = Spec(
+        lags=list(experiment.samples.lags),
+        factors={name: list(names) for name, names in experiment.factors.items()},
+        universe=config.data.universe,
+    )
+    forecaster = make_forecaster([member for member in members if isinstance(member, Registrable)], spec)
+    return register(forecaster, panel, config.registry.name, run_id, tags)
 
 
 def register(forecaster: Forecaster, panel: pd.DataFrame, name: str, run_id: str, tags: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import tempfile
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
-from omegaconf import DictConfig, OmegaConf
 
 from ..data.panel import fingerprint
-from ..errors import InputError, first_few
+from ..errors import InputError, first_few, first_line
 from ..evaluation.metrics import rank_ic
+from ..experiment.config import read_recorded
+from ..experiment.schema import TrainConfig
+from ..models.rows import ModelRow, row_named
 from ..tracking.trials import trials_of
 from .gates import Checkup
 
@@ -27,29 +28,52 @@ CHAMPION, PREVIOUS = "champion", "previous"
 
 _NEEDED = {"config", "row_run", "parent_run", "history_fingerprint", "train_last"}
 
-_NEEDED_CONFIG = {"data", "factors", "model", "window", "tuning", "portfolio", "seed"}
-
 # A month counts only if the version forecast at least this share of the panel's stocks.
 _COVERAGE = 0.5
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version and the tags that :mod:`drf.registry.register` gave it."""
+    """A registered version and the tags that :mod:`drf.registry.register` gave it.
+
+    Attributes
+    ----------
+    row, row_run, parent_run
+        The row of which it was made, that row's run, and its training's.
+    history
+        Fingerprint of the panel up to ``train_last``, the last month whose return it has seen.
+    config
+        The training's.
+    """
 
     name: str
     number: str
+    row: ModelRow
     row_run: str
     parent_run: str
     history: str
     train_last: pd.Timestamp
+    config: TrainConfig
 
     @classmethod
     def of(cls, entry: ModelVersion) -> Version:
+        """Read a version's tags.
+
+        Raises
+        ------
+        InputError
+            If it was registered by another release of this program, which this one cannot read.
+        """
         tags = entry.tags
+        config = read_recorded(tags["config"])
+        row = row_named(tags.get("row", config.registry.row))
+        if row is None:
+            raise InputError(f"its row, {tags['row']}, is unknown")
         return cls(
             name=entry.name,
             number=str(entry.version),
+            row=row,
+            config=config,
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
             history=tags["history_fingerprint"],
@@ -62,7 +86,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class RegisteredVersions:
     """All versions of a registered model, and those that were left aside with the reason."""
 
     versions: list[Version]
@@ -71,25 +95,34 @@ class Shelf:
     previous: str | None
 
 
-def read_shelf(client: mlflow.MlflowClient, name: str) -> Shelf:
+def read_versions(client: mlflow.MlflowClient, name: str) -> RegisteredVersions:
     """Read the registry. Versions that were rejected, or whose training did not finish, are left aside."""
     entries = sorted(client.search_model_versions(f"name='{name}'"), key=lambda entry: int(entry.version))
     aliases = client.get_registered_model(name).aliases if entries else {}
+    champion, previous = _alias(aliases, CHAMPION), _alias(aliases, PREVIOUS)
     versions, left_aside = [], {}
     for entry in entries:
         number = str(entry.version)
-        held = number in (_alias(aliases, CHAMPION), _alias(aliases, PREVIOUS))
-        if not set(entry.tags) >= _NEEDED:
-            left_aside[number] = "its registration did not finish"
-        elif entry.tags.get(VERDICT) == REJECTED and not held:
-            left_aside[number] = f"rejected before: {entry.tags.get('reason', '')}"
-        elif not set(json.loads(entry.tags["config"])) >= _NEEDED_CONFIG:
-            left_aside[number] = "it was registered by another release of this program"
-        elif (state := _state_of_run(client, entry.tags["parent_run"])) != "FINISHED":
-            left_aside[number] = f"its training run is {state}, not FINISHED"
-        else:
-            versions.append(Version.of(entry))
-    return Shelf(versions, left_aside, _alias(aliases, CHAMPION), _alias(aliases, PREVIOUS))
+        reason = _why_aside(client, entry, held=number in (champion, previous))
+        try:
+            if reason is None:
+                versions.append(Version.of(entry))
+        except (InputError, KeyError, TypeError) as error:
+            reason = f"it was registered by another release of this program ({first_line(error)})"
+        if reason is not None:
+            left_aside[number] = reason
+    return RegisteredVersions(versions, left_aside, champion, previous)
+
+
+def _why_aside(client: mlflow.MlflowClient, entry: ModelVersion, held: bool) -> str | None:
+    """Why a version is not to be judged, if so; ``held``: whether it has an alias, and so is in any case."""
+    if not set(entry.tags) >= _NEEDED:
+        return "its registration did not finish"
+    if entry.tags.get(VERDICT) == REJECTED and not held:
+        return f"rejected before: {entry.tags.get('reason', '')}"
+    if (state := _state_of_run(client, entry.tags["parent_run"])) != "FINISHED":
+        return f"its training run is {state}, not FINISHED"
+    return None
 
 
 def _state_of_run(client: mlflow.MlflowClient, run_id: str) -> str:
@@ -100,7 +133,7 @@ def _state_of_run(client: mlflow.MlflowClient, run_id: str) -> str:
     return str(run.info.status) if run.info.lifecycle_stage == "active" else "deleted"
 
 
-def require_versions(shelf: Shelf, name: str, store: str) -> None:
+def require_versions(known: RegisteredVersions, name: str, store: str) -> None:
     """Refuse to evaluate where there is nothing to evaluate.
 
     Raises
@@ -108,8 +141,8 @@ def require_versions(shelf: Shelf, name: str, store: str) -> None:
     InputError
         Saying why each version there is was left aside.
     """
-    if not shelf.versions:
-        aside = [f"version {number}: {reason}" for number, reason in shelf.left_aside.items()]
+    if not known.versions:
+        aside = [f"version {number}: {reason}" for number, reason in known.left_aside.items()]
         why = f" ({first_few(aside, 5)})" if aside else ""
         raise InputError(f"{name} has no version to evaluate in {store}{why}: run train.py first")
 
@@ -158,9 +191,9 @@ def check_up(version: Version, panel: pd.DataFrame) -> Checkup:
     """Let the version forecast the newest month and look at its books and its linearisation.
 
     Two sums must close for every stock: contributions + bias = prediction, and inputs + intercept + what biases,
-    stabiliser and initial state absorbed = the networks' own forecast.
+    stabiliser and initial state absorbed = the models' own forecast.
     """
-    newest = panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(_history(version))]
+    newest = panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(max(version.config.window.lags))]
     factors = forecast(version, newest)
     contributions = factors.drop(columns=["date", "asset", "prediction"]).sum(axis=1)
     account = forecast(version, newest, "account")
@@ -179,12 +212,7 @@ def trials_behind(client: mlflow.MlflowClient, name: str) -> pd.DataFrame:
     return trials_of(sorted(experiments))
 
 
-def training_config(version: Version) -> DictConfig:
-    """The whole configuration that the version was trained with."""
-    config = OmegaConf.create(mlflow.MlflowClient().get_model_version(version.name, version.number).tags["config"])
-    assert isinstance(config, DictConfig)
-    return config
-
-
-def _history(version: Version) -> int:
-    return int(max(training_config(version).window.lags))
+def mark(client: mlflow.MlflowClient, name: str, number: str, verdict: str, reason: str) -> None:
+    """Write a verdict and its reason on a version."""
+    client.set_model_version_tag(name, number, VERDICT, verdict)
+    client.set_model_version_tag(name, number, "reason", reason)

@@ -8,17 +8,17 @@ import pandas as pd
 _STABLE = 0.5
 
 
-def faithfulness_report(row: str, audit: pd.DataFrame) -> str:
+def faithfulness_report(row: str, measured: pd.DataFrame) -> str:
     """Put the mean measurements of a row's networks into words.
 
     Parameters
     ----------
-    audit
-        See :attr:`drf.walkforward.Forecasts.audit`.
+    measured
+        See :attr:`drf.training.forecasts.Forecasts.faithfulness`.
     """
-    mean = audit.drop(columns=["date", "member"]).mean()
+    mean = measured.drop(columns=["date", "member"]).mean()
     lines = [
-        f"Relevance of {row}: mean over {len(audit)} trained networks",
+        f"Relevance of {row}: mean over {len(measured)} trained networks",
         "",
         "Deleting inputs in the order of their relevance: area under the output, 1 at the start, lower is better",
         *(f"  {name:22} {mean[f'deletion_{name}']:6.2f}" for name in _maps(mean, "deletion")),

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# A family keeps its colour in all figures; its linearised row is drawn over it, darker and dashed.
-COLOURS = {
-    "linear": "#4d4d4d",
-    "svr": "#8c6bb1",
-    "forest": "#41ab5d",
-    "dnn": "#6baed6",
-    "dnn_lrp": "#08519c",
-    "lstm": "#fdae6b",
-    "lstm_lrp": "#d94801",
-}
+from ..models.rows import OTHER_COLOUR, row_named
+
 FACTOR_COLOURS = ("#08519c", "#41ab5d", "#d94801", "#8c6bb1", "#969696", "#c51b8a", "#e6ab02", "#1b9e77")
 
 
+def _colour(row: object) -> str:
+    """A row of the comparison keeps its colour in all figures."""
+    known = row_named(str(row))
+    return known.colour if known else OTHER_COLOUR
+
+
 def _draw(axes: Axes, series: pd.Series, row: str, label: str) -> None:
-    style = "--" if row.endswith("_lrp") else "-"
-    axes.plot(series.index, series, label=label, color=COLOURS.get(row), linestyle=style, linewidth=1.6)
+    known = row_named(row)
+    style = "--" if known and known.linearised else "-"
+    axes.plot(series.index, series, label=label, color=_colour(row), linestyle=style, linewidth=1.6)
 
 
 def _axes(title: str, ylabel: str = "", size: tuple[float, float] = (8.0, 4.2)) -> tuple[Figure, Axes]:
@@ -54,7 +52,7 @@ def sharpe_intervals(intervals: pd.DataFrame) -> Figure:
     figure, axes = _axes("Annualised Sharpe after costs with its 95 % interval")
     known = intervals.dropna(subset=["low", "high"])[::-1]
     for position, line in enumerate(known.to_dict("records")):
-        colour = COLOURS.get(line["row"], "#4d4d4d")
+        colour = _colour(line["row"])
         axes.plot([line["low"], line["high"]], [position, position], color=colour, linewidth=2.5, alpha=0.6)
         axes.plot(line["sharpe"], position, "o", color=colour)
         text = f"{line['sharpe']:.2f}"
@@ -70,7 +68,7 @@ def sharpe_bars(comparison: pd.DataFrame) -> Figure:
     """Sharpe before and after costs. ``comparison``: ``row``, ``sharpe``, ``sharpe_net``."""
     figure, axes = _axes("Annualised Sharpe of the long-short portfolio", "Sharpe")
     position = np.arange(len(comparison))
-    colours = [COLOURS.get(row, "#4d4d4d") for row in comparison["row"]]
+    colours = [_colour(row) for row in comparison["row"]]
     axes.bar(position - 0.2, comparison["sharpe"], 0.38, color=colours, label="before costs")
     axes.bar(position + 0.2, comparison["sharpe_net"], 0.38, color=colours, alpha=0.5, label="after costs")
     for x, name in ((-0.2, "sharpe"), (0.2, "sharpe_net")):
@@ -97,7 +95,7 @@ def quantile_means(means: pd.DataFrame) -> Figure:
             np.arange(len(means)) + (k - (len(means.columns) - 1) / 2) * width,
             100 * means[row],
             width,
-            color=COLOURS.get(str(row)),
+            color=_colour(row),
             label=row,
         )
     axes.set_xticks(np.arange(len(means)), [str(quantile) for quantile in means.index])
@@ -130,7 +128,7 @@ def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) ->
             np.arange(percentages.shape[1]) + (k - (len(percentages) - 1) / 2) * width,
             percentages.loc[row],
             width,
-            color=COLOURS.get(str(row)),
+            color=_colour(row),
             label=row,
         )
         axes.bar_label(bars, fmt="%.0f", fontsize=7)
@@ -165,7 +163,7 @@ def change_since_last_month(risk: pd.DataFrame, row: str) -> Figure:
     figure, axes = _axes(title, "basis points a month")
     position = np.arange(len(newest))
     now, change = 1e4 * newest["signed"].to_numpy(), 1e4 * newest["change"].to_numpy()
-    bars = {"month before": (-0.2, now - change, "#bdbdbd"), "newest month": (0.2, now, COLOURS.get(row, "#4d4d4d"))}
+    bars = {"month before": (-0.2, now - change, "#bdbdbd"), "newest month": (0.2, now, _colour(row))}
     for label, (x, height, colour) in bars.items():
         axes.bar_label(axes.bar(position + x, height, 0.38, color=colour, label=label), fmt="%.0f", fontsize=7)
     axes.set_xticks(position, newest["name"])
@@ -196,25 +194,3 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
-
-
-def of_comparison(
-    series: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, quantiles: pd.DataFrame
-) -> dict[str, Figure]:
-    """The figures that compare rows, by name.
-
-    Parameters
-    ----------
-    series
-        Row -> its monthly series (:func:`drf.evaluation.metrics.monthly_series`).
-    comparison
-        ``row`` and metrics.
-    quantiles
-        Mean return a year, one row a quantile, one column a row.
-    """
-    return {
-        "cumulative_long_short": cumulative_long_short(pd.DataFrame({r: s["long_short"] for r, s in series.items()})),
-        "sharpe": sharpe_bars(comparison),
-        "quantile_means": quantile_means(quantiles),
-        "rank_ic": rank_ic_over_time(pd.DataFrame({r: s["rank_ic"] for r, s in series.items()})),
-    }

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ..models.rows import linearised
+
 
 def best_row(comparison: pd.DataFrame) -> str | None:
     """The row with the best Sharpe ratio after costs; None if none could be estimated."""
@@ -94,13 +96,12 @@ def caveats(
         "confidence set, 90 %)."
     )
     spread = evidence["seeds"].query("seed == 'sd'")
-    for line in spread.to_dict("records"):
-        if str(line["row"]).endswith("_lrp"):
-            seeds = (evidence["seeds"]["row"] == line["row"]).sum() - 2
-            lines.append(
-                f"{line['row']}: the Sharpe ratio after costs of a single seed varies by {line['sharpe_net']:.2f} "
-                f"(standard deviation over {seeds} seeds); the row is their mean forecast."
-            )
+    for line in spread[linearised(spread["row"].tolist())].to_dict("records"):
+        seeds = (evidence["seeds"]["row"] == line["row"]).sum() - 2
+        lines.append(
+            f"{line['row']}: the Sharpe ratio after costs of a single seed varies by {line['sharpe_net']:.2f} "
+            f"(standard deviation over {seeds} seeds); the row is their mean forecast."
+        )
     for line in evidence["overfitting"].dropna(subset=["pbo"]).to_dict("records"):
         if line["pbo"] > 0.5:
             lines.append(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from markupsafe import Markup
 
+from ..models.rows import linearised
 from . import findings
 from .html import Column, Report, Section, table
 
@@ -14,25 +16,16 @@ SHARPE = "{:.2f}"
 PER_CENT = "{:.1%}"
 
 
-def comparison_report(
-    comparison: pd.DataFrame,
-    evidence: Mapping[str, pd.DataFrame],
-    drivers: tuple[str, pd.Series] | None,
-    figures: Mapping[str, bytes],
-    protocol: Sequence[str],
-    simulated: bool,
-    neutral: float,
-    config: str,
-    commit: str,
-) -> Report:
-    """The report of a training.
+@dataclass(frozen=True)
+class Material:
+    """What the report of a training is made from.
 
-    Parameters
+    Attributes
     ----------
     comparison
         One line a row with its metrics.
     evidence
-        See :func:`drf.evidence.gather`.
+        See :func:`drf.comparison.evidence.gather`.
     drivers
         The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
     figures
@@ -43,22 +36,39 @@ def comparison_report(
         Whether the market is.
     neutral
         Per cent of the inputs that were missing.
+    config, commit
+        The configuration as YAML, and the code's commit.
     """
+
+    comparison: pd.DataFrame
+    evidence: Mapping[str, pd.DataFrame]
+    drivers: tuple[str, pd.Series] | None
+    figures: Mapping[str, bytes]
+    protocol: Sequence[str]
+    simulated: bool
+    neutral: float
+    config: str
+    commit: str
+
+
+def comparison_report(material: Material) -> Report:
+    """The report of a training."""
+    comparison, evidence, drivers = material.comparison, material.evidence, material.drivers
     best = findings.best_row(comparison)
     answers = {
         "Which model?": findings.which_model(comparison),
         "How sure?": findings.how_sure(evidence, best),
         "What drives it?": findings.what_drives(drivers[1], drivers[0]) if drivers else "No row has contributions.",
     }
-    overall = {name: png for name, png in figures.items() if "/" not in name}
-    of_rows = {name: png for name, png in figures.items() if "/" in name}
+    overall = {name: png for name, png in material.figures.items() if "/" not in name}
+    of_rows = {name: png for name, png in material.figures.items() if "/" in name}
     return Report(
         title="Deep recurrent factor models: comparison",
         subtitle="Which return model is worth its place, how sure is that, and what drives it?",
         answers=answers,
         sections=[
             Section("The rows side by side", [_legend(comparison)], _rows(comparison, evidence, best)),
-            Section("Data and protocol", protocol),
+            Section("Data and protocol", material.protocol),
             Section("Figures", figures=overall),
             Section(
                 "What drives the forecasts",
@@ -74,10 +84,10 @@ def comparison_report(
             Section(
                 "Does it hang on a choice?", [], [_variants(evidence["variants"], best), *_seeds(evidence["seeds"])]
             ),
-            Section("Caveats", findings.caveats(evidence, comparison, simulated, neutral)),
+            Section("Caveats", findings.caveats(evidence, comparison, material.simulated, material.neutral)),
         ],
-        config=config,
-        commit=commit,
+        config=material.config,
+        commit=material.commit,
     )
 
 
@@ -207,7 +217,7 @@ def _seeds(seeds: pd.DataFrame) -> list[Markup]:
         Column("sharpe", "Sharpe gross", SHARPE),
         Column("sharpe_net", "net", SHARPE),
     ]
-    return [table(seeds[seeds["row"].str.endswith("_lrp")], columns)]
+    return [table(seeds[linearised(seeds["row"].tolist())], columns)]
 
 
 def gates_section(gates: pd.DataFrame, decision: str) -> Section:

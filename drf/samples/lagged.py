@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from .ranks import cross_sectional_ranks
 
-TARGETS = ("raw", "excess")
+Target = Literal["raw", "excess"]
+TARGETS = get_args(Target)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Samples:
         """Months, ascending, in which at least one stock has a known target."""
         return np.unique(self.month[~np.isnan(self.y)])
 
-    def rows(self, months: range) -> slice:
+    def sample_slice(self, months: range) -> slice:
         """The samples of consecutive months, as a slice (samples are ordered by month)."""
         return slice(
             int(np.searchsorted(self.month, months.start, "left")),
@@ -70,7 +72,9 @@ class Samples:
         )
 
 
-def make_samples(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int], target: str = "raw") -> Samples:
+def make_samples(
+    panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int], target: Target = "raw"
+) -> Samples:
     """Cut samples from a panel.
 
     A sample exists for every row whose month has all lags within the panel's calendar. Where the stock had no row at a
@@ -91,7 +95,7 @@ def make_samples(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence
         If ``target`` is not one of :data:`TARGETS`.
     """
     if target not in TARGETS:
-        raise ValueError(f"window.target={target} is unknown; use one of {', '.join(TARGETS)}")
+        raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")
     panel = panel.sort_values(["date", "asset"], kind="stable")
     ranks = cross_sectional_ranks(panel, descriptors).to_numpy()
     calendar = pd.date_range(panel["date"].iloc[0], panel["date"].iloc[-1], freq="ME")
@@ -120,7 +124,7 @@ def make_samples(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence
     )
 
 
-def _target(panel: pd.DataFrame, target: str) -> np.ndarray:
+def _target(panel: pd.DataFrame, target: Target) -> np.ndarray:
     if "ret_next" not in panel:
         return np.full(len(panel), np.nan, dtype=np.float32)
     returns = panel["ret_next"]

@@ -3,10 +3,52 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from ..errors import InputError
-from .lagged import Samples
+from .lagged import Samples, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowRule:
+    """How months are cut into samples and windows: the ``window`` config.
+
+    Attributes
+    ----------
+    lags
+        Months back at which descriptors are looked at; 0 is the date of the forecast itself.
+    target
+        What is forecast, see :func:`~.lagged.make_samples`.
+    train_months
+        How many months before its first test month a window trains on.
+    test_months
+        So many of the newest labelled months are tested on; None: as many as the panel allows.
+    refit_every
+        Test months that one fit serves.
+    expanding
+        Train on all months before, not only on the last ``train_months``. Where the first window begins does not
+        depend on it.
+
+    Raises
+    ------
+    ValueError
+        If ``lags`` are none, or not different.
+    """
+
+    lags: Sequence[Annotated[int, Ge(0)]]
+    target: Target
+    train_months: Annotated[int, Ge(2)]
+    test_months: Annotated[int, Ge(1)] | None
+    refit_every: Annotated[int, Ge(1)]
+    expanding: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.lags or len(set(self.lags)) < len(self.lags):
+            raise ValueError(f"lags={list(self.lags)}: must be different whole numbers of months, at least one")
 
 
 @dataclass(frozen=True)
@@ -24,13 +66,45 @@ class Window:
             raise ValueError(f"window leaks: trains to month {self.train.stop - 1}, tests from {self.test.start}")
 
 
-def test_windows(
-    samples: Samples, train_months: int, test_months: int | None, refit_every: int, expanding: bool = False
-) -> list[Window]:
-    """Windows over the last ``test_months`` labelled months (``None``: as many as the panel allows).
+@dataclass(frozen=True)
+class Schedule:
+    """All windows of a training.
 
-    A window trains on the ``train_months`` months before its first test month, or on all months before it if
-    ``expanding``, and serves ``refit_every`` months. Where the first one begins does not depend on ``expanding``.
+    Attributes
+    ----------
+    tested
+        Consecutive, in the order of time.
+    newest
+        The one whose models are kept; it may have no month left to forecast.
+    """
+
+    tested: tuple[Window, ...]
+    newest: Window
+
+    @property
+    def every(self) -> tuple[Window, ...]:
+        """Tested and newest, in the order of time."""
+        return (*self.tested, self.newest)
+
+    @property
+    def test_months(self) -> range:
+        """The months that are tested on."""
+        return range(self.tested[0].test.start, self.tested[-1].test.stop)
+
+
+def make_schedule(samples: Samples, rule: WindowRule) -> Schedule:
+    """The windows that a rule cuts from a panel's samples.
+
+    Raises
+    ------
+    InputError
+        If the panel is too short.
+    """
+    return Schedule(tuple(test_windows(samples, rule)), newest_window(samples, rule))
+
+
+def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
+    """The windows over the months that the rule tests on, in the order of time.
 
     Raises
     ------
@@ -39,74 +113,64 @@ def test_windows(
     """
     labelled = samples.labelled_months
     last = int(labelled[-1]) if len(labelled) else -1
-    earliest = samples.first_month + train_months
+    earliest = samples.first_month + rule.train_months
     available = last - earliest + 1
     if available < 1:
         raise InputError(
             f"the panel has {last + 1} months with ret_next, but the largest lag ({samples.first_month}) + "
-            f"{train_months} training months + 1 = {earliest + 1} are needed: "
+            f"{rule.train_months} training months + 1 = {earliest + 1} are needed: "
             "give a longer panel, or lower window.train_months or window.lags"
         )
-    if test_months is not None and test_months > available:
+    if rule.test_months is not None and rule.test_months > available:
         raise InputError(
-            f"window.test_months={test_months} asks for more than the {available} months that remain after lags and "
-            "training: lower it, or set it to null for all"
+            f"window.test_months={rule.test_months} asks for more than the {available} months that remain after lags "
+            "and training: lower it, or set it to null for all"
         )
-    first = earliest if test_months is None else last - test_months + 1
+    first = earliest if rule.test_months is None else last - rule.test_months + 1
     return [
-        Window(
-            train=_training(samples, start, train_months, expanding),
-            test=range(start, min(start + refit_every, last + 1)),
-        )
-        for start in range(first, last + 1, refit_every)
+        Window(train=_training(samples, start, rule), test=range(start, min(start + rule.refit_every, last + 1)))
+        for start in range(first, last + 1, rule.refit_every)
     ]
 
 
-def _training(samples: Samples, stop: int, train_months: int, expanding: bool) -> range:
+def _training(samples: Samples, stop: int, rule: WindowRule) -> range:
     """The months before ``stop`` to train on, those that there are."""
-    start = samples.first_month if expanding else max(stop - train_months, samples.first_month)
+    start = samples.first_month if rule.expanding else max(stop - rule.train_months, samples.first_month)
     return range(start, stop)
 
 
-def newest_window(samples: Samples, train_months: int, expanding: bool = False) -> Window:
+def newest_window(samples: Samples, rule: WindowRule) -> Window:
     """The window that trains on the newest labelled months, and forecasts the months after them that have no label."""
     stop = int(samples.labelled_months[-1]) + 1
-    return Window(train=_training(samples, stop, train_months, expanding), test=range(stop, len(samples.dates)))
+    return Window(train=_training(samples, stop, rule), test=range(stop, len(samples.dates)))
 
 
-def validation_windows(
-    samples: Samples,
-    first_test: int,
-    train_months: int,
-    validation_months: int,
-    folds: int,
-    expanding: bool = False,
-) -> list[Window]:
-    """Walk-forward windows over the last months before the first test month: all that tuning may see.
+def validation_windows(samples: Samples, rule: WindowRule, first_test: int, months: int, folds: int) -> list[Window]:
+    """Walk-forward windows over the last ``months`` before the first test month: all that tuning may see.
 
-    Where the panel holds fewer months than ``train_months`` before a fold, the fold trains on those it has.
+    Where the panel holds fewer months than ``rule.train_months`` before a fold, the fold trains on those it has.
 
     Raises
     ------
     InputError
-        If less than half of ``train_months`` would remain to train the first fold.
+        If less than half of ``rule.train_months`` would remain to train the first fold.
     """
-    start = first_test - validation_months
-    if start - samples.first_month < train_months / 2:
+    start = first_test - months
+    if start - samples.first_month < rule.train_months / 2:
         raise InputError(
-            f"tuning needs at least {train_months // 2} training months before its {validation_months} validation "
+            f"tuning needs at least {rule.train_months // 2} training months before its {months} validation "
             f"months, but the panel leaves {start - samples.first_month}: lower tuning.validation_months, or set "
             "tuning.trials=0"
         )
     labelled = set(samples.labelled_months.tolist())
-    edges = [start + round(fold * validation_months / folds) for fold in range(folds + 1)]
+    edges = [start + round(fold * months / folds) for fold in range(folds + 1)]
     windows = [
-        Window(train=_training(samples, begin, train_months, expanding), test=range(begin, end))
+        Window(train=_training(samples, begin, rule), test=range(begin, end))
         for begin, end in itertools.pairwise(edges)
         if labelled & set(range(begin, end))
     ]
     if not windows:
         raise InputError(
-            "none of tuning's validation months has ret_next: raise tuning.validation_months, or set it off"
+            "none of tuning's validation months has ret_next: raise tuning.validation_months, or set tuning.trials=0"
         )
     return windows

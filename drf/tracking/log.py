@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 import warnings
@@ -10,190 +9,200 @@ from collections.abc import Mapping, Sequence
 
 import mlflow
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
-from ..comparison.rows import Row, comparison_figures, comparison_table, drivers, row_figures
-from ..experiment.config import flatten, left_out
-from ..evaluation.contributions import agreement_with_truth, by_factor
-from ..evaluation.metrics import annualised_ratio, summarise
-from ..evaluation.portfolio import PortfolioRule
 from ..comparison.evidence import on_rows
+from ..comparison.rows import Row, comparison_table, drivers
+from ..evaluation.annual import annualised_ratio
+from ..evaluation.contributions import agreement_with_truth, by_factor
+from ..evaluation.metrics import summarise
+from ..experiment.experiment import Experiment
+from ..experiment.protocol import protocol
 from ..models.family import Family
+from ..models.rows import plain_row
+from ..report.drawing import comparison_figures, row_figures
 from ..report.faithfulness import faithfulness_report
 from ..report.figures import png
 from ..report.html import render
-from ..report.page import comparison_report
-from ..report.protocol import protocol
+from ..report.page import Material, comparison_report
+from ..training.forecasts import WalkForward
 from ..tuning.search import MACHINE, returns_of
-from ..training.walkforward import Forecasts
-from ..samples.lagged import Samples
-from ..samples.windows import Window
-from .runs import RunLog, RunTree, git_commit
+from .runs import RunTree, git_commit
 
 REPORT = "report.html"
 
 
-def inputs(
-    run: RunLog, config: DictConfig, panel: pd.DataFrame, samples: Samples, windows: Sequence[Window], digest: str
-) -> None:
-    """Log what the run starts from: configuration, data, code, and how much had to be filled."""
-    run.params(flatten(config))
-    run.text(OmegaConf.to_yaml(config, resolve=True), "config.yaml")
-    run.tags({"kind": "comparison", "data_fingerprint": digest, "git_commit": git_commit()})
-    if absent := left_out(config, samples.descriptors):
-        run.tags({"descriptors_left_out": ",".join(absent)})
-    source = str(config.data.get("path") or config.data.source["_target_"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
-        dataset = mlflow.data.from_pandas(panel, source=source, name="panel", digest=digest)  # type: ignore[attr-defined]
-    mlflow.log_input(dataset, context="training")  # to the active run, the parent
-    tested = samples.rows(range(windows[0].train.start, windows[-1].test.stop))
-    run.metrics(
-        {
-            "panel_rows": len(panel),
-            "panel_months": panel["date"].nunique(),
-            "samples": len(samples),
-            "test_months": windows[-1].test.stop - windows[0].test.start,
-            "neutral_values": samples.missing_values,
-            "neutral_lags": samples.missing_months,
-            "samples_without_return": int(pd.isna(samples.y[tested]).sum()),
+class TrainingLog:
+    """The runs of one training: a parent, a child a row, and trials below their family's plain row.
+
+    Parameters
+    ----------
+    tree
+        Open; it closes the runs.
+    """
+
+    def __init__(self, tree: RunTree, experiment: Experiment) -> None:
+        self.tree, self.experiment = tree, experiment
+        self.parent = tree.parent
+        self._inputs()
+        self.rows = {row.name: tree.row(row.name, row.family) for row in experiment.rows}
+
+    def _inputs(self) -> None:
+        """What the training starts from: configuration, data, code, and how much had to be filled."""
+        experiment, run, samples = self.experiment, self.parent, self.experiment.samples
+        run.params(experiment.record.flat)
+        run.text(experiment.record.yaml, "config.yaml")
+        run.tags({"kind": "comparison", "data_fingerprint": experiment.data, "git_commit": git_commit()})
+        if experiment.left_out:
+            run.tags({"descriptors_left_out": ",".join(experiment.left_out)})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
+            dataset = mlflow.data.from_pandas(  # type: ignore[attr-defined]
+                experiment.panel, source=experiment.config.data.source.name, name="panel", digest=experiment.data
+            )
+        mlflow.log_input(dataset, context="training")  # to the active run, the parent
+        windows, months = experiment.schedule.tested, experiment.schedule.test_months
+        seen = samples.sample_slice(range(windows[0].train.start, months.stop))
+        run.metrics(
+            {
+                "panel_rows": len(experiment.panel),
+                "panel_months": experiment.panel["date"].nunique(),
+                "samples": len(samples),
+                "test_months": len(months),
+                "neutral_values": samples.missing_values,
+                "neutral_lags": samples.missing_months,
+                "samples_without_return": int(pd.isna(samples.y[seen]).sum()),
+            }
+        )
+
+    def trial(self, family: Family, done: FrozenTrial, from_earlier_run: bool) -> None:
+        """Log a finished trial below its family's plain row."""
+        tags = {
+            "kind": "trial",
+            "family": family.name,
+            "state": done.state.name,
+            "machine": done.user_attrs.get(MACHINE, "unknown"),
+            "from_earlier_run": str(from_earlier_run).lower(),
         }
-    )
+        name = f"{family.name}-trial-{done.number}"
+        run = self.tree.child(name, tags, below=self.rows[plain_row(family.name).name])
+        run.params({f"model.{family.name}.{key}": value for key, value in done.params.items()})
+        returns = returns_of(done)
+        run.metrics(
+            {
+                "cv_rmse": done.intermediate_values[max(done.intermediate_values)],
+                "sharpe_net": annualised_ratio(returns),
+                "periods": len(returns),
+            }
+        )
+        self.tree.close(run)
 
+    def comparison(
+        self, rows: Sequence[Row], families: Sequence[Family], walks: Mapping[str, WalkForward]
+    ) -> dict[str, bytes]:
+        """Log every row and the table of all; return the rows' figures as ``<row>/<name>``."""
+        used = {family.name: family for family in families}
+        drawn: dict[str, bytes] = {}
+        for row in rows:
+            made = {name: png(figure) for name, figure in row_figures(row, self.experiment.factors).items()}
+            family = row.model.family
+            self._settings(row.name, used[family])
+            self._row(row, walks[family])
+            self._contributions(row, walks[family], made)
+            drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
+        self.parent.table(comparison_table(rows), "comparison.csv")
+        return drawn
 
-def trial(tree: RunTree, runs: Mapping[str, RunLog], family: Family, done: FrozenTrial, from_earlier_run: bool) -> None:
-    """Log a finished trial below its family's plain row."""
-    tags = {
-        "kind": "trial",
-        "family": family.name,
-        "state": done.state.name,
-        "machine": done.user_attrs.get(MACHINE, "unknown"),
-        "from_earlier_run": str(from_earlier_run).lower(),
-    }
-    run = tree.child(f"{family.name}-trial-{done.number}", tags, below=runs[family.name])
-    run.params({f"model.{family.name}.{key}": value for key, value in done.params.items()})
-    returns = returns_of(done)
-    run.metrics(
-        {
-            "cv_rmse": done.intermediate_values[max(done.intermediate_values)],
-            "sharpe_net": annualised_ratio(returns),
-            "periods": len(returns),
-        }
-    )
-    tree.close(run)
+    def _settings(self, row: str, family: Family) -> None:
+        settings = {**family.settings, "seeds": family.seeds}
+        self.rows[row].params({f"model.{family.name}.{key}": value for key, value in settings.items()})
 
+    def _row(self, row: Row, walk: WalkForward) -> None:
+        run = self.rows[row.name]
+        seconds = walk.tested.seconds + walk.newest.seconds
+        run.metrics({**row.metrics, "fit_seconds": seconds, "periods": len(row.series)})
+        if row.note:
+            run.tags({"note": row.note})
+        run.monthly(row.series)
+        run.table(row.predictions, "predictions.parquet")
+        run.table(row.forecast, "forecast.parquet")
 
-def truth(
-    runs: Mapping[str, RunLog],
-    rows: Sequence[Row],
-    known: pd.DataFrame | None,
-    factors: Mapping[str, Sequence[str]],
-) -> None:
-    """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""
-    for row in rows:
-        if known is not None and row.relevance is not None:
-            agreement = agreement_with_truth(by_factor(row.relevance, factors), known)
-            runs[row.name].metrics({f"truth/{factor}": value for factor, value in agreement.items()})
-
-
-def comparison(
-    tree: RunTree,
-    runs: Mapping[str, RunLog],
-    rows: Sequence[Row],
-    families: Sequence[Family],
-    forecasts: Mapping[str, tuple[Forecasts, Forecasts]],
-    factors: Mapping[str, Sequence[str]],
-    rule: PortfolioRule,
-) -> tuple[pd.DataFrame, dict[str, bytes]]:
-    """Log every row and the comparison of all; return its table, and the rows' figures as ``<row>/<name>``."""
-    used = {family.name: family for family in families}
-    drawn: dict[str, bytes] = {}
-    for row in rows:
-        made = {name: png(figure) for name, figure in row_figures(row, factors, rule).items()}
-        _row(runs[row.name], row, used[row.family], forecasts[row.family], made, rule)
-        drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
-    table = comparison_table(rows)
-    tree.parent.table(table, "comparison.csv")
-    return table, drawn
-
-
-def _row(
-    run: RunLog,
-    row: Row,
-    family: Family,
-    forecasts: tuple[Forecasts, Forecasts],
-    figures: Mapping[str, bytes],
-    rule: PortfolioRule,
-) -> None:
-    settings = {**family.settings, "seeds": family.seeds}
-    run.params({f"model.{family.name}.{key}": value for key, value in settings.items()})
-    run.metrics({**row.metrics, "fit_seconds": sum(part.seconds for part in forecasts), "periods": len(row.series)})
-    if row.note:
-        run.tags({"note": row.note})
-    run.monthly(row.series)
-    run.table(row.predictions, "predictions.parquet")
-    run.table(row.forecast, "forecast.parquet")
-    if row.relevance is not None and row.risk is not None:
+    def _contributions(self, row: Row, walk: WalkForward, figures: Mapping[str, bytes]) -> None:
+        """What a row with contributions has beside the others."""
+        run = self.rows[row.name]
+        if row.carried is not None:
+            run.table(row.carried, "carried_forward.parquet")
+            judged = self.experiment.judging.equip(row.carried)
+            metrics = summarise(judged, self.experiment.config.portfolio)
+            run.metrics({f"carried/{name}": value for name, value in metrics.items()})
+        if row.relevance is None or row.risk is None:
+            return
         run.table(row.relevance, "relevance.parquet")
         run.table(row.risk, "contributions.parquet")
         run.figures(figures)
-    if row.carried is not None:
-        run.table(row.carried, "carried_forward.parquet")
-        run.metrics({f"carried/{name}": value for name, value in summarise(row.carried, rule).items()})
-    if row.relevance is not None and len(forecasts[0].audit):
-        audit = forecasts[0].audit
-        run.table(audit, "faithfulness.parquet")
-        run.text(faithfulness_report(row.name, audit), "faithfulness.txt")
-        run.metrics({f"faithfulness/{name}": audit[name].mean() for name in audit if name not in ("date", "member")})
-    if row.relevance is not None and forecasts[0].explanation is not None:
-        run.metrics({f"account/{name}": share for name, share in forecasts[0].explanation.shares().items()})
+        measured = walk.tested.faithfulness
+        if len(measured):
+            run.table(measured, "faithfulness.parquet")
+            run.text(faithfulness_report(row.name, measured), "faithfulness.txt")
+            names = [name for name in measured if name not in ("date", "member")]
+            run.metrics({f"faithfulness/{name}": measured[name].mean() for name in names})
+        if walk.tested.explanation is not None:
+            run.metrics({f"account/{name}": share for name, share in walk.tested.explanation.shares().items()})
+
+    def evidence(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Log the tables of :func:`drf.comparison.evidence.gather`, and on every row what of them is its own."""
+        for name, table in tables.items():
+            self.parent.table(table, f"evidence/{name}.csv")
+        for row, values in on_rows(tables).items():
+            self.rows[row].metrics(values)
+        self.parent.metrics({"trials_counted": float(tables["deflated"]["trials"].max())})
+
+    def report(self, rows: Sequence[Row], tables: Mapping[str, pd.DataFrame], of_rows: Mapping[str, bytes]) -> None:
+        """Draw the comparison, and log its figures and the page that shows everything.
+
+        ``of_rows`` are the rows' figures, as :meth:`comparison` returned them.
+        """
+        experiment, samples = self.experiment, self.experiment.samples
+        net, table = tables["sharpe"].query("returns == 'net'"), comparison_table(rows)
+        drawn = comparison_figures(rows, table, net, experiment.factors, experiment.config.portfolio)
+        figures = {name: png(figure) for name, figure in drawn.items()}
+        self.parent.figures(figures)
+        drives = drivers(rows)
+        shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
+        material = Material(
+            comparison=table,
+            evidence=tables,
+            drivers=drives,
+            figures={**figures, **shown},
+            protocol=protocol(experiment),
+            simulated=experiment.truth is not None,
+            neutral=100 * samples.missing_values / samples.x.size,
+            config=experiment.record.yaml,
+            commit=git_commit(),
+        )
+        self.parent.text(render(comparison_report(material)), REPORT)
+
+    def truth(self, rows: Sequence[Row]) -> None:
+        """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""
+        known = self.experiment.truth
+        for row in rows:
+            if known is not None and row.relevance is not None:
+                agreement = agreement_with_truth(by_factor(row.relevance, self.experiment.factors), known)
+                self.rows[row.name].metrics({f"truth/{factor}": value for factor, value in agreement.items()})
+
+    def resources(self) -> None:
+        """Log the seconds since the parent run was opened, and the largest memory of any one of the processes."""
+        used = {"seconds": time.perf_counter() - self.tree.opened}
+        if (peak := _peak_memory()) is not None:
+            used["peak_memory_mb"] = peak / 2**20
+        self.parent.metrics(used)
 
 
-def evidence(tree: RunTree, runs: Mapping[str, RunLog], tables: Mapping[str, pd.DataFrame]) -> None:
-    """Log the tables of :func:`drf.evidence.gather`, and on every row what of them is a number of its own."""
-    for name, table in tables.items():
-        tree.parent.table(table, f"evidence/{name}.csv")
-    for row, values in on_rows(tables).items():
-        runs[row].metrics(values)
-    tree.parent.metrics({"trials_counted": float(tables["deflated"]["trials"].max())})
-
-
-def report(
-    run: RunLog,
-    config: DictConfig,
-    samples: Samples,
-    windows: Sequence[Window],
-    rows: Sequence[Row],
-    table: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    of_rows: Mapping[str, bytes],
-    factors: Mapping[str, Sequence[str]],
-    rule: PortfolioRule,
-    simulated: bool,
-) -> None:
-    """Draw the comparison, and log its figures and the page that shows everything."""
-    net = tables["sharpe"].query("returns == 'net'")
-    figures = {name: png(figure) for name, figure in comparison_figures(rows, table, net, factors, rule).items()}
-    run.figures(figures)
-    drives = drivers(rows)
-    shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
-    page = comparison_report(
-        table,
-        tables,
-        drives,
-        {**figures, **shown},
-        protocol(config, samples, windows, left_out(config, samples.descriptors)),
-        simulated,
-        100 * samples.missing_values / samples.x.size,
-        OmegaConf.to_yaml(config, resolve=True),
-        git_commit(),
-    )
-    run.text(render(page), REPORT)
-
-
-def resources(tree: RunTree) -> None:
-    """Log the seconds since the parent run was opened, and the largest memory of any one of the processes."""
+def _peak_memory() -> float | None:
+    """Bytes, of this process or of the largest that it has waited for; None where the system does not count them."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    tree.parent.metrics({"seconds": time.perf_counter() - tree.opened, "peak_memory_mb": peak * unit / 2**20})
+    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -11,6 +12,8 @@ import requests
 from filelock import FileLock
 
 from ..errors import InputError, first_line
+
+log = logging.getLogger(__name__)
 
 
 def connect(experiment: str) -> str:
@@ -71,7 +74,7 @@ def _prepare_sqlite(file: Path, uri: str) -> None:
                 mode = database.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             database.close()
             if mode != "wal":
-                print(f"note: {file} cannot use write-ahead logging here ({mode}); logging will be slower")
+                log.info("note: %s cannot use write-ahead logging here (%s); logging will be slower", file, mode)
             import mlflow
 
             # The first client runs the migrations; two at once would break each other.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities import ViewType
 
-from ..evaluation.periods import MONTHS_A_YEAR
+from ..evaluation.annual import MONTHS_A_YEAR
 
 
 def trials_of(experiment_ids: Sequence[str]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Many networks of one architecture trained in one program: windows, seeds and trials side by side, on any device.
 
-The same training as :meth:`~.network.Network.fit`: initial weights, order of batches, Adam, early stopping; each
-network stops when it would have stopped alone. Sums are taken in another order, so results agree but for rounding.
+The same training as :meth:`~drf.models.network.Network.fit`: initial weights, order of batches, Adam, early stopping;
+each network stops when it would have stopped alone. Sums are taken in another order, so results agree but for rounding.
 Products of many small matrices become one large one, which is what a GPU is good at; on a CPU nothing is gained.
 """
 
@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import grad, vmap
+from torch.func import functional_call, grad, vmap
 
 from ..models.architecture import held_at_zero
 from ..models.base import TrainingDivergedError
 from ..models.network import Network
+from ..samples.lagged import Samples
 
 AT_ONCE = 128
 """Networks in one program: about 8 MB each while they train with the default settings."""
@@ -38,20 +39,16 @@ def batches(models: Mapping[int, Network]) -> list[list[int]]:
 
 def fit_batched(
     models: Sequence[Network],
-    x: np.ndarray,
-    y: np.ndarray,
-    month: np.ndarray,
-    rows: Sequence[np.ndarray],
+    samples: Samples,
+    training: Sequence[np.ndarray],
     starts: Sequence[Network | None],
     device: str,
 ) -> list[TrainingDivergedError | None]:
-    """Train models that :func:`batches` has put together, each on its own rows of the samples.
+    """Train models that :func:`batches` has put together, each on its own part of the samples.
 
     Parameters
     ----------
-    x, y, month
-        All samples, as :meth:`Network.fit` takes them.
-    rows
+    training
         For each model the positions of its samples, ordered by month; their ``y`` must be known.
     starts
         For each model the one whose weights it starts from, if any.
@@ -61,15 +58,21 @@ def fit_batched(
     Returns
     -------
     For each model the error with which its training has ended, if it has; the others are fitted.
+
+    Raises
+    ------
+    NotImplementedError
+        Naming a layer that cannot be trained in this way.
     """
-    settings = models[0]
+    settings, (x, y, month) = models[0], (samples.x, samples.y, samples.month)
     features = torch.tensor(x, device=device)
-    splits = [model.split(month[r]) for model, r in zip(models, rows, strict=True)]
+    splits = [model.split(month[r]) for model, r in zip(models, training, strict=True)]
     begun = [model.initialise(x.shape[1:], start) for model, start in zip(models, starts, strict=True)]
     networks, streams = [network for network, _ in begun], [stream for _, stream in begun]
-    targets = [model.target(y[r], month[r])[:, 0] for model, r in zip(models, rows, strict=True)]
-    where, target = _padded([torch.from_numpy(r) for r in rows], device), _padded(targets, device)
-    held = [torch.arange(split, len(r)) for split, r in zip(splits, rows, strict=True)]
+    _require_known_layers(networks[0])
+    targets = [model.target(y[r], month[r])[:, 0] for model, r in zip(models, training, strict=True)]
+    where, target = _padded([torch.from_numpy(r) for r in training], device), _padded(targets, device)
+    held = [torch.arange(split, len(r)) for split, r in zip(splits, training, strict=True)]
     held_rows, held_weight = _padded(held, device), _padded([torch.ones(len(h)) for h in held], device)
     held_x, held_y = features[where.gather(1, held_rows)], target.gather(1, held_rows)
 
@@ -84,8 +87,8 @@ def fit_batched(
     best_parameters = {name: value.clone() for name, value in parameters.items()}
     waited = torch.zeros(count, dtype=torch.long, device=device)
     for _ in range(settings.epochs):
-        training = waited < settings.patience
-        if not training.any():
+        moving = waited < settings.patience
+        if not moving.any():
             break
         orders, streams = _permuted(streams, splits)
         for chosen in orders.split(settings.batch_size, dim=1):
@@ -93,17 +96,17 @@ def fit_batched(
             weight = (chosen >= 0).float()
             chosen = chosen.clamp(min=0)
             gradient = vmap(grad(loss))(parameters, features[where.gather(1, chosen)], target.gather(1, chosen), weight)
-            adam.step(gradient, training & (weight.sum(1) > 0))
+            adam.step(gradient, moving & (weight.sum(1) > 0))
         with torch.no_grad():
             now = vmap(loss)(parameters, held_x, held_y, held_weight)
-        better = training & (now < best)
+        better = moving & (now < best)
         best = torch.where(better, now, best)
         waited = torch.where(better, 0, waited + 1)
         for name, value in parameters.items():
             best_parameters[name] = torch.where(_each(better, value), value, best_parameters[name])
 
     ends: list[TrainingDivergedError | None] = []
-    for k, (model, network, r) in enumerate(zip(models, networks, rows, strict=True)):
+    for k, (model, network, r) in enumerate(zip(models, networks, training, strict=True)):
         network.load_state_dict({name: value[k].cpu() for name, value in best_parameters.items()})
         model.network_ = network.eval()
         model.calibrate(x[r], y[r], month[r])
@@ -164,6 +167,30 @@ class _Adam:
             self.parameters[name] = torch.where(move, value - change, value)
 
 
+def _require_known_layers(network: nn.Sequential) -> None:
+    """Refuse layers whose training here would not be that of :meth:`Network.fit`."""
+    for name, layer in network.named_children():
+        why = ""
+        if isinstance(layer, nn.RNNBase) and not _is_plain_lstm(layer):
+            why = "only LSTMs with the batch first, without projection or dropout, are known"
+        elif layer.state_dict().keys() != dict(layer.named_parameters()).keys():
+            why = "it keeps numbers of its own beside its parameters"
+        elif any(isinstance(part, _DRAWING) and part.p > 0 for part in layer.modules()):
+            why = "it draws random numbers while it trains"
+        if why:
+            raise NotImplementedError(
+                f"layer {name}, {type(layer).__name__}, cannot be trained in one program with others: {why}: set "
+                "compute.device=null"
+            )
+
+
+_DRAWING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
+def _is_plain_lstm(layer: nn.RNNBase) -> bool:
+    return isinstance(layer, nn.LSTM) and layer.batch_first and not layer.proj_size and not layer.dropout
+
+
 def _loss(network: nn.Sequential):  # type: ignore[no-untyped-def]
     def loss(parameters: Parameters, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         error = _forward(network, parameters, x)[:, 0] - y
@@ -177,11 +204,12 @@ def _forward(network: nn.Sequential, parameters: Parameters, x: Tensor) -> Tenso
     value: object = x
     for name, layer in network.named_children():
         if isinstance(layer, nn.LSTM):
-            value = _recurrence(layer, name, parameters, x)
-        elif isinstance(layer, nn.Linear):
-            value = nn.functional.linear(value, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"))  # type: ignore[arg-type]
+            assert isinstance(value, Tensor)
+            value = _recurrence(layer, name, parameters, value)
         else:
-            value = layer(value)
+            prefix = f"{name}."
+            own = {key.removeprefix(prefix): part for key, part in parameters.items() if key.startswith(prefix)}
+            value = functional_call(layer, own, (value,))
     assert isinstance(value, Tensor)
     return value
 

@@ -89,21 +89,27 @@ class Checkpoints:
         """
         file = self._file(task)
         try:
-            with tempfile.NamedTemporaryFile(dir=self.path, suffix=".part", delete=False) as part:
-                try:
-                    joblib.dump(result, part)
-                    part.flush()
-                    os.fsync(part.fileno())
-                    os.replace(part.name, file)
-                except BaseException:
-                    os.unlink(part.name)
-                    raise
+            self._write(result, file)
         except FileNotFoundError:
             pass  # the same training ran twice at once, and the other has ended and cleaned up
         except OSError as error:
             raise InputError(
                 f"compute.checkpoints: {self.path}: {error.strerror}: make room, then give the same command again"
             ) from error
+
+    def _write(self, result: Any, file: Path) -> None:
+        """Write beside and rename, so that the file is whole or not there."""
+        with tempfile.NamedTemporaryFile(dir=self.path, suffix=".part", delete=False) as part:
+            pass
+        try:
+            with open(part.name, "wb") as stream:
+                joblib.dump(result, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(part.name, file)  # closed by now: not every system renames an open file
+        except BaseException:
+            os.unlink(part.name)
+            raise
 
     def _file(self, task: Any) -> Path:
         return self.path / f"{joblib.hash(task)}.fit"

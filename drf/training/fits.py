@@ -10,12 +10,12 @@ import numpy as np
 
 from ..errors import InputError, first_line
 from ..models.base import Model, TrainingDivergedError
-from .batched import batches, fit_batched
 from ..models.family import Family
 from ..models.network import Network
-from .parallel import Compute, run_tasks
 from ..samples.lagged import Samples
 from ..samples.windows import Window
+from .batched import batches, fit_batched
+from .parallel import Compute, run_tasks
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Fit:
     def make(self) -> Model:
         return self.family.make(self.seed, self.member)
 
-    def rows(self, samples: Samples) -> np.ndarray:
+    def training_samples(self, samples: Samples) -> np.ndarray:
         """Positions of the training samples whose return is known."""
-        rows = samples.rows(self.window.train)
-        return rows.start + np.flatnonzero(~np.isnan(samples.y[rows]))
+        chosen = samples.sample_slice(self.window.train)
+        return chosen.start + np.flatnonzero(~np.isnan(samples.y[chosen]))
 
 
 Fitted = Model | TrainingDivergedError
@@ -60,8 +60,8 @@ def fit_here(samples: Samples, fit: Fit) -> Model:
     TrainingDivergedError
         If it cannot be trained with its settings.
     """
-    rows, model = fit.rows(samples), fit.make()
-    data = samples.x[rows], samples.y[rows], samples.month[rows]
+    chosen, model = fit.training_samples(samples), fit.make()
+    data = samples.x[chosen], samples.y[chosen], samples.month[chosen]
     return model.fit(*data) if fit.start is None else model.fit(*data, start=fit.start)  # type: ignore[call-arg]
 
 
@@ -75,7 +75,7 @@ def run_fits(
     Raises
     ------
     InputError
-        If PyTorch cannot use the device.
+        If PyTorch cannot use the device, or the many-networks program cannot train a network as it is.
     """
     for positions, models in _groups(samples, fits, compute):
         calls = [(fits[position], model, *rest) for position, model in zip(positions, models, strict=True)]
@@ -96,10 +96,10 @@ def _groups(
     yield left, [None] * len(left)
     for group in batches(networks):
         chosen = [networks[position] for position in group]
-        rows = [fits[position].rows(samples) for position in group]
+        training = [fits[position].training_samples(samples) for position in group]
         starts = [fits[position].start for position in group]
         try:
-            ends = fit_batched(chosen, samples.x, samples.y, samples.month, rows, starts, compute.device)
+            ends = fit_batched(chosen, samples, training, starts, compute.device)
         except (RuntimeError, AssertionError) as error:  # both are PyTorch's ways to say that there is no such device
             raise InputError(f"compute.device={compute.device}: {first_line(error)}") from error
         yield group, [end or model for end, model in zip(ends, chosen, strict=True)]

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -28,11 +29,20 @@ class Compute:
         Address of a Dask scheduler, whose workers are then used instead.
     device
         Device of PyTorch's on which networks are trained together, such as ``cuda``; None: each in a worker.
+
+    Raises
+    ------
+    ValueError
+        If ``jobs`` is 0.
     """
 
-    jobs: int = -1
+    jobs: Annotated[int, Ge(-1)]
     scheduler: str | None = None
     device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs == 0:
+            raise ValueError("jobs=0: must be a number of worker processes, or -1 for one a core")
 
     @contextmanager
     def parallel(self, shared: Any) -> Iterator[Parallel]:

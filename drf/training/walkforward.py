@@ -3,57 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .checkpoints import Checkpoints
-from .fits import Fit, Fitted, fit_here, run_fits
 from ..lrp.faithfulness import agreement
-from ..models.base import Audits, Explains, Explanation, Model, TrainingDivergedError
+from ..models.base import Explains, Explanation, MeasuresFaithfulness, Model, TrainingDivergedError
 from ..models.family import Family
 from ..models.network import Network
-from .parallel import Compute, progress
 from ..samples.lagged import Samples
-from ..samples.windows import Window
+from ..samples.windows import Schedule, Window
+from .checkpoints import Checkpoints
+from .fits import Fit, Fitted, fit_here, run_fits
+from .forecasts import Forecasts, WalkForward
+from .parallel import Compute, progress
 
-AUDITED = 64
+JUDGED = 64
+"""Forecasts of a window on which faithfulness is measured: enough for a mean, and cheap."""
 
 
-@dataclass(frozen=True)
-class Forecasts:
-    """What one family said about consecutive months, averaged over its seeds.
+class Key(NamedTuple):
+    """One fit of a walk: which family, which of its seeds, and on which window, counted from the first."""
 
-    Attributes
-    ----------
-    rows
-        The samples forecast.
-    prediction
-        Forecasts as decimal returns, shape (n,).
-    explanation
-        Their contributions, where the family can explain.
-    seconds
-        Processor time of all fits, in seconds; of networks trained on a device without their training.
-    members
-        The fitted models of the last window, one a seed.
-    by_seed, linearised_by_seed
-        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter where the family can explain.
-    audit
-        How true the explanations are: one row a window and seed, ``date`` of the window's first test month, ``member``,
-        and what the family measures; no rows where it measures nothing.
-    """
+    family: str
+    window: int
+    member: int
 
-    rows: slice
-    prediction: np.ndarray
-    explanation: Explanation | None
-    seconds: float
-    members: tuple[Model, ...]
-    by_seed: np.ndarray
-    linearised_by_seed: np.ndarray | None
-    audit: pd.DataFrame
+    @property
+    def predecessor(self) -> Key:
+        """The same on the window before."""
+        return self._replace(window=self.window - 1)
 
 
 @dataclass(frozen=True)
@@ -62,91 +45,68 @@ class _Result:
     explanation: Explanation | None
     seconds: float
     model: Model | None
-    audit: dict[str, float] | None
+    faithfulness: dict[str, float] | None
+
+
+_Done = dict[Key, _Result]
 
 
 def walk_forward(
     families: Sequence[Family],
     samples: Samples,
-    windows: Sequence[Window],
-    newest: Window,
+    schedule: Schedule,
     seed: int,
     compute: Compute,
     checkpoints: Checkpoints | None = None,
-) -> dict[str, tuple[Forecasts, Forecasts]]:
+) -> dict[str, WalkForward]:
     """Fit every family on all windows.
 
     Parameters
     ----------
-    windows
-        Consecutive test windows, in the order of time.
-    newest
-        The window whose models are kept; it may have no month left to forecast.
     seed
         Of all that is random.
     compute
         Where fits run; results do not depend on it.
     checkpoints
         Where finished fits are kept, and taken from if they are there.
-
-    Returns
-    -------
-    For every family its forecasts over the test windows, and those of the newest window.
     """
-    fits = [
-        Fit(family, window, member, seed)
-        for window in (*windows, newest)
+    fits = {
+        Key(family.name, position, member): Fit(family, window, member, seed)
+        for position, window in enumerate(schedule.every)
         for family in families
         for member in range(family.seeds)
-    ]
-    keys = [(fit, fit.window is newest) for fit in fits]
-    done: list[_Result | None] = [checkpoints.load(key) if checkpoints else None for key in keys]
+    }
+    tasks = {key: (fit, fit.window is schedule.newest) for key, fit in fits.items()}
+    kept = {key: checkpoints.load(task) if checkpoints else None for key, task in tasks.items()}
+    done: _Done = {key: result for key, result in kept.items() if result is not None}
     nameless = replace(samples, asset=samples.asset[:0])  # names are slow to send, and no fit needs them
-    with progress(total=len(fits), initial=len(fits) - done.count(None), desc="walk-forward", unit="fit") as bar:
+    with progress(total=len(fits), initial=len(done), desc="walk-forward", unit="fit") as bar:
         for wave in _waves(fits):
-            missing = [position for position in wave if done[position] is None]
-            started = [_started(fits, position, done) for position in missing]
-            for count, result in run_fits(_result, nameless, started, compute, newest):
-                done[missing[count]] = result
+            missing = [key for key in wave if key not in done]
+            started = [_started(fits[key], key, done) for key in missing]
+            for position, result in run_fits(_result, nameless, started, compute, schedule.newest):
+                done[missing[position]] = result
                 if checkpoints:
-                    checkpoints.keep(keys[missing[count]], result)
+                    checkpoints.keep(tasks[missing[position]], result)
                 bar.update()
-    results: dict[tuple[str, Window], list[_Result]] = {}
-    for fit, finished in zip(fits, done, strict=True):
-        assert finished is not None
-        results.setdefault((fit.family.name, fit.window), []).append(finished)
-
-    forecasts = {}
-    for family in families:
-        tested = [results[family.name, window] for window in windows]
-        forecasts[family.name] = (
-            _joined(tested, samples, windows),
-            _joined([results[family.name, newest]], samples, [newest]),
-        )
-    return forecasts
+    return {family.name: _walked(family, done, samples, schedule) for family in families}
 
 
-def _waves(fits: Sequence[Fit]) -> list[list[int]]:
-    """Positions of the fits in groups that wait for the one before: window after window if any starts from the last.
+def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
+    """Fits in groups that wait for the one before: window after window if any starts from the last.
 
     Fits that wait for nothing go with their window's all the same, to fill what the others leave idle.
     """
-    if not any(_is_warm(fit) for fit in fits):
-        return [list(range(len(fits)))]
-    waves: dict[int, list[int]] = {}
-    for position, fit in enumerate(fits):
-        waves.setdefault(fit.window.test.start, []).append(position)
-    return [waves[month] for month in sorted(waves)]
+    if not any(fit.family.warm_start for fit in fits.values()):
+        yield list(fits)
+        return
+    for window in sorted({key.window for key in fits}):
+        yield [key for key in fits if key.window == window]
 
 
-def _is_warm(fit: Fit) -> bool:
-    return bool(fit.family.settings.get("warm_start"))
-
-
-def _started(fits: Sequence[Fit], position: int, done: Sequence[_Result | None]) -> Fit:
+def _started(fit: Fit, key: Key, done: Mapping[Key, _Result]) -> Fit:
     """The fit with the model that it starts from: its own on the window before, where it is to start from one."""
-    fit, a_window = fits[position], sum(other.window is fits[0].window for other in fits)
-    before = done[position - a_window] if _is_warm(fit) and position >= a_window else None
+    before = done.get(key.predecessor) if fit.family.warm_start else None
     return replace(fit, start=before.model) if before and isinstance(before.model, Network) else fit
 
 
@@ -156,18 +116,30 @@ def _result(samples: Samples, fit: Fit, model: Fitted | None, newest: Window) ->
         model = fit_here(samples, fit)
     if isinstance(model, TrainingDivergedError):
         raise model
-    x = samples.x[samples.rows(fit.window.test)]
+    x = samples.x[samples.sample_slice(fit.window.test)]
     prediction = model.predict(x) if len(x) else np.empty(0)
     explanation = model.explain(x) if isinstance(model, Explains) and len(x) else None
     seconds = time.process_time() - started
-    if not isinstance(model, Audits):
+    if not isinstance(model, MeasuresFaithfulness):
         return _Result(prediction, explanation, seconds, model if fit.window == newest else None, None)
-    return _Result(prediction, explanation, seconds, model, model.audit(_some(x)) if len(x) else None)
+    return _Result(prediction, explanation, seconds, model, model.faithfulness(_some(x)) if len(x) else None)
 
 
 def _some(x: np.ndarray) -> np.ndarray:
-    """At most ``AUDITED`` samples, evenly spaced: enough for a mean, and cheap."""
-    return x[np.unique(np.linspace(0, len(x) - 1, min(AUDITED, len(x))).round().astype(int))]
+    """At most :data:`JUDGED` samples, evenly spaced."""
+    return x[np.unique(np.linspace(0, len(x) - 1, min(JUDGED, len(x))).round().astype(int))]
+
+
+def _walked(family: Family, done: Mapping[Key, _Result], samples: Samples, schedule: Schedule) -> WalkForward:
+    by_window = [
+        [done[Key(family.name, position, member)] for member in range(family.seeds)]
+        for position in range(len(schedule.every))
+    ]
+    return WalkForward(
+        tested=_joined(by_window[:-1], samples, schedule.tested),
+        newest=_joined(by_window[-1:], samples, [schedule.newest]),
+        members=tuple(result.model for result in by_window[-1] if result.model is not None),
+    )
 
 
 def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> Forecasts:
@@ -179,7 +151,7 @@ def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Wi
         if seeds[0].explanation is not None
     ]
     return Forecasts(
-        rows=samples.rows(range(windows[0].test.start, windows[-1].test.stop)),
+        samples_slice=samples.sample_slice(range(windows[0].test.start, windows[-1].test.stop)),
         prediction=np.concatenate(means),
         explanation=Explanation.concatenate(explained) if explained else None,
         seconds=sum(result.seconds for seeds in results for result in seeds),
@@ -189,22 +161,21 @@ def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Wi
         )
         if explained
         else None,
-        members=tuple(result.model for result in results[-1] if result.model is not None),
-        audit=_audit_table(results, samples, windows),
+        faithfulness=_faithfulness_table(results, samples, windows),
     )
 
 
-def _audit_table(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> pd.DataFrame:
+def _faithfulness_table(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> pd.DataFrame:
     """What the models measured, and how well the maps of other seeds and of the refit before agree with each."""
     lines = []
     for k, (window, seeds) in enumerate(zip(windows, results, strict=True)):
-        x = _some(samples.x[samples.rows(window.test)])
+        x = _some(samples.x[samples.sample_slice(window.test)])
         models: list[object] = [result.model for result in seeds]
         maps = [model.explain(x).relevance for model in models if isinstance(model, Explains) and len(x)]
         for member, result in enumerate(seeds):
-            if result.audit is None:
+            if result.faithfulness is None:
                 continue
-            line = {"date": samples.dates[window.test.start], "member": member, **result.audit}
+            line = {"date": samples.dates[window.test.start], "member": member, **result.faithfulness}
             others = [_agreement(maps[member], maps[other]) for other in range(len(maps)) if other != member]
             line["agreement_other_seeds"] = float(np.mean(others)) if others else float("nan")
             before = results[k - 1][member].model if k else None
@@ -217,23 +188,3 @@ def _audit_table(results: list[list[_Result]], samples: Samples, windows: Sequen
 
 def _agreement(first: np.ndarray, second: np.ndarray) -> float:
     return agreement(torch.from_numpy(first), torch.from_numpy(second))
-
-
-def forecast_table(samples: Samples, rows: slice, prediction: np.ndarray) -> pd.DataFrame:
-    """Forecasts beside what came true: ``date``, ``asset``, ``y_true``, ``y_pred`` as decimal returns."""
-    return pd.DataFrame(
-        {
-            "date": samples.dates[samples.month[rows]],
-            "asset": samples.asset[rows],
-            "y_true": samples.y[rows].astype(np.float64),
-            "y_pred": prediction,
-        }
-    )
-
-
-def relevance_table(samples: Samples, rows: slice, explanation: Explanation) -> pd.DataFrame:
-    """Contributions beside their keys: ``date``, ``asset`` and a column ``<descriptor>_lag<months>`` each."""
-    names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
-    values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
-    keys = forecast_table(samples, rows, explanation.linearised)[["date", "asset"]]
-    return pd.concat([keys, values.astype(np.float32)], axis=1)

@@ -10,25 +10,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from annotated_types import Ge
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from ..evaluation.attributes import equipped
 from ..evaluation.portfolio import PortfolioRule, long_short
-from ..training.fits import Fit, Fitted, fit_here, run_fits
 from ..models.base import TrainingDivergedError
 from ..models.family import Family
-from ..training.parallel import Compute, progress
-from .studies import abandoned, alive, is_shared
-from ..training.walkforward import forecast_table
 from ..samples.lagged import Samples
 from ..samples.windows import Window
+from ..training.fits import Fit, Fitted, fit_here, run_fits
+from ..training.forecasts import forecast_table
+from ..training.parallel import Compute, progress
+from .space import entries
+from .studies import abandoned, alive, check_address, is_shared
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -40,39 +42,74 @@ OnTrial = Callable[[Family, FrozenTrial, bool], None]
 """Called with the family, each finished trial, and whether an earlier run had already finished it."""
 
 
-@dataclass(frozen=True)
-class TuningPlan:
-    """How to tune.
+@dataclass(frozen=True, kw_only=True)
+class TuningRule:
+    """How long and on what to search: the ``tuning`` config.
 
     Attributes
     ----------
     trials
-        Trials a family, those of an interrupted study included; 0: no tuning.
-    windows
-        Validation windows, all before the first test month.
+        Trials a family, those of an interrupted study included; 0: no tuning, the configured settings are used.
+    validation_months, folds
+        So many of the last months before the first test month, in so many windows.
     batch
         Trials asked for at once. It does not follow the number of workers, so neither do the results.
+    journal
+        File that keeps the studies, so that an interrupted one goes on.
+    storage
+        Address of a database that keeps them for several machines instead, without a password.
+
+    Raises
+    ------
+    InputError
+        If the address is none, or holds a password.
+    """
+
+    trials: Annotated[int, Ge(0)]
+    validation_months: Annotated[int, Ge(1)]
+    folds: Annotated[int, Ge(1)]
+    batch: Annotated[int, Ge(1)]
+    journal: str
+    storage: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.storage is not None:
+            check_address(self.storage)
+
+
+@dataclass(frozen=True)
+class TuningPlan:
+    """A search that is ready to run.
+
+    Attributes
+    ----------
+    rule
+        How long, and in which batches.
+    windows
+        Validation windows, all before the first test month.
     seed
         Of all that is random.
     compute
         Where fits run.
     storage
-        Where the studies are kept, see :mod:`drf.studies`; None if there is nothing to tune.
-    data
-        What identifies the samples (fingerprint of the panel, lags, target): part of a study's name.
-    rule
+        Where the studies are kept, see :mod:`~.studies`; None if there is nothing to tune.
+    identity
+        What the samples and returns of a trial follow from: part of a study's name.
+    portfolio
         Portfolios whose returns are kept of every trial. They decide nothing: with them it can be told later how many
         ways were tried, and how much was to be gained by chance.
+    panel
+        In contract form; for what the portfolios need beside forecasts.
     """
 
-    trials: int
+    rule: TuningRule
     windows: Sequence[Window]
-    batch: int
     seed: int
     compute: Compute
     storage: BaseStorage | None
-    data: Mapping[str, Any]
-    rule: PortfolioRule
+    identity: Mapping[str, Any]
+    portfolio: PortfolioRule
+    panel: pd.DataFrame
 
 
 def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
@@ -83,10 +120,11 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     In a shared database the trials of other machines count too, and those that they are busy with are waited for; which
     settings are tried then depends on who asks first.
     """
-    if plan.storage is None:
+    storage = plan.storage
+    if storage is None:
         return list(families)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    studies = {family.name: _open_study(plan.storage, family, plan) for family in families if family.space}
+    studies = {family.name: _open_study(storage, family, plan) for family in families if family.space}
     tuned = [family for family in families if family.space]
     seen: set[tuple[str, int]] = set()
 
@@ -107,9 +145,13 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     missing = sum(_still_to_do(studies[family.name], plan) for family in tuned)
     with progress(total=missing * len(plan.windows), desc="tuning", unit="fit") as bar:
         while any(_still_to_do(studies[family.name], plan) for family in tuned):
-            batch = [(family, trial) for family in tuned for trial in _next_trials(family, studies[family.name], plan)]
+            batch = [
+                (family, trial)
+                for family in tuned
+                for trial in _next_trials(family, studies[family.name], plan, storage)
+            ]
             if batch:
-                with alive([trial for _, trial in batch]):
+                with alive([trial for _, trial in batch], storage):
                     _validate(batch, samples, plan, bar)
             else:
                 time.sleep(WAIT)
@@ -125,10 +167,10 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
         "space": {name: dict(entry) for name, entry in family.space.items()},
         "settings": dict(family.settings),
         "windows": [(w.train.start, w.train.stop, w.test.stop) for w in plan.windows],
-        "batch": plan.batch,
+        "batch": plan.rule.batch,
         "seed": plan.seed,
-        "portfolio": asdict(plan.rule),
-        **plan.data,
+        "portfolio": asdict(plan.portfolio),
+        **plan.identity,
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]
     study = optuna.create_study(
@@ -136,7 +178,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
         storage=storage,
         load_if_exists=True,
         direction="minimize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=plan.batch),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=plan.rule.batch),
     )
     if not study.trials:
         study.enqueue_trial({name: family.settings[name] for name in family.space}, skip_if_exists=True)
@@ -144,46 +186,30 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    return max(0, plan.trials - len(study.get_trials(deepcopy=False, states=FINISHED)))
+    return max(0, plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED)))
 
 
-def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan) -> list[Trial]:
+def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan, storage: BaseStorage) -> list[Trial]:
     """Trials left open by an interruption, and new ones up to a batch; none if other machines are busy with the rest.
 
     The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
     would.
     """
-    open_trials = abandoned(study)
+    open_trials = abandoned(study, storage)
     finished = len(study.get_trials(deepcopy=False, states=FINISHED))
-    elsewhere = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))) if is_shared(study) else 0
-    wanted = min(plan.batch - finished % plan.batch, _still_to_do(study, plan) - elsewhere)
+    elsewhere = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))) if is_shared(storage) else 0
+    wanted = min(plan.rule.batch - finished % plan.rule.batch, _still_to_do(study, plan) - elsewhere)
     trials = open_trials[: max(0, wanted)]
     while len(trials) < wanted:
         trial = study.ask()
         study.sampler = optuna.samplers.TPESampler(seed=1000 * plan.seed + trial.number)
-        for name, entry in family.space.items():
-            trial._suggest(name, _distribution(entry))
+        for name, entry in entries(family.space).items():
+            entry.suggest(trial, name)
         trials.append(trial)
     for trial in trials:
         with suppress(UpdateFinishedTrialError):
             trial.set_user_attr(MACHINE, f"{platform.node()}:{os.getpid()}")
     return trials
-
-
-def _distribution(entry: Mapping[str, Any]) -> BaseDistribution:
-    if entry["type"] == "choice":
-        return CategoricalDistribution(list(entry["choices"]))
-    kind = IntDistribution if entry["type"] == "int" else FloatDistribution
-    return kind(entry["low"], entry["high"], log=entry.get("log", False))
-
-
-def in_space(value: Any, entry: Mapping[str, Any]) -> bool:
-    """Whether a value belongs to a search space's entry."""
-    distribution = _distribution(entry)
-    try:
-        return distribution._contains(distribution.to_internal_repr(value))
-    except ValueError:
-        return False
 
 
 def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
@@ -192,11 +218,12 @@ def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningP
     A trial that another process has finished meanwhile is left to it: the same training may run twice at once, and a
     shared database gives the trials of a machine that was not heard of to others.
     """
-    left = list(batch)
+    left, portfolio = list(batch), plan.portfolio
     for step, window in enumerate(plan.windows):
+        panel = _needed(plan, samples, window)
         waiting = [(family, trial) for family, trial in left if step not in _reported(trial)]
         fits = [Fit(family.with_settings(trial.params), window, 0, plan.seed) for family, trial in waiting]
-        for position, (error, returns) in run_fits(_validate_window, samples, fits, plan.compute, plan.rule):
+        for position, (error, returns) in run_fits(_validate_window, samples, fits, plan.compute, portfolio, panel):
             trial = waiting[position][1]
             earlier = _reported(trial)
             values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
@@ -222,8 +249,14 @@ def _reported(trial: Trial) -> dict[int, float]:
     return trial.study.trials[trial.number].intermediate_values
 
 
+def _needed(plan: TuningPlan, samples: Samples, window: Window) -> pd.DataFrame:
+    """The part of the panel that a window's portfolios need, so that no more is sent to workers."""
+    months = samples.dates[window.test.start : window.test.stop] if plan.portfolio.attributes else []
+    return plan.panel[plan.panel["date"].isin(months)]
+
+
 def _validate_window(
-    samples: Samples, fit: Fit, model: Fitted | None, rule: PortfolioRule
+    samples: Samples, fit: Fit, model: Fitted | None, rule: PortfolioRule, panel: pd.DataFrame
 ) -> tuple[float, dict[str, float]]:
     """Root mean squared error on the window, and the long-short returns after costs by date."""
     try:
@@ -233,10 +266,10 @@ def _validate_window(
         model = diverged
     if isinstance(model, TrainingDivergedError):
         return float("inf"), {}  # the worst trial, not the end of the study
-    rows = samples.rows(fit.window.test)
-    forecasts = forecast_table(samples, rows, model.predict(samples.x[rows]).astype(np.float64))
+    tested = samples.sample_slice(fit.window.test)
+    forecasts = forecast_table(samples, tested, model.predict(samples.x[tested]).astype(np.float64))
     errors = (forecasts["y_pred"] - forecasts["y_true"]).dropna()
-    returns = long_short(forecasts, rule)["net"].dropna()
+    returns = long_short(equipped(forecasts, panel, rule), rule)["net"].dropna()
     error = float(np.sqrt(np.mean(errors**2)))
     return error if np.isfinite(error) else float("inf"), dict(
         zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True)

@@ -6,10 +6,13 @@ that has died goes to another one with what it had reported.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import optuna
+from filelock import FileLock
 from optuna.storages import (
     BaseStorage,
     JournalStorage,
@@ -17,9 +20,8 @@ from optuna.storages import (
     RetryHeartbeatStaleTrialCallback,
     fail_stale_trials,
 )
-from optuna.storages._heartbeat import get_heartbeat_thread, is_heartbeat_enabled
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -53,10 +55,14 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
     Raises
     ------
     InputError
-        If the database cannot be opened.
+        If the folder of the journal does not exist, or the database cannot be opened.
     """
     if address is None:
-        return JournalStorage(JournalFileBackend(journal))
+        folder = Path(journal).absolute().parent
+        if not folder.is_dir():
+            raise InputError(f"tuning.journal={journal}: the folder {folder} does not exist")
+        # The system frees this lock when a process dies. Optuna's own needs symbolic links, and half a minute.
+        return JournalStorage(JournalFileBackend(journal, lock_obj=FileLock(f"{journal}.filelock")))  # type: ignore[arg-type]
     again = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
     try:
         return RDBStorage(
@@ -69,27 +75,46 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
         raise InputError(f"tuning.storage={address}: the database cannot be opened ({reason})") from error
 
 
-def is_shared(study: optuna.Study) -> bool:
-    """Whether other machines may work on the study."""
-    return is_heartbeat_enabled(study._storage)
+def is_shared(storage: BaseStorage) -> bool:
+    """Whether other machines may work on the studies."""
+    return isinstance(storage, RDBStorage)
 
 
-def abandoned(study: optuna.Study) -> list[Trial]:
+def abandoned(study: optuna.Study, storage: BaseStorage) -> list[Trial]:
     """The open trials that an interrupted training has left to this one; in a shared database they wait to be asked."""
-    if is_shared(study):
+    if is_shared(storage):
         fail_stale_trials(study)
         return []
-    return [Trial(study, trial._trial_id) for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
+    left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [Trial(study, _identifier(study, trial, storage)) for trial in left]
+
+
+def _identifier(study: optuna.Study, trial: Trial | FrozenTrial, storage: BaseStorage) -> int:
+    """A trial's number in the storage, where it is counted over all studies."""
+    of_study = storage.get_study_id_from_name(study.study_name)
+    return storage.get_trial_id_from_study_id_trial_number(of_study, trial.number)
 
 
 @contextmanager
-def alive(trials: Sequence[Trial]) -> Iterator[None]:
+def alive(trials: Sequence[Trial], storage: BaseStorage) -> Iterator[None]:
     """Send heartbeats of the trials where they are listened to."""
-    threads = [get_heartbeat_thread(trial._trial_id, trial.study._storage) for trial in trials]
-    for thread in threads:
-        thread.start()
+    if not isinstance(storage, RDBStorage):
+        yield
+        return
+    identifiers = [_identifier(trial.study, trial, storage) for trial in trials]
+    ended = threading.Event()
+
+    def beat() -> None:
+        while True:
+            for identifier in identifiers:
+                storage.record_heartbeat(identifier)
+            if ended.wait(HEARTBEAT):
+                return
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        for thread in threads:
-            thread.join()
+        ended.set()
+        thread.join()

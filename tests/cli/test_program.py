@@ -12,7 +12,8 @@ import pytest
 
 import evaluate
 import train
-from drf.cli import program as entry, score
+from drf.cli import program as entry
+from drf.cli import score
 
 Call = Callable[..., str]
 

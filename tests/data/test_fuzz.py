@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from drf.data.panel import check_panel
 from drf.data.research import map_panel
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from drf.data.sources import from_file
 from drf.errors import InputError
 
 pytestmark = pytest.mark.slow
 
 NAMES = ["MOM1", "PBR", "CAP"]
-WHOLE = simulate_market(8, 5, seed=0, missing=0.0, start="2000-01").panel[["date", "asset", *NAMES, "ret_next"]]
+WHOLE = SimulatedMarket(8, 5, seed=0, missing=0.0, start="2000-01").panel()[["date", "asset", *NAMES, "ret_next"]]
 WHOLE = WHOLE.assign(date=WHOLE["date"].dt.strftime("%Y-%m-%d"))
 
 # What may stand in a cell: right, nearly right, and not at all.

@@ -10,12 +10,12 @@ import pytest
 
 from drf.data.factors import DESCRIPTORS
 from drf.data.inspection import by_descriptor, coverage, findings, refusal
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 
 
 @pytest.fixture
 def panel() -> pd.DataFrame:
-    return simulate_market(60, 40, seed=4, exits=0.01).panel
+    return SimulatedMarket(60, 40, seed=4, exits=0.01).panel()
 
 
 def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_said(panel: pd.DataFrame, column: str, values: object,
 
 
 def test_survivors_are_noticed() -> None:
-    panel = simulate_market(60, 40, seed=4, exits=0.0).panel
+    panel = SimulatedMarket(60, 40, seed=4, exits=0.0).panel()
     assert any("leave a year" in line for line in findings(panel, DESCRIPTORS))
 
 

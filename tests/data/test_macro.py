@@ -11,13 +11,13 @@ from hydra import compose, initialize_config_dir
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drf.experiment.config import descriptors_of, load_panel, make_factors
+from drf.cli.program import CONFIG_DIR
 from drf.data.factors import DESCRIPTORS
 from drf.data.macro import LEAST, MONTHS, add_sensitivities
-from drf.data.simulate import simulate_market
-from drf.cli.program import CONFIG_DIR
+from drf.data.simulate import SimulatedMarket, simulate
 from drf.errors import InputError
 from drf.evaluation.metrics import rank_ic
+from drf.experiment.config import descriptors_of, load_panel, make_factors
 
 MACRO = ("BETA_FX", "BETA_RATES", "BETA_CPI")
 CALENDAR = pd.date_range("1990-01-31", periods=90, freq="ME")
@@ -84,7 +84,7 @@ def test_a_series_after_the_date_does_change_it_without_a_lag() -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    panel = simulate_market(20, 60, seed=2, start="2000-01").panel
+    panel = SimulatedMarket(20, 60, seed=2, start="2000-01").panel()
     panel.to_parquet(tmp_path / "panel.parquet")
     rng = np.random.default_rng(0)
     levels = pd.DataFrame({"date": pd.date_range("1999-06-30", periods=80, freq="ME").strftime("%Y-%m-15")})
@@ -132,7 +132,7 @@ def test_series_that_cannot_be_used_are_refused(
 
 
 def test_in_the_simulated_market_the_first_sensitivity_alone_is_rewarded() -> None:
-    market = simulate_market(300, 90, seed=1, macro=MACRO)
+    market = simulate(SimulatedMarket(300, 90, seed=1, macro=MACRO))
     ics = {
         name: rank_ic(market.panel.dropna(subset=["ret_next", name]).assign(
             y_pred=lambda table, name=name: table[name], y_true=lambda table: table["ret_next"]
@@ -145,6 +145,6 @@ def test_in_the_simulated_market_the_first_sensitivity_alone_is_rewarded() -> No
     assert abs(t["BETA_CPI"]) < 3
     factors = market.contributions.drop(columns=["date", "asset", "expected"])
     assert np.allclose(factors.sum(axis=1), market.contributions["expected"], atol=1e-12)
-    without = simulate_market(300, 90, seed=1)
+    without = simulate(SimulatedMarket(300, 90, seed=1))
     assert market.panel["ROE"].equals(without.panel["ROE"])
     assert not market.panel["ret_next"].equals(without.panel["ret_next"])

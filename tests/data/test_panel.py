@@ -8,8 +8,8 @@ import pytest
 
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel, fingerprint
-from drf.errors import InputError
 from drf.data.universe import largest
+from drf.errors import InputError
 
 
 def check(panel: pd.DataFrame) -> pd.DataFrame:

@@ -10,17 +10,17 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from drf.experiment.config import descriptors_of, load_panel, make_factors
-from drf.data.simulate import simulate_market
 from drf.cli.program import CONFIG_DIR
+from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
+from drf.experiment.config import descriptors_of, load_panel, make_factors
 from drf.samples.ranks import cross_sectional_ranks
 
 
 @pytest.fixture(scope="module")
 def truth() -> pd.DataFrame:
     """Contract form; the stocks have numbers for names, as the sources have them."""
-    panel = simulate_market(30, 30, seed=3, start="2000-01").panel
+    panel = SimulatedMarket(30, 30, seed=3, start="2000-01").panel()
     panel["asset"] = (10_000 + pd.factorize(panel["asset"])[0]).astype(str)
     return panel
 

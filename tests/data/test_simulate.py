@@ -6,12 +6,12 @@ import pytest
 
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.panel import check_panel
-from drf.data.simulate import MEMORY_DATES, Market, memory, shapley_values, simulate_market
+from drf.data.simulate import MEMORY_DATES, Market, SimulatedMarket, memory, shapley_values, simulate
 
 
 @pytest.fixture(scope="module")
 def large() -> Market:
-    return simulate_market(stocks=300, months=80, seed=1)
+    return simulate(SimulatedMarket(stocks=300, months=80, seed=1))
 
 
 def wide(market: Market, name: str) -> pd.DataFrame:
@@ -23,9 +23,9 @@ def test_it_obeys_the_contract(large: Market) -> None:
 
 
 def test_the_seed_alone_decides(large: Market) -> None:
-    again = simulate_market(stocks=300, months=80, seed=1)
+    again = simulate(SimulatedMarket(stocks=300, months=80, seed=1))
     pd.testing.assert_frame_equal(again.panel, large.panel)
-    assert not simulate_market(stocks=300, months=80, seed=2).panel["ROE"].equals(large.panel["ROE"])
+    assert not SimulatedMarket(stocks=300, months=80, seed=2).panel()["ROE"].equals(large.panel["ROE"])
 
 
 def test_descriptors_are_persistent_correlated_within_a_factor_and_partly_missing(large: Market) -> None:
@@ -90,6 +90,6 @@ def test_the_signal_depends_on_the_path_and_has_interactions() -> None:
 
 
 def test_noise_is_the_same_market_without_signal() -> None:
-    noise = simulate_market(stocks=50, months=20, seed=0, explained=0.0)
+    noise = simulate(SimulatedMarket(stocks=50, months=20, seed=0, explained=0.0))
     assert (noise.contributions["expected"] == 0).all()
     check_panel(noise.panel, DESCRIPTORS, 5)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from drf.evaluation.periods import periods_a_year
 from scipy.stats import pearsonr, spearmanr, ttest_1samp
 
 from drf.evaluation.metrics import (
@@ -15,7 +16,6 @@ from drf.evaluation.metrics import (
     rank_ic,
     summarise,
 )
-from drf.evaluation.periods import periods_a_year
 from drf.evaluation.portfolio import PortfolioRule, long_short
 
 

@@ -10,6 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import DictConfig
 
+from drf.cli.program import CONFIG_DIR
+from drf.data.factors import FACTORS
+from drf.errors import InputError
 from drf.experiment.config import (
     check_config,
     descriptors_of,
@@ -19,13 +22,10 @@ from drf.experiment.config import (
     make_families,
     make_rule,
 )
-from drf.data.factors import FACTORS
-from drf.cli.program import CONFIG_DIR
-from drf.errors import InputError
 from drf.models.family import ROWS
 from drf.registry.gates import Thresholds
-from drf.tuning.studies import check_address
 from drf.tuning.search import _distribution
+from drf.tuning.studies import check_address
 
 
 def config(*overrides: str, name: str = "config") -> DictConfig:

@@ -32,7 +32,7 @@ ALL: list[Any] = [*EXPLAINING, SVR(max_samples=300), Forest(n_estimators=5, min_
 
 @pytest.fixture(scope="module")
 def data(samples: Samples) -> Data:
-    rows = samples.rows(range(12, 30))
+    rows = samples.sample_slice(range(12, 30))
     return samples.x[rows], samples.y[rows], samples.month[rows]
 
 

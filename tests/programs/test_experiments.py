@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from tests.programs.test_programs import client, fresh, run
 
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ QUICK = ["model.lstm.epochs=2", "model.lstm.seeds=2", "model.dnn.epochs=2", "mod
 
 def test_japan_trains_on_both_universes_and_tells_the_opened_months_apart(tmp_path: Path, empty_store: Path) -> None:
     fresh(tmp_path, empty_store)
-    simulate_market(stocks=60, months=78, start="2012-03", seed=0).panel.to_parquet(tmp_path / "panel.parquet")
+    SimulatedMarket(stocks=60, months=78, start="2012-03", seed=0).panel().to_parquet(tmp_path / "panel.parquet")
     run("train.py", "experiment=japan", "data.path=panel.parquet", *QUICK, folder=tmp_path)
     here = client(tmp_path)
     experiment = here.get_experiment_by_name("japan").experiment_id

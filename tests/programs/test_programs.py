@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from drf.data.factors import DESCRIPTORS, FACTORS
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from drf.evaluation.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,7 +214,7 @@ def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
 
 
 def newest_months() -> pd.DataFrame:
-    panel = simulate_market(60, 66, 0, explained=0.12, style=0.0).panel
+    panel = SimulatedMarket(60, 66, 0, explained=0.12, style=0.0).panel()
     return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(12)]
 
 

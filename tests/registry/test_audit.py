@@ -12,15 +12,15 @@ import pytest
 
 import drf.registry.audit
 import drf.samples.lagged
-from drf.registry.audit import Protocol, audit
 from drf.data.factors import DESCRIPTORS
-from drf.data.simulate import simulate_market
-from drf.training.fits import Fit, fit_here
+from drf.data.simulate import SimulatedMarket
 from drf.models.family import Family
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
+from drf.registry.audit import Protocol, audit
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, validation_windows
+from drf.training.fits import Fit, fit_here
 
 FUTURE = "the future changes no forecast"
 SHUFFLED = "shuffled returns are not forecast"
@@ -49,7 +49,7 @@ SMALL_LSTM = Family("lstm", LSTM, {"hidden": 4, "epochs": 3, "validation_months"
 
 @pytest.fixture(scope="module")
 def market() -> pd.DataFrame:
-    return simulate_market(60, 42, seed=1, exits=0.01).panel
+    return SimulatedMarket(60, 42, seed=1, exits=0.01).panel()
 
 
 def failed(market: pd.DataFrame, family: Family = LINEAR, protocol: Protocol = PROTOCOL) -> set[str]:
@@ -129,7 +129,7 @@ def test_a_universe_of_survivors_is_caught(market: pd.DataFrame, monkeypatch: py
 
 def test_a_panel_of_survivors_is_caught(market: pd.DataFrame) -> None:
     last = market.groupby("asset")["date"].transform("max")
-    survivors = simulate_market(60, 42, seed=1, exits=0.0).panel  # of some the newest months are missing
+    survivors = SimulatedMarket(60, 42, seed=1, exits=0.0).panel()  # of some the newest months are missing
     assert failed(survivors) == {LEAVERS}
     assert (last < market["date"].max()).any()
 
@@ -153,7 +153,7 @@ def test_a_column_of_the_panel_that_holds_the_return_is_caught(market: pd.DataFr
 
 
 def test_what_cannot_be_judged_says_so_and_blocks_nothing() -> None:
-    tiny = simulate_market(8, 42, seed=1).panel
+    tiny = SimulatedMarket(8, 42, seed=1).panel()
     few = replace(PROTOCOL, universe=None, quantiles=2, test_months=3)
     table = audit(tiny, LINEAR, few, seed=0).set_index("check")
     assert table["passed"].all()

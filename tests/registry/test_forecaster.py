@@ -13,19 +13,19 @@ import pandas as pd
 import pytest
 
 from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.universe import largest
 from drf.models.base import Explanation
 from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster
 from drf.registry.register import make_forecaster, requirements, write_bundle
 from drf.samples.lagged import Samples
-from drf.data.universe import largest
 
 LAGS = (0, 3, 6, 9, 12)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["free of bias", "papers' form"])
 def members(request: pytest.FixtureRequest, samples: Samples) -> list[LSTM]:
-    rows = samples.rows(range(12, 40))
+    rows = samples.sample_slice(range(12, 40))
     settings = {"hidden": 4, "layers": 2, "bidirectional": True, "epochs": 3, "validation_months": 3}
     return [
         LSTM(**settings, random_state=k, signal_bias=request.param).fit(

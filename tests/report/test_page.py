@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from drf.report.summary import printed
 
+from drf.comparison.evidence import gather, on_rows
 from drf.comparison.rows import Row, comparison_figures, comparison_table
 from drf.data.factors import DESCRIPTORS, FACTORS
-from drf.data.simulate import simulate_market
+from drf.data.simulate import SimulatedMarket
 from drf.evaluation.contributions import risk_table
 from drf.evaluation.metrics import monthly_series, summarise
 from drf.evaluation.portfolio import PortfolioRule, assign_quantiles
-from drf.comparison.evidence import gather, on_rows
 from drf.report import findings
 from drf.report.figures import png
 from drf.report.html import render, with_verdict
 from drf.report.page import comparison_report, gates_section
-from drf.report.summary import printed
 from drf.samples.lagged import make_samples
 
 RULE = PortfolioRule()
@@ -35,7 +35,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture(scope="module")
 def panel() -> pd.DataFrame:
-    return simulate_market(60, 48, seed=2).panel
+    return SimulatedMarket(60, 48, seed=2).panel()
 
 
 def contributions(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from drf.data.factors import DESCRIPTORS
-from drf.samples.ranks import cross_sectional_ranks
 from drf.samples.lagged import Samples, make_samples
+from drf.samples.ranks import cross_sectional_ranks
 
 LAGS = (0, 3, 6, 9, 12)
 

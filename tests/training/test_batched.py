@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from drf.models.base import TrainingDivergedError
-from drf.training.batched import AT_ONCE, batches, fit_batched
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
 from drf.models.network import Network
+from drf.training.batched import AT_ONCE, batches, fit_batched
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 

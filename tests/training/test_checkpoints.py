@@ -10,8 +10,8 @@ import joblib
 import numpy as np
 import pytest
 
-from drf.training.checkpoints import Checkpoints, is_dead
 from drf.errors import InputError
+from drf.training.checkpoints import Checkpoints, is_dead
 
 TASK = ("lstm", range(3), 7)
 

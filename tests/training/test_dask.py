@@ -13,10 +13,10 @@ import pytest
 from distributed import Client, LocalCluster
 
 from drf.errors import InputError
-from drf.training.parallel import Compute
-from drf.training.walkforward import Forecasts, walk_forward
 from drf.samples.lagged import Samples
 from drf.samples.windows import newest_window, test_windows
+from drf.training.parallel import Compute
+from drf.training.walkforward import Forecasts, walk_forward
 from tests.training.test_walkforward import FAMILIES
 
 test_windows.__test__ = False  # type: ignore[attr-defined]

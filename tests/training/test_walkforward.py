@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.training.checkpoints import Checkpoints
 from drf.data.factors import DESCRIPTORS
 from drf.errors import InputError
-from drf.training.fits import Fit, fit_here
 from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
-from drf.training.parallel import Compute
-from drf.training.walkforward import Forecasts, forecast_table, relevance_table, walk_forward
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import newest_window, test_windows
+from drf.training.checkpoints import Checkpoints
+from drf.training.fits import Fit, fit_here
+from drf.training.parallel import Compute
+from drf.training.walkforward import Forecasts, forecast_table, relevance_table, walk_forward
 
 test_windows.__test__ = False  # type: ignore[attr-defined]
 
@@ -179,7 +179,7 @@ def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
     for name, family in {"cold": cold, "warm": warm}.items():
         tested, kept = walk_forward([family], samples, windows, newest, 0, Compute(1))["lstm"]
         found[name] = [*tested.by_seed, *kept.by_seed]
-    first = samples.rows(windows[0].test)
+    first = samples.sample_slice(windows[0].test)
     months = first.stop - first.start
     for seed in range(cold.seeds):
         assert np.array_equal(found["cold"][seed][:months], found["warm"][seed][:months])
@@ -189,7 +189,7 @@ def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
         before = None
         for window in windows:
             before = fit_here(samples, Fit(warm, window, seed, 0, start=before))
-            rows = samples.rows(window.test)
+            rows = samples.sample_slice(window.test)
             at = slice(rows.start - first.start, rows.stop - first.start)
             assert np.array_equal(before.predict(samples.x[rows]), found["warm"][seed][at])
 

@@ -15,12 +15,12 @@ from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.svr import SVR
-from drf.training.parallel import Compute
-from drf.tuning.studies import open_storage
-from drf.tuning.search import TuningPlan, returns_of, tune
-from drf.training.walkforward import forecast_table
 from drf.samples.lagged import Samples
 from drf.samples.windows import Window
+from drf.training.parallel import Compute
+from drf.training.walkforward import forecast_table
+from drf.tuning.search import TuningPlan, returns_of, tune
+from drf.tuning.studies import open_storage
 
 SPACE = {"C": {"type": "float", "low": 0.01, "high": 1.0, "log": True}}
 TREES = {
@@ -82,7 +82,7 @@ def test_the_error_of_a_trial_is_that_of_a_fit_on_the_window(samples: Samples, t
     trial = next(trial for name, trial, _ in log.trials if name == "svr")
     errors, returns = [], []
     for window in WINDOWS:
-        train, test = samples.rows(window.train), samples.rows(window.test)
+        train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
         model = SVR(C=0.5, epsilon=0.05, max_samples=200).fit(samples.x[train], samples.y[train], samples.month[train])
         errors.append(np.sqrt(np.mean((model.predict(samples.x[test]) - samples.y[test]) ** 2)))
         returns.append(

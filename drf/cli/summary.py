@@ -1,14 +1,11 @@
-"""What the programs print at their end."""
+"""What train.py prints at its end."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import pandas as pd
 
 from ..evaluation.metrics import METRICS, MORE_METRICS
-from ..samples.lagged import Samples
-from ..samples.windows import Window
+from ..experiment.experiment import Experiment
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -20,18 +17,10 @@ def printed(table: pd.DataFrame) -> str:
     return "\n".join([text, *notes])
 
 
-def training_summary(
-    table: pd.DataFrame,
-    samples: Samples,
-    windows: Sequence[Window],
-    store: str,
-    run_id: str,
-    model: str,
-    version: str | None,
-    absent: Sequence[str],
-) -> str:
-    """The rows, what was filled, where the runs are, and how to go on."""
-    first, last = samples.dates[windows[0].test.start], samples.dates[windows[-1].test.stop - 1]
+def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, run_id: str, version: str | None) -> str:
+    """The rows, what was filled, where the runs are, and how to go on; ``version``: the registered one, if any was."""
+    samples, months, absent = experiment.samples, experiment.schedule.test_months, experiment.left_out
+    first, last = samples.dates[months.start], samples.dates[months.stop - 1]
     cells = samples.x.size / 100
     lines = [
         "",
@@ -44,9 +33,15 @@ def training_summary(
         f"Runs: parent {run_id} in {store}",
         f"Look: mlflow ui --backend-store-uri {store}" if store.startswith("sqlite") else f"Look: {store}",
     ]
-    if version is not None:
+    registry = experiment.config.registry
+    if version is None:
+        lines.append(
+            f"Nothing registered: registry.row={registry.row} is of the family {experiment.registered_row.family}, "
+            "which was not trained."
+        )
+    else:
         lines += [
-            f"Registered: {model} version {version}. Next: python evaluate.py",
-            f'Load the champion: mlflow.pyfunc.load_model("models:/{model}@champion")',
+            f"Registered: {registry.name} version {version}. Next: python evaluate.py",
+            f'Load the champion: mlflow.pyfunc.load_model("models:/{registry.name}@champion")',
         ]
     return "\n".join(lines)

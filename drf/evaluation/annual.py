@@ -1,0 +1,16 @@
+"""Monthly numbers put on a year."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+MONTHS_A_YEAR = 12
+
+
+def annualised_ratio(monthly: pd.Series) -> float:
+    """Mean over standard deviation times the root of 12; NaN with fewer than two months, or without variation."""
+    deviation = monthly.std()
+    if monthly.count() < 2 or not deviation > 1e-12:
+        return float("nan")
+    return float(monthly.mean() / deviation * np.sqrt(MONTHS_A_YEAR))

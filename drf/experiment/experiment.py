@@ -1,0 +1,142 @@
+"""What a training starts from; whatever can be refused is refused while it is made, before the first run is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from ..comparison.rows import Judging
+from ..data.panel import fingerprint
+from ..data.universe import largest
+from ..evaluation.attributes import equipped
+from ..models.family import Family
+from ..models.rows import ModelRow, row_named, rows_of
+from ..samples.lagged import Samples, make_samples
+from ..samples.windows import Schedule, make_schedule, validation_windows
+from ..training.checkpoints import Checkpoints
+from ..tuning.search import TuningPlan
+from ..tuning.studies import open_storage
+from .config import Record, read
+from .factors import Factors, descriptors_of, make_factors
+from .families import make_families, require_training_months
+from .market import load_market
+from .schema import TrainConfig
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that follows from a config alone.
+
+    Attributes
+    ----------
+    config, record
+        The settings, typed and as they are logged.
+    families
+        Not tuned yet.
+    factors
+        The descriptors of each factor, of those that are used.
+    panel, samples, schedule
+        The market's universe, checked; cut into samples, and into windows.
+    data
+        Fingerprint of the panel.
+    """
+
+    config: TrainConfig
+    record: Record
+    families: list[Family]
+    factors: Factors
+    panel: pd.DataFrame
+    samples: Samples
+    schedule: Schedule
+    data: str
+
+    @property
+    def rows(self) -> list[ModelRow]:
+        """The rows of the comparison."""
+        return rows_of(family.name for family in self.families)
+
+    @property
+    def registered_row(self) -> ModelRow:
+        """The row of which a version is made."""
+        row = row_named(self.config.registry.row)
+        assert row is not None
+        return row
+
+    @property
+    def left_out(self) -> list[str]:
+        """The descriptors that the ``factors`` config names and the training does without."""
+        return [name for name in descriptors_of(self.config.factors) if name not in self.samples.descriptors]
+
+    @property
+    def truth(self) -> pd.DataFrame | None:
+        """What truly drove the returns, where that is known: if the market is simulated."""
+        return self.config.data.source.truth()
+
+    @property
+    def judging(self) -> Judging:
+        """What its rows are judged by."""
+        return Judging(self.samples, self.panel, self.factors, self.config.portfolio)
+
+    def checkpoints(self) -> Checkpoints:
+        """Where finished fits are kept.
+
+        A fit's number depends on the family, the window and the seed, which its task names, and on the samples.
+        """
+        identity = {
+            "data": self.data,
+            "lags": self.samples.lags,
+            "target": self.config.window.target,
+            "descriptors": self.samples.descriptors,
+            "device": self.config.compute.device,
+        }
+        return Checkpoints(self.config.compute.checkpoints, identity)
+
+    def tuning_plan(self) -> TuningPlan:
+        """The search, its storage open.
+
+        Raises
+        ------
+        InputError
+            If the months before the first test month are too few, or the storage cannot be opened.
+        """
+        config, rule = self.config, self.config.tuning
+        windows, storage = [], None
+        if rule.trials:
+            first_test = self.schedule.test_months.start
+            windows = validation_windows(self.samples, config.window, first_test, rule.validation_months, rule.folds)
+            require_training_months(self.families, windows)
+            storage = open_storage(rule.journal, rule.storage)
+        return TuningPlan(
+            rule=rule,
+            windows=windows,
+            seed=config.seed,
+            compute=config.compute,
+            storage=storage,
+            identity={"data": self.data, "lags": list(self.samples.lags), "target": config.window.target},
+            portfolio=config.portfolio,
+            panel=self.panel,
+        )
+
+
+def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
+    """Make everything that a composed config describes; ``overrides`` as they stood on the command line.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong with the config or the data.
+    """
+    config = read(composed, TrainConfig)
+    families = make_families(config.model, overrides)
+    factors = make_factors(config.factors, config.data.descriptors)
+    descriptors = descriptors_of(factors)
+    market = load_market(config.data, descriptors, config.portfolio.quantiles)
+    panel = largest(market, config.data.universe)
+    equipped(panel[["date", "asset"]], panel, config.portfolio)
+    samples = make_samples(panel, descriptors, config.window.lags, config.window.target)
+    schedule = make_schedule(samples, config.window)
+    require_training_months(families, schedule.every)
+    return Experiment(config, Record.of(composed), families, factors, panel, samples, schedule, fingerprint(panel))

@@ -1,0 +1,48 @@
+"""Which descriptors a training uses, and which factor each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..data.panel import KEYS, RETURN, SECTOR
+from ..errors import InputError, nearest
+
+Factors = dict[str, list[str]]
+"""Factor -> its descriptors."""
+
+
+def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) -> Factors:
+    """The descriptors of each factor of the ``factors`` config, of those that the panel has (``data.descriptors``).
+
+    Raises
+    ------
+    InputError
+        If a factor is not a list of names, a descriptor stands twice or has a name that means something else, or
+        ``data.descriptors`` names one that no factor has.
+    """
+    for factor, names in named.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"factors.{factor}={names}: must be a list of descriptors, such as [PER, PBR]")
+        if factor in ("bias", "prediction", *KEYS):
+            raise InputError(f"factors.{factor}: a forecast has a column of that name: choose another")
+    every = descriptors_of(named)
+    for name in every:
+        if every.count(name) > 1:
+            raise InputError(f"factors: descriptor {name} stands more than once: a descriptor belongs to one factor")
+        if name in (*KEYS, RETURN, SECTOR):
+            raise InputError(f"factors: {name} cannot be a descriptor: the panel has a column of that meaning")
+    kept = every if descriptors is None else list(descriptors)
+    for name in kept:
+        if name not in every:
+            raise InputError(f"data.descriptors: {name} belongs to no factor{nearest(name, every)}: see conf/factors")
+    found = {factor: [name for name in names if name in kept] for factor, names in named.items()}
+    found = {factor: names for factor, names in found.items() if names}
+    if not found:
+        raise InputError("data.descriptors=[]: at least one descriptor is needed")
+    return found
+
+
+def descriptors_of(factors: Mapping[str, Sequence[str]]) -> list[str]:
+    """All descriptors, in the order of the factors."""
+    return [name for names in factors.values() for name in names]

@@ -1,0 +1,85 @@
+"""From the ``model`` config to families: settings held against the model's class, and what is not to be tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from annotated_types import Ge
+from hydra.utils import get_class
+
+from ..errors import InputError, nearest
+from ..models.family import Family
+from ..models.rows import FAMILIES
+from ..samples.windows import Window
+from ..tuning.space import Entry
+from .settings import check, make
+
+_NOT_SETTINGS = ("random_state",)
+
+
+def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> list[Family]:
+    """The families of the ``model`` config, in the order of the comparison's rows.
+
+    A setting that stands among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not
+    tuned.
+
+    Raises
+    ------
+    InputError
+        For an unknown family or setting, or a setting that the search space names and the family lacks.
+    """
+    for name, settings in models.items():
+        if name not in FAMILIES:
+            raise InputError(f"model={name}: unknown family{nearest(name, FAMILIES)}; there are {', '.join(FAMILIES)}")
+        if not isinstance(settings, Mapping):
+            raise InputError(f"model.{name}={settings}: must be a group of settings, see conf/model/{name}.yaml")
+    if not models:
+        raise InputError("model=[]: choose at least one family, see conf/model")
+    chosen = {override.lstrip("+").split("=")[0] for override in overrides}
+    return [_make_family(name, models[name], chosen) for name in FAMILIES if name in models]
+
+
+def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Family:
+    where = f"model.{name}"
+    own = {"_target_", "seeds", "space"}
+    model = get_class(values["_target_"])
+    about = check(_about, {key: value for key, value in values.items() if key in own - {"_target_"}}, where)
+    given = {key: value for key, value in values.items() if key not in own}
+    settings = check(model, given, where, hidden=_NOT_SETTINGS)
+    space = dict(about["space"] or {})
+    check(model, {**settings, **{key: settings.get(key) for key in space}}, where, hidden=_NOT_SETTINGS)
+    space = {key: entry for key, entry in space.items() if f"{where}.{key}" not in chosen}
+    for key, entry in space.items():
+        if not make(Entry, entry, f"{where}.space.{key}").holds(settings[key]):
+            raise InputError(
+                f"{where}.{key}={settings[key]}: lies outside its search space {entry}: widen it, or set "
+                "tuning.trials=0"
+            )
+    family = Family(name, model, settings, about["seeds"], space)
+    try:
+        family.make(0, 0)
+    except ValueError as error:
+        raise InputError(f"{where}.{error}") from error
+    return family
+
+
+def _about(seeds: Annotated[int, Ge(1)], space: Mapping[str, Any] | None) -> None:
+    """What a family's config holds beside the settings of its model."""
+
+
+def require_training_months(families: Sequence[Family], windows: Sequence[Window]) -> None:
+    """Refuse windows too short for a network that holds back validation months.
+
+    Raises
+    ------
+    InputError
+        Naming the family and the months.
+    """
+    shortest = min(len(window.train) for window in windows)
+    for family in families:
+        if shortest <= family.months_held_back:
+            raise InputError(
+                f"model.{family.name}.validation_months={family.months_held_back}: a window has only {shortest} "
+                "training months: lower it, or raise window.train_months"
+            )

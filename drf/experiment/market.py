@@ -1,0 +1,60 @@
+"""The market that a ``data`` config names: its panel, checked, with all its stocks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..data.files import read_table
+from ..data.macro import PREFIX, add_sensitivities
+from ..data.panel import check_panel
+from ..errors import InputError
+from .schema import DataConfig, MacroConfig
+
+log = logging.getLogger(__name__)
+
+
+def load_market(data: DataConfig, descriptors: Sequence[str], least_stocks: int) -> pd.DataFrame:
+    """Read or simulate a panel, and hold it against the contract.
+
+    Parameters
+    ----------
+    descriptors
+        Those it must have; sensitivities to macro series that it lacks are added from ``data.macro``.
+    least_stocks
+        Fewest stocks that a month may have.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong with the config or the data.
+    """
+    if data.universe is not None and "CAP" not in descriptors:
+        raise InputError(f"data.universe={data.universe}: the largest stocks are chosen by CAP, which is not there")
+    if data.universe is not None and data.universe < least_stocks:
+        raise InputError(
+            f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
+        )
+    frame = data.source.panel()
+    missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
+    panel = check_panel(frame, [name for name in descriptors if name not in missing], least_stocks)
+    if not missing:
+        return panel
+    with_macro = _with_macro(panel, data.macro, [name.removeprefix(PREFIX) for name in missing])
+    return check_panel(with_macro, descriptors, least_stocks)
+
+
+def _with_macro(panel: pd.DataFrame, macro: MacroConfig | None, series: Sequence[str]) -> pd.DataFrame:
+    """Add the sensitivities to macro series from the file that ``data.macro`` names; what is left out is logged."""
+    if macro is None or macro.path is None:
+        raise InputError(
+            f"factors: {PREFIX}{series[0]} is a sensitivity to the macro series {series[0]}, which the panel does not "
+            "have: give data.macro.path"
+        )
+    levels = read_table("data.macro.path", macro.path, dates=("date",), numbers=series, may_be_empty=series)
+    panel, months = add_sensitivities(panel, levels, macro.changes, macro.lag_months, series)
+    if months:
+        log.info("macro series: the first %d months are left out, no sensitivity is known in them", months)
+    return panel

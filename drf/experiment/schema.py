@@ -1,0 +1,151 @@
+"""The schema of a training's configuration: every key, its kind and its range, in Hydra's ConfigStore.
+
+A default stands in the class, or a file of ``conf/`` states the value; never both. The settings of a room are that
+room's own class (:class:`~drf.samples.windows.WindowRule` and so on), and what belongs to none stands here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from typing import Annotated, Any, Literal, get_type_hints
+
+from annotated_types import Ge, Interval
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from ..data.simulate import SimulatedMarket
+from ..data.sources import Source
+from ..errors import nearest
+from ..evaluation.portfolio import PortfolioRule
+from ..models.rows import FAMILIES, ROWS, row_named
+from ..samples.windows import WindowRule
+from ..training.parallel import Compute
+from ..tuning.search import TuningRule
+from .settings import defaults_of
+
+# Seeds are multiplied by 1,000 and must stay below what scikit-learn takes.
+Seed = Annotated[int, Interval(ge=0, le=4_000_000)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacroConfig:
+    """A table of macro series: the ``macro`` config, see :func:`drf.data.macro.add_sensitivities`."""
+
+    path: str | None
+    lag_months: Annotated[int, Ge(0)]
+    changes: Mapping[str, Literal["log", "difference", "none"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What every ``data`` config holds; the other keys are the source's, which refers to them.
+
+    Attributes
+    ----------
+    source
+        Where the panel comes from; in a file of ``conf/data``: ``_target_``, a :class:`drf.data.sources.Source`, and
+        its fields.
+    universe
+        The so many largest stocks by CAP each month; None: all.
+    descriptors
+        Those of the factors' descriptors that the panel has; None: all.
+    """
+
+    source: Source
+    universe: Annotated[int, Ge(2)] | None
+    descriptors: Sequence[str] | None
+    macro: MacroConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig(Compute):
+    """The ``compute`` config: where fits run, and the folder that keeps finished ones until the training has ended."""
+
+    checkpoints: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """MLflow's experiment."""
+
+    experiment: str
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.experiment.strip()) <= 500:
+            raise ValueError(f"experiment={self.experiment}: must be a name of 1 to 500 characters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryConfig:
+    """The registered model, and the row of which versions are made."""
+
+    name: str
+    row: str = "lstm_lrp"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^/:'\"\\]+", self.name) or self.name.strip() in ("", ".", ".."):
+            raise ValueError(f"name={self.name}: must be a name without quotes, slashes or colons")
+        row, names = row_named(self.row), [row.name for row in ROWS if row.registrable]
+        if row is None or not row.registrable:
+            raise ValueError(f"row={self.row}: must be one of {', '.join(names)}{nearest(self.row, names)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What train.py composes."""
+
+    seed: Seed
+    data: DataConfig
+    factors: Mapping[str, Any]
+    model: Mapping[str, Any]
+    window: WindowRule
+    tuning: TuningRule
+    portfolio: PortfolioRule
+    compute: ComputeConfig
+    tracking: TrackingConfig
+    registry: RegistryConfig
+
+
+_OPEN = (DataConfig, MacroConfig)
+"""Groups whose keys follow from what was chosen; they are checked when they are read."""
+
+
+def node_of(schema: type) -> Any:
+    """A dataclass that OmegaConf knows, with the keys and the defaults of ``schema``.
+
+    It refuses unknown keys as soon as a config is composed. Kinds and ranges are left to :mod:`~.settings`: OmegaConf
+    has neither ranges nor literals, and takes 3 for true.
+    """
+    entries: list[Any] = []
+    hints = get_type_hints(schema)
+    for entry in dataclasses.fields(schema):
+        kind = hints[entry.name]
+        if dataclasses.is_dataclass(kind) and kind not in _OPEN:
+            nested = node_of(kind)  # type: ignore[arg-type]
+            entries.append((entry.name, nested, field(default_factory=nested)))
+        else:
+            default = MISSING if entry.default is dataclasses.MISSING else entry.default
+            entries.append((entry.name, Any, field(default=default)))
+    return make_dataclass(schema.__name__, entries)
+
+
+def _with_target(taker: type) -> dict[str, Any]:
+    """What a class can be made from: its defaults, and where it is found."""
+    return {"_target_": f"{taker.__module__}.{taker.__qualname__}", **defaults_of(taker)}
+
+
+def store_schema(name: str, schema: type) -> None:
+    """Make a schema known to Hydra; a primary config names it first among its defaults."""
+    ConfigStore.instance().store(name=name, node=node_of(schema), provider="drf")
+
+
+store_schema("train_schema", TrainConfig)
+for _family, _model in FAMILIES.items():
+    # conf/model/<family>.yaml begins with these; what it states itself is not a default of the class
+    ConfigStore.instance().store(group="model", name=f"{_family}_settings", node=_with_target(_model), provider="drf")
+ConfigStore.instance().store(
+    group="data", name="simulated_settings", node=_with_target(SimulatedMarket), provider="drf"
+)

@@ -1,0 +1,125 @@
+"""What is left of a fitted model when it is registered: enough to forecast and to explain, without its training code.
+
+This file travels with every registered version, so it needs torch and numpy alone. Arithmetic is in double precision:
+accounts then close far below anything that a user could see.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..lrp import Linearisation, linearise
+from .architecture import ARCHITECTURES
+
+PARTS = ("network", "inputs", "intercept", "network_bias", "stabiliser", "initial_state")
+"""The account of a forecast: ``network`` is the model's own, and the sum of the others."""
+
+
+class Portable(Protocol):
+    """A fitted model that can be written as JSON and tensors, and read again.
+
+    ``settings()`` are the JSON, ``tensors()`` the rest; the class method ``read(settings, tensors)`` makes the same
+    model of them.
+    """
+
+    def settings(self) -> dict[str, Any]: ...
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """``relevance``, shape (n, lags, descriptors), and :data:`PARTS`, shape (n,), as decimal returns, float64.
+
+        ``x``: ranks (n, lags, descriptors).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PortableNetwork:
+    """A network read as a sum of contributions; a forecast is ``mean`` + ``scale`` * output.
+
+    Attributes
+    ----------
+    architecture, shape
+        One of :data:`~.architecture.ARCHITECTURES`, and its keyword arguments.
+    linearisation, epsilon
+        See :func:`drf.lrp.linearise`.
+    """
+
+    network: nn.Sequential
+    architecture: str
+    shape: Mapping[str, Any]
+    linearisation: Linearisation
+    epsilon: float
+    mean: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "network", copy.deepcopy(self.network).double().eval())
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PortableNetwork:
+        network = ARCHITECTURES[settings["architecture"]](**settings["shape"])
+        network.load_state_dict(dict(tensors))
+        return cls(network, **settings)
+
+    def settings(self) -> dict[str, Any]:
+        names = ("architecture", "shape", "linearisation", "epsilon", "mean", "scale")
+        return {name: getattr(self, name) for name in names}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return dict(self.network.state_dict())
+
+    def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        found = linearise(self.network, torch.from_numpy(x).double(), self.linearisation, self.epsilon)
+        return {
+            "relevance": self.scale * found.relevance.numpy(),
+            "network": self.mean + self.scale * found.output.numpy(),
+            "inputs": self.scale * found.inputs.numpy(),
+            "intercept": self.mean + self.scale * found.baseline.numpy(),
+            "network_bias": self.scale * found.bias.numpy(),
+            "stabiliser": self.scale * found.stabiliser.numpy(),
+            "initial_state": self.scale * found.initial_state.numpy(),
+        }
+
+
+@dataclass(frozen=True)
+class PortableLinear:
+    """Coefficients, shape (lags, descriptors), and an intercept; a contribution is coefficient times rank."""
+
+    coefficients: np.ndarray
+    intercept: float
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PortableLinear:
+        return cls(tensors["coefficients"].numpy(), **settings)
+
+    def settings(self) -> dict[str, Any]:
+        return {"intercept": self.intercept}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"coefficients": torch.from_numpy(np.ascontiguousarray(self.coefficients))}
+
+    def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        relevance = x.astype(np.float64) * self.coefficients
+        inputs, nothing = relevance.sum((1, 2)), np.zeros(len(x))
+        return {
+            "relevance": relevance,
+            "network": inputs + self.intercept,
+            "inputs": inputs,
+            "intercept": np.full(len(x), self.intercept),
+            "network_bias": nothing,
+            "stabiliser": nothing,
+            "initial_state": nothing,
+        }
+
+
+KINDS: dict[str, Any] = {"network": PortableNetwork, "linear": PortableLinear}
+"""Portable models by the name under which a registered model remembers its own."""

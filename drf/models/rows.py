@@ -1,0 +1,88 @@
+"""The rows of the comparison: each is a family's models, read in one way.
+
+A new family is registered here: one :class:`ModelRow`, its settings' file in ``conf/model``, and its own file beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .base import Registrable
+from .dnn import DNN
+from .forest import Forest
+from .linear import Linear
+from .lstm import LSTM
+from .svr import SVR
+
+OTHER_COLOUR = "#4d4d4d"
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One row of the comparison.
+
+    Attributes
+    ----------
+    name
+        Of the row, in tables, figures and runs.
+    family
+        Whose models make it; a family's rows share them.
+    model
+        The family's class, see :class:`~.base.Model`.
+    colour
+        In every figure. A linearised row is drawn dashed, over the plain row of its family.
+    explained
+        Whether the row has contributions.
+    linearised
+        Whether its forecasts are the sums of its contributions, and not what the models themselves say.
+    """
+
+    name: str
+    family: str
+    model: type[Any]
+    colour: str
+    explained: bool = False
+    linearised: bool = False
+
+    @property
+    def registrable(self) -> bool:
+        """Whether the newest models of the row can be registered."""
+        return self.explained and issubclass(self.model, Registrable)
+
+
+ROWS: tuple[ModelRow, ...] = (
+    ModelRow("linear", "linear", Linear, "#4d4d4d", explained=True),
+    ModelRow("svr", "svr", SVR, "#8c6bb1"),
+    ModelRow("forest", "forest", Forest, "#41ab5d"),
+    ModelRow("dnn", "dnn", DNN, "#6baed6"),
+    ModelRow("dnn_lrp", "dnn", DNN, "#08519c", explained=True, linearised=True),
+    ModelRow("lstm", "lstm", LSTM, "#fdae6b"),
+    ModelRow("lstm_lrp", "lstm", LSTM, "#d94801", explained=True, linearised=True),
+)
+"""In the order of the comparison."""
+
+FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS}
+"""Families by name, in the order of their rows."""
+
+
+def rows_of(families: Iterable[str]) -> list[ModelRow]:
+    """The rows that some families yield, in the order of the comparison."""
+    wanted = set(families)
+    return [row for row in ROWS if row.family in wanted]
+
+
+def plain_row(family: str) -> ModelRow:
+    """The first row of a family."""
+    return next(row for row in ROWS if row.family == family)
+
+
+def row_named(name: str) -> ModelRow | None:
+    """The row of a name; None where there is none, such as the name of a column that is no row."""
+    return next((row for row in ROWS if row.name == name), None)
+
+
+def linearised(names: Sequence[str]) -> list[bool]:
+    """For each name whether it is that of a linearised row."""
+    return [bool((row := row_named(name)) and row.linearised) for name in names]

@@ -1,0 +1,80 @@
+"""What a walk through the windows leaves: forecasts, contributions, the newest models; and tables of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..models.base import Explanation, Model
+from ..samples.lagged import Samples
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What one family said about consecutive months, averaged over its seeds.
+
+    Attributes
+    ----------
+    samples_slice
+        The samples forecast.
+    prediction
+        Forecasts as decimal returns, shape (n,).
+    explanation
+        Their contributions, where the family can explain.
+    seconds
+        Processor time of all fits, in seconds; of networks trained on a device without their training.
+    by_seed, linearised_by_seed
+        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter where the family can explain.
+    faithfulness
+        How true the explanations are: one row a window and seed, ``date`` of the window's first test month, ``member``,
+        and what the family measures; no rows where it measures nothing.
+    """
+
+    samples_slice: slice
+    prediction: np.ndarray
+    explanation: Explanation | None
+    seconds: float
+    by_seed: np.ndarray
+    linearised_by_seed: np.ndarray | None
+    faithfulness: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class WalkForward:
+    """One family's walk through all windows.
+
+    Attributes
+    ----------
+    tested
+        Its forecasts over the test windows.
+    newest
+        Its forecasts of the newest window, for months whose returns are not known yet.
+    members
+        The newest window's models, one a seed.
+    """
+
+    tested: Forecasts
+    newest: Forecasts
+    members: tuple[Model, ...]
+
+
+def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarray) -> pd.DataFrame:
+    """Forecasts beside what came true: ``date``, ``asset``, ``y_true``, ``y_pred`` as decimal returns."""
+    return pd.DataFrame(
+        {
+            "date": samples.dates[samples.month[samples_slice]],
+            "asset": samples.asset[samples_slice],
+            "y_true": samples.y[samples_slice].astype(np.float64),
+            "y_pred": prediction,
+        }
+    )
+
+
+def relevance_table(samples: Samples, samples_slice: slice, explanation: Explanation) -> pd.DataFrame:
+    """Contributions beside their keys: ``date``, ``asset`` and a column ``<descriptor>_lag<months>`` each."""
+    names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
+    values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
+    keys = forecast_table(samples, samples_slice, explanation.linearised)[["date", "asset"]]
+    return pd.concat([keys, values.astype(np.float32)], axis=1)

@@ -1,0 +1,59 @@
+"""Search spaces: the entries of ``space`` in ``conf/model`` as Optuna's distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from optuna.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a setting is searched over.
+
+    Attributes
+    ----------
+    type
+        ``float`` or ``int``: between ``low`` and ``high``, evenly or, with ``log``, evenly by its logarithm.
+        ``choice``: one of ``choices``.
+
+    Raises
+    ------
+    ValueError
+        If what the type needs is not there.
+    """
+
+    type: Literal["float", "int", "choice"]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.type == "choice" and not self.choices:
+            raise ValueError("choices: a choice needs a list of them")
+        if self.type != "choice" and (self.low is None or self.high is None or self.low > self.high):
+            raise ValueError(f"low={self.low}, high={self.high}: a range needs both, the lower one first")
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value can be proposed."""
+        if self.choices is not None:
+            return value in self.choices
+        assert self.low is not None and self.high is not None
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+    def suggest(self, trial: Trial, name: str) -> Any:
+        """Let a trial choose a value."""
+        if self.choices is not None:
+            return trial.suggest_categorical(name, self.choices)
+        assert self.low is not None and self.high is not None
+        if self.type == "int":
+            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+
+def entries(space: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
+    """The entries of a family's space."""
+    return {name: Entry(**entry) for name, entry in space.items()}
