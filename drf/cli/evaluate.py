@@ -39,7 +39,8 @@ def evaluate(composed: DictConfig) -> None:
     if config.rollback:
         require_previous(name, known)
         with RunTree("evaluate") as tree:
-            decision, audits = roll_back(client, name, known), []
+            decision = roll_back(client, name, known)
+            audits: list[pd.DataFrame] = []
             _record(tree, client, known, decision, audits, record)
     else:
         require_versions(known, name, store)

@@ -77,7 +77,7 @@ def check(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in values:
             raise InputError(f"{_key(where, name)} has no value: add {_key(where, name)}=... to the command")
-    model = pydantic.create_model("Settings", __config__=_STRICT, **{name: (hints[name], ...) for name in values})  # type: ignore[call-overload]
+    model = pydantic.create_model("Settings", __config__=_STRICT, **{name: (hints[name], ...) for name in values})
     try:
         model.model_validate(dict(values))
     except pydantic.ValidationError as refused:

@@ -251,7 +251,7 @@ def _reported(trial: Trial) -> dict[int, float]:
 
 def _needed(plan: TuningPlan, samples: Samples, window: Window) -> pd.DataFrame:
     """The part of the panel that a window's portfolios need, so that no more is sent to workers."""
-    months = samples.dates[window.test.start : window.test.stop] if plan.portfolio.attributes else []
+    months = samples.dates[window.test.start : window.test.stop] if plan.portfolio.attributes else samples.dates[:0]
     return plan.panel[plan.panel["date"].isin(months)]
 
 

@@ -9,10 +9,11 @@ from drf.evaluation.contributions import (
     by_descriptor,
     by_factor,
     mean_absolute_by_lag,
-    of_portfolio,
+    of_side,
     percentages,
     risk_table,
 )
+from drf.evaluation.portfolio import Weights
 
 
 @pytest.fixture
@@ -29,6 +30,10 @@ def relevance() -> pd.DataFrame:
     )
 
 
+def held(table: pd.DataFrame, weights: list[float]) -> Weights:
+    return Weights(table[["date", "asset"]].assign(weight=weights))
+
+
 def test_sums_over_lags_and_factors(relevance: pd.DataFrame) -> None:
     assert by_descriptor(relevance)["MOM12_1"].tolist() == [-3.0, 3.0, 4.0]
     factors = by_factor(relevance, {"Momentum": ["MOM12_1"], "Both": ["MOM12_1", "CAP"]})
@@ -38,8 +43,8 @@ def test_sums_over_lags_and_factors(relevance: pd.DataFrame) -> None:
 
 
 def test_a_portfolio_has_the_mean_of_its_stocks(relevance: pd.DataFrame) -> None:
-    mean = of_portfolio(by_descriptor(relevance), pd.Series([True, True, False]))
-    assert mean.loc["2000-01-31"].to_dict() == {"MOM12_1": 0.0, "CAP": 2.0}
+    mean = of_side(by_descriptor(relevance), held(relevance, [0.25, 0.75, 0.0]), +1)
+    assert mean.loc["2000-01-31"].to_dict() == {"MOM12_1": 0.25 * -3.0 + 0.75 * 3.0, "CAP": 2.0}
     assert len(mean) == 1
 
 
@@ -68,7 +73,9 @@ def test_the_risk_table_by_hand(relevance: pd.DataFrame) -> None:
     later = relevance.iloc[[0, 1]].assign(date=pd.Timestamp("2000-02-29"), CAP_lag0=[3.0, 2.0])
     both = pd.concat([relevance.iloc[[0, 1]], later], ignore_index=True)
     factors = {"Momentum": ["MOM12_1"], "Size": ["CAP"]}
-    risk = risk_table(both, pd.Series([5, 1, 5, 1]), 5, factors).set_index(["date", "portfolio", "level", "name"])
+    risk = risk_table(both, held(both, [1.0, -1.0, 1.0, -1.0]), factors).set_index(
+        ["date", "portfolio", "level", "name"]
+    )
     january, february = pd.to_datetime(["2000-01-31", "2000-02-29"])
     assert risk.loc[(january, "long", "factor", "Momentum"), "signed"] == -3.0
     assert risk.loc[(january, "spread", "factor", "Momentum")].tolist()[:2] == [-6.0, 6.0]

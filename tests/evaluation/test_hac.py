@@ -13,14 +13,14 @@ def series(values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"x": values})
 
 
-@pytest.mark.parametrize(("periods", "horizon", "df"), [(36, 1, 4), (180, 12, 7), (180, 1, 13), (20, 3, 3)])
-def test_it_agrees_with_a_regression_on_cosines(periods: int, horizon: int, df: int) -> None:
+@pytest.mark.parametrize(("periods", "df"), [(4, 2), (12, 2), (36, 4), (180, 13)])
+def test_it_agrees_with_a_regression_on_cosines(periods: int, df: int) -> None:
     """The weighted averages are, up to scale, the coefficients of a regression on the same cosines (statsmodels)."""
     values = np.random.default_rng(0).normal(0.1, 1, periods)
     waves = np.cos(np.pi * np.outer(np.arange(periods) + 0.5, np.arange(1, df + 1)) / periods)
     slopes = sm.OLS(values, sm.add_constant(waves)).fit().params[1:]
     se = np.sqrt((slopes**2 * periods / 2).mean() / periods)
-    tested = hac_mean(series(values), horizon).loc["x"]
+    tested = hac_mean(series(values)).loc["x"]
     assert tested["df"] == df
     assert tested["se"] == pytest.approx(se)
     assert tested["t"] == pytest.approx(values.mean() / se)
@@ -31,16 +31,6 @@ def test_without_correlation_it_is_close_to_newey_and_west() -> None:
     values = np.random.default_rng(1).normal(0.1, 1, 20_000)
     fit = sm.OLS(values, np.ones(len(values))).fit(cov_type="HAC", cov_kwds={"maxlags": 10})
     assert hac_mean(series(values))["se"]["x"] == pytest.approx(fit.bse[0], rel=0.1)
-
-
-def test_overlapping_noise_is_seldom_called_a_mean() -> None:
-    """Sums of twelve periods, a nominal five per cent; the plain t-test rejects more than half of them."""
-    rng = np.random.default_rng(2)
-    sums = [np.convolve(rng.standard_normal(191), np.ones(12), "valid") for _ in range(400)]
-    ours = np.mean([hac_mean(series(values), 12)["p"]["x"] < 0.05 for values in sums])
-    plain = np.mean([stats.ttest_1samp(values, 0).pvalue < 0.05 for values in sums])
-    assert ours <= 0.10
-    assert plain > 0.4
 
 
 def test_a_mean_that_is_there_is_found() -> None:

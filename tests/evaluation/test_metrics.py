@@ -3,20 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from drf.evaluation.periods import periods_a_year
 from scipy.stats import pearsonr, spearmanr, ttest_1samp
 
+from drf.evaluation.annual import annualised_ratio
 from drf.evaluation.metrics import (
     METRICS,
     MORE_METRICS,
-    annualised_ratio,
     ic,
     max_drawdown,
     monthly_series,
     rank_ic,
     summarise,
 )
-from drf.evaluation.portfolio import PortfolioRule, long_short
+from drf.evaluation.portfolio import long_short
+from tests.making import rule
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_rank_ic_agrees_with_scipy(forecasts: pd.DataFrame) -> None:
 
 
 def test_a_summary_has_every_metric_and_agrees_with_numpy(forecasts: pd.DataFrame) -> None:
-    summary, series = summarise(forecasts, PortfolioRule()), monthly_series(forecasts, PortfolioRule())
+    summary, series = summarise(forecasts, rule()), monthly_series(forecasts, rule())
     assert tuple(summary) == (*METRICS, *MORE_METRICS)
     error = forecasts["y_pred"] - forecasts["y_true"]
     assert summary["mae"] == pytest.approx(np.abs(error).mean())
@@ -61,31 +61,19 @@ def test_drawdown_of_a_hand_made_path() -> None:
 
 def test_what_cannot_be_estimated_is_nan_without_a_warning(forecasts: pd.DataFrame) -> None:
     one = forecasts[forecasts["date"] == forecasts["date"].iloc[0]]
-    assert np.isnan(summarise(one, PortfolioRule())["sharpe"])
+    assert np.isnan(summarise(one, rule())["sharpe"])
     assert np.isnan(annualised_ratio(pd.Series([0.01] * 3, pd.date_range("2000-01-31", periods=3, freq="ME"))))
-    constant = summarise(forecasts.assign(y_pred=0.0), PortfolioRule())
+    constant = summarise(forecasts.assign(y_pred=0.0), rule())
     assert constant["rank_ic"] == 0
     assert np.isnan(constant["rank_ic_ir"])
 
 
-def test_weekly_dates_are_put_on_a_year_by_52(forecasts: pd.DataFrame) -> None:
-    weeks = dict(zip(forecasts["date"].unique(), pd.date_range("2000-01-07", periods=24, freq="W-FRI"), strict=True))
-    weekly = forecasts.assign(date=forecasts["date"].map(weeks))
-    monthly, by_week = (summarise(table, PortfolioRule()) for table in (forecasts, weekly))
-    for name, power in (("sharpe", 0.5), ("annual_return", 1), ("annual_volatility", 0.5), ("rank_ic_ir", 0.5)):
-        assert by_week[name] == pytest.approx(monthly[name] * (52 / 12) ** power)
-    assert by_week["rank_ic_t"] == pytest.approx(monthly["rank_ic_t"])
-    assert periods_a_year(weekly["date"].drop_duplicates()) == 52
-    with pytest.raises(ValueError, match="neither monthly nor weekly"):
-        annualised_ratio(pd.Series([0.1, 0.2, 0.4], pd.date_range("2000-01-03", periods=3, freq="D")))
-
-
 def test_the_other_metrics_agree_with_scipy_and_arithmetic(forecasts: pd.DataFrame) -> None:
-    metrics, book = summarise(forecasts, PortfolioRule()), long_short(forecasts, PortfolioRule())
+    metrics, book = summarise(forecasts, rule()), long_short(forecasts, rule())
     pearson = [pearsonr(month["y_pred"], month["y_true"]).statistic for _, month in forecasts.groupby("date")]
     assert np.allclose(ic(forecasts), pearson)
     assert metrics["ic_ir"] == pytest.approx(np.mean(pearson) / np.std(pearson, ddof=1) * np.sqrt(12))
     assert metrics["hit_rate"] == pytest.approx(np.mean(book["gross"] > 0))
     assert np.sign(metrics["spread_t"]) == np.sign(ttest_1samp(book["gross"], 0).statistic)
-    at_breakeven = long_short(forecasts, PortfolioRule(cost_bps=metrics["breakeven_bps"]))
+    at_breakeven = long_short(forecasts, rule(cost_bps=metrics["breakeven_bps"]))
     assert at_breakeven["net"].mean() == pytest.approx(0, abs=1e-15)

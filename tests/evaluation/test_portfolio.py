@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.evaluation.portfolio import PortfolioRule, assign_quantiles, exposures, long_short, quantile_returns
+from drf.evaluation.portfolio import assign_quantiles, exposures, long_short, make_weights, quantile_returns
+from tests.making import rule
 
 MARCH, APRIL, MAY = pd.to_datetime(["2000-03-31", "2000-04-30", "2000-05-31"])
 
@@ -16,11 +17,9 @@ def table(date: pd.Timestamp, predictions: list[float], returns: list[float]) ->
 
 def test_quantiles_and_returns_of_a_hand_made_month() -> None:
     month = table(MARCH, [5, 1, 4, 2, 3, 6, 7, 8, 9, 10], [0.05, 0.01, 0.04, 0.02, 0.03, 0.06, 0.07, 0.08, 0.09, 0.10])
-    assert assign_quantiles(month, PortfolioRule()).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
-    assert quantile_returns(month, PortfolioRule()).loc[MARCH].tolist() == pytest.approx(
-        [0.015, 0.035, 0.055, 0.075, 0.095]
-    )
-    assert long_short(month, PortfolioRule())["gross"].tolist() == pytest.approx([0.08])
+    assert assign_quantiles(month, rule()).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
+    assert quantile_returns(month, rule()).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.055, 0.075, 0.095])
+    assert long_short(month, rule())["gross"].tolist() == pytest.approx([0.08])
 
 
 def test_quantiles_differ_by_at_most_one_stock_and_do_not_depend_on_the_order_of_rows() -> None:
@@ -28,11 +27,11 @@ def test_quantiles_differ_by_at_most_one_stock_and_do_not_depend_on_the_order_of
     for n in (5, 13, 501):
         month = table(MARCH, [0.0] * n, [0.0] * n).assign(asset=[f"{k:03d}" for k in range(n)])
         month["y_pred"] = rng.integers(0, 4, n)  # many ties
-        quantile = assign_quantiles(month, PortfolioRule())
+        quantile = assign_quantiles(month, rule())
         sizes = quantile.value_counts()
         assert set(quantile) == {1, 2, 3, 4, 5}
         assert sizes.max() - sizes.min() <= 1
-        shuffled = assign_quantiles(month.sample(frac=1, random_state=1), PortfolioRule())
+        shuffled = assign_quantiles(month.sample(frac=1, random_state=1), rule())
         assert shuffled.reindex(month.index).equals(quantile)
 
 
@@ -42,8 +41,7 @@ def test_turnover_and_costs_of_hand_made_months() -> None:
     months = pd.concat(
         [table(MARCH, up, flat), table(APRIL, up, [0.0, 0.0, 0.2, 0.0]), table(MAY, up[::-1], flat)], ignore_index=True
     )
-    rule = PortfolioRule(quantiles=2, cost_bps=100)
-    result = long_short(months, rule)
+    result = long_short(months, rule(quantiles=2, cost_bps=100))
     assert result["gross"].tolist() == pytest.approx([0.0, 0.1, 0.0])
     # Setting up buys and sells 1 on each side; April has nothing to do; in May both sides are exchanged: long 0.6 / 1.1
     # and 0.5 / 1.1 are sold, and sold again short, so 2 + 2 are traded.
@@ -54,19 +52,19 @@ def test_turnover_and_costs_of_hand_made_months() -> None:
 def test_weights_drift_with_returns_and_are_set_equal_again() -> None:
     """The long side's c gains 50 %: it has grown to 0.75 / 1.25 of its side and is cut back to one half."""
     months = pd.concat([table(MARCH, [1, 2, 3, 4], [0, 0, 0.5, 0.0]), table(APRIL, [1, 2, 3, 4], [0.0] * 4)])
-    traded = long_short(months.reset_index(drop=True), PortfolioRule(2, 0))["turnover"].iloc[1] * 4
+    traded = long_short(months.reset_index(drop=True), rule(quantiles=2, cost_bps=0))["turnover"].iloc[1] * 4
     assert traded == pytest.approx(2 * (0.75 / 1.25 - 0.5))
 
 
 def test_portfolios_are_formed_before_it_is_known_which_returns_will_be_missing() -> None:
     month = table(MARCH, [1, 2, 3, 4, 5, 6], [0.01, 0.02, 0.03, 0.04, 0.05, np.nan])
-    assert quantile_returns(month, PortfolioRule(3)).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.05])
-    assert long_short(month, PortfolioRule(3))["gross"].tolist() == pytest.approx([0.05 - 0.015])
+    assert quantile_returns(month, rule(quantiles=3)).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.05])
+    assert long_short(month, rule(quantiles=3))["gross"].tolist() == pytest.approx([0.05 - 0.015])
 
 
 def test_a_month_without_a_return_on_one_side_is_not_a_long_short_return() -> None:
     month = table(MARCH, [1, 2, 3, 4, 5], [0.1, 0.1, 0.1, 0.1, np.nan])
-    assert np.isnan(long_short(month, PortfolioRule())["gross"].item())
+    assert np.isnan(long_short(month, rule())["gross"].item())
 
 
 def test_an_asset_that_leaves_is_sold() -> None:
@@ -74,12 +72,12 @@ def test_an_asset_that_leaves_is_sold() -> None:
         [table(MARCH, [1, 2, 3, 4], [0.0] * 4), table(APRIL, [1, 2, 3, 4], [0.0] * 4)], ignore_index=True
     )
     months.loc[7, "asset"] = "z"  # d is replaced by z at the top
-    assert long_short(months, PortfolioRule(2, 0))["turnover"].iloc[1] * 4 == pytest.approx(1.0)
+    assert long_short(months, rule(quantiles=2, cost_bps=0))["turnover"].iloc[1] * 4 == pytest.approx(1.0)
 
 
 def test_value_weights_by_hand() -> None:
     month = table(MARCH, [1, 2, 3, 4], [0.1, 0.2, 0.3, 0.6]).assign(value=[1.0, 3.0, 1.0, 2.0])
-    gross = long_short(month, PortfolioRule(2, 0, "value"))["gross"].item()
+    gross = long_short(month, rule(quantiles=2, cost_bps=0, weighting="value"))["gross"].item()
     assert gross == pytest.approx((0.3 * 1 + 0.6 * 2) / 3 - (0.1 * 1 + 0.2 * 3) / 4)
 
 
@@ -99,12 +97,12 @@ def test_sector_neutral_quantiles_hold_as_much_of_every_sector() -> None:
     months["y_pred"] += np.where(months["sector"] == "x", 0.1, 0.0)
     share = {}
     for neutral in (False, True):
-        top = months[assign_quantiles(months, PortfolioRule(sector_neutral=neutral)) == 5]
+        top = months[assign_quantiles(months, rule(sector_neutral=neutral)) == 5]
         share[neutral] = (top["sector"] == "x").mean()
     assert share == {False: 1.0, True: 0.5}
     few = months.assign(sector=np.where(months["asset"] == "A00", "alone", months["sector"]))
     few.loc[few["asset"] == "A01", "sector"] = np.nan
-    quantile = assign_quantiles(few, PortfolioRule(sector_neutral=True))
+    quantile = assign_quantiles(few, rule(sector_neutral=True))
     assert set(quantile[few["asset"].isin(["A00", "A01"])]) == {0}
 
 
@@ -112,6 +110,6 @@ def test_exposures_of_a_portfolio_sorted_by_a_descriptor_itself() -> None:
     months = random_months()
     own = months.groupby("date")["y_pred"].rank(pct=True) * 2 - 1
     ranks = pd.DataFrame({"own": own, "other": np.random.default_rng(2).uniform(-1, 1, len(own))})
-    mean = exposures(months, ranks, assign_quantiles(months, PortfolioRule()), 5).mean()
+    mean = exposures(make_weights(months, rule()), ranks).mean()
     assert mean["own"] == pytest.approx(1.6, abs=0.02)
     assert abs(mean["other"]) < 0.1

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats.mstats import winsorize
 
-from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.variants import variants, winsorised
+from tests.making import rule
 
 
 @pytest.fixture
@@ -32,12 +32,10 @@ def test_returns_are_winsorised_like_scipy_does(forecasts: pd.DataFrame) -> None
 
 
 def test_every_variant_is_there_or_says_why_not(forecasts: pd.DataFrame, panel: pd.DataFrame) -> None:
-    table = variants({"linear": forecasts}, panel, PortfolioRule()).set_index("variant")
+    table = variants({"linear": forecasts}, panel, rule()).set_index("variant")
     assert (table["note"] == "").all()
     assert table["sharpe"].nunique() == 4
-    without = variants(
-        {"linear": forecasts}, panel.drop(columns="sector").assign(CAP=10.0 ** panel["CAP"]), PortfolioRule()
-    )
+    without = variants({"linear": forecasts}, panel.drop(columns="sector").assign(CAP=10.0 ** panel["CAP"]), rule())
     notes = without.set_index("variant")["note"]
     assert "no CAP that looks like the logarithm" in notes["value-weighted"]
     assert notes["sector-neutral"] == "cannot be estimated, because the panel has no column sector"
@@ -46,7 +44,7 @@ def test_every_variant_is_there_or_says_why_not(forecasts: pd.DataFrame, panel: 
 def test_the_sector_neutral_ic_ignores_forecasts_of_sectors(forecasts: pd.DataFrame, panel: pd.DataFrame) -> None:
     sectors = forecasts.assign(y_pred=np.where(panel["sector"] == "x", 1.0, 0.0))
     sectors["y_true"] += 0.1 * sectors["y_pred"]
-    table = variants({"r": sectors}, panel, PortfolioRule()).set_index("variant")
+    table = variants({"r": sectors}, panel, rule()).set_index("variant")
     assert table["rank_ic"]["as reported"] > 0.2
     assert table["rank_ic"]["sector-neutral"] == 0
 
@@ -56,5 +54,5 @@ def test_market_values_in_other_units_are_not_taken_for_logarithms(
 ) -> None:
     rank = panel.groupby("date")["CAP"].rank(pct=True)
     for other in (np.exp(panel["CAP"] - 30), 2 * rank - 1, pd.Series(np.nan, panel.index)):
-        table = variants({"r": forecasts}, panel.assign(CAP=other), PortfolioRule()).set_index("variant")
+        table = variants({"r": forecasts}, panel.assign(CAP=other), rule()).set_index("variant")
         assert table["note"]["value-weighted"]

@@ -95,7 +95,7 @@ def test_networks_learn_a_function_that_is_there() -> None:
     month = np.repeat(np.arange(30), 100)
     for model in (
         DNN(epochs=80, patience=20, learning_rate=0.003, batch_size=256),
-        LSTM(epochs=60, patience=20, learning_rate=0.01),
+        LSTM(epochs=60, patience=20, learning_rate=0.01, label="return"),
     ):
         fitted = model.fit(x[:2500], y[:2500], month[:2500]).predict(x[2500:])
         assert np.corrcoef(fitted, y[2500:])[0, 1] > 0.9
@@ -119,7 +119,7 @@ def test_training_stops_on_the_last_months_alone(data: Data) -> None:
     """The months held back move no weight: with one epoch their targets change nothing but the scaling."""
     x, y, month = data
     held = month >= np.unique(month)[-3]
-    model = LSTM(hidden=4, epochs=1, validation_months=3)
+    model = LSTM(hidden=4, epochs=1, validation_months=3, label="return")
     twisted = y.copy()
     twisted[held] = twisted[held][::-1]  # the same values, so the same mean and scale
     assert np.allclose(model.fit(x, y, month).predict(x), model.fit(x, twisted, month).predict(x), atol=1e-7)
@@ -134,7 +134,7 @@ def test_a_training_that_diverges_says_so(data: Data) -> None:
     x, y, month = data
     broken = np.where(month >= np.unique(month)[-3], np.inf, y).astype(np.float32)
     with np.errstate(invalid="ignore"), pytest.raises(TrainingDivergedError, match="diverged with learning_rate"):
-        LSTM(hidden=4, epochs=2, validation_months=3).fit(x, broken, month)
+        LSTM(hidden=4, epochs=2, validation_months=3, label="return").fit(x, broken, month)
 
 
 @pytest.mark.parametrize("method", ["spread-bias", "neutral"])
@@ -147,12 +147,13 @@ def test_other_linearisations_account_for_the_whole_forecast_too(kind: Any, meth
     assert np.allclose(explanation.bias, 0, atol=1e-9)
 
 
-def test_an_audit_compares_relevance_with_chance(data: Data) -> None:
-    audit = LSTM(epochs=20, validation_months=3, learning_rate=0.01).fit(*data).audit(data[0][:64])
-    assert audit["deletion_lrp"] < audit["deletion_random"] - 0.2
-    assert audit["insertion_lrp"] > audit["insertion_random"] + 0.2
-    assert abs(audit["agreement_randomised_weights"]) < 0.4
-    assert audit["agreement_gradient_x_input"] > 0.5
+def test_faithfulness_compares_relevance_with_chance(data: Data) -> None:
+    model = LSTM(epochs=20, validation_months=3, learning_rate=0.01, label="return").fit(*data)
+    measured = model.faithfulness(data[0][:64])
+    assert measured["deletion_lrp"] < measured["deletion_random"] - 0.2
+    assert measured["insertion_lrp"] > measured["insertion_random"] + 0.2
+    assert abs(measured["agreement_randomised_weights"]) < 0.4
+    assert measured["agreement_gradient_x_input"] > 0.5
 
 
 def test_the_mean_of_explanations_explains_the_mean_forecast(data: Data) -> None:

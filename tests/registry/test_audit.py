@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import drf.registry.audit
+import drf.registry.audit as suite
 import drf.samples.lagged
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
@@ -19,8 +19,9 @@ from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.registry.audit import Protocol, audit
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.windows import Window, validation_windows
+from drf.samples.windows import Window, WindowRule, validation_windows
 from drf.training.fits import Fit, fit_here
+from tests.making import window_rule
 
 FUTURE = "the future changes no forecast"
 SHUFFLED = "shuffled returns are not forecast"
@@ -32,16 +33,11 @@ ANSWER = "no descriptor holds the return"
 
 PROTOCOL = Protocol(
     descriptors=DESCRIPTORS,
-    lags=[0, 3, 6],
-    target="excess",
-    train_months=12,
-    test_months=12,
-    refit_every=3,
-    expanding=False,
+    window=window_rule(12, 12, 3, lags=[0, 3, 6], target="excess"),
     universe=50,
     quantiles=5,
-    tuning_months=6,
-    tuning_folds=2,
+    validation_months=6,
+    folds=2,
 )
 LINEAR = Family("linear", Linear, {})
 SMALL_LSTM = Family("lstm", LSTM, {"hidden": 4, "epochs": 3, "validation_months": 2})
@@ -61,7 +57,9 @@ def failed(market: pd.DataFrame, family: Family = LINEAR, protocol: Protocol = P
 @pytest.mark.parametrize("family", [LINEAR, SMALL_LSTM], ids=lambda family: family.name)
 def test_a_clean_path_passes(market: pd.DataFrame, family: Family) -> None:
     assert failed(market, family) == set()
-    assert failed(market, family, replace(PROTOCOL, target="raw", universe=None)) == set()
+    assert (
+        failed(market, family, replace(PROTOCOL, window=replace(PROTOCOL.window, target="raw"), universe=None)) == set()
+    )
 
 
 def test_a_validation_month_that_is_the_test_month_is_caught(
@@ -72,7 +70,7 @@ def test_a_validation_month_that_is_the_test_month_is_caught(
         leaking = Window(range(window.train.start, window.test.start + 1), range(window.test.start + 1, 99))
         return fit_here(samples, replace(fit, window=leaking))
 
-    monkeypatch.setattr(drf.audit, "fit_here", until_the_test_month)
+    monkeypatch.setattr(suite, "fit_here", until_the_test_month)
     assert FUTURE in failed(market)
 
 
@@ -87,7 +85,7 @@ def test_an_early_stopping_that_looks_at_the_test_month_is_caught(
         chosen = replace(family, settings={**family.settings, "validation_months": 1, "epochs": 12})
         return fit_here(samples, replace(fit, family=chosen, window=leaking))
 
-    monkeypatch.setattr(drf.audit, "fit_here", held_back)
+    monkeypatch.setattr(suite, "fit_here", held_back)
     assert FUTURE in failed(market, SMALL_LSTM)
 
 
@@ -104,7 +102,7 @@ def test_a_scaler_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypa
         samples = make_samples(*arguments, **settings)
         return replace(samples, y=samples.y - np.nanmean(samples.y), x=samples.x - samples.x.mean(axis=0))
 
-    monkeypatch.setattr(drf.audit, "make_samples", scaled)
+    monkeypatch.setattr(suite, "make_samples", scaled)
     assert RANKS in failed(market)
 
 
@@ -114,7 +112,7 @@ def test_a_descriptor_that_knows_the_return_is_caught(market: pd.DataFrame, monk
         samples.x[:, -1, 3] = np.nan_to_num(samples.y)
         return samples
 
-    monkeypatch.setattr(drf.audit, "make_samples", with_the_answer)
+    monkeypatch.setattr(suite, "make_samples", with_the_answer)
     assert failed(market) >= {SHUFFLED, FUTURE}
 
 
@@ -123,7 +121,7 @@ def test_a_universe_of_survivors_is_caught(market: pd.DataFrame, monkeypatch: py
         last = panel.groupby("asset")["date"].transform("max")
         return panel[last == panel["date"].max()].reset_index(drop=True)
 
-    monkeypatch.setattr(drf.audit, "largest", survivors)
+    monkeypatch.setattr(suite, "largest", survivors)
     assert FUTURE in failed(market)
 
 
@@ -136,15 +134,15 @@ def test_a_panel_of_survivors_is_caught(market: pd.DataFrame) -> None:
 
 def test_a_shift_that_nobody_objects_to_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     accepting: Callable[..., pd.DataFrame] = lambda panel, *_: panel  # noqa: E731
-    monkeypatch.setattr(drf.audit, "check_panel", accepting)
+    monkeypatch.setattr(suite, "check_panel", accepting)
     assert failed(market) == {SHIFTED}
 
 
 def test_tuning_on_a_test_month_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    def later(samples: Samples, first_test: int, *settings: int) -> list[Window]:
-        return validation_windows(samples, first_test + 1, *settings)
+    def later(samples: Samples, rule: WindowRule, first_test: int, *settings: int) -> list[Window]:
+        return validation_windows(samples, rule, first_test + 1, *settings)
 
-    monkeypatch.setattr(drf.audit, "validation_windows", later)
+    monkeypatch.setattr(suite, "validation_windows", later)
     assert failed(market) == {MONTHS}
 
 
@@ -154,7 +152,7 @@ def test_a_column_of_the_panel_that_holds_the_return_is_caught(market: pd.DataFr
 
 def test_what_cannot_be_judged_says_so_and_blocks_nothing() -> None:
     tiny = SimulatedMarket(8, 42, seed=1).panel()
-    few = replace(PROTOCOL, universe=None, quantiles=2, test_months=3)
+    few = replace(PROTOCOL, universe=None, quantiles=2, window=replace(PROTOCOL.window, test_months=3))
     table = audit(tiny, LINEAR, few, seed=0).set_index("check")
     assert table["passed"].all()
     assert table["reason"][SHIFTED].startswith("not judged")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,12 +16,15 @@ import pytest
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.universe import largest
 from drf.models.base import Explanation
+from drf.models.dnn import DNN
+from drf.models.linear import Linear
 from drf.models.lstm import LSTM
-from drf.registry.forecaster import Forecaster
+from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.register import make_forecaster, requirements, write_bundle
 from drf.samples.lagged import Samples
+from tests.making import LAGS
 
-LAGS = (0, 3, 6, 9, 12)
+SPEC = Spec(lags=list(LAGS), factors={name: list(names) for name, names in FACTORS.items()}, universe=None)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["free of bias", "papers' form"])
@@ -37,7 +41,7 @@ def members(request: pytest.FixtureRequest, samples: Samples) -> list[LSTM]:
 
 @pytest.fixture(scope="module")
 def forecaster(members: list[LSTM]) -> Forecaster:
-    return make_forecaster(members, LAGS, FACTORS)
+    return make_forecaster(members, SPEC)
 
 
 @pytest.mark.parametrize(("detail", "names"), [("factors", list(FACTORS)), ("descriptors", list(DESCRIPTORS))])
@@ -98,7 +102,7 @@ def test_keys_that_cannot_be_right_are_refused(forecaster: Forecaster, panel: pd
 
 
 def test_a_universe_travels_with_the_model(members: list[LSTM], panel: pd.DataFrame) -> None:
-    narrow = make_forecaster(members, LAGS, FACTORS, universe=20)
+    narrow = make_forecaster(members, replace(SPEC, universe=20))
     whole = narrow.predict(panel)
     assert (whole.groupby("date").size() <= 20).all()
     pd.testing.assert_frame_equal(narrow.predict(largest(panel, 20)), whole)
@@ -171,3 +175,25 @@ def test_a_bundle_needs_nothing_but_its_requirements(
 
 def test_requirements_are_pinned_without_local_build_tags() -> None:
     assert all("==" in line and "+" not in line for line in requirements())
+
+
+@pytest.mark.parametrize("kind", [Linear, DNN])
+def test_every_family_that_explains_can_be_carried(
+    kind: type[Linear] | type[DNN], samples: Samples, panel: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Written and read again it says what the fitted model says, in sums of contributions."""
+    chosen = samples.sample_slice(range(12, 40))
+    settings = {} if kind is Linear else {"hidden": "8-4", "epochs": 2, "validation_months": 3}
+    fitted = [
+        kind(**settings, random_state=k).fit(samples.x[chosen], samples.y[chosen], samples.month[chosen])
+        for k in range(2)
+    ]
+    make_forecaster(fitted, SPEC).save(tmp_path)
+    forecasts = Forecaster.load(tmp_path).predict(panel)
+    expected = Explanation.mean([model.explain(samples.x) for model in fitted])
+    assert np.allclose(forecasts["prediction"], expected.linearised, atol=1e-6)
+    assert np.allclose(forecasts[[*FACTORS, "bias"]].sum(axis=1), forecasts["prediction"], atol=1e-12)
+    account = Forecaster.load(tmp_path).predict(panel, "account")
+    parts = account[["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]].sum(axis=1)
+    assert np.allclose(parts, account["network"], atol=1e-12)
+    assert np.allclose(account["network"], np.mean([m.predict(samples.x) for m in fitted], axis=0), atol=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,16 +9,29 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
+from drf.cli.program import CONFIG_DIR
 from drf.data.panel import fingerprint
 from drf.evaluation.hac import hac_mean
-from drf.evaluation.portfolio import PortfolioRule
+from drf.experiment.config import Record, read_recorded
+from drf.models.rows import row_named
 from drf.registry import promote, versions
-from drf.registry.decision import complete_reports
+from drf.registry.decision import Decision, complete_reports
 from drf.registry.gates import Checkup, Thresholds, Verdict, judge, score
-from drf.registry.promote import Decision, carry_out, decide, roll_back
-from drf.registry.versions import CHAMPION, PREVIOUS, REJECTED, Shelf, Version, read_shelf, trials_behind
+from drf.registry.promote import apply, decide
+from drf.registry.rollback import roll_back
+from drf.registry.versions import (
+    CHAMPION,
+    PREVIOUS,
+    REJECTED,
+    RegisteredVersions,
+    Version,
+    read_versions,
+    trials_behind,
+)
+from tests.making import rule
 
 LIMITS = Thresholds(
     min_months=24,
@@ -32,8 +44,16 @@ LIMITS = Thresholds(
     audit=False,
 )
 TRIALS = pd.DataFrame({"sharpe": [0.1, 0.2, 0.3], "periods": [12, 12, 12]})
-RULE = PortfolioRule()
+RULE = rule()
 NAME = "drf-lstm-lrp"
+
+
+def recorded() -> str:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return Record.of(compose("config")).line
+
+
+CONFIG = recorded()
 
 
 def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: int = 0) -> pd.DataFrame:
@@ -52,8 +72,10 @@ def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: i
     )
 
 
-def version(number: str) -> Version:
-    return Version(NAME, number, "row", "parent", "history", pd.Timestamp("2003-01-31"))
+def version(number: str, history: str = "history", train_last: str | pd.Timestamp = "2003-01-31") -> Version:
+    row = row_named("lstm_lrp")
+    assert row is not None
+    return Version(NAME, number, row, "row", "parent", history, pd.Timestamp(train_last), read_recorded(CONFIG))
 
 
 def decision(
@@ -68,8 +90,8 @@ def decision(
     monkeypatch.setattr(promote, "unseen_forecasts", lambda client, version, *_: made[version.number])
     monkeypatch.setattr(promote, "check_up", lambda version, panel: Checkup(error, 1.0))
     monkeypatch.setattr(promote, "trials_behind", lambda client, name: TRIALS)
-    shelf = Shelf([version(number) for number in made], left_aside or {}, champion, previous)
-    return decide(MlflowClient(), shelf, pd.DataFrame(), RULE, LIMITS, audit)
+    known = RegisteredVersions([version(number) for number in made], left_aside or {}, champion, previous)
+    return decide(MlflowClient(), known, pd.DataFrame(), RULE, LIMITS, audit)
 
 
 def test_the_best_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,15 +220,7 @@ def registry(store: str) -> MlflowClient:
         if number < 4:
             client.set_terminated(run)
         tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31"}
-        tags |= {
-            "history_fingerprint": "x",
-            "config": json.dumps(
-                {
-                    "window": {"lags": [0, 12]},
-                    **dict.fromkeys(["data", "factors", "model", "tuning", "portfolio", "seed"]),
-                }
-            ),
-        }
+        tags |= {"history_fingerprint": "x", "config": CONFIG}
         client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
     return client
@@ -217,39 +231,39 @@ def decided(promoted: str | None, champion: str | None, previous: str | None, **
 
 
 def test_killed_and_half_registered_versions_are_left_aside(registry: MlflowClient) -> None:
-    shelf = read_shelf(registry, NAME)
-    assert [version.number for version in shelf.versions] == ["1", "2", "3"]
-    assert "RUNNING" in shelf.left_aside["4"]
-    assert "did not finish" in shelf.left_aside["5"]
+    known = read_versions(registry, NAME)
+    assert [version.number for version in known.versions] == ["1", "2", "3"]
+    assert "RUNNING" in known.left_aside["4"]
+    assert "did not finish" in known.left_aside["5"]
 
 
 def test_a_version_whose_run_was_deleted_is_left_aside(registry: MlflowClient) -> None:
     registry.delete_run(registry.get_model_version(NAME, "2").tags["parent_run"])
-    shelf = read_shelf(registry, NAME)
-    assert [version.number for version in shelf.versions] == ["1", "3"]
-    assert "deleted" in shelf.left_aside["2"]
+    known = read_versions(registry, NAME)
+    assert [version.number for version in known.versions] == ["1", "3"]
+    assert "deleted" in known.left_aside["2"]
 
 
 def test_a_version_that_cannot_be_read_holds_up_no_other(
     registry: MlflowClient, monkeypatch: pytest.MonkeyPatch, panel: pd.DataFrame
 ) -> None:
     """The registry's versions have no files at all."""
-    made = decide(registry, read_shelf(registry, NAME), panel, RULE, LIMITS, None)
+    made = decide(registry, read_versions(registry, NAME), panel, RULE, LIMITS, None)
     assert made.promoted is None
     assert "cannot be used" in made.left_aside["1"]
 
 
 def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
-    carry_out(registry, NAME, decided("1", "1", None, v3="Sharpe after costs: 0.1"))
-    carry_out(registry, NAME, decided("2", "2", "1"))
-    shelf = read_shelf(registry, NAME)
-    assert (shelf.champion, shelf.previous) == ("2", "1")
-    assert "Sharpe after costs: 0.1" in shelf.left_aside["3"]
+    apply(registry, NAME, decided("1", "1", None, v3="Sharpe after costs: 0.1"))
+    apply(registry, NAME, decided("2", "2", "1"))
+    known = read_versions(registry, NAME)
+    assert (known.champion, known.previous) == ("2", "1")
+    assert "Sharpe after costs: 0.1" in known.left_aside["3"]
 
-    rolled = roll_back(registry, NAME, shelf)
+    rolled = roll_back(registry, NAME, known)
     assert (rolled.champion, rolled.previous) == ("1", None)
-    shelf = read_shelf(registry, NAME)
-    assert (shelf.champion, shelf.previous) == ("1", None)
+    known = read_versions(registry, NAME)
+    assert (known.champion, known.previous) == ("1", None)
     assert registry.get_model_version(NAME, "1").tags["verdict"] == "promoted"
     assert registry.get_model_version(NAME, "2").tags["verdict"] == REJECTED  # or it would be promoted again
     assert str(registry.get_model_version_by_alias(NAME, CHAMPION).version) == "1"
@@ -257,12 +271,12 @@ def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
 
 
 def test_nothing_promoted_moves_nothing(registry: MlflowClient) -> None:
-    carry_out(registry, NAME, decided(None, None, None))
-    assert read_shelf(registry, NAME).champion is None
+    apply(registry, NAME, decided(None, None, None))
+    assert read_versions(registry, NAME).champion is None
 
 
-def test_an_empty_registry_is_an_empty_shelf(store: str) -> None:
-    assert read_shelf(MlflowClient(), NAME) == Shelf([], {}, None, None)
+def test_an_empty_registry_has_no_versions(store: str) -> None:
+    assert read_versions(MlflowClient(), NAME) == RegisteredVersions([], {}, None, None)
 
 
 class Unseen:
@@ -274,7 +288,7 @@ class Unseen:
         logged = keys[panel["date"].isin(self.dates[20:31])].assign(y_pred=1.0)
         logged.to_parquet(folder / "predictions.parquet")
         history = fingerprint(panel[panel["date"] <= self.dates[30]])
-        self.version = Version(NAME, "1", "row", "parent", history, self.dates[30])
+        self.version = version("1", history, self.dates[30])
         own = keys.assign(prediction=2.0)
         monkeypatch.setattr(versions, "forecast", lambda version, panel: own.merge(panel[["date", "asset"]]))
         self.client = SimpleNamespace(download_artifacts=lambda *_: folder / "predictions.parquet")
@@ -319,9 +333,9 @@ def test_months_that_the_version_hardly_forecast_do_not_count(
 
 def test_a_version_of_another_release_is_left_aside(registry: MlflowClient) -> None:
     registry.set_model_version_tag(NAME, "2", "config", '{"window": {"lags": [0]}}')
-    shelf = read_shelf(registry, NAME)
-    assert [version.number for version in shelf.versions] == ["1", "3"]
-    assert "another release" in shelf.left_aside["2"]
+    known = read_versions(registry, NAME)
+    assert [version.number for version in known.versions] == ["1", "3"]
+    assert "another release" in known.left_aside["2"]
 
 
 def test_trials_of_all_experiments_behind_a_model_count(registry: MlflowClient) -> None:
@@ -339,29 +353,29 @@ def test_trials_of_all_experiments_behind_a_model_count(registry: MlflowClient) 
 def test_reports_follow_the_champion(registry: MlflowClient) -> None:
     """A dethroned champion's report says so, and after a rollback both are right again."""
     page = "<!-- status -->?<!-- /status --><!-- gates --><!-- /gates -->"
-    shelf = read_shelf(registry, NAME)
-    for each in shelf.versions:
+    known = read_versions(registry, NAME)
+    for each in known.versions:
         registry.log_text(each.parent_run, page, "report.html")
 
     def status(number: int) -> str:
-        return str(mlflow.artifacts.load_text(f"runs:/{shelf.versions[number - 1].parent_run}/report.html"))
+        return str(mlflow.artifacts.load_text(f"runs:/{known.versions[number - 1].parent_run}/report.html"))
 
     gates = pd.DataFrame([{"version": "1", **vars(Verdict("audit", 6, 6, True, False, "fine"))}])
     first = Decision("1", None, "1", "because", gates=gates)
-    carry_out(registry, NAME, first)
-    complete_reports(registry, shelf, first)
+    apply(registry, NAME, first)
+    complete_reports(registry, known, first)
     assert "Version 1 is champion." in status(1)
     assert "?" in status(3)
 
-    shelf = read_shelf(registry, NAME)
+    known = read_versions(registry, NAME)
     second = Decision("2", "1", "2", "because", gates=gates.assign(version="2"))
-    carry_out(registry, NAME, second)
-    complete_reports(registry, shelf, second)
+    apply(registry, NAME, second)
+    complete_reports(registry, known, second)
     assert "Version 2 is champion." in status(2)
     assert "Version 1 was champion and is not any more. The champion is version 2." in status(1)
     assert "fine" in status(1)
 
-    shelf = read_shelf(registry, NAME)
-    complete_reports(registry, shelf, roll_back(registry, NAME, shelf))
+    known = read_versions(registry, NAME)
+    complete_reports(registry, known, roll_back(registry, NAME, known))
     assert "Version 1 is champion." in status(1)
     assert "Version 2 was champion and is not any more" in status(2)

@@ -21,14 +21,15 @@ from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.contributions import risk_table
 from drf.evaluation.metrics import monthly_series, summarise
-from drf.evaluation.portfolio import PortfolioRule, assign_quantiles
+from drf.evaluation.portfolio import assign_quantiles
 from drf.report import findings
 from drf.report.figures import png
 from drf.report.html import render, with_verdict
 from drf.report.page import comparison_report, gates_section
 from drf.samples.lagged import make_samples
+from tests.making import rule
 
-RULE = PortfolioRule()
+RULE = rule()
 SKILL = {"linear": 0.02, "forest": 0.06, "lstm": 0.12, "lstm_lrp": 0.12}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

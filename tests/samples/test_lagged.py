@@ -79,5 +79,5 @@ def test_the_order_of_rows_does_not_matter(panel: pd.DataFrame, samples: Samples
 
 
 def test_an_unknown_target_is_refused(panel: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match=r"window\.target=log"):
+    with pytest.raises(ValueError, match="target=log"):
         make_samples(panel, DESCRIPTORS, LAGS, "log")

@@ -9,7 +9,8 @@ import pytest
 from drf.data.factors import DESCRIPTORS
 from drf.errors import InputError
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.windows import Window, newest_window, test_windows, validation_windows
+from drf.samples.windows import Window, make_schedule, newest_window, test_windows, validation_windows
+from tests.making import window_rule
 
 test_windows.__test__ = False  # type: ignore[attr-defined]  # a function under test, not a test
 
@@ -20,7 +21,7 @@ def test_no_training_target_lies_in_or_after_the_test_month(
     samples: Samples, refit: int, test_months: int | None
 ) -> None:
     """The target of month s is the return of the month after s, known at the end of month s + 1."""
-    windows = test_windows(samples, 20, test_months, refit)
+    windows = test_windows(samples, window_rule(20, test_months, refit))
     for window in windows:
         newest_target_known = max(window.train) + 1
         assert newest_target_known <= min(window.test)
@@ -32,18 +33,19 @@ def test_no_training_target_lies_in_or_after_the_test_month(
 
 
 def test_the_newest_window_trains_on_the_newest_targets_and_forecasts_the_unlabelled_month(samples: Samples) -> None:
-    assert newest_window(samples, 20) == Window(train=range(24, 44), test=range(44, 45))
+    assert newest_window(samples, window_rule(20)) == Window(train=range(24, 44), test=range(44, 45))
 
 
 def test_expanding_windows_train_on_all_months_before_and_test_on_the_same(samples: Samples) -> None:
     first = samples.first_month
     for rolling, expanding in zip(
-        [*test_windows(samples, 20, 7, 3), newest_window(samples, 20), *validation_windows(samples, 37, 12, 6, 2)],
-        [
-            *test_windows(samples, 20, 7, 3, expanding=True),
-            newest_window(samples, 20, expanding=True),
-            *validation_windows(samples, 37, 12, 6, 2, expanding=True),
-        ],
+        *(
+            [
+                *make_schedule(samples, window_rule(20, 7, 3, expanding=expanding)).every,
+                *validation_windows(samples, window_rule(12, expanding=expanding), 37, 6, 2),
+            ]
+            for expanding in (False, True)
+        ),
         strict=True,
     ):
         assert expanding.test == rolling.test
@@ -52,7 +54,7 @@ def test_expanding_windows_train_on_all_months_before_and_test_on_the_same(sampl
 
 
 def test_validation_ends_before_the_first_test_month(samples: Samples) -> None:
-    windows = validation_windows(samples, first_test=32, train_months=12, validation_months=7, folds=3)
+    windows = validation_windows(samples, window_rule(12), first_test=32, months=7, folds=3)
     assert [month for window in windows for month in window.test] == list(range(25, 32))
     for window in windows:
         assert max(window.train) < min(window.test)
@@ -60,17 +62,17 @@ def test_validation_ends_before_the_first_test_month(samples: Samples) -> None:
 
 
 def test_validation_trains_on_fewer_months_where_there_are_no_more(samples: Samples) -> None:
-    first = validation_windows(samples, first_test=32, train_months=20, validation_months=6, folds=2)[0]
+    first = validation_windows(samples, window_rule(20), first_test=32, months=6, folds=2)[0]
     assert first.train == range(12, 26)
 
 
 def test_validation_months_without_returns_are_passed_over(samples: Samples) -> None:
     gap = replace(samples, y=np.where(np.isin(samples.month, [28, 29]), np.nan, samples.y))
-    windows = validation_windows(gap, first_test=32, train_months=12, validation_months=6, folds=3)
+    windows = validation_windows(gap, window_rule(12), first_test=32, months=6, folds=3)
     assert [window.test for window in windows] == [range(26, 28), range(30, 32)]
     gap = replace(samples, y=np.where(samples.month > 20, np.nan, samples.y))
     with pytest.raises(InputError, match="none of tuning's validation months"):
-        validation_windows(gap, first_test=32, train_months=12, validation_months=6, folds=3)
+        validation_windows(gap, window_rule(12), first_test=32, months=6, folds=3)
 
 
 def test_a_window_that_leaks_cannot_be_made() -> None:
@@ -82,8 +84,21 @@ def test_a_panel_that_is_too_short_is_refused(panel: pd.DataFrame, samples: Samp
     dates = panel["date"].unique()
     short = make_samples(panel[panel["date"] <= dates[31]], DESCRIPTORS, (0, 3, 6, 9, 12))
     with pytest.raises(InputError, match=r"12\) \+ 20 training months \+ 1 = 33 are needed"):
-        test_windows(short, 20, None, 1)
+        test_windows(short, window_rule(20))
     with pytest.raises(InputError, match=r"window\.test_months=20 .* 12 months"):
-        test_windows(samples, 20, 20, 1)
+        test_windows(samples, window_rule(20, 20))
     with pytest.raises(InputError, match=r"tuning\.trials=0"):
-        validation_windows(samples, first_test=32, train_months=20, validation_months=14, folds=2)
+        validation_windows(samples, window_rule(20), first_test=32, months=14, folds=2)
+
+
+@pytest.mark.parametrize("lags", [[], [0, 3, 3]])
+def test_lags_that_make_no_sense_are_refused(lags: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"lags=.*different whole numbers"):
+        window_rule(20, lags=lags)
+
+
+def test_a_schedule_knows_its_windows_in_the_order_of_time(samples: Samples) -> None:
+    made = make_schedule(samples, window_rule(20, 7, 3))
+    assert made.every == (*made.tested, made.newest)
+    assert made.test_months == range(37, 44)
+    assert made.newest.train.stop == made.test_months.stop

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from drf.models.base import TrainingDivergedError
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
 from drf.models.network import Network
+from drf.samples.lagged import Samples
 from drf.training.batched import AT_ONCE, batches, fit_batched
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -32,7 +36,10 @@ def data() -> Data:
 
 
 def train(models: list[Network], data: Data, rows: list[np.ndarray], starts: list[Network | None] | None = None) -> Any:
-    return fit_batched(models, *data, rows, starts or [None] * len(models), "cpu")
+    x, y, month = data
+    dates = pd.date_range("2000-01-31", periods=month.max() + 1, freq="ME")
+    samples = Samples(x, y, month, np.empty(0), dates, (12, 9, 6, 3, 0), ("A", "B", "C"), 0, 0)
+    return fit_batched(models, samples, rows, starts or [None] * len(models), "cpu")
 
 
 @pytest.mark.parametrize(("kind", "settings"), SETTINGS)
@@ -88,3 +95,31 @@ def test_what_differs_in_shape_or_protocol_is_trained_apart() -> None:
     models: list[Network] = [LSTM(hidden=4), LSTM(hidden=8), DNN(), LSTM(hidden=4, random_state=3, learning_rate=0.1)]
     assert batches({10 * k: model for k, model in enumerate(models)}) == [[0, 30], [10], [20]]
     assert [len(group) for group in batches({k: DNN() for k in range(AT_ONCE + 1)})] == [AT_ONCE, 1]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class WithNorm(DNN):
+    """A dense network with a layer that this program was not written for."""
+
+    norm: str = "layer"
+
+    def initialise(self, shape: tuple[int, ...], start: Network | None) -> tuple[nn.Sequential, torch.Tensor]:
+        network, stream = super().initialise(shape, start)
+        layer = {"layer": nn.LayerNorm(8), "batch": nn.BatchNorm1d(8), "dropout": nn.Dropout(0.5)}[self.norm]
+        return nn.Sequential(*network[:2], layer, *network[2:]), stream
+
+
+def test_a_layer_that_it_was_not_written_for_is_trained_too(data: Data) -> None:
+    x, y, month = data
+    settings: dict[str, Any] = {"hidden": "8", "epochs": 4, "validation_months": 4, "batch_size": 128}
+    model, alone = WithNorm(**settings), WithNorm(**settings).fit(x, y, month)
+    assert train([model], data, [np.arange(600)]) == [None]
+    assert np.allclose(model.predict(x), alone.predict(x), atol=2e-6, rtol=0)
+    weight = model.network_[2].weight
+    assert not torch.allclose(weight, torch.ones_like(weight))
+
+
+@pytest.mark.parametrize(("norm", "told"), [("batch", "numbers of its own"), ("dropout", "draws random numbers")])
+def test_a_layer_that_it_cannot_train_is_refused_by_name(norm: str, told: str, data: Data) -> None:
+    with pytest.raises(NotImplementedError, match=f"layer 2, .*{told}"):
+        train([WithNorm(hidden="8", norm=norm, validation_months=4)], data, [np.arange(600)])

@@ -14,12 +14,11 @@ from distributed import Client, LocalCluster
 
 from drf.errors import InputError
 from drf.samples.lagged import Samples
-from drf.samples.windows import newest_window, test_windows
+from drf.training.forecasts import WalkForward
 from drf.training.parallel import Compute
-from drf.training.walkforward import Forecasts, walk_forward
+from drf.training.walkforward import walk_forward
+from tests.making import schedule
 from tests.training.test_walkforward import FAMILIES
-
-test_windows.__test__ = False  # type: ignore[attr-defined]
 
 pytestmark = pytest.mark.slow
 
@@ -30,32 +29,31 @@ def cluster() -> Iterator[LocalCluster]:
         yield running
 
 
-def walk(samples: Samples, compute: Compute) -> dict[str, tuple[Forecasts, Forecasts]]:
-    windows, newest = test_windows(samples, 15, 8, 1), newest_window(samples, 15)
-    return walk_forward(FAMILIES, samples, windows, newest, 0, compute)
+def walk(samples: Samples, compute: Compute) -> dict[str, WalkForward]:
+    return walk_forward(FAMILIES, samples, schedule(samples, 15, 8, 1), 0, compute)
 
 
 @pytest.fixture(scope="module")
-def here(samples: Samples) -> dict[str, tuple[Forecasts, Forecasts]]:
+def here(samples: Samples) -> dict[str, WalkForward]:
     return walk(samples, Compute(1))
 
 
-def assert_same(first: dict[str, tuple[Forecasts, Forecasts]], second: dict[str, tuple[Forecasts, Forecasts]]) -> None:
-    for family, parts in first.items():
-        for one, other in zip(parts, second[family], strict=True):
+def assert_same(first: dict[str, WalkForward], second: dict[str, WalkForward]) -> None:
+    for family, walk in first.items():
+        for one, other in ((walk.tested, second[family].tested), (walk.newest, second[family].newest)):
             assert np.array_equal(one.prediction, other.prediction)
             if one.explanation is not None and other.explanation is not None:
                 assert np.array_equal(one.explanation.relevance, other.explanation.relevance)
 
 
 def test_a_cluster_gives_the_numbers_of_this_machine_to_the_bit(
-    samples: Samples, here: dict[str, tuple[Forecasts, Forecasts]], cluster: LocalCluster
+    samples: Samples, here: dict[str, WalkForward], cluster: LocalCluster
 ) -> None:
-    assert_same(walk(samples, Compute(scheduler=cluster.scheduler_address)), here)
+    assert_same(walk(samples, Compute(jobs=-1, scheduler=cluster.scheduler_address)), here)
 
 
 def test_a_worker_that_is_killed_changes_nothing(
-    samples: Samples, here: dict[str, tuple[Forecasts, Forecasts]], cluster: LocalCluster
+    samples: Samples, here: dict[str, WalkForward], cluster: LocalCluster
 ) -> None:
     with Client(cluster.scheduler_address) as client:
         before = set(client.run(os.getpid).values())
@@ -68,7 +66,7 @@ def test_a_worker_that_is_killed_changes_nothing(
 
         killer = threading.Thread(target=kill_when_busy)
         killer.start()
-        assert_same(walk(samples, Compute(scheduler=cluster.scheduler_address)), here)
+        assert_same(walk(samples, Compute(jobs=-1, scheduler=cluster.scheduler_address)), here)
         killer.join(30)
         assert not killer.is_alive()
         assert victim not in set(client.run(os.getpid).values())
@@ -76,4 +74,4 @@ def test_a_worker_that_is_killed_changes_nothing(
 
 def test_a_scheduler_that_is_not_there_is_refused(samples: Samples) -> None:
     with pytest.raises(InputError, match=r"compute\.scheduler=tcp://127\.0\.0\.1:9: no Dask scheduler answers"):
-        walk(samples, Compute(scheduler="tcp://127.0.0.1:9"))
+        walk(samples, Compute(jobs=-1, scheduler="tcp://127.0.0.1:9"))

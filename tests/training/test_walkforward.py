@@ -14,13 +14,12 @@ from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.windows import newest_window, test_windows
 from drf.training.checkpoints import Checkpoints
 from drf.training.fits import Fit, fit_here
+from drf.training.forecasts import WalkForward, forecast_table, relevance_table
 from drf.training.parallel import Compute
-from drf.training.walkforward import Forecasts, forecast_table, relevance_table, walk_forward
-
-test_windows.__test__ = False  # type: ignore[attr-defined]
+from drf.training.walkforward import walk_forward
+from tests.making import schedule
 
 LAGS = (0, 3, 6, 9, 12)
 
@@ -33,25 +32,22 @@ FAMILIES = [
 
 def run(
     samples: Samples, jobs: int = 1, seed: int = 0, checkpoints: Checkpoints | None = None
-) -> dict[str, tuple[Forecasts, Forecasts]]:
-    windows, newest = test_windows(samples, 15, 8, 3), newest_window(samples, 15)
-    return walk_forward(FAMILIES, samples, windows, newest, seed, Compute(jobs), checkpoints)
+) -> dict[str, WalkForward]:
+    return walk_forward(FAMILIES, samples, schedule(samples, 15, 8, 3), seed, Compute(jobs), checkpoints)
 
 
 @pytest.fixture(scope="module")
-def forecasts(samples: Samples) -> dict[str, tuple[Forecasts, Forecasts]]:
+def forecasts(samples: Samples) -> dict[str, WalkForward]:
     return run(samples)
 
 
-def test_two_workers_give_the_numbers_of_one_to_the_bit(
-    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
-) -> None:
+def test_two_workers_give_the_numbers_of_one_to_the_bit(samples: Samples, forecasts: dict[str, WalkForward]) -> None:
     again = run(samples, jobs=2)
-    for family, (tested, newest) in forecasts.items():
-        assert np.array_equal(again[family][0].prediction, tested.prediction)
-        assert np.array_equal(again[family][1].prediction, newest.prediction)
-        if tested.explanation is not None:
-            assert np.array_equal(again[family][0].explanation.relevance, tested.explanation.relevance)  # type: ignore[union-attr]
+    for family, walk in forecasts.items():
+        assert np.array_equal(again[family].tested.prediction, walk.tested.prediction)
+        assert np.array_equal(again[family].newest.prediction, walk.newest.prediction)
+        if walk.tested.explanation is not None:
+            assert np.array_equal(again[family].tested.explanation.relevance, walk.tested.explanation.relevance)  # type: ignore[union-attr]
 
 
 class Stop(Exception):
@@ -60,7 +56,7 @@ class Stop(Exception):
 
 def test_an_interrupted_walk_goes_on_and_ends_with_the_same_numbers_to_the_bit(
     samples: Samples,
-    forecasts: dict[str, tuple[Forecasts, Forecasts]],
+    forecasts: dict[str, WalkForward],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -80,10 +76,10 @@ def test_an_interrupted_walk_goes_on_and_ends_with_the_same_numbers_to_the_bit(
         again = run(samples, checkpoints=checkpoints)
     assert checkpoints.restored == 5
     assert not checkpoints.path.exists()
-    for family, (tested, newest) in forecasts.items():
-        assert np.array_equal(again[family][0].prediction, tested.prediction)
-        assert np.array_equal(again[family][1].prediction, newest.prediction)
-        pd.testing.assert_frame_equal(again[family][0].audit, tested.audit)
+    for family, walk in forecasts.items():
+        assert np.array_equal(again[family].tested.prediction, walk.tested.prediction)
+        assert np.array_equal(again[family].newest.prediction, walk.newest.prediction)
+        pd.testing.assert_frame_equal(again[family].tested.faithfulness, walk.tested.faithfulness)
 
 
 MONTH = 39
@@ -102,15 +98,16 @@ def other_future(panel: pd.DataFrame, samples: Samples) -> pd.DataFrame:
 
 
 def test_the_future_moves_no_past_forecast(
-    panel: pd.DataFrame, samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
+    panel: pd.DataFrame, samples: Samples, forecasts: dict[str, WalkForward]
 ) -> None:
     """To the bit, at and before the month whose future changed; and what comes later does move."""
     moved = run(make_samples(other_future(panel, samples), DESCRIPTORS, LAGS))
-    past = samples.month[forecasts["linear"][0].rows] <= MONTH
+    past = samples.month[forecasts["linear"].tested.samples_slice] <= MONTH
     assert 0 < past.sum() < len(past)
-    for family, (tested, _) in forecasts.items():
-        assert np.array_equal(moved[family][0].prediction[past], tested.prediction[past]), family
-        assert not np.array_equal(moved[family][0].prediction[~past], tested.prediction[~past])
+    for family, walk in forecasts.items():
+        changed, as_it_was = moved[family].tested.prediction, walk.tested.prediction
+        assert np.array_equal(changed[past], as_it_was[past]), family
+        assert not np.array_equal(changed[~past], as_it_was[~past])
 
 
 def test_a_leak_would_be_noticed(panel: pd.DataFrame, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,28 +118,25 @@ def test_a_leak_would_be_noticed(panel: pd.DataFrame, samples: Samples, monkeypa
 
     monkeypatch.setattr("drf.samples.lagged.cross_sectional_ranks", leaking)
     before, after = (run(make_samples(table, DESCRIPTORS, LAGS)) for table in (panel, other_future(panel, samples)))
-    past = samples.month[before["linear"][0].rows] <= MONTH
+    past = samples.month[before["linear"].tested.samples_slice] <= MONTH
     for family in before:
-        assert not np.array_equal(after[family][0].prediction[past], before[family][0].prediction[past]), family
+        assert not np.array_equal(after[family].tested.prediction[past], before[family].tested.prediction[past]), family
 
 
-def test_seeds_are_averaged_and_the_newest_models_kept(
-    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
-) -> None:
-    newest = forecasts["lstm"][1]
-    assert len(newest.members) == 2
-    x = samples.x[newest.rows]
+def test_seeds_are_averaged_and_the_newest_models_kept(samples: Samples, forecasts: dict[str, WalkForward]) -> None:
+    walk = forecasts["lstm"]
+    assert len(walk.members) == 2
+    x = samples.x[walk.newest.samples_slice]
     assert len(x) > 0
-    assert np.allclose(newest.prediction, np.mean([model.predict(x) for model in newest.members], axis=0), atol=1e-9)
+    mean = np.mean([model.predict(x) for model in walk.members], axis=0)
+    assert np.allclose(walk.newest.prediction, mean, atol=1e-9)
 
 
-def test_tables_carry_keys_and_contributions(
-    samples: Samples, forecasts: dict[str, tuple[Forecasts, Forecasts]]
-) -> None:
-    tested = forecasts["lstm"][0]
+def test_tables_carry_keys_and_contributions(samples: Samples, forecasts: dict[str, WalkForward]) -> None:
+    tested = forecasts["lstm"].tested
     assert tested.explanation is not None
-    table = forecast_table(samples, tested.rows, tested.prediction)
-    relevance = relevance_table(samples, tested.rows, tested.explanation)
+    table = forecast_table(samples, tested.samples_slice, tested.prediction)
+    relevance = relevance_table(samples, tested.samples_slice, tested.explanation)
     assert list(table) == ["date", "asset", "y_true", "y_pred"]
     assert table["date"].nunique() == 8
     assert relevance.shape == (len(table), 2 + 80)
@@ -154,32 +148,30 @@ def test_tables_carry_keys_and_contributions(
 
 
 def test_a_device_gives_the_numbers_of_workers_but_for_rounding(samples: Samples) -> None:
-    windows, newest = test_windows(samples, 15, 4, 2), newest_window(samples, 15)
-    here, there = (
-        walk_forward(FAMILIES, samples, windows, newest, 0, Compute(1, device=device)) for device in (None, "cpu")
-    )
-    for name, (tested, kept) in here.items():
-        for one, other in zip((tested, kept), there[name], strict=True):
+    planned = schedule(samples, 15, 4, 2)
+    here, there = (walk_forward(FAMILIES, samples, planned, 0, Compute(1, device=device)) for device in (None, "cpu"))
+    for name, walk in here.items():
+        for one, other in ((walk.tested, there[name].tested), (walk.newest, there[name].newest)):
             assert np.allclose(one.prediction, other.prediction, atol=1e-5, rtol=0)
             if one.explanation is not None and other.explanation is not None:
                 assert np.allclose(one.explanation.relevance, other.explanation.relevance, atol=1e-5, rtol=0)
 
 
 def test_a_device_that_is_not_there_is_refused(samples: Samples) -> None:
-    windows, newest = test_windows(samples, 15, 1, 1), newest_window(samples, 15)
+    planned = schedule(samples, 15, 1, 1)
     with pytest.raises(InputError, match=r"compute\.device=nothing: "):
-        walk_forward(FAMILIES, samples, windows, newest, 0, Compute(1, device="nothing"))
+        walk_forward(FAMILIES, samples, planned, 0, Compute(1, device="nothing"))
 
 
 def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
-    windows, newest = test_windows(samples, 15, 4, 2), newest_window(samples, 15)
-    cold = next(family for family in FAMILIES if family.name == "lstm")
+    planned = schedule(samples, 15, 4, 2)
+    cold = FAMILIES[-1].with_settings({"warm_start": False})
     warm = cold.with_settings({"warm_start": True})
     found = {}
     for name, family in {"cold": cold, "warm": warm}.items():
-        tested, kept = walk_forward([family], samples, windows, newest, 0, Compute(1))["lstm"]
-        found[name] = [*tested.by_seed, *kept.by_seed]
-    first = samples.sample_slice(windows[0].test)
+        walk = walk_forward([family], samples, planned, 0, Compute(1))["lstm"]
+        found[name] = [*walk.tested.by_seed, *walk.newest.by_seed]
+    first = samples.sample_slice(planned.tested[0].test)
     months = first.stop - first.start
     for seed in range(cold.seeds):
         assert np.array_equal(found["cold"][seed][:months], found["warm"][seed][:months])
@@ -187,23 +179,23 @@ def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
 
     for seed in range(cold.seeds):
         before = None
-        for window in windows:
+        for window in planned.tested:
             before = fit_here(samples, Fit(warm, window, seed, 0, start=before))
-            rows = samples.sample_slice(window.test)
-            at = slice(rows.start - first.start, rows.stop - first.start)
-            assert np.array_equal(before.predict(samples.x[rows]), found["warm"][seed][at])
+            tested = samples.sample_slice(window.test)
+            at = slice(tested.start - first.start, tested.stop - first.start)
+            assert np.array_equal(before.predict(samples.x[tested]), found["warm"][seed][at])
 
 
 def test_an_interrupted_walk_with_a_warm_start_ends_with_the_same_numbers(samples: Samples, tmp_path: Path) -> None:
-    windows, newest = test_windows(samples, 15, 6, 2), newest_window(samples, 15)
+    planned = schedule(samples, 15, 6, 2)
     warm = [FAMILIES[-1].with_settings({"warm_start": True}), FAMILIES[0]]
-    expected = walk_forward(warm, samples, windows, newest, 0, Compute(1))
+    expected = walk_forward(warm, samples, planned, 0, Compute(1))
     with Checkpoints(str(tmp_path), {}) as checkpoints:
-        walk_forward(warm, samples, windows, newest, 0, Compute(1), checkpoints)
+        walk_forward(warm, samples, planned, 0, Compute(1), checkpoints)
         for number, file in enumerate(sorted(checkpoints.path.glob("*.fit"))):
             if number % 2:
                 file.unlink()
-        again = walk_forward(warm, samples, windows, newest, 0, Compute(2), checkpoints)
+        again = walk_forward(warm, samples, planned, 0, Compute(2), checkpoints)
         assert checkpoints.restored > 0
-    for name, (tested, _) in expected.items():
-        assert np.array_equal(tested.by_seed, again[name][0].by_seed)
+    for name, walk in expected.items():
+        assert np.array_equal(walk.tested.by_seed, again[name].tested.by_seed)

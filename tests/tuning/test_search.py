@@ -9,18 +9,19 @@ import pandas as pd
 import pytest
 from optuna.trial import FrozenTrial
 
-import drf.tuning.search
-from drf.evaluation.portfolio import PortfolioRule, long_short
+from drf.evaluation.portfolio import long_short
 from drf.models.family import Family
 from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.svr import SVR
 from drf.samples.lagged import Samples
 from drf.samples.windows import Window
+from drf.training.forecasts import forecast_table
 from drf.training.parallel import Compute
-from drf.training.walkforward import forecast_table
-from drf.tuning.search import TuningPlan, returns_of, tune
+from drf.tuning import search
+from drf.tuning.search import TuningPlan, TuningRule, returns_of, tune
 from drf.tuning.studies import open_storage
+from tests.making import rule
 
 SPACE = {"C": {"type": "float", "low": 0.01, "high": 1.0, "log": True}}
 TREES = {
@@ -40,10 +41,12 @@ class Stop(Exception):
 
 
 def plan(folder: Path, trials: int = 6, jobs: int = 1, **changes: Any) -> TuningPlan:
-    settings = {"windows": WINDOWS, "batch": 2, "seed": 0, "data": {"data": "x"}}
-    storage = open_storage(str(folder / "journal"), None) if trials else None
-    settings |= {"rule": PortfolioRule(), "storage": storage}
-    return TuningPlan(trials=trials, compute=Compute(jobs), **{**settings, **changes})
+    journal = str(folder / "journal")
+    searched = TuningRule(trials=trials, validation_months=4, folds=2, batch=2, journal=journal)
+    settings = {"windows": WINDOWS, "seed": 0, "identity": {"data": "x"}, "panel": pd.DataFrame({"date": []})}
+    storage = open_storage(journal, None) if trials else None
+    settings |= {"rule": searched, "portfolio": rule(), "storage": storage}
+    return TuningPlan(compute=Compute(jobs), **{**settings, **changes})
 
 
 class Log:
@@ -85,9 +88,7 @@ def test_the_error_of_a_trial_is_that_of_a_fit_on_the_window(samples: Samples, t
         train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
         model = SVR(C=0.5, epsilon=0.05, max_samples=200).fit(samples.x[train], samples.y[train], samples.month[train])
         errors.append(np.sqrt(np.mean((model.predict(samples.x[test]) - samples.y[test]) ** 2)))
-        returns.append(
-            long_short(forecast_table(samples, test, model.predict(samples.x[test])), PortfolioRule())["net"]
-        )
+        returns.append(long_short(forecast_table(samples, test, model.predict(samples.x[test])), rule())["net"])
     assert trial.value == pytest.approx(np.mean(errors))
     assert np.allclose(returns_of(trial), pd.concat(returns))
 
@@ -117,8 +118,8 @@ def test_a_study_killed_within_a_batch_takes_up_its_open_trials(
             raise Stop
         return original(*arguments)
 
-    original = drf.tuning.search._validate_window
-    monkeypatch.setattr(drf.tuning.search, "_validate_window", killed)
+    original = search._validate_window
+    monkeypatch.setattr(search, "_validate_window", killed)
     with pytest.raises(Stop):
         tune(FAMILIES, samples, plan(tmp_path), Log())
     monkeypatch.undo()
@@ -146,7 +147,7 @@ def test_a_hopeless_trial_is_pruned(samples: Samples, tmp_path: Path) -> None:
 
 
 def test_other_data_or_settings_make_another_study(samples: Samples, tmp_path: Path) -> None:
-    for changes in ({}, {"data": {"data": "y"}}, {"seed": 1}):
+    for changes in ({}, {"identity": {"data": "y"}}, {"seed": 1}):
         log = Log()
         tune(FAMILIES, samples, plan(tmp_path, trials=1, **changes), log)
         assert not any(earlier for *_, earlier in log.trials)
