@@ -10,7 +10,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn, ParamSpec
 
@@ -40,7 +40,7 @@ def run(main: Callable[[], None], config_name: str) -> None:
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
-        refuse(_explain(error, config_name))
+        refuse(explain(error, config_name))
     except ValueError as error:
         if "Config group override" not in str(error):  # the one complaint of Hydra's that is no HydraException
             raise
@@ -61,7 +61,7 @@ def refusing(task: Callable[P, None]) -> Callable[P, None]:
         except InputError as error:
             refuse(str(error))
         except OmegaConfBaseException as error:
-            refuse(_explain(error, ""))
+            refuse(explain(error, ""))
         except Exception as error:
             if not _is_full_disk(error):
                 raise
@@ -121,16 +121,22 @@ def _terminate(number: int, frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _explain(error: Exception, config_name: str) -> str:
+def explain(error: BaseException, config_name: str) -> str:
     """Hydra's complaint in one line, with the nearest known key or option."""
-    text = str(error)
-    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
-    if key and "To append to your config use" in text:
+    text = "\n".join(str(part) for part in _causes(error))
+    key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    if key and re.search(r"Key '[^']+' (not in '|is not in struct)", text):
         guess = nearest(key[1], _known_keys(config_name))
         return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
     if missing := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{missing[1]} has no value: add {missing[1]}=... to the command"
-    return text
+    return str(error)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _known_keys(config_name: str) -> list[str]:

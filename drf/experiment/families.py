@@ -50,17 +50,17 @@ def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Fami
     space = dict(about["space"] or {})
     check(model, {**settings, **{key: settings.get(key) for key in space}}, where, hidden=_NOT_SETTINGS)
     space = {key: entry for key, entry in space.items() if f"{where}.{key}" not in chosen}
+    family = Family(name, model, settings, about["seeds"], space)
+    try:
+        family.make(0, 0)
+    except ValueError as error:
+        raise InputError(f"{where}.{error}") from error
     for key, entry in space.items():
         if not make(Entry, entry, f"{where}.space.{key}").holds(settings[key]):
             raise InputError(
                 f"{where}.{key}={settings[key]}: lies outside its search space {entry}: widen it, or set "
                 "tuning.trials=0"
             )
-    family = Family(name, model, settings, about["seeds"], space)
-    try:
-        family.make(0, 0)
-    except ValueError as error:
-        raise InputError(f"{where}.{error}") from error
     return family
 
 

@@ -62,8 +62,12 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig(Compute):
-    """The ``compute`` config: where fits run, and the folder that keeps finished ones until the training has ended."""
+    """The ``compute`` config: where fits run, and the folder that keeps finished ones until the training has ended.
 
+    ``scheduler`` has no default here: one that ``compute=dask`` needs must not be forgotten without a word.
+    """
+
+    scheduler: str | None
     checkpoints: str
 
 

@@ -77,7 +77,8 @@ def check(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in values:
             raise InputError(f"{_key(where, name)} has no value: add {_key(where, name)}=... to the command")
-    model = pydantic.create_model("Settings", __config__=_STRICT, **{name: (hints[name], ...) for name in values})
+    wants: dict[str, Any] = {name: (hints[name], ...) for name in values}
+    model = pydantic.create_model("Settings", __config__=_STRICT, **wants)
     try:
         model.model_validate(dict(values))
     except pydantic.ValidationError as refused:
@@ -103,7 +104,7 @@ def wanted(hint: Any) -> str:
         return ", ".join([wanted(kind), " and ".join(word for limit in limits for word in _bounds(limit))])
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
-    if isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Mapping):  # type: ignore[arg-type]
+    if isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Mapping):
         return "a group of settings"
     if get_origin(hint) is not None:
         return f"a list, each {wanted(get_args(hint)[0])}" if get_args(hint) else "a list"
@@ -114,7 +115,7 @@ def _bounds(limit: object) -> Iterator[str]:
     for name, word in _BOUNDS.items():
         bound = getattr(limit, name, None)
         if bound is not None:
-            yield f"{word} {bound:g}"
+            yield f"{word} {bound:,}"
 
 
 def _dataclass_in(hint: Any) -> type | None:

@@ -62,7 +62,7 @@ def test_overrides_may_come_as_one_text() -> None:
         (["data.source.months=30"], "are needed: give a longer panel"),
         (["data.source.stocks=3"], "fewer than 5 stocks"),
         (["--overrides", "a='b"], "No closing quotation"),
-        (["seed=null"], "seed=None: must be a whole number"),
+        (["seed=null"], "seed=null: must be a whole number, at least 0 and at most 4,000,000"),
         (["portfolio=null"], "override must be a string"),
         (["window.lags=5"], "window.lags=5"),
         (["model.lstm.epochs=abc"], "model.lstm.epochs=abc: must be a whole number"),
@@ -76,6 +76,17 @@ def test_overrides_may_come_as_one_text() -> None:
         (["data.source._target_=foo.bar"], "data.source._target_=foo.bar: cannot be imported"),
         (["tuning.journal=/nowhere/journal"], "the folder /nowhere does not exist"),
         (["registry.name=a/b"], "registry.name=a/b"),
+        (["registry.name=.."], "registry.name=..: must be a name without"),
+        (["registry.row=lstm"], "registry.row=lstm: must be one of linear, dnn_lrp, lstm_lrp"),
+        (["tracking.experiment=' '"], "tracking.experiment= : must be a name"),
+        (["portfolio.weighting=vlaue"], "portfolio.weighting=vlaue: must be one of equal, value"),
+        (["portfolio.sector_neutral=true"], "portfolio.sector_neutral=true: the panel has no column sector"),
+        (["+window.embargo_months=3"], "unknown config key window.embargo_months"),
+        (["+windwo.train_months=3"], "unknown config key windwo (did you mean window?)"),
+        (["compute.device=3"], "compute.device=3: must be text (or null)"),
+        (["compute.checkpoints=3"], "compute.checkpoints=3: must be text"),
+        (["+data.path=x.csv"], "unknown config key data.path"),
+        (["compute=dask"], "compute.scheduler has no value: add"),
     ],
 )
 def test_train_refuses(refused: Call, arguments: list[str], told: str) -> None:
@@ -120,6 +131,11 @@ def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: C
     assert "drf-lstm-lrp has no version to evaluate" in refused(evaluate.main)
     assert "no version with the alias previous" in refused(evaluate.main, "rollback=true")
     assert "rollback=no: must be true or false" in refused(evaluate.main, "rollback=no")
+    assert "gate.min_sharpe_low=abc: must be a number" in refused(evaluate.main, "gate.min_sharpe_low=abc")
+    assert "gate.min_deflated=2: must be a number, at least 0 and at most 1" in refused(
+        evaluate.main, "gate.min_deflated=2"
+    )
+    assert "unknown config key window" in refused(evaluate.main, "+window.lags=[0]")
     assert "unknown config key gate.min_sharp_low (did you mean gate.min_sharpe_low?)" in refused(
         evaluate.main, "gate.min_sharp_low=0"
     )

@@ -7,25 +7,27 @@ import pytest
 
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
-from drf.data.sources import from_file
+from drf.data.sources import PanelFile
 from drf.errors import InputError
 
 
 def test_parquet_and_csv_give_the_same_panel(panel: pd.DataFrame, tmp_path: Path) -> None:
     panel.to_parquet(tmp_path / "panel.parquet")
     panel.to_csv(tmp_path / "panel.csv", index=False)
-    tables = [check_panel(from_file(str(tmp_path / f"panel.{kind}")), DESCRIPTORS, 5) for kind in ("parquet", "csv")]
+    tables = [
+        check_panel(PanelFile(str(tmp_path / f"panel.{kind}")).panel(), DESCRIPTORS, 5) for kind in ("parquet", "csv")
+    ]
     pd.testing.assert_frame_equal(*tables)
 
 
 def test_asset_codes_in_csv_keep_their_leading_zeros(panel: pd.DataFrame, tmp_path: Path) -> None:
     panel.assign(asset=panel["asset"].str[1:]).to_csv(tmp_path / "panel.csv", index=False)
-    assert from_file(str(tmp_path / "panel.csv"))["asset"].iloc[0] == "0000"
+    assert PanelFile(str(tmp_path / "panel.csv")).panel()["asset"].iloc[0] == "0000"
 
 
 def test_a_company_may_be_called_na(panel: pd.DataFrame, tmp_path: Path) -> None:
     panel.assign(asset=panel["asset"].replace("S0003", "NA")).to_csv(tmp_path / "panel.csv", index=False)
-    assert "NA" in set(check_panel(from_file(str(tmp_path / "panel.csv")), DESCRIPTORS, 5)["asset"])
+    assert "NA" in set(check_panel(PanelFile(str(tmp_path / "panel.csv")).panel(), DESCRIPTORS, 5)["asset"])
 
 
 @pytest.mark.parametrize(
@@ -41,10 +43,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, conten
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=told):
-        from_file(str(tmp_path / name))
+        PanelFile(str(tmp_path / name)).panel()
 
 
 def test_a_csv_with_semicolons_is_refused_for_its_separator(panel: pd.DataFrame, tmp_path: Path) -> None:
     panel.to_csv(tmp_path / "panel.csv", index=False, sep=";")
     with pytest.raises(InputError, match="separator"):
-        check_panel(from_file(str(tmp_path / "panel.csv")), DESCRIPTORS, 5)
+        check_panel(PanelFile(str(tmp_path / "panel.csv")).panel(), DESCRIPTORS, 5)

@@ -9,23 +9,26 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from drf.report.summary import printed
 
+from drf.cli.summary import printed
 from drf.comparison.evidence import gather, on_rows
-from drf.comparison.rows import Row, comparison_figures, comparison_table
+from drf.comparison.rows import Judging, Row, comparison_table
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.contributions import risk_table
 from drf.evaluation.metrics import monthly_series, summarise
-from drf.evaluation.portfolio import assign_quantiles
+from drf.evaluation.portfolio import make_weights
+from drf.models.rows import row_named
 from drf.report import findings
+from drf.report.drawing import comparison_figures
 from drf.report.figures import png
 from drf.report.html import render, with_verdict
-from drf.report.page import comparison_report, gates_section
+from drf.report.page import Material, comparison_report, gates_section
 from drf.samples.lagged import make_samples
 from tests.making import rule
 
@@ -57,29 +60,41 @@ def rows(panel: pd.DataFrame) -> list[Row]:
         table = pd.DataFrame({"date": samples.dates[samples.month[kept]], "asset": samples.asset[kept]})
         table = table.assign(y_true=samples.y[kept].astype(float), y_pred=np.mean(each, axis=0))
         relevance = contributions(table, rng)
-        made.append(
-            Row(
-                name=name,
-                family=name.removesuffix("_lrp"),
-                predictions=table,
-                forecast=table[:0],
-                relevance=relevance,
-                risk=risk_table(relevance, assign_quantiles(table, RULE), RULE.quantiles, FACTORS),
-                carried=None,
-                by_seed=np.array(each if name.startswith("lstm") else each[:1]),
-                metrics=summarise(table, RULE),
-                series=monthly_series(table, RULE),
-            )
+        model = row_named(name)
+        assert model is not None
+        row = Row(
+            model=model,
+            relevance=relevance,
+            risk=risk_table(relevance, make_weights(table, RULE), FACTORS),
+            carried=None,
+            by_seed=np.array(each if name.startswith("lstm") else each[:1]),
+            forecast=table[:0],
+            **judged(table),
         )
+        made.append(row)
     return made
+
+
+def judged(table: pd.DataFrame) -> dict[str, Any]:
+    """What of a row follows from its predictions."""
+    return {
+        "predictions": table,
+        "judged": table,
+        "weights": make_weights(table, RULE),
+        "metrics": summarise(table, RULE),
+        "series": monthly_series(table, RULE),
+    }
 
 
 @pytest.fixture(scope="module")
 def evidence(rows: list[Row], panel: pd.DataFrame) -> dict[str, pd.DataFrame]:
     trials = pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12})
     noise = np.random.default_rng(0).normal(0, 1, (12, 6))
-    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
-    return gather(rows, samples, panel, RULE, trials, {"lstm": pd.DataFrame(noise)}, seed=0)
+    return gather(rows, judging(panel), trials, {"lstm": pd.DataFrame(noise)}, seed=0)
+
+
+def judging(panel: pd.DataFrame) -> Judging:
+    return Judging(make_samples(panel, ["CAP", "ROE"], (0, 12)), panel, FACTORS, RULE)
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +103,13 @@ def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
     net = evidence["sharpe"].query("returns == 'net'")
     drawn = {name: png(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, RULE).items()}
     drivers = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
-    report = comparison_report(
-        table, evidence, drivers, drawn, ["Panel: <tiny> & made up."], False, 1.5, "seed: 0", "abc"
-    )
-    return render(report)
+    return render(comparison_report(material(table, evidence, drivers=drivers, figures=drawn)))
+
+
+def material(table: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
+    told = {"drivers": None, "figures": {}, "protocol": ["Panel: <tiny> & made up."], "simulated": False}
+    told |= {"neutral": 1.5, "config": "seed: 0", "commit": "abc"}
+    return Material(comparison=table, evidence=evidence, **{**told, **changes})
 
 
 def test_evidence_covers_every_row(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
@@ -146,8 +164,7 @@ def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: f
         seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
         if "y_pred" not in values:
             seeds = row.by_seed[:, chosen]
-        series = monthly_series(table, RULE)
-        made.append(replace(row, predictions=table, by_seed=seeds, metrics=summarise(table, RULE), series=series))
+        made.append(replace(row, by_seed=seeds, **judged(table)))
     return made
 
 
@@ -183,8 +200,7 @@ def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
     reason: str,
 ) -> None:
     spoilt = only(rows, kept, **values)
-    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
-    tables = gather(spoilt, samples, panel, RULE, pd.DataFrame({"sharpe": [0.1], "periods": [12]}), {}, seed=0)
+    tables = gather(spoilt, judging(panel), pd.DataFrame({"sharpe": [0.1], "periods": [12]}), {}, seed=0)
     comparison = comparison_table(spoilt)
     assert comparison["note"].str.contains(reason, regex=False).all()
     for name, table in {**tables, "comparison": comparison}.items():
@@ -192,7 +208,7 @@ def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
             unknown = table.drop(columns=["better", "difference", "difference_low", "difference_high"], errors="ignore")
             silent = unknown[unknown.isna().any(axis=1) & (table["note"].fillna("") == "")]
             assert silent.empty, (name, silent.to_string())
-    text = render(comparison_report(comparison, tables, None, {}, [], True, 0.0, "", ""))
+    text = render(comparison_report(material(comparison, tables)))
     assert reason in text
     assert reason in printed(comparison)
     assert "nan" not in printed(comparison).lower()

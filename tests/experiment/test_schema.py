@@ -1,0 +1,206 @@
+"""Every config composes, what makes no sense is refused by name, and a default has one home."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from drf.cli.program import CONFIG_DIR, explain
+from drf.data.simulate import SimulatedMarket
+from drf.errors import InputError
+from drf.evaluation.portfolio import PortfolioRule
+from drf.experiment.config import Record, flatten, read, read_recorded
+from drf.experiment.families import make_families
+from drf.experiment.schema import ComputeConfig, RegistryConfig, TrackingConfig, TrainConfig
+from drf.experiment.settings import defaults_of
+from drf.models.rows import FAMILIES
+from drf.registry.gates import Thresholds
+from drf.registry.settings import EvaluateConfig
+from drf.samples.windows import WindowRule
+from drf.tuning.search import TuningRule
+from drf.tuning.space import entries
+from tests.experiment.composing import composed
+
+NEEDED = {
+    "panel": ["path"],
+    "raw": ["prices", "market_index", "statements"],
+    "jkp": ["path"],
+    "mlfactor": ["path"],
+    "openap": ["path", "returns"],
+    "gkx": ["path", "returns"],
+}
+GROUPS = [
+    (group.name, file.stem)
+    for group in sorted(CONFIG_DIR.iterdir())
+    if group.is_dir()
+    for file in sorted(group.glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize(("group", "option"), GROUPS)
+def test_every_option_of_every_group_composes_and_is_read(group: str, option: str) -> None:
+    override = f"{group}=[{option}]" if group == "model" else f"{group}={option}"
+    if group == "gate":
+        assert read(composed(override, name="evaluation"), EvaluateConfig).gate.min_months >= 2
+        return
+    more = [f"data.{key}=x.csv" for key in NEEDED.get(option, [])]
+    more += ["compute.scheduler=tcp://127.0.0.1:1"] if option == "dask" else []
+    config = read(composed(override, *more), TrainConfig)
+    for family in make_families(config.model):
+        family.make(seed=0, member=0)
+        for setting, entry in entries(family.space).items():
+            assert entry.holds(family.settings[setting]), setting
+
+
+def test_the_default_is_all_families_on_the_simulated_market() -> None:
+    config = read(composed(), TrainConfig)
+    assert [family.name for family in make_families(config.model)] == list(FAMILIES)
+    assert config.data.source == SimulatedMarket(500, 96, 0, macro=None)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("seed=-1", "seed=-1: must be a whole number, at least 0"),
+        ("seed=null", "seed=null: must be a whole number"),
+        ("window.train_months=abc", "window.train_months=abc: must be a whole number"),
+        ("window.test_months=0", "at least 1 (or null)"),
+        ("window.lags=[0,3,3]", "window.lags=[0, 3, 3]: must be different"),
+        ("window.lags=[]", "window.lags=[]: must be different"),
+        ("window.lags=[0,-3]", "window.lags=[0, -3]: must be a list, each a whole number, at least 0"),
+        ("window.target=log", "window.target=log: must be one of raw, excess"),
+        ("window.expanding=3", "window.expanding=3: must be true or false"),
+        ("tuning.trials=1.5", "tuning.trials=1.5: must be a whole number"),
+        ("portfolio.quantiles=1", "portfolio.quantiles=1: must be a whole number, at least 2"),
+        ("portfolio.cost_bps=-1", "portfolio.cost_bps=-1: must be a number, at least 0"),
+        ("portfolio.weighting=size", "portfolio.weighting=size: must be one of equal, value"),
+        ("compute.jobs=0", "compute.jobs=0: must be a number of worker processes"),
+        ("compute.device=3", "compute.device=3: must be text (or null)"),
+        ("data.universe=true", "data.universe=true: must be a whole number, at least 2 (or null)"),
+        ("data.seed=-1", "data.seed=-1: must be a whole number, at least 0"),
+        ("data.source.explained=1", "data.source.explained=1: must be a number, at least 0 and below 1"),
+        ("data.source.start=foo", "data.source.start=foo: must be a month"),
+        ("data.source._target_=foo.bar", "data.source._target_=foo.bar: cannot be imported"),
+        ("data.source._target_=pathlib.Path", "must be a subclass of drf.data.sources.Source"),
+        ("+data.pth=x", "unknown config key data.pth"),
+        ("registry.name=a/b", "registry.name=a/b: must be a name without"),
+        ("registry.name=..", "registry.name=..: must be a name without"),
+        ("registry.row=svr", "registry.row=svr: must be one of linear, dnn_lrp, lstm_lrp"),
+        ("registry.row=lstm_lpr", "(did you mean lstm_lrp?)"),
+        ("tracking.experiment=''", "tracking.experiment=: must be a name"),
+        ("tuning.storage=postgresql+psycopg2://drf:hunter2@host/studies", "tuning.storage: holds a password"),
+        ("tuning.storage=a database", "is not the address of a database"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(override: str, told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read(composed(override), TrainConfig)
+    assert told in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+TYPED = ("window", "tuning", "portfolio", "compute", "tracking", "registry")
+
+
+@pytest.mark.parametrize("group", TYPED)
+def test_an_unknown_key_of_any_group_is_refused_with_the_nearest(group: str) -> None:
+    (known, *_) = composed()[group]
+    told = f"unknown config key {group}.{known}x (did you mean {group}.{known}?)"
+    with pytest.raises(HydraException) as unknown:
+        composed(f"{group}.{known}x=1")
+    assert explain(unknown.value, "config").startswith(told)
+    with pytest.raises(InputError) as added:  # Hydra lets a plus open every group
+        read(composed(f"+{group}.{known}x=1"), TrainConfig)
+    assert str(added.value).startswith(told)
+
+
+def test_a_file_of_the_users_own_is_held_against_the_schema_too(tmp_path: Path) -> None:
+    """``--config-dir`` with an experiment and options of one's own, as the README tells."""
+    for group, name, text in [
+        ("experiment", "mine", "# @package _global_\ndefaults:\n  - override /portfolio: tenths\nseed: 7\n"),
+        ("portfolio", "tenths", "quantiles: 10\ncost_bps: 5\n"),
+        ("portfolio", "wrong", "quantiles: 10\ncost_bps: 5\nwieghting: value\n"),
+    ]:
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / f"{name}.yaml").write_text(text)
+    search = f"hydra.searchpath=[file://{tmp_path}]"
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = read(compose("config", overrides=["experiment=mine", search]), TrainConfig)
+        with pytest.raises(HydraException) as refused:
+            compose("config", overrides=["portfolio=wrong", search])
+    assert (config.seed, config.portfolio) == (7, PortfolioRule(quantiles=10, cost_bps=5))
+    assert "unknown config key portfolio.wieghting (did you mean portfolio.weighting?)" in explain(
+        refused.value, "config"
+    )
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from leaves(child, f"{prefix}{key}.")
+    else:
+        yield prefix.rstrip("."), node
+
+
+HOMES: dict[str, Any] = {
+    "window": WindowRule,
+    "tuning": TuningRule,
+    "portfolio": PortfolioRule,
+    "compute": ComputeConfig,
+    "gate": Thresholds,
+    "tracking": TrackingConfig,
+    "registry": RegistryConfig,
+    **{f"model.{name}": model for name, model in FAMILIES.items()},
+    "data.source": SimulatedMarket,
+}
+
+
+def test_a_default_has_one_home() -> None:
+    """No file of conf/ repeats what is the default of the class that takes it."""
+    for file in CONFIG_DIR.rglob("*.yaml"):
+        package = re.search(r"@package (\S+)", file.read_text())
+        group = package[1] if package else str(file.parent.relative_to(CONFIG_DIR))
+        prefix = "" if group in (".", "_global_") else f"{group}."
+        for key, value in leaves(yaml.safe_load(file.read_text())):
+            home, _, setting = f"{prefix}{key}".rpartition(".")
+            if home in HOMES:
+                defaults = defaults_of(HOMES[home])
+                assert setting not in defaults or defaults[setting] != value, f"{file}: {key}"
+
+
+def test_every_field_of_a_settings_object_can_be_set() -> None:
+    known = flatten(composed())
+    for field in fields(TrainConfig):
+        if is_dataclass(HOMES.get(field.name)):
+            for entry in fields(HOMES[field.name]):
+                assert f"{field.name}.{entry.name}" in known
+
+
+def test_flatten_names_every_value() -> None:
+    flat = flatten(composed("data.seed=7"))
+    assert flat["data.source.seed"] == "${data.seed}"
+    assert flat["window.lags"] == [0, 3, 6, 9, 12]
+
+
+def test_what_was_recorded_is_read_again() -> None:
+    config = composed("window=japan", "portfolio.weighting=value", "data=panel", "data.path=x.csv")
+    assert read_recorded(Record.of(config).line) == read(config, TrainConfig)
+
+
+def test_what_an_earlier_release_recorded_is_read() -> None:
+    """Sources had other names, and some keys were not there yet."""
+    config = OmegaConf.to_container(composed(), resolve=True)
+    assert isinstance(config, dict)
+    config["data"]["source"]["_target_"] = "drf.data.sources.simulated"
+    for group, key in (("registry", "row"), ("window", "expanding"), ("portfolio", "weighting")):
+        del config[group][key]
+    assert read_recorded(Record.of(OmegaConf.create(config)).line) == read(composed(), TrainConfig)
