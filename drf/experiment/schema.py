@@ -67,7 +67,7 @@ class ComputeConfig(Compute):
     ``scheduler`` has no default here: one that ``compute=dask`` needs must not be forgotten without a word.
     """
 
-    scheduler: str | None
+    scheduler: str | None = field()
     checkpoints: str
 
 
