@@ -128,8 +128,9 @@ def explain(error: BaseException, config_name: str) -> str:
     if key and re.search(r"Key '[^']+' (not in '|is not in struct)", text):
         guess = nearest(key[1], _known_keys(config_name))
         return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
-    if missing := re.search(r"Missing mandatory value: (\S+)", text):
-        return f"{missing[1]} has no value: add {missing[1]}=... to the command"
+    if missing := re.search(r"[Mm]issing mandatory value: (\S+)", text):
+        name = missing[1] if "." in missing[1] or not key else key[1]
+        return f"{name} has no value: add {name}=... to the command"
     return str(error)
 
 

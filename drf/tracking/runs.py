@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from ..errors import InputError, first_line
 from ..training.checkpoints import Checkpoints, is_dead
 
 # Where a training runs and keeps its finished fits.
@@ -112,8 +114,9 @@ class RunTree:
         self._open: dict[str, RunLog] = {}
 
     def __enter__(self) -> RunTree:
-        # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
         self.opened = time.perf_counter()
+        _leave_what_is_taken(self.client)
+        # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
         active = mlflow.start_run(run_name=self.name, tags=self._marks)  # from the start: it may be killed next
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
@@ -166,6 +169,25 @@ class RunTree:
                 self.parent.tags({"error": f"{type(error).__name__}: {error}"[:500]})
         finally:
             mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
+
+
+def _leave_what_is_taken(client: mlflow.MlflowClient) -> None:
+    """Forget the run that ``mlflow run`` opened if another of our programs has taken it over: train.py before us.
+
+    Raises
+    ------
+    InputError
+        If there is no such run.
+    """
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if run_id is None:
+        return
+    try:
+        taken = "kind" in client.get_run(run_id).data.tags
+    except mlflow.MlflowException as error:
+        raise InputError(f"MLFLOW_RUN_ID={run_id}: there is no such run ({first_line(error)}): unset it") from error
+    if taken:
+        del os.environ["MLFLOW_RUN_ID"]
 
 
 def git_commit() -> str:
