@@ -53,10 +53,17 @@ def write_market(stocks: int, folder: Path) -> int:
 MEASURED = """
 import resource, sys, time
 start = time.perf_counter()
-from drf.data.sources import from_raw
+from drf.data.sources import RawTables
 imported = time.perf_counter()
 folder = sys.argv[1]
-panel = from_raw(f"{folder}/prices.parquet", f"{folder}/index.parquet", f"{folder}/statements.parquet", None, 3, 18)
+panel = RawTables(
+    prices=f"{folder}/prices.parquet",
+    market_index=f"{folder}/index.parquet",
+    statements=f"{folder}/statements.parquet",
+    delistings=None,
+    lag_months=3,
+    stale_months=18,
+).panel()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(len(panel), round(time.perf_counter() - imported, 1), round(peak), file=sys.stderr)
 """

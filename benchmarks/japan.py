@@ -24,7 +24,7 @@ from drf.evaluation.hac import hac_mean
 from drf.evaluation.metrics import monthly_series
 from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence
-from drf.models.family import ROWS
+from drf.models.rows import ROWS
 from drf.tracking.store import connect
 from drf.tracking.trials import trials_of
 
@@ -125,7 +125,7 @@ def main() -> None:
     experiment, benchmark = arguments.experiment, arguments.benchmark
     connect(experiment)
     trials = trials_of([one.experiment_id for one in mlflow.search_experiments() if one.name.startswith("japan")])
-    order = [name for names in ROWS.values() for name in names]
+    order = [row.name for row in ROWS]
     tables = {}
     for universe, rows in series_of(experiment).items():
         different = pd.DataFrame({name: series["rmse"] for name, series in rows.items()}).T.drop_duplicates().index

@@ -19,24 +19,24 @@ from joblib import Parallel, delayed
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
 from drf.data.simulate import SimulatedMarket
-from drf.data.sources import from_file
+from drf.data.sources import PanelFile
 from drf.data.universe import largest
 from drf.evaluation.metrics import rank_ic, summarise
-from drf.evaluation.portfolio import PortfolioRule
 from drf.lrp import LINEARISATIONS
 from drf.models.base import Explanation
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.windows import Window, validation_windows
+from drf.samples.windows import Window, WindowRule, validation_windows
 from drf.training.parallel import _on_one_thread
 
 FAMILIES = {
     "dnn": (DNN, {"weight_decay": 0.001, "epochs": 60, "patience": 6}),
-    "lstm": (LSTM, {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6}),
+    "lstm": (LSTM, {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6, "label": "return"}),
 }
 FORMS = [(True, method) for method in LINEARISATIONS] + [(False, "plain")]
 SEEDS, MONTHS, REFIT = 3, 24, 3
+RULE = PortfolioRule(quantiles=5, cost_bps=10)
 
 
 def explain(family: str, signal_bias: bool, window: Window, samples: Samples, seed: int) -> dict[str, tuple]:
@@ -56,7 +56,8 @@ def explain(family: str, signal_bias: bool, window: Window, samples: Samples, se
 
 def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFrame:
     """One line a family and form, over the validation months before ``first_test``."""
-    windows = validation_windows(samples, first_test, train_months, MONTHS, MONTHS // REFIT)
+    rule = WindowRule(lags=samples.lags, target="raw", train_months=train_months, test_months=None, refit_every=REFIT)
+    windows = validation_windows(samples, rule, first_test, MONTHS, MONTHS // REFIT)
     tasks = [(f, b, w, s) for f in FAMILIES for b in (True, False) for w in windows for s in range(SEEDS)]
     done = Parallel(n_jobs=-1)(
         delayed(_on_one_thread)(explain, k, (f, b, w, samples, s)) for k, (f, b, w, s) in enumerate(tasks)
@@ -84,7 +85,7 @@ def score(samples: Samples, rows: slice, own: np.ndarray, explanation: Explanati
     agreement = rank_ic(pd.DataFrame({"date": keys["date"], "y_true": own, "y_pred": explanation.linearised}))
     signal = own - explanation.intercept
     explained = explanation.relevance.sum((1, 2))
-    net, lin = summarise(network, PortfolioRule()), summarise(linear, PortfolioRule())
+    net, lin = summarise(network, RULE), summarise(linear, RULE)
     return {
         "rank correlation": agreement.mean(),
         "lowest month": agreement.min(),
@@ -101,7 +102,7 @@ def score(samples: Samples, rows: slice, own: np.ndarray, explanation: Explanati
 def main() -> None:
     if len(sys.argv) > 1:
         universe = int(sys.argv[2]) if len(sys.argv) > 2 else None
-        panel = largest(check_panel(from_file(sys.argv[1]), DESCRIPTORS, 5), universe)
+        panel = largest(check_panel(PanelFile(sys.argv[1]).panel(), DESCRIPTORS, 5), universe)
         samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12), "raw")
         table = measure(samples, first_test=72, train_months=36)
     else:

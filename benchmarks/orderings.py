@@ -11,7 +11,7 @@ import sys
 import mlflow
 import pandas as pd
 
-from drf.models.family import ROWS
+from drf.models.rows import ROWS
 from drf.tracking.store import connect
 
 SHOWN = {
@@ -40,7 +40,7 @@ def markdown(rows: pd.DataFrame) -> str:
     """Mean of every metric by row, and how often each row's Sharpe was above linear's."""
     means = rows.groupby("row")[list(SHOWN)].mean()
     sharpe = rows.pivot(index="parent", columns="row", values="sharpe")
-    order = [name for names in ROWS.values() for name in names if name in means.index]
+    order = [row.name for row in ROWS if row.name in means.index]
     lines = ["| row | " + " | ".join(SHOWN) + " | Sharpe above linear's |", "|---" * (len(SHOWN) + 2) + "|"]
     for name in order:
         cells = [text.format(means.loc[name, metric]) for metric, text in SHOWN.items()]

@@ -34,13 +34,15 @@ import training
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.portfolio import PortfolioRule
-from drf.experiment.config import make_families
+from drf.experiment.config import read
+from drf.experiment.families import make_families
+from drf.experiment.schema import TrainConfig
 from drf.models.family import Family
 from drf.samples.lagged import make_samples
-from drf.samples.windows import newest_window, test_windows, validation_windows
+from drf.samples.windows import WindowRule, make_schedule, validation_windows
 from drf.training.parallel import Compute
 from drf.training.walkforward import walk_forward
-from drf.tuning.search import TuningPlan, tune
+from drf.tuning.search import TuningPlan, TuningRule, tune
 from drf.tuning.studies import open_storage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,13 +52,13 @@ WINDOWS, EVERY = 120, 12
 EPOCHS = 12
 LAGS, MONTHS_BEFORE = (0, 3, 6, 9, 12), 12
 STAGES = {
-    "data": ("load_panel", "make_samples", "fingerprint"),
+    "data": ("load_market", "make_samples", "fingerprint"),
     "tuning": ("tune",),
     "walk-forward": ("walk_forward",),
     "evidence": ("gather",),
 }
 
-test_windows.__test__ = False  # type: ignore[attr-defined]
+HERE = Compute(jobs=-1)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _stages(profile: str) -> dict[str, float]:
 def families(seeds: int, **of_networks: object) -> list[Family]:
     """Those of the configuration, with fewer seeds and some settings of the networks replaced."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        made = make_families(compose("config", overrides=list(PLAIN)).model)
+        made = make_families(read(compose("config", overrides=list(PLAIN)), TrainConfig).model)
     return [
         replace(
             family.with_settings(of_networks if "epochs" in family.settings else {}), seeds=min(family.seeds, seeds)
@@ -135,19 +137,35 @@ def grow(stocks: int = 500, months: int = 60, windows: int = 6) -> dict[str, flo
     """Seconds of the walk-forward, and processor seconds of each family."""
     panel = SimulatedMarket(stocks, MONTHS_BEFORE + months + windows + 1, 0).panel()
     samples = make_samples(panel, DESCRIPTORS, LAGS)
-    tested, newest = test_windows(samples, months, windows - 1, 1), newest_window(samples, months)
+    schedule = make_schedule(samples, every_month(months, windows))
     started = time.perf_counter()
-    made = walk_forward(families(2, epochs=EPOCHS, patience=EPOCHS + 1), samples, tested, newest, 0, Compute())
-    return {"all": time.perf_counter() - started, **{name: a.seconds + b.seconds for name, (a, b) in made.items()}}
+    made = walk_forward(families(2, epochs=EPOCHS, patience=EPOCHS + 1), samples, schedule, 0, HERE)
+    fits = {name: walk.tested.seconds + walk.newest.seconds for name, walk in made.items()}
+    return {"all": time.perf_counter() - started, **fits}
+
+
+def every_month(train_months: int, windows: int) -> WindowRule:
+    """So many windows, the newest one included, each a month after the one before."""
+    return WindowRule(lags=LAGS, target="raw", train_months=train_months, test_months=windows - 1, refit_every=1)
 
 
 def grow_trials(trials: int) -> dict[str, float]:
     """Seconds of the tuning."""
-    samples = make_samples(SimulatedMarket(500, MONTHS_BEFORE + 60 + 13, 0).panel(), DESCRIPTORS, LAGS)
-    validation = validation_windows(samples, MONTHS_BEFORE + 72, 60, 12, 3)
+    panel = SimulatedMarket(500, MONTHS_BEFORE + 60 + 13, 0).panel()
+    samples = make_samples(panel, DESCRIPTORS, LAGS)
+    windows = validation_windows(samples, every_month(60, 13), MONTHS_BEFORE + 72, 12, 3)
     with tempfile.TemporaryDirectory() as folder:
-        storage = open_storage(f"{folder}/journal", None)
-        plan = TuningPlan(trials, validation, 4, 0, Compute(), storage, {}, PortfolioRule())
+        rule = TuningRule(trials=trials, validation_months=12, folds=3, batch=4, journal=f"{folder}/journal")
+        plan = TuningPlan(
+            rule=rule,
+            windows=windows,
+            seed=0,
+            compute=HERE,
+            storage=open_storage(rule.journal, None),
+            identity={},
+            portfolio=PortfolioRule(quantiles=5, cost_bps=10),
+            panel=panel,
+        )
         started = time.perf_counter()
         tune(families(1, epochs=EPOCHS, patience=EPOCHS + 1), samples, plan, lambda *_: None)
         return {"all": time.perf_counter() - started}
@@ -156,12 +174,12 @@ def grow_trials(trials: int) -> dict[str, float]:
 def warm(windows: int = 24) -> str:
     """A warm start beside random weights: processor time of the LSTM, and root mean squared errors."""
     samples = make_samples(SimulatedMarket(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel(), DESCRIPTORS, LAGS)
-    tested, newest = test_windows(samples, 60, windows - 1, 1), newest_window(samples, 60)
+    schedule = make_schedule(samples, every_month(60, windows))
     seconds, error = {}, {}
     for start in (False, True):
         (lstm,) = (family for family in families(5, warm_start=start) if family.name == "lstm")
-        made = walk_forward([lstm], samples, tested, newest, 0, Compute())["lstm"][0]
-        errors = made.prediction - samples.y[made.rows]
+        made = walk_forward([lstm], samples, schedule, 0, HERE)["lstm"].tested
+        errors = made.prediction - samples.y[made.samples_slice]
         seconds[start], error[start] = made.seconds, float(np.sqrt(np.nanmean(errors**2)))
     return f"{seconds[True] / seconds[False]:.2f} of the time; RMSE {error[True]:.5f} instead of {error[False]:.5f}"
 
@@ -169,12 +187,12 @@ def warm(windows: int = 24) -> str:
 def together(windows: int = 12) -> str:
     """All networks in one program instead of one each in a worker: seconds of the walk-forward."""
     samples = make_samples(SimulatedMarket(500, MONTHS_BEFORE + 60 + windows + 1, 0).panel(), DESCRIPTORS, LAGS)
-    tested, newest = test_windows(samples, 60, windows - 1, 1), newest_window(samples, 60)
+    schedule = make_schedule(samples, every_month(60, windows))
     device, seconds = "cuda" if torch.cuda.is_available() else "cpu", []
     networks = [family for family in families(5, epochs=EPOCHS, patience=EPOCHS + 1) if family.name in ("dnn", "lstm")]
-    for compute in (Compute(), Compute(device=device)):
+    for compute in (HERE, Compute(jobs=-1, device=device)):
         started = time.perf_counter()
-        walk_forward(networks, samples, tested, newest, 0, compute)
+        walk_forward(networks, samples, schedule, 0, compute)
         seconds.append(time.perf_counter() - started)
     return f"{seconds[1] / seconds[0]:.2f} of the time, on {device}"
 

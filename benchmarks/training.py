@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -28,15 +29,13 @@ from drf.models.architecture import recurrent_network
 from drf.models.family import Family
 from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.windows import Window, newest_window, test_windows
+from drf.samples.windows import Schedule, Window, WindowRule, make_schedule
 from drf.training.parallel import Compute
 from drf.training.walkforward import walk_forward
 
 STOCKS, TRAIN_MONTHS, WINDOWS, EPOCHS, BATCH, HIDDEN = 500, 60, 15, 12, 1024, 16
 CORES = os.cpu_count() or 1
 TURNS = 3
-
-test_windows.__test__ = False  # type: ignore[attr-defined]
 
 
 def step(network: nn.Module, optimiser: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -63,13 +62,13 @@ def ceiling(samples: int) -> float:
         return time.perf_counter() - started
 
 
-def ours(samples: Samples, windows: list[Window], newest: Window, family: Family) -> float:
+def ours(samples: Samples, schedule: Schedule, family: Family) -> float:
     started = time.perf_counter()
-    walk_forward([family], samples, windows, newest, 0, Compute(CORES))
+    walk_forward([family], samples, schedule, 0, Compute(jobs=CORES))
     return time.perf_counter() - started
 
 
-def users_loop(samples: Samples, windows: list[Window]) -> float:
+def users_loop(samples: Samples, windows: Sequence[Window]) -> float:
     torch.set_num_threads(CORES)
     started = time.perf_counter()
     for window in windows:
@@ -88,20 +87,19 @@ def users_loop(samples: Samples, windows: list[Window]) -> float:
 def main() -> None:
     panel = SimulatedMarket(STOCKS, 12 + TRAIN_MONTHS + WINDOWS + 1, 0, missing=0.0).panel()
     samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12))
-    windows, newest = test_windows(samples, TRAIN_MONTHS, WINDOWS, 1), newest_window(samples, TRAIN_MONTHS)
+    rule = WindowRule(lags=samples.lags, target="raw", train_months=TRAIN_MONTHS, test_months=WINDOWS, refit_every=1)
+    schedule = make_schedule(samples, rule)
     settings = {"hidden": HIDDEN, "batch_size": BATCH, "epochs": EPOCHS, "patience": EPOCHS + 1, "validation_months": 1}
+    settings |= {"label": "return", "warm_start": False}
     family = Family("lstm", LSTM, settings)
-    trained = (
-        sum((samples.sample_slice(w.train).stop - samples.sample_slice(w.train).start) for w in (*windows, newest))
-        * EPOCHS
-    )
-    ours(samples, windows[:2], newest, family)  # start the workers
+    slices = [samples.sample_slice(window.train) for window in schedule.every]
+    trained = EPOCHS * sum(chosen.stop - chosen.start for chosen in slices)
+    ours(samples, Schedule(schedule.tested[:2], schedule.newest), family)  # start the workers
     times = [
-        (ceiling(trained), ours(samples, windows, newest, family), users_loop(samples, [*windows, newest]))
-        for _ in range(TURNS)
+        (ceiling(trained), ours(samples, schedule, family), users_loop(samples, schedule.every)) for _ in range(TURNS)
     ]
     best, project, user = (statistics.median(column) for column in zip(*times, strict=True))
-    print(f"{CORES} cores, {len(windows) + 1} windows of {STOCKS} x {TRAIN_MONTHS} samples, {EPOCHS} epochs")
+    print(f"{CORES} cores, {len(slices)} windows of {STOCKS} x {TRAIN_MONTHS} samples, {EPOCHS} epochs")
     print(f"ceiling            {trained / best:12,.0f} samples/s")
     print(f"this project       {trained / project:12,.0f} samples/s   {best / project:.2f} of the ceiling")
     print(f"a user's loop      {trained / user:12,.0f} samples/s   this project is {user / project:.2f} times as fast")

@@ -19,10 +19,10 @@ from drf.lrp import linearise
 from drf.lrp.faithfulness import gradient_x_input, integrated_gradients
 from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.windows import test_windows
+from drf.samples.windows import WindowRule, test_windows
 
 SEEDS, MEMBERS = 3, 3
-SETTINGS = {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6}
+SETTINGS = {"learning_rate": 0.003, "weight_decay": 0.0001, "epochs": 60, "patience": 6, "label": "return"}
 TRUE = "true size"
 
 
@@ -35,7 +35,8 @@ MAPS = {"LRP": relevance, "gradient x input": gradient_x_input, "integrated grad
 
 def maps(samples: Samples) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Keys of all test samples, and each method's map in return units, mean over the members, by factor."""
-    windows = test_windows(samples, train_months=36, test_months=36, refit_every=3)
+    rule = WindowRule(lags=samples.lags, target="excess", train_months=36, test_months=36, refit_every=3)
+    windows = test_windows(samples, rule)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in MAPS}
     for window in windows:
         train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)

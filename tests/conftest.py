@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import Market, SimulatedMarket, simulate
@@ -16,6 +17,8 @@ from drf.samples.lagged import Samples, make_samples
 from drf.tracking.store import _prepare_sqlite, connect
 
 torch.set_num_threads(1)
+
+settings.register_profile("fuzz", max_examples=2700)
 
 
 @pytest.fixture(scope="session")

@@ -82,8 +82,11 @@ def check(
     try:
         model.model_validate(dict(values))
     except pydantic.ValidationError as refused:
-        name = str(refused.errors()[0]["loc"][0])
-        raise InputError(f"{_key(where, name)}={_shown(values[name])}: must be {wanted(hints[name])}") from None
+        name, *deeper = refused.errors()[0]["loc"]
+        key, value, hint = _key(where, str(name)), values[str(name)], hints[str(name)]
+        if deeper and isinstance(value, Mapping) and deeper[0] in value:
+            key, value, hint = f"{key}.{deeper[0]}", value[deeper[0]], get_args(hint)[1]
+        raise InputError(f"{key}={_shown(value)}: must be {wanted(hint)}") from None
     return dict(values)
 
 

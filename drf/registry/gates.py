@@ -153,7 +153,7 @@ def _critical(p: float, df: float) -> float:
 
 
 def audit_verdict(audit: pd.DataFrame) -> Verdict:
-    """The gate of the leak suite, from the table of :func:`drf.audit.audit`."""
+    """The gate of the leak suite, from the table of :func:`drf.registry.audit.audit`."""
     failed = audit[~audit["passed"]]
     reason = "; ".join(f"{check}: {why}" for check, why in zip(failed["check"], failed["reason"], strict=True))
     passed = len(audit) - len(failed)

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drf.cli.program import CONFIG_DIR
 from drf.data.factors import DESCRIPTORS
 from drf.data.macro import LEAST, MONTHS, add_sensitivities
 from drf.data.simulate import SimulatedMarket, simulate
 from drf.errors import InputError
 from drf.evaluation.metrics import rank_ic
-from drf.experiment.config import descriptors_of, load_panel, make_factors
+from drf.experiment.config import read
+from drf.experiment.factors import descriptors_of, make_factors
+from drf.experiment.market import load_market
+from drf.experiment.schema import TrainConfig
+from tests.experiment.composing import composed
 
 MACRO = ("BETA_FX", "BETA_RATES", "BETA_CPI")
 CALENDAR = pd.date_range("1990-01-31", periods=90, freq="ME")
@@ -95,18 +97,18 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def load(*overrides: str) -> pd.DataFrame:
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        config = compose("config", ["factors=paper16_macro", "data=panel", *overrides])
-    return load_panel(config.data, descriptors_of(make_factors(config.factors, None)), 5)
+    config = read(composed("factors=paper16_macro", "data=panel", *overrides), TrainConfig)
+    return load_market(config.data, descriptors_of(make_factors(config.factors, None)), 5)
 
 
 def test_a_panel_and_a_table_of_series_make_a_factor(
-    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    files: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    panel = load(f"data.path={files[0]}", f"data.macro.path={files[1]}")
+    with caplog.at_level("INFO"):
+        panel = load(f"data.path={files[0]}", f"data.macro.path={files[1]}")
     assert list(panel.columns) == ["date", "asset", *DESCRIPTORS, *MACRO, "ret_next"]
     assert panel["date"].iloc[0] == pd.Timestamp("2002-02-28")
-    assert f"the first {LEAST + 1} months are left out" in capsys.readouterr().out
+    assert f"the first {LEAST + 1} months are left out" in caplog.text
     assert panel[list(MACRO)].notna().mean().min() > 0.9
 
 

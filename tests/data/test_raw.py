@@ -15,7 +15,7 @@ from drf.data.daily import month_bars
 from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
 from drf.data.raw import ITEMS, RawData, build_panel
-from drf.data.sources import from_raw
+from drf.data.sources import RawTables
 from drf.errors import InputError
 
 STOCKS = ["A", "B", "C", "D", "E", "F"]
@@ -255,7 +255,7 @@ def test_what_cannot_be_right_is_refused(table: str, column: str, value: object,
     tables[table].loc[7, column] = value
     files = write(tmp_path, *tables.values())
     with pytest.raises(InputError) as refused:
-        from_raw(**files, lag_months=3, stale_months=18)
+        RawTables(**files, lag_months=3, stale_months=18).panel()
     assert message.format(tmp_path) in str(refused.value)
 
 
@@ -270,13 +270,14 @@ def test_other_faults_are_refused_by_name(tmp_path: Path) -> None:
     }
     for message, tables in cases.items():
         with pytest.raises(InputError, match=message):
-            from_raw(**write(tmp_path, *tables), lag_months=3, stale_months=18)
+            RawTables(**write(tmp_path, *tables), lag_months=3, stale_months=18).panel()
     with pytest.raises(InputError, match="there is no such file"):
-        from_raw("nowhere.parquet", "x", "y", None, 3, 18)
-    with pytest.raises(InputError, match=r"data\.lag_months=-1"):
-        from_raw("nowhere.parquet", "x", "y", None, -1, 18)
+        RawTables(
+            prices="nowhere.parquet", market_index="x", statements="y", delistings=None, lag_months=3, stale_months=18
+        ).panel()
 
 
-def test_what_was_treated_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from_raw(**write(tmp_path, daily_prices(), statements()), lag_months=3, stale_months=18)
-    assert "0 statements dated by the lag" in capsys.readouterr().out
+def test_what_was_treated_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        RawTables(**write(tmp_path, daily_prices(), statements()), lag_months=3, stale_months=18).panel()
+    assert "0 statements dated by the lag" in caplog.text

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from drf.cli.program import CONFIG_DIR
 from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
-from drf.experiment.config import descriptors_of, load_panel, make_factors
+from drf.experiment.config import read
+from drf.experiment.factors import descriptors_of, make_factors
+from drf.experiment.market import load_market
+from drf.experiment.schema import TrainConfig
 from drf.samples.ranks import cross_sectional_ranks
+from tests.experiment.composing import composed
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +105,10 @@ def mlfactor(truth: pd.DataFrame, folder: Path) -> list[str]:
 LAYOUTS = {"jkp": jkp, "openap": openap, "gkx": gkx, "mlfactor": mlfactor}
 
 
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return compose("config", list(overrides))
-
-
 def load(config: DictConfig) -> tuple[pd.DataFrame, list[str]]:
-    descriptors = descriptors_of(make_factors(config.factors, config.data.descriptors))
-    return load_panel(config.data, descriptors, 5), descriptors
+    settings = read(config, TrainConfig)
+    descriptors = descriptors_of(make_factors(settings.factors, settings.data.descriptors))
+    return load_market(settings.data, descriptors, 5), descriptors
 
 
 @pytest.mark.parametrize("source", LAYOUTS)
@@ -181,7 +179,7 @@ def test_returns_of_other_names_or_twice_are_refused(truth: pd.DataFrame, tmp_pa
         load(config)
 
 
-def test_inverse_and_percent(truth: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inverse_and_percent(truth: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     overrides = jkp(truth, tmp_path)
     path = tmp_path / "jkp.parquet"
     frame = pd.read_parquet(path)
@@ -190,11 +188,12 @@ def test_inverse_and_percent(truth: pd.DataFrame, tmp_path: Path, capsys: pytest
     frame["ret_exc_lead1m"] *= 100
     frame.to_parquet(path)
     config = composed("data=jkp", *overrides, "data.source.columns.PER=1/pe", "data.source.returns.percent=true")
-    panel, _ = load(config)
+    with caplog.at_level("INFO"):
+        panel, _ = load(config)
     expected = truth.sort_values(["date", "asset"]).reset_index(drop=True)
     assert panel["ret_next"].to_numpy() == pytest.approx(expected["ret_next"].to_numpy(), nan_ok=True)
     same = panel["PER"].notna().to_numpy()
     assert panel["PER"][same].to_numpy() == pytest.approx(expected["PER"][same].to_numpy())
-    printed = capsys.readouterr().out
+    printed = caplog.text
     assert "40 rows whose primary_sec is another" in printed
     assert "values of PER that have no 1/" in printed

@@ -89,6 +89,7 @@ def test_the_default_is_all_families_on_the_simulated_market() -> None:
         ("data.seed=-1", "data.seed=-1: must be a whole number, at least 0"),
         ("data.source.explained=1", "data.source.explained=1: must be a number, at least 0 and below 1"),
         ("data.source.start=foo", "data.source.start=foo: must be a month"),
+        ("data=raw data.prices=x data.market_index=x data.statements=x data.lag_months=-1", "data.lag_months=-1: must"),
         ("data.source._target_=foo.bar", "data.source._target_=foo.bar: cannot be imported"),
         ("data.source._target_=pathlib.Path", "must be a subclass of drf.data.sources.Source"),
         ("+data.pth=x", "unknown config key data.pth"),
@@ -103,7 +104,7 @@ def test_the_default_is_all_families_on_the_simulated_market() -> None:
 )
 def test_a_value_that_makes_no_sense_is_refused(override: str, told: str) -> None:
     with pytest.raises(InputError) as refused:
-        read(composed(override), TrainConfig)
+        read(composed(*override.split(" data.")[:1], *(f"data.{w}" for w in override.split(" data.")[1:])), TrainConfig)
     assert told in str(refused.value)
     assert "hunter2" not in str(refused.value)
 

@@ -20,6 +20,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 
+Patches = Mapping[str, object]
+
 CONFIGS = {"train.py": "config", "evaluate.py": "evaluation", "drf.cli.tuning_worker": "config"}
 
 
@@ -41,9 +43,11 @@ def _context() -> multiprocessing.context.ForkServerContext:
 class Program:
     """A program that runs: its process leads a group, to which its workers belong."""
 
-    def __init__(self, folder: Path, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.log = folder / "log"
-        words = (str(folder), name, list(arguments), dict(environment))
+    def __init__(
+        self, folder: Path, name: str, arguments: Sequence[str], environment: Mapping[str, str], patches: Patches
+    ) -> None:
+        self.log = _log(folder)
+        words = (str(folder), name, list(arguments), dict(environment), dict(patches))
         self._process = _context().Process(target=_run, args=words)
         self._process.start()
         assert self._process.pid is not None
@@ -80,14 +84,17 @@ class Program:
         return self.log.read_text()
 
 
-def start(folder: Path, name: str, *arguments: str, **environment: str) -> Program:
-    """Start ``train.py``, ``evaluate.py`` or a module in a folder; its output is appended to ``log`` there."""
-    return Program(folder, name, arguments, environment)
+def start(folder: Path, name: str, *arguments: str, patches: Patches | None = None, **environment: str) -> Program:
+    """Start ``train.py``, ``evaluate.py`` or a module in a folder.
+
+    ``patches``: attributes of modules, by their dotted names, that are other ones there.
+    """
+    return Program(folder, name, arguments, environment, patches or {})
 
 
 def run(name: str, *arguments: str, folder: Path, expect: int = 0, **environment: str) -> str:
     """Start a program and wait for it; return what it has said."""
-    log = folder / "log"
+    log = _log(folder)
     before = len(log.read_text()) if log.is_file() else 0
     program = start(folder, name, *arguments, **environment)
     code = program.wait()
@@ -96,16 +103,24 @@ def run(name: str, *arguments: str, folder: Path, expect: int = 0, **environment
     return said
 
 
-def _run(folder: str, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+def _log(folder: Path) -> Path:
+    """Where the output of programs in a folder goes: beside it, for the folder's disk may be full."""
+    return folder.parent / f"{folder.name}.log"
+
+
+def _run(folder: str, name: str, arguments: list[str], environment: dict[str, str], patches: Patches) -> None:
     os.setsid()
     os.chdir(folder)
     for variable in [variable for variable in os.environ if variable.startswith("MLFLOW_")]:
         del os.environ[variable]
     os.environ.update(environment)
-    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(_log(Path(folder)), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     sys.argv = [name if name.endswith(".py") else f"{name.replace('.', '/')}/__main__.py", *arguments]
+    for attribute, value in patches.items():
+        module, _, attribute_name = attribute.rpartition(".")
+        setattr(importlib.import_module(module), attribute_name, value)
     code = 1
     try:
         main = importlib.import_module(name.removesuffix(".py")).main

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -14,63 +15,14 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.metrics import METRICS
-
-ROOT = Path(__file__).resolve().parents[2]
-ROWS = ["linear", "svr", "forest", "dnn", "dnn_lrp", "lstm", "lstm_lrp"]
+from tests.programs.folders import LINEAR_AND_LSTM, ROWS, SMALL, client, fresh, make_experiment, runs
+from tests.programs.processes import ROOT, Program, run, start
 
 pytestmark = pytest.mark.slow
-
-# A strong signal, so that few stocks and epochs do.
-SMALL = [
-    "data.source.stocks=60", "data.source.months=66", "data.source.explained=0.12", "data.source.style=0.0",
-    "window.train_months=20", "window.test_months=24", "window.refit_every=8",
-    "tuning.trials=2", "tuning.folds=2", "tuning.validation_months=4", "tuning.batch=2",
-    "model.svr.max_samples=300", "model.forest.n_estimators=8",
-    "model.dnn.epochs=8", "model.dnn.seeds=2", "model.lstm.epochs=8", "model.lstm.seeds=2", "model.lstm.batch_size=256",
-]  # fmt: skip
-LINEAR_AND_LSTM = [word for word in SMALL if not word.startswith(("model.svr", "model.forest", "model.dnn"))]
-LINEAR_AND_LSTM += ["model=[linear,lstm]"]
-
-
-def run(program: str, *arguments: str, folder: Path, expect: int = 0, **environment: str) -> str:
-    command = [sys.executable, str(ROOT / program) if program.endswith(".py") else program, *arguments]
-    if not program.endswith(".py"):
-        command[1:2] = ["-m", program]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    done = subprocess.run(
-        command, cwd=folder, env={**clean, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True,
-        timeout=300,
-    )  # fmt: skip
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def fresh(folder: Path, empty_store: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(empty_store, folder / "mlflow.db")
-    return folder
-
-
-def client(folder: Path) -> MlflowClient:
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    return MlflowClient()
-
-
-def make_experiment(folder: Path) -> None:
-    """As train.py itself would, when several are to start at once; artifacts in the folder too."""
-    client(folder).create_experiment("drf", artifact_location=str(folder / "mlruns"))
-
-
-def runs(folder: Path, kind: str) -> list[Run]:
-    here = client(folder)
-    experiment = here.get_experiment_by_name("drf")
-    return list(here.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'", max_results=500))
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +118,7 @@ def test_the_summary_shows_the_rows_and_how_to_go_on(work: Path) -> None:
 def test_the_numbers_do_not_depend_on_workers_or_on_tuning_anew(work: Path, tmp_path: Path, empty_store: Path) -> None:
     """The same seed in another folder, with one worker process: the same forecasts to the bit."""
     again = fresh(tmp_path, empty_store)
-    run("train.py", *SMALL, "compute.jobs=1", folder=again)
+    run("train.py", *SMALL, folder=again)
     tables = []
     for folder in (work, again):
         here = client(folder)
@@ -243,13 +195,21 @@ def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Pa
     newest_months().to_parquet(tmp_path / "panel.parquet")
     uri = f"sqlite:///{evaluated}/mlflow.db"
     arguments = ["--panel", "panel.parquet", "--output", "forecasts.parquet"]
-    text = run("drf.score", *arguments, folder=tmp_path, MLFLOW_TRACKING_URI=uri)
-    assert "1 month(s)" in text
+    done = subprocess.run(
+        [sys.executable, "-m", "drf.score", *arguments], cwd=tmp_path, capture_output=True, text=True,
+        env={**without_mlflow(), "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 month(s)" in done.stdout
     assert set(FACTORS) < set(pd.read_parquet(tmp_path / "forecasts.parquet"))
     newest_months().drop(columns="PCFR").to_parquet(tmp_path / "panel.parquet")
-    text = run("drf.score", *arguments, folder=tmp_path, expect=2, MLFLOW_TRACKING_URI=uri)
+    text = run("drf.cli.score", *arguments, folder=tmp_path, expect=2, MLFLOW_TRACKING_URI=uri)
     assert "column PCFR missing" in text
     assert text.count("\n") == 1
+
+
+def without_mlflow() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
 
 
 def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> None:
@@ -261,27 +221,21 @@ def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> No
     assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
 
 
-def start_training(folder: Path) -> subprocess.Popen[bytes]:
+def start_training(folder: Path) -> Program:
     """Start a training and wait until its parent run is open and rows are being worked on."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *LINEAR_AND_LSTM, "tuning.trials=200", "compute.jobs=1"],
-        cwd=folder, env={**clean, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    for _ in range(600):
-        if (folder / "optuna.journal").exists() and len(runs(folder, "trial")) > 2:
-            return process
-        assert process.poll() is None
-        time.sleep(0.2)
-    raise AssertionError("the training did not start")
+    program = start(folder, "train.py", *LINEAR_AND_LSTM, "tuning.trials=200")
+    while not ((folder / "optuna.journal").exists() and len(runs(folder, "trial")) > 2):
+        assert program.runs, program.output
+        time.sleep(0.1)
+    return program
 
 
 def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     make_experiment(folder)
-    process = start_training(folder)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    program = start_training(folder)
+    program.send(signal.SIGTERM)
+    assert program.wait() == 128 + signal.SIGTERM
     statuses = [run.info.status for run in [*runs(folder, "comparison"), *runs(folder, "row")]]
     assert statuses == ["FAILED"] * 4
 
@@ -289,9 +243,7 @@ def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path)
 def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     make_experiment(folder)
-    process = start_training(folder)
-    process.kill()
-    process.wait(60)
+    start_training(folder).kill()
     assert runs(folder, "comparison")[0].info.status == "RUNNING"
     assert "no version to evaluate" in run("evaluate.py", folder=folder, expect=2)
     run("train.py", *LINEAR_AND_LSTM, "tuning.trials=6", folder=folder)
@@ -305,12 +257,11 @@ def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empt
 def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     words = " ".join([*LINEAR_AND_LSTM, "tuning.trials=0"])
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager=local", "-e", "main",
          "--experiment-name", "drf", "-P", f"overrides={words}"],
-        cwd=folder, capture_output=True, text=True, timeout=300,
-        env={**clean, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        cwd=folder, capture_output=True, text=True,
+        env={**without_mlflow(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
              "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -327,7 +278,8 @@ def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -
 def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     options = ["factors=paper16_macro", "data.source.stocks=300", "tuning.trials=0", "model=[linear,lstm]"]
-    run("train.py", *options, "model.lstm.seeds=1", "window.test_months=24", "window.refit_every=12", folder=folder)
+    options += ["model.lstm.seeds=1", "window.test_months=24", "window.refit_every=12", "compute.jobs=1"]
+    run("train.py", *options, folder=folder)
     (row,) = [row for row in runs(folder, "row") if row.info.run_name == "lstm_lrp"]
     assert row.data.metrics["truth/Macro"] > 0.5
     relevance = pd.read_parquet(client(folder).download_artifacts(row.info.run_id, "relevance.parquet")).drop(
@@ -345,3 +297,60 @@ def test_one_test_month_is_said_to_be_too_few(tmp_path: Path, empty_store: Path)
     assert "lstm_lrp: " in output
     assert "cannot be estimated, because there are only 1 periods (4 needed)" in output
     assert "Warning" not in output
+
+
+def test_another_row_can_be_registered_gated_and_loaded(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    words = [word for word in LINEAR_AND_LSTM if not word.startswith("model")]
+    said = run("train.py", *words, "model=[linear]", "registry.row=linear", folder=folder)
+    assert "Registered: drf-lstm-lrp version 1" in said
+    assert "promoted version 1" in run("evaluate.py", folder=folder)
+    client(folder)
+    model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
+    forecasts = model.predict(newest_months())
+    assert (forecasts[[*FACTORS, "bias"]].sum(axis=1) - forecasts["prediction"]).abs().max() < 1e-12
+    said = run("train.py", *words, "model=[linear]", folder=folder)
+    assert "Nothing registered: registry.row=lstm_lrp is of the family lstm, which was not trained." in said
+
+
+def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) -> None:
+    """The rule of the config is the one that rows, trials and gates are judged by."""
+    folder = fresh(tmp_path, empty_store)
+    run("train.py", *LINEAR_AND_LSTM, "portfolio.weighting=value", folder=folder)
+    here = client(folder)
+    (parent,) = runs(folder, "comparison")
+    table = pd.read_csv(here.download_artifacts(parent.info.run_id, "evidence/variants.csv")).set_index("variant")
+    reported = table.loc[["as reported", "value-weighted"]].set_index("row", append=True)["sharpe"].unstack("variant")
+    assert (reported["as reported"] == reported["value-weighted"]).all()
+    for row in runs(folder, "row"):
+        assert row.data.metrics["sharpe"] == reported["as reported"][row.info.run_name]
+    said = run("evaluate.py", "portfolio.weighting=value", folder=folder)
+    assert "Sharpe after costs" in said
+
+
+def test_it_runs_where_posix_alone_has_modules_and_links(tmp_path: Path, empty_store: Path) -> None:
+    """Without ``resource`` and without symbolic links, as on Windows; the memory is then not logged."""
+    folder = fresh(tmp_path, empty_store)
+    program = """
+        import os, runpy, sys
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name in ("resource", "fcntl"):
+                    raise ImportError(name)
+        sys.meta_path.insert(0, Refuse())
+        sys.modules.pop("resource", None)
+        def no_links(*arguments, **settings):
+            raise OSError("no symbolic links here")
+        os.symlink = no_links
+        sys.argv[0] = {program!r}
+        runpy.run_path({program!r}, run_name="__main__")
+    """
+    text = textwrap.dedent(program).format(program=str(ROOT / "train.py"))
+    done = subprocess.run(
+        [sys.executable, "-c", text, *LINEAR_AND_LSTM], cwd=folder, capture_output=True, text=True,
+        env={**without_mlflow(), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (parent,) = runs(folder, "comparison")
+    assert "seconds" in parent.data.metrics
+    assert "peak_memory_mb" not in parent.data.metrics

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,23 +13,14 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 
-from tests.programs.test_programs import LINEAR_AND_LSTM, ROOT, client, fresh, make_experiment, run, runs
+from tests.programs.folders import LINEAR_AND_LSTM, client, fresh, make_experiment, runs
+from tests.programs.processes import run, start
 
 pytestmark = pytest.mark.slow
 
 KILLS = 20
-KILLS_A_TRAINING = 7
-OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=2", "compute.jobs=2"]
-
-
-def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "train.py"), *options],
-            cwd=folder, env={**clean, "PYTHONPATH": str(ROOT), **environment}, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
+KILLS_A_TRAINING = 5
+OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=2"]
 
 
 def finished(folder: Path) -> list[Run]:
@@ -56,6 +45,7 @@ def numbers(folder: Path, parent: Run) -> dict[str, pd.DataFrame]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Path, float]:
     folder = fresh(tmp_path_factory.mktemp("undisturbed"), empty_store)
     make_experiment(folder)
+    run("train.py", "seed=-1", folder=folder, expect=2)  # what programs are forked from is there now
     started = time.monotonic()
     run("train.py", *OPTIONS, folder=folder)
     return folder, time.monotonic() - started
@@ -72,7 +62,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers_to_the_bit(
         folder = fresh(tmp_path / str(attempts), empty_store)
         make_experiment(folder)
         most = min(KILLS, kills + KILLS_A_TRAINING)
-        while kills < most and not killed_or_ended(folder, float(rng.uniform(0.25, 0.75) * seconds)):
+        workers = "compute.jobs=2" if attempts == 0 else "compute.jobs=1"
+        while kills < most and not killed_or_ended(folder, float(rng.uniform(0.1, 0.7) * seconds), workers):
             kills += 1
         if kills == most:
             run("train.py", *OPTIONS, folder=folder)
@@ -80,14 +71,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers_to_the_bit(
         attempts += 1
 
 
-def killed_or_ended(folder: Path, after: float) -> bool:
+def killed_or_ended(folder: Path, after: float, workers: str) -> bool:
     """Train, and kill all its processes after so many seconds; whether it had ended before."""
-    process = start(folder, *OPTIONS)
+    program = start(folder, "train.py", *OPTIONS, workers)
     try:
-        assert process.wait(after) == 0, (folder / "log").read_text()[-3000:]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()
+        assert program.wait(after) == 0, program.output[-3000:]
+    except TimeoutError:
+        program.kill()
         return False
     return True
 
@@ -138,17 +128,15 @@ def test_out_of_disk_it_says_so_and_goes_on_when_there_is_room(
     compare(disk, numbers(undisturbed[0], *finished(undisturbed[0])))
 
 
-@pytest.mark.parametrize(
-    ("trials", "second"), [(0, []), (2, []), (2, ["seed=1"])], ids=["the same", "the same, tuned", "another"]
-)
+@pytest.mark.parametrize(("trials", "second"), [(0, []), (2, ["seed=1"])], ids=["the same", "another, tuned"])
 def test_two_commands_at_once_on_one_store_end_well(
     trials: int, second: list[str], tmp_path: Path, empty_store: Path
 ) -> None:
     folder = fresh(tmp_path, empty_store)
     make_experiment(folder)
-    options = [*LINEAR_AND_LSTM, f"tuning.trials={trials}", "compute.jobs=1"]
-    processes = [start(folder, *options), start(folder, *options, *second)]
-    assert [process.wait(240) for process in processes] == [0, 0], (folder / "log").read_text()[-3000:]
+    options = [*LINEAR_AND_LSTM, f"tuning.trials={trials}"]
+    programs = [start(folder, "train.py", *options), start(folder, "train.py", *options, *second)]
+    assert [program.wait() for program in programs] == [0, 0], programs[0].output[-3000:]
     everything = client(folder).search_runs(
         [client(folder).get_experiment_by_name("drf").experiment_id], max_results=5000
     )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,27 +10,17 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.programs.conftest import DATABASE_PASSWORD
-from tests.programs.test_programs import LINEAR_AND_LSTM, ROOT, fresh, run, runs
+from tests.programs.folders import LINEAR_AND_LSTM, fresh, runs
+from tests.programs.processes import run, start
 
 pytestmark = pytest.mark.slow
 
 TRIALS = 12
-OPTIONS = [*LINEAR_AND_LSTM, f"tuning.trials={TRIALS}", "compute.jobs=1"]
+OPTIONS = [*LINEAR_AND_LSTM, f"tuning.trials={TRIALS}"]
+WORKER = "drf.cli.tuning_worker"
 
 # A machine that has died is found out after seconds, not after minutes.
-IMPATIENT = "import drf.tuning.studies, runpy; drf.tuning.studies.HEARTBEAT, drf.tuning.studies.GRACE = 1, 4; runpy.{}"
-TRAIN = IMPATIENT.format(f"run_path({str(ROOT / 'train.py')!r}, run_name='__main__')")
-WORKER = IMPATIENT.format("run_module('drf.cli.tuning_worker', run_name='__main__')")
-
-
-def start(program: str, folder: Path, database: str) -> subprocess.Popen[bytes]:
-    folder.mkdir(exist_ok=True)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *OPTIONS, f"tuning.storage={database}"], cwd=folder, stdout=log, stderr=log,
-            env={**clean, "PYTHONPATH": str(ROOT), "PGPASSWORD": DATABASE_PASSWORD}, start_new_session=True,
-        )  # fmt: skip
+IMPATIENT = {"drf.tuning.studies.HEARTBEAT": 1, "drf.tuning.studies.GRACE": 10}
 
 
 def trials(database: str) -> list[FrozenTrial]:
@@ -55,23 +41,23 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
     monkeypatch.setenv("PGPASSWORD", DATABASE_PASSWORD)
     main, helper, victim = (tmp_path / name for name in ("main", "helper", "victim"))
     fresh(main, empty_store)
-    processes = {
-        main: start(TRAIN, main, database),
-        helper: start(WORKER, helper, database),
-        victim: start(WORKER, victim, database),
+    helper.mkdir()
+    victim.mkdir()
+    options = [*OPTIONS, f"tuning.storage={database}"]
+    programs = {
+        folder: start(folder, name, *options, patches=IMPATIENT, PGPASSWORD=DATABASE_PASSWORD)
+        for folder, name in ((main, "train.py"), (helper, WORKER), (victim, WORKER))
     }
-    doomed = processes[victim].pid
-    for _ in range(1200):
-        if any(t.state is TrialState.RUNNING and t.user_attrs.get("machine") and machine(t) == doomed
-               for t in trials(database)):  # fmt: skip
-            break
+    doomed = programs[victim].pid
+    while not any(
+        trial.state is TrialState.RUNNING and trial.user_attrs.get("machine") and machine(trial) == doomed
+        for trial in trials(database)
+    ):
+        assert programs[victim].runs, "it never took a trial: " + programs[victim].output[-3000:]
         time.sleep(0.1)
-    else:
-        raise AssertionError("it never took a trial: " + (victim / "log").read_text()[-3000:])
-    os.killpg(doomed, signal.SIGKILL)
-    processes[victim].wait()
+    programs[victim].kill()
     for folder in (main, helper):
-        assert processes[folder].wait(240) == 0, (folder / "log").read_text()[-3000:]
+        assert programs[folder].wait() == 0, programs[folder].output[-3000:]
 
     found = trials(database)
     lost = [trial for trial in found if trial.state is TrialState.FAIL]
@@ -82,7 +68,7 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
     assert all(machine(trial) == doomed for trial in lost)
     for trial in lost:
         assert trial.params in [other.params for other in done]
-    assert {machine(trial) for trial in done} >= {processes[main].pid, processes[helper].pid}
+    assert {machine(trial) for trial in done} >= {programs[main].pid, programs[helper].pid}
 
     logged = {run.info.run_name: run.data for run in runs(main, "trial")}
     assert len(logged) >= TRIALS  # a helper may end another one later
@@ -95,7 +81,7 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
 
 
 def test_a_database_that_does_not_let_us_in_is_refused(database: str, tmp_path: Path) -> None:
-    for program in ("train.py", "drf.cli.tuning_worker"):
+    for program in ("train.py", WORKER):
         said = run(program, *OPTIONS, f"tuning.storage={database}", folder=tmp_path, expect=2, PGPASSWORD="a guess")
         (line,) = [line for line in said.splitlines() if "tuning.storage=" in line]
         assert "the database cannot be opened" in line
