@@ -22,6 +22,7 @@ from drf.data.simulate import SimulatedMarket
 from drf.data.sources import PanelFile
 from drf.data.universe import largest
 from drf.evaluation.metrics import rank_ic, summarise
+from drf.evaluation.portfolio import PortfolioRule
 from drf.lrp import LINEARISATIONS
 from drf.models.base import Explanation
 from drf.models.dnn import DNN

@@ -82,10 +82,10 @@ def check(
     try:
         model.model_validate(dict(values))
     except pydantic.ValidationError as refused:
-        name, *deeper = refused.errors()[0]["loc"]
-        key, value, hint = _key(where, str(name)), values[str(name)], hints[str(name)]
+        name, *deeper = (str(step) for step in refused.errors()[0]["loc"])
+        key, value, hint = _key(where, name), values[name], hints[name]
         if deeper and isinstance(value, Mapping) and deeper[0] in value:
-            key, value, hint = f"{key}.{deeper[0]}", value[deeper[0]], get_args(hint)[1]
+            key, value, hint = _key(key, deeper[0]), value[deeper[0]], get_args(hint)[1]
         raise InputError(f"{key}={_shown(value)}: must be {wanted(hint)}") from None
     return dict(values)
 

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from drf.models.base import Explains
+from drf.models.rows import FAMILIES, ROWS, linearised, plain_row, row_named, rows_of
+
+
+def test_the_papers_rows_in_their_order() -> None:
+    assert [row.name for row in ROWS] == ["linear", "svr", "forest", "dnn", "dnn_lrp", "lstm", "lstm_lrp"]
+    assert list(FAMILIES) == ["linear", "svr", "forest", "dnn", "lstm"]
+    assert len({row.colour for row in ROWS}) == len(ROWS)
+
+
+def test_what_each_row_can_do() -> None:
+    assert [row.name for row in ROWS if row.explained] == ["linear", "dnn_lrp", "lstm_lrp"]
+    assert [row.name for row in ROWS if row.linearised] == ["dnn_lrp", "lstm_lrp"]
+    assert [row.name for row in ROWS if row.registrable] == ["linear", "dnn_lrp", "lstm_lrp"]
+    for row in ROWS:
+        assert not row.explained or issubclass(row.model, Explains)
+        assert not row.linearised or row.explained
+
+
+def test_rows_are_found_by_family_and_by_name() -> None:
+    assert [row.name for row in rows_of(["lstm", "linear"])] == ["linear", "lstm", "lstm_lrp"]
+    assert plain_row("dnn").name == "dnn"
+    assert row_named("market") is None
+    assert linearised(["lstm", "lstm_lrp", "market"]) == [False, True, False]

@@ -1,0 +1,93 @@
+"""Where studies are kept, and what becomes of the trials of a machine that has died."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from drf.errors import InputError
+from drf.tuning import studies
+from drf.tuning.studies import abandoned, alive, check_address, is_shared, open_storage
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("postgresql+psycopg2://drf:hunter2@host/studies", "holds a password"),
+        ("a database", "is not the address of a database"),
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_password_is_refused_without_repeating_it(
+    address: str, problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem) as refused:
+        check_address(address)
+    assert "hunter2" not in str(refused.value)
+    check_address("postgresql+psycopg2://drf@host/studies")
+
+
+def test_a_journal_without_a_folder_and_a_database_without_a_driver_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tuning\.journal=.*: the folder .* does not exist"):
+        open_storage(str(tmp_path / "none" / "journal"), None)
+    with pytest.raises(InputError, match=r"the database cannot be opened"):
+        open_storage("", f"sqlite:///{tmp_path}/none/studies.db")
+
+
+def test_open_trials_of_an_interrupted_journal_are_taken_up(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path / "journal"), None)
+    assert not is_shared(storage)
+    optuna.create_study(study_name="other", storage=storage).ask()
+    study = optuna.create_study(study_name="x", storage=storage)
+    study.tell(study.ask(), 1.0)
+    left = study.ask()
+    left.suggest_float("y", 0, 1)
+    again = open_storage(str(tmp_path / "journal"), None)
+    (taken,) = abandoned(optuna.load_study(study_name="x", storage=again), again)
+    assert (taken.number, taken.params) == (left.number, left.params)
+    with alive([taken], again):
+        pass  # nobody listens
+
+
+def _hold(journal: str, ready: object) -> None:
+    storage = open_storage(journal, None)
+    storage._backend._lock.acquire()  # type: ignore[attr-defined]  # as in the middle of writing
+    ready.set()  # type: ignore[attr-defined]
+    time.sleep(600)
+
+
+def test_a_process_that_dies_while_it_writes_holds_up_nobody(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=_hold, args=(str(tmp_path / "journal"), ready))
+    process.start()
+    assert ready.wait(300)
+    process.kill()
+    process.join()
+    study = optuna.create_study(study_name="x", storage=open_storage(str(tmp_path / "journal"), None))
+    assert study.ask().number == 0
+
+
+def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "HEARTBEAT", 1)
+    monkeypatch.setattr(studies, "GRACE", 2)
+    storage = open_storage("", f"sqlite:///{tmp_path}/studies.db")
+    assert is_shared(storage)
+    study = optuna.create_study(study_name="x", storage=storage)
+    heard, silent = study.ask(), study.ask()
+    silent.suggest_float("y", 0, 1)
+    with alive([silent], storage):
+        pass  # one sign of life, and no more
+    with alive([heard], storage):
+        while study.trials[silent.number].state is TrialState.RUNNING:
+            assert abandoned(study, storage) == []
+            time.sleep(0.5)
+        assert study.trials[heard.number].state is TrialState.RUNNING
+    assert study.trials[silent.number].state is TrialState.FAIL
+    assert study.ask().suggest_float("y", 0, 1) == silent.params["y"]
