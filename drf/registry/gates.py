@@ -138,7 +138,7 @@ def judge(scores: pd.Series, checkup: Checkup, champion: str | None, limits: Thr
         _at_least("Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low),
         _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, f" over {scores['trials']:.0f} trials"),
         _at_least("rank IC t-statistic", scores["rank_ic_t"], _critical(limits.max_rank_ic_p, scores["rank_ic_df"])),
-        _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error),
+        _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error, lasting=True),
         _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity),
     ]
     if champion is not None:
@@ -169,9 +169,9 @@ def _at_least(gate: str, value: float, threshold: float, what: str = "") -> Verd
     )
 
 
-def _at_most(gate: str, value: float, threshold: float) -> Verdict:
+def _at_most(gate: str, value: float, threshold: float, lasting: bool = False) -> Verdict:
     passed = bool(value <= threshold)
-    return Verdict(gate, float(value), threshold, passed, True, _words(value, "", f"allowed at most {threshold:g}"))
+    return Verdict(gate, float(value), threshold, passed, lasting, _words(value, "", f"allowed at most {threshold:g}"))
 
 
 def _words(value: float, what: str, needed: str) -> str:

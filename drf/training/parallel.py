@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from ..errors import InputError, first_line
 
+PATIENCE = 20  # seconds until a scheduler is taken for absent
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -67,7 +69,7 @@ def _dask_client(address: str) -> Any:
     try:
         from distributed import Client
 
-        return Client(address, timeout=20)
+        return Client(address, timeout=PATIENCE)
     except ImportError as error:
         raise InputError("compute=dask: Dask is not installed: pip install 'drf[dask]'") from error
     except (OSError, ValueError) as error:

@@ -6,7 +6,9 @@ that has died goes to another one with what it had reported.
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ from ..errors import InputError, first_line
 
 HEARTBEAT = 20  # seconds
 GRACE = 90  # seconds without a heartbeat after which a trial is taken for dead
+ATTEMPTS = 10  # to open a database whose tables others are making
 
 
 def check_address(address: str) -> None:
@@ -63,16 +66,22 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
             raise InputError(f"tuning.journal={journal}: the folder {folder} does not exist")
         # The system frees this lock when a process dies. Optuna's own needs symbolic links, and half a minute.
         return JournalStorage(JournalFileBackend(journal, lock_obj=FileLock(f"{journal}.filelock")))  # type: ignore[arg-type]
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            return _open_database(address)
+        except ImportError as error:
+            raise InputError(f"tuning.storage={address}: {first_line(error)}: pip install 'drf[server]'") from error
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            reason = first_line(error.__cause__ or error)
+            if not (attempts_left and re.search(r"already exists|duplicate key", reason)):
+                raise InputError(f"tuning.storage={address}: the database cannot be opened ({reason})") from error
+            time.sleep(1)  # another machine makes the tables at this moment
+    raise AssertionError("not reached")
+
+
+def _open_database(address: str) -> RDBStorage:
     again = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
-    try:
-        return RDBStorage(
-            address, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=again
-        )
-    except ImportError as error:
-        raise InputError(f"tuning.storage={address}: {first_line(error)}: pip install 'drf[server]'") from error
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = first_line(error.__cause__ or error)
-        raise InputError(f"tuning.storage={address}: the database cannot be opened ({reason})") from error
+    return RDBStorage(address, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=again)
 
 
 def is_shared(storage: BaseStorage) -> bool:

@@ -20,6 +20,7 @@ SMALL = [
     "model.dnn.epochs=8", "model.dnn.seeds=2", "model.lstm.epochs=8", "model.lstm.seeds=2", "model.lstm.batch_size=256",
 ]  # fmt: skip
 LINEAR_AND_LSTM = [word for word in SMALL if not word.startswith(("model.svr", "model.forest", "model.dnn"))]
+LINEAR = [*(word for word in LINEAR_AND_LSTM if not word.startswith("model")), "model=[linear]"]
 LINEAR_AND_LSTM += ["model=[linear,lstm]"]
 
 

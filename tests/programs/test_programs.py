@@ -19,7 +19,7 @@ import pytest
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.metrics import METRICS
-from tests.programs.folders import LINEAR_AND_LSTM, ROWS, SMALL, client, fresh, make_experiment, runs
+from tests.programs.folders import LINEAR, LINEAR_AND_LSTM, ROWS, SMALL, client, fresh, make_experiment, runs
 from tests.programs.processes import ROOT, Program, run, start
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 def work(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """A folder in which train.py ran once, all families, tuning on."""
     folder = fresh(tmp_path_factory.mktemp("work"), empty_store)
-    (folder / "train.log").write_text(run("train.py", *SMALL, "compute.jobs=2", folder=folder))
+    (folder / "train.log").write_text(run("train.py", *SMALL, "compute.jobs=2", folder=folder, patches={}))
     return folder
 
 
@@ -256,10 +256,10 @@ def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empt
 
 def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
-    words = " ".join([*LINEAR_AND_LSTM, "tuning.trials=0"])
+    words = " ".join([*LINEAR, "registry.row=linear"])
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager=local", "-e", "main",
-         "--experiment-name", "drf", "-P", f"overrides={words}"],
+         "--experiment-name", "drf", "-P", f"overrides={words}", "-P", "evaluation=gate=research"],
         cwd=folder, capture_output=True, text=True,
         env={**without_mlflow(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
              "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
@@ -301,22 +301,22 @@ def test_one_test_month_is_said_to_be_too_few(tmp_path: Path, empty_store: Path)
 
 def test_another_row_can_be_registered_gated_and_loaded(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
-    words = [word for word in LINEAR_AND_LSTM if not word.startswith("model")]
-    said = run("train.py", *words, "model=[linear]", "registry.row=linear", folder=folder)
+    said = run("train.py", *LINEAR, "registry.row=linear", folder=folder)
     assert "Registered: drf-lstm-lrp version 1" in said
     assert "promoted version 1" in run("evaluate.py", folder=folder)
     client(folder)
     model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
     forecasts = model.predict(newest_months())
     assert (forecasts[[*FACTORS, "bias"]].sum(axis=1) - forecasts["prediction"]).abs().max() < 1e-12
-    said = run("train.py", *words, "model=[linear]", folder=folder)
+    said = run("train.py", *LINEAR, folder=folder)
     assert "Nothing registered: registry.row=lstm_lrp is of the family lstm, which was not trained." in said
 
 
 def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) -> None:
     """The rule of the config is the one that rows, trials and gates are judged by."""
     folder = fresh(tmp_path, empty_store)
-    run("train.py", *LINEAR_AND_LSTM, "portfolio.weighting=value", folder=folder)
+    words = [*LINEAR, "model=[linear,forest]", "registry.row=linear", "portfolio.weighting=value"]
+    run("train.py", *words, folder=folder)
     here = client(folder)
     (parent,) = runs(folder, "comparison")
     table = pd.read_csv(here.download_artifacts(parent.info.run_id, "evidence/variants.csv")).set_index("variant")
@@ -324,7 +324,7 @@ def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) 
     assert (reported["as reported"] == reported["value-weighted"]).all()
     for row in runs(folder, "row"):
         assert row.data.metrics["sharpe"] == reported["as reported"][row.info.run_name]
-    said = run("evaluate.py", "portfolio.weighting=value", folder=folder)
+    said = run("evaluate.py", "portfolio.weighting=value", "gate=research", folder=folder)
     assert "Sharpe after costs" in said
 
 
@@ -347,7 +347,7 @@ def test_it_runs_where_posix_alone_has_modules_and_links(tmp_path: Path, empty_s
     """
     text = textwrap.dedent(program).format(program=str(ROOT / "train.py"))
     done = subprocess.run(
-        [sys.executable, "-c", text, *LINEAR_AND_LSTM], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-c", text, *LINEAR, "model=[linear,forest]", "registry.row=linear"], cwd=folder, capture_output=True, text=True,
         env={**without_mlflow(), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 KILLS = 20
 KILLS_A_TRAINING = 5
-OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=2"]
+OPTIONS = [*LINEAR_AND_LSTM, "data.source.months=56", "window.test_months=14", "window.refit_every=2"]
+OPTIONS += ["data.source.stocks=40", "tuning.trials=4", "model.lstm.epochs=4"]
 
 
 def finished(folder: Path) -> list[Run]:

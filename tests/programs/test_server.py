@@ -16,13 +16,13 @@ import pytest
 import requests
 
 from tests.programs.conftest import DATABASE_PASSWORD, free_port
-from tests.programs.folders import LINEAR_AND_LSTM
+from tests.programs.folders import LINEAR, LINEAR_AND_LSTM
 from tests.programs.processes import run, start
 
 pytestmark = pytest.mark.slow
 
 USER, PASSWORD = "admin", "correct horse battery staple"
-STOPPED = 30.0  # seconds
+STOPPED = 15.0  # seconds
 OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=4"]
 
 
@@ -70,7 +70,7 @@ def plain_server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
     server.stop()
 
 
-def test_a_server_that_is_gone_for_half_a_minute_costs_nothing(plain_server: Server, tmp_path: Path) -> None:
+def test_a_server_that_is_gone_for_a_while_costs_nothing(plain_server: Server, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     program = start(work, "train.py", *OPTIONS, MLFLOW_TRACKING_URI=plain_server.uri)
@@ -124,7 +124,7 @@ def test_a_login_over_postgresql_keeps_strangers_out_and_secrets_in(locked_serve
         assert "cannot open the experiment" in line
     right = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
     # few runs: the server takes its time to check a password with each request
-    output = run("train.py", *LINEAR_AND_LSTM, "model=[lstm]", "tuning.trials=0", folder=work, **right)
+    output = run("train.py", *LINEAR, "registry.row=linear", folder=work, **right)
     assert "Registered: drf-lstm-lrp version 1" in output
 
     with pytest.MonkeyPatch.context() as patch:
@@ -139,8 +139,8 @@ def test_a_login_over_postgresql_keeps_strangers_out_and_secrets_in(locked_serve
             client.download_artifacts(entry.info.run_id, "", str(downloads / entry.info.run_id))
     kept = [file.read_bytes() for folder in (work, downloads, locked_server.folder / "artifacts")
             for file in folder.rglob("*") if file.is_file()]  # fmt: skip
-    assert len(everything) == 1 + 2
-    assert len(kept) > 40
+    assert len(everything) == 1 + 1
+    assert len(kept) > 30
     for secret in (PASSWORD, DATABASE_PASSWORD):
         assert secret not in said
         assert not any(secret.encode() in content for content in kept)

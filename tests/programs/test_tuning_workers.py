@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tests.programs.conftest import DATABASE_PASSWORD
 from tests.programs.folders import LINEAR_AND_LSTM, fresh, runs
-from tests.programs.processes import run, start
+from tests.programs.processes import NO_PICTURES, run, start
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ OPTIONS = [*LINEAR_AND_LSTM, f"tuning.trials={TRIALS}"]
 WORKER = "drf.cli.tuning_worker"
 
 # A machine that has died is found out after seconds, not after minutes.
-IMPATIENT = {"drf.tuning.studies.HEARTBEAT": 1, "drf.tuning.studies.GRACE": 10}
+IMPATIENT = {**NO_PICTURES, "drf.tuning.studies.HEARTBEAT": 1, "drf.tuning.studies.GRACE": 10}
 
 
 def trials(database: str) -> list[FrozenTrial]:

@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster
 
 from drf.errors import InputError
 from drf.samples.lagged import Samples
+from drf.training import parallel
 from drf.training.forecasts import WalkForward
 from drf.training.parallel import Compute
 from drf.training.walkforward import walk_forward
@@ -72,6 +73,7 @@ def test_a_worker_that_is_killed_changes_nothing(
         assert victim not in set(client.run(os.getpid).values())
 
 
-def test_a_scheduler_that_is_not_there_is_refused(samples: Samples) -> None:
+def test_a_scheduler_that_is_not_there_is_refused(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "PATIENCE", 1)
     with pytest.raises(InputError, match=r"compute\.scheduler=tcp://127\.0\.0\.1:9: no Dask scheduler answers"):
         walk(samples, Compute(jobs=-1, scheduler="tcp://127.0.0.1:9"))
