@@ -73,7 +73,7 @@ def log_decision(
         }
     )
     if len(made.scores):
-        run.table(made.scores, "scores.csv")
+        run.tables({"scores.csv": made.scores})
         run.metrics(
             {
                 f"version_{row['version']}/{key}": value
@@ -83,7 +83,7 @@ def log_decision(
             }
         )
     if len(made.gates):
-        run.table(made.gates, "gates.csv")
+        run.tables({"gates.csv": made.gates})
         run.metrics(
             {
                 f"version_{row['version']}/gate/{_key(row['gate'])}{end}": float(row[name])
@@ -93,7 +93,7 @@ def log_decision(
         )
     if audits:
         audit = pd.concat(audits, ignore_index=True)
-        run.table(audit, "audit.csv")
+        run.tables({"audit.csv": audit})
         run.metrics({"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())})
     run.text(
         json.dumps(

@@ -110,7 +110,7 @@ class TrainingLog:
             self._row(row, walks[family])
             self._contributions(row, walks[family], made)
             drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
-        self.parent.table(comparison_table(rows), "comparison.csv")
+        self.parent.tables({"comparison.csv": comparison_table(rows)})
         return drawn
 
     def _settings(self, row: str, family: Family) -> None:
@@ -124,25 +124,29 @@ class TrainingLog:
         if row.note:
             run.tags({"note": row.note})
         run.monthly(row.series)
-        run.table(row.predictions, "predictions.parquet")
-        run.table(row.forecast, "forecast.parquet")
+        run.tables(
+            {
+                "predictions.parquet": row.predictions,
+                "forecast.parquet": row.forecast,
+                "relevance.parquet": row.relevance,
+                "contributions.parquet": row.risk,
+                "carried_forward.parquet": row.carried,
+            }
+        )
 
     def _contributions(self, row: Row, walk: WalkForward, figures: Mapping[str, bytes]) -> None:
         """What a row with contributions has beside the others."""
         run = self.rows[row.name]
         if row.carried is not None:
-            run.table(row.carried, "carried_forward.parquet")
             judged = self.experiment.judging.equip(row.carried)
             metrics = summarise(judged, self.experiment.config.portfolio)
             run.metrics({f"carried/{name}": value for name, value in metrics.items()})
         if row.relevance is None or row.risk is None:
             return
-        run.table(row.relevance, "relevance.parquet")
-        run.table(row.risk, "contributions.parquet")
         run.figures(figures)
         measured = walk.tested.faithfulness
         if len(measured):
-            run.table(measured, "faithfulness.parquet")
+            run.tables({"faithfulness.parquet": measured})
             run.text(faithfulness_report(row.name, measured), "faithfulness.txt")
             names = [name for name in measured if name not in ("date", "member")]
             run.metrics({f"faithfulness/{name}": measured[name].mean() for name in names})
@@ -151,8 +155,7 @@ class TrainingLog:
 
     def evidence(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Log the tables of :func:`drf.comparison.evidence.gather`, and on every row what of them is its own."""
-        for name, table in tables.items():
-            self.parent.table(table, f"evidence/{name}.csv")
+        self.parent.tables({f"evidence/{name}.csv": table for name, table in tables.items()})
         for row, values in on_rows(tables).items():
             self.rows[row].metrics(values)
         self.parent.metrics({"trials_counted": float(tables["deflated"]["trials"].max())})

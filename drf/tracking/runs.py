@@ -67,15 +67,15 @@ class RunLog:
         for part in _parts(entries, _BATCH):
             self.client.log_batch(self.run_id, metrics=part)
 
-    def table(self, table: pd.DataFrame, name: str) -> None:
-        """Log a table as an artifact, Parquet or CSV by the ending of its name, which may hold folders."""
+    def tables(self, tables: Mapping[str, pd.DataFrame | None]) -> None:
+        """Log tables as artifacts, all at once: Parquet or CSV by the ending of their names, which may hold folders.
+
+        None is left out.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if file.suffix == ".csv":
-                table.to_csv(file, index=False)
-            else:
-                table.to_parquet(file, index=False)
+            for name, table in tables.items():
+                if table is not None:
+                    _write(table, Path(folder) / name)
             self.client.log_artifacts(self.run_id, folder)
 
     def figures(self, figures: Mapping[str, bytes]) -> None:
@@ -94,6 +94,14 @@ class RunLog:
 
     def text(self, text: str, name: str) -> None:
         self.client.log_text(self.run_id, text, name)
+
+
+def _write(table: pd.DataFrame, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file, index=False)
 
 
 def _parts(entries: list[Any], size: int) -> Iterator[list[Any]]:

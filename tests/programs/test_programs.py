@@ -347,7 +347,8 @@ def test_it_runs_where_posix_alone_has_modules_and_links(tmp_path: Path, empty_s
     """
     text = textwrap.dedent(program).format(program=str(ROOT / "train.py"))
     done = subprocess.run(
-        [sys.executable, "-c", text, *LINEAR, "model=[linear,forest]", "registry.row=linear"], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-c", text, *LINEAR, "model=[linear,forest]", "registry.row=linear"],
+        cwd=folder, capture_output=True, text=True,
         env={**without_mlflow(), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

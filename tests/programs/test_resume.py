@@ -64,7 +64,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers_to_the_bit(
         make_experiment(folder)
         most = min(KILLS, kills + KILLS_A_TRAINING)
         workers = "compute.jobs=2" if attempts == 0 else "compute.jobs=1"
-        while kills < most and not killed_or_ended(folder, float(rng.uniform(0.1, 0.7) * seconds), workers):
+        while kills < most and not killed_or_ended(folder, float(rng.uniform(0.05, 0.6) * seconds), workers):
             kills += 1
         if kills == most:
             run("train.py", *OPTIONS, folder=folder)
@@ -112,7 +112,7 @@ def resize(disk: Path, kilobytes: int) -> None:
 
 
 # Room for the first trials; for some fits; for the fits, and not for what is logged of them.
-@pytest.mark.parametrize("room", [350, 1100, 4500])
+@pytest.mark.parametrize("room", [350, 1100, 2500])
 def test_out_of_disk_it_says_so_and_goes_on_when_there_is_room(
     room: int, undisturbed: tuple[Path, float], disk: Path, empty_store: Path
 ) -> None:

@@ -80,8 +80,7 @@ def test_metrics_that_cannot_be_estimated_are_named_and_many_are_sent_in_parts(s
 def test_tables_texts_and_pictures_are_artifacts(store: str, tmp_path: Path) -> None:
     table = pd.DataFrame({"date": pd.to_datetime(["2000-01-31"]), "x": [1.5]})
     with RunTree("train") as tree:
-        tree.parent.table(table, "evidence/x.csv")
-        tree.parent.table(table, "x.parquet")
+        tree.parent.tables({"evidence/x.csv": table, "x.parquet": table, "y.parquet": None})
         tree.parent.figures({"y": b"png"})
         tree.parent.text("ä", "page.html")
         assert tree.parent.read_text("page.html") == "ä"
