@@ -5,24 +5,32 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pytest
-import torch
 from hypothesis import settings
 
-from drf.data.factors import DESCRIPTORS
-from drf.data.simulate import Market, SimulatedMarket, simulate
-from drf.samples.lagged import Samples, make_samples
-from drf.tracking.store import _prepare_sqlite, connect
+if TYPE_CHECKING:
+    import pandas as pd
 
-torch.set_num_threads(1)
+    from drf.data.simulate import Market
+    from drf.samples.lagged import Samples
 
 settings.register_profile("fuzz", max_examples=2700)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One thread for each process that runs tests; the one that only hands them out need not import PyTorch."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        import torch
+
+        torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def market() -> Market:
+    from drf.data.simulate import SimulatedMarket, simulate
+
     return simulate(SimulatedMarket(stocks=40, months=45, seed=3))
 
 
@@ -33,12 +41,17 @@ def panel(market: Market) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def samples(market: Market) -> Samples:
+    from drf.data.factors import DESCRIPTORS
+    from drf.samples.lagged import make_samples
+
     return make_samples(market.panel, DESCRIPTORS, (0, 3, 6, 9, 12))
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated sqlite store; copying it is a hundred times faster than migrating another."""
+    from drf.tracking.store import _prepare_sqlite
+
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     _prepare_sqlite(file, f"sqlite:///{file}")
     with sqlite3.connect(file) as database:
@@ -54,4 +67,6 @@ def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
+    from drf.tracking.store import connect
+
     return connect("drf")

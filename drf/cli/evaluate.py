@@ -22,6 +22,7 @@ from ..registry.settings import EvaluateConfig
 from ..registry.versions import RegisteredVersions, Version, read_versions, require_versions
 from ..tracking.runs import RunTree
 from ..tracking.store import connect
+from ..training.parallel import one_thread
 
 
 def evaluate(composed: DictConfig) -> None:
@@ -78,11 +79,12 @@ class _Court:
         return cls(data, load_market(data, descriptors, config.portfolio.quantiles))
 
     def decide(self, client: MlflowClient, config: EvaluateConfig, known: RegisteredVersions) -> Decision:
-        if config.audit:
-            self.audit(known.versions[-1])
         wanted = self.audit if config.audit or config.gate.audit else None
         panel = largest(self.market, self.data.universe)
-        return decide(client, known, panel, config.portfolio, config.gate, wanted)
+        with one_thread():
+            if config.audit:
+                self.audit(known.versions[-1])
+            return decide(client, known, panel, config.portfolio, config.gate, wanted)
 
     def audit(self, version: Version) -> pd.DataFrame:
         trained = replace(version.config, data=self.data)

@@ -92,9 +92,16 @@ def run_tasks(
 
 
 def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...]) -> tuple[int, Any]:
+    with one_thread():
+        return position, function(shared, *task)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: sums are then taken in one order, and threads of other processes are not waited for."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        return position, function(shared, *task)
+        yield
 
 
 def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:

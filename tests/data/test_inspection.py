@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from drf.cli import inspect
 from drf.data.factors import DESCRIPTORS
 from drf.data.inspection import by_descriptor, coverage, findings, refusal
 from drf.data.simulate import SimulatedMarket
@@ -56,7 +57,10 @@ def test_coverage_and_numbers_agree_with_counting(panel: pd.DataFrame) -> None:
     assert line["ic"] == pytest.approx(np.mean([m["ROE"].corr(m["ret_next"], method="spearman") for _, m in months]))
 
 
-def test_the_command_prints_a_table_and_draws_the_coverage(panel: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_command_prints_a_table_and_draws_the_coverage(
+    panel: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     panel.drop(columns="PCFR").to_csv(tmp_path / "panel.csv", index=False)
     command = [sys.executable, "-m", "drf.data", "inspect"]
     done = subprocess.run([*command, "panel.csv"], cwd=tmp_path, capture_output=True, text=True)
@@ -72,7 +76,11 @@ def test_the_command_prints_a_table_and_draws_the_coverage(panel: pd.DataFrame, 
         (["nowhere.csv"], "there is no such file"),
         (["panel.csv", "--descriptors", "X"], "none of"),
     ):
-        refused = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
-        assert refused.returncode == 2
-        assert message in refused.stderr
-        assert refused.stderr.count("\n") == 1
+        monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", *words])
+        with pytest.raises(SystemExit) as refused:
+            inspect.main()
+        said = capsys.readouterr().err
+        assert refused.value.code == 2
+        assert said.startswith("drf.data: ")
+        assert message in said
+        assert said.count("\n") == 1

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import traceback
@@ -133,11 +134,13 @@ def _run(folder: str, name: str, arguments: list[str], environment: dict[str, st
         setattr(importlib.import_module(module), attribute_name, value)
     code = 1
     try:
-        main = importlib.import_module(name.removesuffix(".py")).main
-        if name in CONFIGS:
+        if name.startswith("benchmarks/"):
+            runpy.run_path(str(ROOT / name), run_name="__main__")
+        elif name in CONFIGS:
+            main = importlib.import_module(name.removesuffix(".py")).main
             importlib.import_module("drf.cli.program").run(main, CONFIGS[name])
         else:
-            main()
+            importlib.import_module(name).main()
         code = 0
     except SystemExit as stopped:
         code = stopped.code if isinstance(stopped.code, int) else 1

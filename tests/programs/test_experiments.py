@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from drf.data.simulate import SimulatedMarket
 from tests.programs.folders import client, fresh
-from tests.programs.processes import ROOT, run
+from tests.programs.processes import run
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +30,7 @@ def test_japan_trains_on_both_universes_and_tells_the_opened_months_apart(tmp_pa
     parents = here.search_runs([experiment], "tags.kind = 'comparison'")
     assert {parent.data.params["data.universe"] for parent in parents} == {"500", "1000"}
     assert {parent.info.status for parent in parents} == {"FINISHED"}
-    command = [sys.executable, str(ROOT / "benchmarks" / "japan.py"), "japan"]
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    printed = run("benchmarks/japan.py", "japan", folder=tmp_path)
     for universe in (500, 1000):
         for months in ("development", "opened"):
             assert f"**{universe} largest, {months} months**" in printed

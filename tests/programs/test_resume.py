@@ -19,7 +19,7 @@ from tests.programs.processes import run, start
 pytestmark = pytest.mark.slow
 
 KILLS = 20
-KILLS_A_TRAINING = 5
+KILLS_A_TRAINING = 7
 OPTIONS = [*LINEAR_AND_LSTM, "data.source.months=56", "window.test_months=14", "window.refit_every=2"]
 OPTIONS += ["data.source.stocks=40", "tuning.trials=4", "model.lstm.epochs=4"]
 
@@ -64,7 +64,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers_to_the_bit(
         make_experiment(folder)
         most = min(KILLS, kills + KILLS_A_TRAINING)
         workers = "compute.jobs=2" if attempts == 0 else "compute.jobs=1"
-        while kills < most and not killed_or_ended(folder, float(rng.uniform(0.05, 0.6) * seconds), workers):
+        while kills < most and not killed_or_ended(folder, float(rng.uniform(0.05, 0.5) * seconds), workers):
             kills += 1
         if kills == most:
             run("train.py", *OPTIONS, folder=folder)

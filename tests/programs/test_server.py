@@ -25,7 +25,7 @@ from tests.programs.processes import run, start
 pytestmark = pytest.mark.slow
 
 USER, PASSWORD = "admin", "correct horse battery staple"
-STOPPED = 15.0  # seconds
+STOPPED = 5.0  # seconds, and it takes as long again to start
 OPTIONS = [*LINEAR_AND_LSTM, "tuning.trials=4", "window.refit_every=4"]
 
 

@@ -20,7 +20,7 @@ OPTIONS = [*LINEAR_AND_LSTM, f"tuning.trials={TRIALS}"]
 WORKER = "drf.cli.tuning_worker"
 
 # A machine that has died is found out after seconds, not after minutes.
-IMPATIENT = {**NO_PICTURES, "drf.tuning.studies.HEARTBEAT": 1, "drf.tuning.studies.GRACE": 10}
+IMPATIENT = {**NO_PICTURES, "drf.tuning.studies.HEARTBEAT": 1, "drf.tuning.studies.GRACE": 6}
 
 
 def trials(database: str) -> list[FrozenTrial]:
