@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from omegaconf import DictConfig
 
 from ..data.universe import largest
+from ..evaluation.attributes import equipped
 from ..experiment.config import Record, read
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.market import load_market
@@ -76,7 +77,9 @@ class _Court:
         newest = known.versions[-1].config
         data = config.data or newest.data
         descriptors = descriptors_of(make_factors(newest.factors, newest.data.descriptors))
-        return cls(data, load_market(data, descriptors, config.portfolio.quantiles))
+        market = load_market(data, descriptors, config.portfolio.quantiles)
+        equipped(market[["date", "asset"]], market, config.portfolio)
+        return cls(data, market)
 
     def decide(self, client: MlflowClient, config: EvaluateConfig, known: RegisteredVersions) -> Decision:
         wanted = self.audit if config.audit or config.gate.audit else None

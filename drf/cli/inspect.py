@@ -41,8 +41,7 @@ def _inspect(path: str, wanted: list[str], figure: str) -> str:
     absent = [name for name in wanted if name not in panel]
     lines = [
         f"{len(frame):,} rows, {dated['asset'].nunique():,} stocks, {len(stocks)} months from "
-        f"{stocks.index[0]:%Y-%m} to "
-        f"{stocks.index[-1]:%Y-%m}, {stocks.min():,} to {stocks.max():,} stocks a month",
+        f"{stocks.index[0]:%Y-%m} to {stocks.index[-1]:%Y-%m}, {stocks.min():,} to {stocks.max():,} stocks a month",
         "",
         by_descriptor(dated, there).to_string(index=False, float_format="{:.3f}".format),
         "",

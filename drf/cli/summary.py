@@ -21,14 +21,14 @@ def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, ru
     """The rows, what was filled, where the runs are, and how to go on; ``version``: the registered one, if any was."""
     samples, months, absent = experiment.samples, experiment.schedule.test_months, experiment.left_out
     first, last = samples.dates[months.start], samples.dates[months.stop - 1]
-    cells = samples.x.size / 100
+    one_per_cent, absent_rows = samples.x.size / 100, samples.missing_months * len(samples.descriptors)
     lines = [
         "",
         printed(table),
         "",
         f"Forecasts made {first.date()} to {last.date()}; returns are decimals a year, of top less bottom quantile.",
-        f"Neutral ranks stand for missing values in {samples.missing_values / cells:.2f} % of the inputs, for months "
-        f"in which a stock was missing in {samples.missing_months * len(samples.descriptors) / cells:.2f} %.",
+        f"Inputs set to the neutral rank: {samples.missing_values / one_per_cent:.2f} % because the descriptor was "
+        f"missing, {absent_rows / one_per_cent:.2f} % because the stock had no row that month.",
         *([f"The panel has been used without {', '.join(absent)} (data.descriptors)."] if absent else []),
         f"Runs: parent {run_id} in {store}",
         f"Look: mlflow ui --backend-store-uri {store}" if store.startswith("sqlite") else f"Look: {store}",

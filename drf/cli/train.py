@@ -29,7 +29,8 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        Naming what is wrong with the config or the data, before anything is logged.
+        Naming what is wrong with the config or the data, before anything is logged; or, later, that a disk is full, a
+        device or a scheduler is not there, or a training has diverged.
     """
     experiment = prepare(composed, overrides)
     plan = experiment.tuning_plan()

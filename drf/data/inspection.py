@@ -87,9 +87,8 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
         if line["least"] < 0.5:
             worst = coverage(panel, [str(name)])[name].idxmin()
             lines.append(
-                f"{name} is known for {line['least']:.0%} of the stocks in {worst:%Y-%m}: what is missing counts as "
-                "neutral; "
-                f"start later, or leave it out with data.descriptors"
+                f"{name} is known for {line['least']:.0%} of the stocks in {worst:%Y-%m}: missing values count as "
+                "neutral; start later, or leave it out with data.descriptors"
             )
         if line["unchanged"] > 0.97:
             lines.append(f"{name} hardly ever changes from month to month ({line['unchanged']:.0%}): is it stale?")

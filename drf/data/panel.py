@@ -187,8 +187,7 @@ def _require_months(panel: pd.DataFrame) -> None:
     if len(dates) < span / 2:
         raise InputError(
             f"column date: only {len(dates)} of the {span} months from {dates.iloc[0].date()} to "
-            f"{dates.iloc[-1].date()} "
-            "are there: give a row a month, a quarterly panel cannot be used"
+            f"{dates.iloc[-1].date()} are there: give a row a month, a quarterly panel cannot be used"
         )
 
 

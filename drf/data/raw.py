@@ -201,7 +201,6 @@ def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> pd.Data
         never = [name for name in names if not known[name].any()]
         raise InputError(
             f"no month has all descriptors: {first_few(never, 4) if never else 'they do not overlap in time'}: the "
-            "rolling "
-            "ones need 36 to 60 months of prices"
+            "rolling ones need 36 to 60 months of prices"
         )
     return panel[panel["date"] >= complete[0]].reset_index(drop=True)

@@ -7,8 +7,7 @@ The variance of the mean of :math:`x_1 \dots x_n` is estimated from B weighted a
 
 and :math:`\bar x` over its root has Student's t-distribution with B degrees of freedom. This is the test that Lazarus,
 Lewis, Stock and Watson (2018) recommend, with their :math:`B = 0.4\, n^{2/3}`, because the usual Newey-West test calls
-noise significant far too often.
-``benchmarks/size_and_power.py ic`` measures what this achieves.
+noise significant far too often. ``benchmarks/size_and_power.py ic`` measures what this achieves.
 """
 
 from __future__ import annotations

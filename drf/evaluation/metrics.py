@@ -23,7 +23,7 @@ METRICS = (
     "turnover",
     "sharpe_net",
 )
-"""What the summaries print. The rest of what is logged on every row:"""
+"""What the summaries print."""
 
 MORE_METRICS = (
     "ic",
@@ -33,6 +33,7 @@ MORE_METRICS = (
     "hit_rate",
     "breakeven_bps",
 )
+"""Logged on every row besides."""
 
 
 def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
@@ -45,9 +46,9 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
 
     Returns
     -------
-    One row a month: ``long_short``, ``long_short_net``, ``turnover`` (see :func:`~.portfolio.long_short`), ``rank_ic``
-    and ``ic`` (Spearman's and Pearson's correlation of forecast and return; 0 where the forecast is the same for all
-    stocks), ``mae``, ``rmse``.
+    One row a month: ``long_short``, ``long_short_net``, ``turnover``, ``traded`` (see :func:`~.portfolio.earned`),
+    ``rank_ic`` and ``ic`` (Spearman's and Pearson's correlation of forecast and return; 0 where the forecast is the
+    same for all stocks), ``mae``, ``rmse``.
     """
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
@@ -99,7 +100,7 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
     :func:`~.hac.hac_mean`. ``max_drawdown`` is the largest loss from a peak of the compounded long-short return, as a
     positive decimal. ``hit_rate`` is the share of months with a long-short return above 0. ``breakeven_bps`` is the
     cost of trading, in basis points each side, that would take the whole mean return. What cannot be estimated,
-    because there are fewer than two months or no variation, is NaN.
+    because there are fewer than two months (four for the t-statistics) or no variation, is NaN.
     """
     series = monthly_series(forecasts, rule)
     known = forecasts.dropna(subset=["y_true"])

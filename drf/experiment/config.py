@@ -91,6 +91,8 @@ def read_recorded(line: str) -> TrainConfig:
         If this release cannot read it.
     """
     values = json.loads(line)
+    for settings in values["model"].values():
+        settings.pop("_target_", None)  # earlier versions recorded the class, which is the family's
     source = values["data"]["source"]
     source["_target_"] = _FORMER.get(source["_target_"], source["_target_"])
     common = {entry.name for entry in fields(DataConfig)}

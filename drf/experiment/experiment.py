@@ -1,4 +1,4 @@
-"""What a training starts from; whatever can be refused is refused while it is made, before the first run is opened."""
+"""What a training starts from. What can be refused from config and data is refused here, before a run is opened."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from annotated_types import Ge
-from hydra.utils import get_class
 
 from ..errors import InputError, nearest
 from ..models.family import Family
@@ -42,9 +41,9 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> l
 
 def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Family:
     where = f"model.{name}"
-    own = {"_target_", "seeds", "space"}
-    model = get_class(values["_target_"])
-    about = check(_about, {key: value for key, value in values.items() if key in own - {"_target_"}}, where)
+    own = {"seeds", "space"}
+    model = FAMILIES[name]
+    about = check(_about, {key: value for key, value in values.items() if key in own}, where)
     given = {key: value for key, value in values.items() if key not in own}
     settings = check(model, given, where, hidden=_NOT_SETTINGS)
     space = dict(about["space"] or {})

@@ -23,9 +23,9 @@ def protocol(experiment: Experiment) -> list[str]:
         f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
         f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
         *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
-        f"Forecasts were made {first} to {last}, by models trained on {trained} and "
-        f"refitted every {window.refit_every} month(s). Training stops at the newest return known; no test month is "
-        "seen in training or tuning.",
+        f"Forecasts were made {first} to {last}, by models trained on {trained} and refitted every "
+        f"{window.refit_every} month(s). Training stops at the newest return known; no test month is seen in training "
+        "or tuning.",
         f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",
         f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles{within}, {weights}, "
         f"{portfolio.cost_bps:g} basis points a side.",

@@ -1,6 +1,6 @@
 """The schema of a training's configuration: every key, its kind and its range, in Hydra's ConfigStore.
 
-A default stands in the class, or a file of ``conf/`` states the value; never both. The settings of a room are that
+A default stands in the class, and no file of ``conf/`` repeats it. The settings of a room are that
 room's own class (:class:`~drf.samples.windows.WindowRule` and so on), and what belongs to none stands here.
 """
 
@@ -136,9 +136,7 @@ def node_of(schema: type) -> Any:
     return make_dataclass(schema.__name__, entries)
 
 
-def _with_target(taker: type) -> dict[str, Any]:
-    """What a class can be made from: its defaults, and where it is found."""
-    return {"_target_": f"{taker.__module__}.{taker.__qualname__}", **defaults_of(taker)}
+_SIMULATED = f"{SimulatedMarket.__module__}.{SimulatedMarket.__qualname__}"
 
 
 def store_schema(name: str, schema: type) -> None:
@@ -149,7 +147,10 @@ def store_schema(name: str, schema: type) -> None:
 store_schema("train_schema", TrainConfig)
 for _family, _model in FAMILIES.items():
     # conf/model/<family>.yaml begins with these; what it states itself is not a default of the class
-    ConfigStore.instance().store(group="model", name=f"{_family}_settings", node=_with_target(_model), provider="drf")
+    ConfigStore.instance().store(group="model", name=f"{_family}_settings", node=defaults_of(_model), provider="drf")
 ConfigStore.instance().store(
-    group="data", name="simulated_settings", node=_with_target(SimulatedMarket), provider="drf"
+    group="data",
+    name="simulated_settings",
+    node={"_target_": _SIMULATED, **defaults_of(SimulatedMarket)},
+    provider="drf",
 )

@@ -37,7 +37,7 @@ def make(taker: Callable[..., T], values: object, where: str) -> T:
         Naming the key, its value and what it may be.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f"{where}={_shown(values)}: must be a group of settings, see conf/{where}")
+        raise InputError(f"{where}={_shown(values)}: must be a group of settings, see conf/{where.partition('.')[0]}")
     hints = get_type_hints(taker, include_extras=True)
     nested = {name: kind for name, hint in hints.items() if (kind := _dataclass_in(hint)) is not None}
     made = {

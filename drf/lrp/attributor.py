@@ -169,7 +169,7 @@ class _Step:
 
 
 def _forward(layers: list[tuple[str, nn.Module]], x: Tensor, composite: Composite) -> list[_Step]:
-    """Run the model, samples first, an LSTM and its readout as one step."""
+    """Run the model, samples first, one step a layer; an LSTM's readout shares its trace."""
     steps: list[_Step] = []
     signal = x
     for name, layer in layers:

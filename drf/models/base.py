@@ -23,8 +23,8 @@ class Explanation:
     relevance
         Contribution of every lag and descriptor, shape (n, lags, descriptors).
     intercept
-        What the forecast of the neutral stock is taken to be, shape (n,): the mean of the training targets, by which
-        the target was scaled; under the linearisation ``neutral`` with the network's own forecast of that stock.
+        What the forecast of the neutral stock is taken to be, shape (n,): the mean training return; under the
+        linearisation ``neutral`` the network's own forecast of that stock.
     bias, stabiliser, initial_state
         Absorbed by the network's biases, by the rule's stabilisers, by the state before the first date, shape (n,).
     """

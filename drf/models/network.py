@@ -34,7 +34,7 @@ class Network(BaseEstimator, ABC):
         Last months of the training window that are held back from training to decide when to stop.
     signal_bias
         ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes, so that the neutral
-        stock (all ranks 0) has forecast and relevance zero and contributions sum to the forecast.
+        stock (all ranks 0) has network output and relevance zero, and contributions sum to the network's output.
     linearisation
         How contributions are read off the network, see :mod:`drf.lrp.linearisation`.
     epsilon
@@ -135,10 +135,9 @@ class Network(BaseEstimator, ABC):
         for _ in range(self.epochs):
             network.train()
             for rows in torch.randperm(len(x)).split(self.batch_size):
+                inputs, targets = x.index_select(0, rows), y.index_select(0, rows)  # three times as fast as x[rows]
                 optimiser.zero_grad()
-                loss_of(
-                    network(x.index_select(0, rows)), y.index_select(0, rows)
-                ).backward()  # thrice as fast as x[rows]
+                loss_of(network(inputs), targets).backward()
                 optimiser.step()
             network.eval()
             with torch.no_grad():

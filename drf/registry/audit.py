@@ -1,7 +1,7 @@
 """The leak suite: does anything that could not have been known reach a forecast?
 
-Each check does to the data what would change nothing if the path from panel to forecast is clean (or must be objected
-to), runs that path again as a training would, and looks. It audits what is run, not what is meant: panel, universe,
+Each check changes the data in a way that must not affect the forecast (or that validation must refuse), runs the
+training's path from panel to forecast again, and compares. It audits what is run, not what is meant: panel, universe,
 ranks, samples, windows and the fit of a family, on the user's own data.
 """
 

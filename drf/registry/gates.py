@@ -1,7 +1,7 @@
 """The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict.
 
-Scores reject nobody for good: other months, thresholds or companions may judge the same version otherwise. Books that
-do not close do.
+Failing a score is not final, since other months or thresholds may judge the same version otherwise; failing the
+conservation of relevance is.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Checkup:
     """What a version's own forecasts show: the largest error of its books, in decimals a month, and the mean monthly
-    rank correlation of the sum of its contributions with the forecast of its networks."""
+    rank correlation of the sum of its contributions with the forecast of its models."""
 
     conservation_error: float
     fidelity: float
@@ -95,9 +95,9 @@ def score(
 
     Returns
     -------
-    One row a version: ``months``, the metrics :data:`SCORES`, of the Sharpe ratio after costs its interval
+    Indexed by version: ``months``, the metrics :data:`SCORES`, of the Sharpe ratio after costs its interval
     (``sharpe_low``, ``sharpe_high``), the share of resamples in which it beats the champion's (``better``), and the
-    ``deflated`` ratio over so many ``trials``.
+    ``deflated`` ratio over so many ``trials``; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic.
     """
     series = {number: monthly_series(made, rule) for number, made in forecasts.items()}
     net = pd.DataFrame({number: monthly["long_short_net"] for number, monthly in series.items()})

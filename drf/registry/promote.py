@@ -26,7 +26,7 @@ from .versions import (
 )
 
 Audit = Callable[[Version], pd.DataFrame]
-"""Runs the leak suite on the data and configuration that a version was trained with."""
+"""Runs the leak suite with a version's training settings, on the data that it is judged on."""
 
 Verdicts = Mapping[str, list[Verdict]]
 """Version -> what the gates say of it."""
@@ -97,12 +97,12 @@ def _examine(client: mlflow.MlflowClient, known: RegisteredVersions, panel: pd.D
             made = unseen_forecasts(client, version, panel)
             checkup = check_up(version, panel)
         except (mlflow.MlflowException, OSError, ImportError, ValueError) as error:
-            seen.left_aside[version.number] = f"cannot be used on this panel: {first_line(error)}"
+            seen.left_aside[version.number] = f"it cannot be used on this panel: {first_line(error)}"
             continue
         months = made["date"].nunique()
         if months < min_months:
             seen.left_aside[version.number] = (
-                f"has {months} month(s) out of sample on this panel, needed are {min_months}"
+                f"it has {months} month(s) out of sample on this panel, needed are {min_months}"
             )
         else:
             seen.forecasts[version.number], seen.checkups[version.number] = made, checkup
@@ -112,9 +112,9 @@ def _examine(client: mlflow.MlflowClient, known: RegisteredVersions, panel: pd.D
 def _why_nothing(seen: _Examined, champion: str | None, min_months: int) -> str:
     """Why versions cannot be compared; empty if they can."""
     if champion is not None and champion not in seen.forecasts:
-        why = seen.left_aside.get(champion, "was not found")
+        why = seen.left_aside.get(champion, "it was not found")
         return (
-            f"the champion, version {champion}, cannot be compared: it {why}. To judge versions of other data, "
+            f"the champion, version {champion}, cannot be compared: {why}. To judge versions of other data, "
             "register them under a name of their own (registry.name=...)"
         )
     if not seen.forecasts:

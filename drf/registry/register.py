@@ -1,4 +1,4 @@
-"""Register the newest window's networks as a new version, with all that a downstream job needs to load it."""
+"""Register the newest window's models as a new version, with all that a downstream job needs to load it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from .forecaster import Forecaster, Spec
 # The forecasting code that travels with a version: what forecaster.py imports, and nothing that trains.
 _BUNDLED = (
     "__init__.py",
-    "errors.py",
     "data/__init__.py",
     "data/universe.py",
     "lrp",
@@ -100,7 +99,7 @@ def register(forecaster: Forecaster, panel: pd.DataFrame, name: str, run_id: str
                 name="model",
                 python_model=str(Path(__file__).with_name("serving.py")),
                 artifacts={"bundle": str(bundle)},
-                signature=_signature(forecaster, example),
+                signature=_signature(forecaster),
                 input_example=example,
                 pip_requirements=requirements(),
                 registered_model_name=name,
@@ -143,7 +142,7 @@ def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
     return recent.loc[recent["asset"].isin(chosen), columns].reset_index(drop=True)
 
 
-def _signature(forecaster: Forecaster, example: pd.DataFrame) -> ModelSignature:
+def _signature(forecaster: Forecaster) -> ModelSignature:
     inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
     inputs += [ColSpec(DataType.double, name) for name in forecaster.spec.descriptors]
     names = ["prediction", *forecaster.spec.factors, "bias"]

@@ -18,7 +18,7 @@ class EvaluateConfig:
     data
         The market to judge on; None: that of the newest version.
     audit
-        Run the leak suite on the newest version's settings, whatever the gate asks.
+        Run the leak suite on the newest version's settings, and ask it of every version, whatever the gate asks.
     rollback
         Give champion back to the version that it was taken from.
     """

@@ -155,7 +155,7 @@ def unseen_forecasts(client: mlflow.MlflowClient, version: Version, panel: pd.Da
     """The version's forecasts for months of the panel that it had not seen, with the panel's returns.
 
     Up to the last month that the version was trained on, these are the walk-forward forecasts that its training logged,
-    each made by a network that had not seen the month; they count only if the panel's history up to that month is, to
+    each made by a model that had not seen the month; they count only if the panel's history up to that month is, to
     the last value, the one that they were made from. After it, they are the version's own. Months in which less than
     half of the panel's stocks were forecast do not count.
 

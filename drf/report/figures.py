@@ -69,8 +69,8 @@ def sharpe_bars(comparison: pd.DataFrame) -> Figure:
     figure, axes = _axes("Annualised Sharpe of the long-short portfolio", "Sharpe")
     position = np.arange(len(comparison))
     colours = [_colour(row) for row in comparison["row"]]
-    axes.bar(position - 0.2, comparison["sharpe"], 0.38, color=colours, label="before costs")
-    axes.bar(position + 0.2, comparison["sharpe_net"], 0.38, color=colours, alpha=0.5, label="after costs")
+    axes.bar(position - 0.2, comparison["sharpe"], 0.38, color=colours)
+    axes.bar(position + 0.2, comparison["sharpe_net"], 0.38, color=colours, alpha=0.5)
     for x, name in ((-0.2, "sharpe"), (0.2, "sharpe_net")):
         for k, value in enumerate(comparison[name]):
             if np.isfinite(value):

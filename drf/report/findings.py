@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ..comparison.evidence import BENCHMARK
+from ..evaluation.annual import MONTHS_A_YEAR
 from ..models.rows import linearised
 
 
@@ -23,12 +25,11 @@ def which_model(comparison: pd.DataFrame) -> str:
         return "No row's Sharpe ratio can be estimated: there are too few months."
     line = comparison.set_index("row").loc[best]
     text = (
-        f"{best} has the best Sharpe ratio after costs of {len(comparison)} rows: {line['sharpe_net']:.2f} a "
-        "year, with "
-        f"a mean rank IC of {line['rank_ic']:.3f}."
+        f"{best} has the best Sharpe ratio after costs of {len(comparison)} rows: {line['sharpe_net']:.2f} a year, "
+        f"with a mean rank IC of {line['rank_ic']:.3f}."
     )
     least = str(comparison["row"].iloc[int(comparison["rmse"].argmin())])
-    return text if least == best else f"{text} The least squared error is {least}'s."
+    return text if least == best else f"{text} {least} has the smallest RMSE."
 
 
 def how_sure(evidence: Mapping[str, pd.DataFrame], best: str | None) -> str:
@@ -39,16 +40,19 @@ def how_sure(evidence: Mapping[str, pd.DataFrame], best: str | None) -> str:
     if net["note"]:
         return f"The interval {net['note']}."
     text = [f"Its 95 % interval over {net['periods']} months is {net['low']:.2f} to {net['high']:.2f}"]
-    text[0] += ": it does not exclude 0." if net["low"] <= 0 else ": it excludes 0."
+    beside = "lies below 0" if net["high"] < 0 else "does not exclude 0" if net["low"] <= 0 else "excludes 0"
+    text[0] += f": it {beside}."
     if "difference" in net and not np.isnan(net["difference"]):
         span = f"{net['difference']:+.2f} ({net['difference_low']:.2f} to {net['difference_high']:.2f})"
-        told = "cannot be told from linear" if net["difference_low"] <= 0 else "is better than linear beyond chance"
-        text.append(f"Against linear on the same months: {span}; it {told}.")
+        told = f"cannot be told from {BENCHMARK}"
+        if net["difference_low"] > 0:
+            told = f"is better than {BENCHMARK} beyond chance"
+        text.append(f"Against {BENCHMARK} on the same months: {span}; it {told}.")
     deflated = evidence["deflated"].set_index("row").loc[best]
     if not np.isnan(deflated["deflated"]):
         text.append(
-            f"That it beats the best that chance would show in {deflated['trials']} trials has a probability of "
-            f"{100 * deflated['deflated']:.1f} %."
+            "Deflated Sharpe ratio: the probability that its true Sharpe ratio exceeds the best that chance would show "
+            f"in {deflated['trials']} trials is {100 * deflated['deflated']:.1f} %."
         )
     return " ".join(text)
 
@@ -67,8 +71,8 @@ def what_drives(contributions: pd.Series, row: str) -> str:
     shares = (100 * contributions / size).sort_values(key=np.abs, ascending=False)
     words = ", ".join(f"{factor} {share:.0f} %" for factor, share in shares.items())
     return (
-        f"{words} of all that moves its forecast of the long side against the short ({row}), which is "
-        f"{1e4 * total:.0f} basis points a month in sum."
+        f"{words}. These are signed shares of the absolute contributions to {row}'s forecast of the long side less the "
+        f"short side, which is {1e4 * total:.0f} basis points a month."
     )
 
 
@@ -80,15 +84,13 @@ def caveats(
     months = int(sure["periods"].max())
     lines = [
         f"{months} months give an annualised Sharpe ratio a standard error of about "
-        f"{np.sqrt(12 / max(months, 1)):.2f}: "
-        "differences below that are not to be relied on."
+        f"{np.sqrt(MONTHS_A_YEAR / max(months, 1)):.2f}: differences below that are not to be relied on."
     ]
     if "difference_low" in sure:
         apart = sure.loc[sure["difference_low"] > 0, "row"].tolist()
         lines.append(
-            f"Beyond chance better than linear after costs: {', '.join(apart) if apart else 'no row'}. Intervals "
-            "are of "
-            "one row at a time; all rows were looked at."
+            f"Beyond chance better than {BENCHMARK} after costs: {', '.join(apart) if apart else 'no row'}. Each "
+            "interval is for one row alone and does not allow for the number of rows compared."
         )
     kept = evidence["confidence_set"].query("by == 'return after costs'")
     lines.append(
@@ -110,7 +112,7 @@ def caveats(
             )
     lines += [f"{line['row']}: {line['note']}." for line in comparison.to_dict("records") if line["note"]]
     if neutral > 0:
-        lines.append(f"Neutral ranks stand for {neutral:.2f} % of the inputs, which were missing.")
+        lines.append(f"{neutral:.2f} % of the inputs are neutral ranks, because the descriptor was missing.")
     if simulated:
         lines.append("The market is simulated: this shows that the program finds what is there, not what markets hold.")
     else:

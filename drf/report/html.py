@@ -47,7 +47,7 @@ class Report:
     answers
         Question -> answer: the first screen.
     sections
-        In order; the registry's verdict stands before the last but one.
+        In order; the registry's verdict stands between the last but one and the last.
     config, commit
         The configuration as YAML, and the code's commit.
     """
@@ -66,7 +66,7 @@ def render(report: Report) -> str:
 
 
 def table(frame: pd.DataFrame, columns: Sequence[Column], strong: str | None = None) -> Markup:
-    """A table of some columns; rows whose first column is ``strong`` stand out. What is NaN is said to be so."""
+    """A table of some columns; rows whose first column is ``strong`` stand out. NaN is shown as a dash."""
     lines = [
         (str(values[columns[0].name]) == strong, [_cell(values.get(column.name), column.format) for column in columns])
         for values in frame.to_dict("records")

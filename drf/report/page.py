@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
+from ..comparison.evidence import BENCHMARK
 from ..models.rows import linearised
 from . import findings
 from .html import Column, Report, Section, table
@@ -73,16 +74,17 @@ def comparison_report(material: Material) -> Report:
             Section(
                 "What drives the forecasts",
                 [
-                    "Contributions of the factors to the forecast; over all stocks and lags they sum to it. "
-                    "Exposure is "
-                    "the mean rank (-1 to 1) of the long side less that of the short side."
+                    "Contributions of the factors to the forecast; over all stocks and lags they sum to it.",
+                    "Exposure is the mean rank (-1 to 1) of the long side less that of the short side.",
                 ],
                 [_exposures(evidence["exposures"])],
                 of_rows,
             ),
             Section("Can it be told from chance?", _chance_words(evidence), _chance_tables(evidence, best)),
             Section(
-                "Does it hang on a choice?", [], [_variants(evidence["variants"], best), *_seeds(evidence["seeds"])]
+                "Is it robust to other choices?",
+                [],
+                [_variants(evidence["variants"], best), *_seeds(evidence["seeds"])],
             ),
             Section("Caveats", findings.caveats(evidence, comparison, material.simulated, material.neutral)),
         ],
@@ -148,8 +150,8 @@ def _chance_words(evidence: Mapping[str, pd.DataFrame]) -> list[str]:
             words.append(f"Superior predictive ability {line['note']}.")
         else:
             words.append(
-                f"That no row is better than {line['benchmark']} by {line['by']} has p = {line['p']:.3f} (superior "
-                "predictive ability)."
+                f"Superior predictive ability, by {line['by']}: p = {line['p']:.3f} for the hypothesis that no row "
+                f"beats {line['benchmark']}."
             )
     for line in evidence["overfitting"].to_dict("records"):
         known = f"{100 * line['pbo']:.0f} % over {line['trials']} trials and {line['periods']} months"
@@ -202,7 +204,7 @@ def _variants(variants: pd.DataFrame, best: str | None) -> Markup:
         Column("rank_ic_t", "t", "{:.1f}"),
         Column("note", ""),
     ]
-    shown = variants[variants["row"].isin({best, "linear"})]
+    shown = variants[variants["row"].isin({best, BENCHMARK})]
     return table(shown, columns)
 
 

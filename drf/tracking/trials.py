@@ -39,10 +39,9 @@ def trials_of(experiment_ids: Sequence[str]) -> pd.DataFrame:
 def _all_runs(client: mlflow.MlflowClient, experiment_ids: list[str], query: str) -> list[mlflow.entities.Run]:
     runs: list[mlflow.entities.Run] = []
     token = None
-    while token is not None or not runs:
+    while True:
         page = client.search_runs(experiment_ids, query, run_view_type=ViewType.ALL, max_results=1000, page_token=token)
         runs += page
         token = page.token
         if not token:
-            break
-    return runs
+            return runs

@@ -24,7 +24,7 @@ class Forecasts:
     explanation
         Their contributions, where the family can explain.
     seconds
-        Processor time of all fits, in seconds; of networks trained on a device without their training.
+        Processor seconds of all fits, without training that was done on a device.
     by_seed, linearised_by_seed
         Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter where the family can explain.
     faithfulness

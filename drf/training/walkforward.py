@@ -66,7 +66,7 @@ def walk_forward(
     seed
         Of all that is random.
     compute
-        Where fits run; results do not depend on it.
+        Where fits run; results do not depend on it, but for rounding on a device.
     checkpoints
         Where finished fits are kept, and taken from if they are there.
     """
@@ -93,9 +93,9 @@ def walk_forward(
 
 
 def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
-    """Fits in groups that wait for the one before: window after window if any starts from the last.
+    """Fits in groups that run one after the other: window by window if any family starts warm, else all at once.
 
-    Fits that wait for nothing go with their window's all the same, to fill what the others leave idle.
+    The fits of other families are spread over the windows, to keep workers busy.
     """
     if not any(fit.family.warm_start for fit in fits.values()):
         yield list(fits)

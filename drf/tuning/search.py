@@ -96,8 +96,8 @@ class TuningPlan:
     identity
         What the samples and returns of a trial follow from: part of a study's name.
     portfolio
-        Portfolios whose returns are kept of every trial. They decide nothing: with them it can be told later how many
-        ways were tried, and how much was to be gained by chance.
+        Portfolios whose returns are kept of every trial. They do not affect the choice; they count trials and estimate
+        overfitting later.
     panel
         In contract form; for what the portfolios need beside forecasts.
     """

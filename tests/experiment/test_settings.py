@@ -68,7 +68,7 @@ def test_what_is_right_is_taken_as_it_is() -> None:
         ({"lags": 3}, "outer.lags=3: must be a list, each a whole number, at least 0"),
         ({"lags": [0, -3]}, "outer.lags=[0, -3]: must be a list, each a whole number, at least 0"),
         ({"free": 3}, "outer.free=3: must be a group of settings"),
-        ({"inner": 3}, "outer.inner=3: must be a group of settings, see conf/outer.inner"),
+        ({"inner": 3}, "outer.inner=3: must be a group of settings, see conf/outer"),
         ({"inner": {"share": 1}}, "outer.inner.share=1: must be a number, at least 0 and below 1"),
         ({"inner": {"share": float("nan")}}, "outer.inner.share=nan: must be a number, at least 0 and below 1"),
         ({"inner": {"share": 0.25}}, "outer.inner.share=0.25: must be anything else"),

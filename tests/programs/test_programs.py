@@ -111,7 +111,14 @@ def test_trials_are_runs_below_their_familys_plain_row(work: Path) -> None:
 
 def test_the_summary_shows_the_rows_and_how_to_go_on(work: Path) -> None:
     log = (work / "train.log").read_text()
-    for part in [*ROWS, "walk-forward", "tuning", "Neutral ranks", "models:/drf-lstm-lrp@champion", "mlflow ui"]:
+    for part in [
+        *ROWS,
+        "walk-forward",
+        "tuning",
+        "Inputs set to the neutral rank",
+        "models:/drf-lstm-lrp@champion",
+        "mlflow ui",
+    ]:
         assert part in log
 
 

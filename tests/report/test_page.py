@@ -147,7 +147,7 @@ def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
         evidence["sharpe"].query("row == 'forest' and returns == 'net'")["difference_low"].item() > 0
     )
     assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
-        "Value 75 %, Risk -25 % of all that moves its forecast"
+        "Value 75 %, Risk -25 %. These are signed shares of the absolute contributions to lstm_lrp's forecast"
     )
     words = " ".join(findings.caveats(evidence, table, simulated=True, neutral=1.5))
     assert "1.50 % of the inputs" in words
