@@ -46,3 +46,15 @@ def test_incomplete_trials_are_left_out_and_too_few_say_so() -> None:
     assert line["note"] == "cannot be estimated, because there are 1 different complete trial(s) over 12 periods"
     assert overfitting({"a": pd.concat([returns[["0"]]] * 2, axis=1)})["trials"].item() == 1
     assert overfitting({"a": trials(np.random.default_rng(0).standard_normal((6, 3)))})["splits"].item() == 0
+
+
+def test_the_ratios_of_a_split_are_those_of_its_months() -> None:
+    returns = pd.DataFrame(np.random.default_rng(5).normal(0.01, 0.02, (8, 3)), columns=list("abc"))
+    splits = overfitting_splits(returns)
+    inside, outside = returns.iloc[:4], returns.iloc[4:]  # the first half of four blocks, as combinations go
+    ratios = inside.mean() / inside.std()
+    line = splits.iloc[0]
+    assert line["chosen"] == ratios.idxmax()
+    assert line["in_sample"] == pytest.approx(ratios.max())
+    chosen = outside[line["chosen"]]
+    assert line["out_of_sample"] == pytest.approx(chosen.mean() / chosen.std())

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats.mstats import winsorize
 
+from drf.evaluation.metrics import summarise
 from drf.evaluation.variants import variants, winsorised
 from tests.making import rule
 
@@ -56,3 +57,13 @@ def test_market_values_in_other_units_are_not_taken_for_logarithms(
     for other in (np.exp(panel["CAP"] - 30), 2 * rank - 1, pd.Series(np.nan, panel.index)):
         table = variants({"r": forecasts}, panel.assign(CAP=other), rule()).set_index("variant")
         assert table["note"]["value-weighted"]
+
+
+def test_stocks_of_no_known_sector_play_no_part_in_the_sector_neutral_variant(forecasts: pd.DataFrame) -> None:
+    panel = forecasts[["date", "asset"]].assign(sector="x")
+    panel.loc[panel["asset"].isin(sorted(panel["asset"].unique())[:20]), "sector"] = None
+    known = forecasts[~forecasts["asset"].isin(sorted(panel["asset"].unique())[:20])]
+    neutral = variants({"r": forecasts}, panel, rule()).set_index("variant").loc["sector-neutral"]
+    alone = summarise(known, rule())
+    assert neutral["rank_ic"] == pytest.approx(alone["rank_ic"])
+    assert neutral["sharpe"] == pytest.approx(alone["sharpe"])

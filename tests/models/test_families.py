@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from drf.models.base import Explains, Explanation, TrainingDivergedError
 from drf.models.dnn import DNN
 from drf.models.forest import Forest
+from drf.models.label import label
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.models.svr import SVR
@@ -160,3 +161,12 @@ def test_the_mean_of_explanations_explains_the_mean_forecast(data: Data) -> None
     models = [LSTM(hidden=4, epochs=2, validation_months=3, random_state=k).fit(*data) for k in range(3)]
     mean = Explanation.mean([model.explain(data[0]) for model in models])
     assert np.allclose(mean.total, np.mean([model.predict(data[0]) for model in models], axis=0), atol=2e-6)
+
+
+def test_labels_are_returns_or_ranks_within_the_month() -> None:
+    y, month = np.array([0.1, -0.2, 0.4, 5.0, 1.0], dtype=np.float32), np.array([0, 0, 0, 1, 1])
+    ranks = np.array([2 / 3, 1 / 3, 1, 1, 1 / 2])
+    for kind, values in (("rank", ranks), ("return", y.astype(float))):
+        expected = (values - values.mean()) / values.std()
+        assert np.allclose(label(kind, y, month), expected, atol=1e-6)  # type: ignore[arg-type]
+    assert np.array_equal(label("return", np.ones(3, dtype=np.float32), np.zeros(3)), np.zeros(3))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from drf.evaluation.contributions import risk_table
 from drf.evaluation.metrics import monthly_series, summarise
 from drf.evaluation.portfolio import make_weights
 from drf.models.rows import row_named
+from drf.registry.gates import Verdict
 from drf.report import findings
 from drf.report.drawing import comparison_figures
 from drf.report.figures import png
@@ -227,6 +229,151 @@ def test_the_page_holds_everything_itself(page: str) -> None:
         assert row in page
 
 
+class Outline(HTMLParser):
+    """What stands on a page: texts by tag, tables as lists of rows, rows that stand out."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[tuple[str, str]] = []
+        self.tables: list[list[list[str]]] = []
+        self.strong: list[str] = []
+        self.pictures: list[str] = []
+        self._tag, self._strong = "", False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self._tag = tag
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+            self._strong = ("class", "strong") in attributes
+        if tag == "img":
+            self.pictures.append(str(dict(attributes)["alt"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
+    def handle_data(self, data: str) -> None:
+        if not data.strip():
+            return
+        self.texts.append((self._tag, data.strip()))
+        if self._tag in ("td", "th"):
+            if self._strong and not self.tables[-1][-1]:
+                self.strong.append(data.strip())
+            self.tables[-1][-1].append(data.strip())
+
+    def all(self, tag: str) -> list[str]:
+        return [text for of, text in self.texts if of == tag]
+
+
+HEADINGS = [
+    ["Row", "Sharpe net", "95 % interval", "to linear", "95 %", "Deflated", "Rank IC", "t", "MAE", "RMSE"],
+    [
+        "Portfolio", "Return a year", "Volatility", "Sharpe gross", "t", "Drawdown", "Hit rate", "Turnover",
+        "Break-even, bp",
+    ],
+    ["Exposure", "linear", "forest", "lstm", "lstm_lrp"],
+    ["Row", "In the confidence set by error, p", "by return, p", "Sharpe above 0", "Best of chance", "Months needed"],
+    ["Mean return by quantile", "1", "2", "3", "4", "5", "Not rising, p"],
+    ["Variant", "Row", "Sharpe gross", "net", "Rank IC", "t"],
+    ["One seed alone", "Seed", "MAE", "Rank IC", "Sharpe gross", "net"],
+]  # fmt: skip
+
+
+def test_the_page_has_its_sections_tables_and_pictures_in_order(
+    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
+) -> None:
+    table = comparison_table(rows)
+    figures = {"sharpe": b"1", "lstm_lrp/heat": b"2", "rank_ic": b"3"}
+    drivers = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
+    told = material(table, evidence, figures=figures, drivers=drivers)
+    page = Outline(render(comparison_report(told)))
+    assert page.all("title") == page.all("h1") == ["Deep recurrent factor models: comparison"]
+    assert page.all("b") == ["Which model?", "How sure?", "What drives it?", "Is it in production?"]
+    assert page.all("h2") == [
+        "The rows side by side", "Data and protocol", "Figures", "What drives the forecasts",
+        "Can it be told from chance?", "Is it robust to other choices?", "Caveats", "Configuration",
+    ]  # fmt: skip
+    assert page.pictures == ["sharpe", "rank_ic", "lstm_lrp/heat"]
+    assert [lines[0] for lines in page.tables] == HEADINGS
+    assert set(page.strong) == {findings.best_row(table)}
+    assert len(page.strong) == 4  # in every table of rows
+    nothing = Outline(render(comparison_report(material(table, evidence))))
+    assert "No row has contributions." in [text for _, text in nothing.texts]
+
+
+def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
+    page = Outline(render(comparison_report(material(comparison_table(rows), evidence))))
+    sure, portfolio, exposures, chance, quantiles, variants, seeds = (lines[1:] for lines in page.tables)
+    net = evidence["sharpe"].query("returns == 'net'").set_index("row")
+    deflated = evidence["deflated"].set_index("row")
+    by = {b: part.set_index("row") for b, part in evidence["confidence_set"].groupby("by")}
+    wide = evidence["quantiles"].pivot(index="row", columns="quantile", values="annual_return")
+    rise = evidence["quantiles"].groupby("row")["p_not_rising"].first()
+    for k, row in enumerate(rows):
+        m, interval, chances = row.metrics, net.loc[row.name], deflated.loc[row.name]
+        apart = ["—", "—"]
+        if row.name != "linear":
+            span = f"{interval['difference_low']:.2f} to {interval['difference_high']:.2f}"
+            apart = [f"{interval['difference']:+.2f}", span]
+        assert sure[k] == [
+            row.name, f"{m['sharpe_net']:.2f}", f"{interval['low']:.2f} to {interval['high']:.2f}", *apart,
+            f"{chances['deflated']:.3f}", f"{m['rank_ic']:.3f}", f"{m['rank_ic_t']:.1f}", f"{m['mae']:.5f}",
+            f"{m['rmse']:.5f}",
+        ]  # fmt: skip
+        assert portfolio[k] == [
+            row.name, f"{m['annual_return']:.1%}", f"{m['annual_volatility']:.1%}", f"{m['sharpe']:.2f}",
+            f"{m['spread_t']:.1f}", f"{m['max_drawdown']:.1%}", f"{m['hit_rate']:.0%}", f"{m['turnover']:.0%}",
+            f"{m['breakeven_bps']:.0f}",
+        ]  # fmt: skip
+        months = chances["min_track_record"]
+        assert chance[k] == [
+            row.name, f"{by['squared error'].loc[row.name, 'p']:.2f}",
+            f"{by['return after costs'].loc[row.name, 'p']:.2f}",
+            f"{chances['probabilistic']:.3f}", f"{chances['best_of_chance']:.2f}",
+            "—" if np.isnan(months) else f"{months:.0f}",
+        ]  # fmt: skip
+        assert quantiles[k] == [row.name, *(f"{v:.1%}" for v in wide.loc[row.name]), f"{rise[row.name]:.3f}"]
+    assert exposures == [
+        [line["descriptor"], *(f"{line[row.name]:+.2f}" for row in rows)]
+        for line in evidence["exposures"].to_dict("records")
+    ]
+    best = findings.best_row(comparison_table(rows))
+    shown = evidence["variants"][evidence["variants"]["row"].isin({best, "linear"})]
+    assert [line[:2] for line in variants] == shown[["variant", "row"]].to_numpy().tolist()
+    each = evidence["seeds"].query("row == 'lstm_lrp'")
+    assert [line[:2] for line in seeds] == each[["row", "seed"]].to_numpy().tolist()
+    first = each.iloc[0]
+    assert seeds[0][2:] == [
+        f"{first['mae']:.5f}", f"{first['rank_ic']:.4f}", f"{first['sharpe']:.2f}", f"{first['sharpe_net']:.2f}",
+    ]  # fmt: skip
+
+
+def test_losses_of_the_confidence_set_are_squared_errors_and_returns(
+    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
+) -> None:
+    loss = evidence["confidence_set"].set_index(["by", "row"])["loss"]
+    for row in rows:
+        assert loss["squared error", row.name] == pytest.approx((row.series["rmse"] ** 2).mean())
+        assert loss["return after costs", row.name] == pytest.approx(-row.series["long_short_net"].mean())
+
+
+def test_the_gates_of_a_version_as_a_table() -> None:
+    gates = pd.DataFrame([vars(Verdict("rank IC", 0.123456, 0.5, False, False, "too low"))]).assign(version="3")
+    section = gates_section(gates, "Decision: no.")
+    page = Outline(f"<p>{section.paragraphs[0]}</p>" + "".join(section.tables))
+    assert section.title == "Gates"
+    assert page.all("p") == ["Decision: no."]
+    assert page.tables == [[
+        ["Gate", "Version", "Value", "Threshold", "Verdict", "In words"],
+        ["rank IC", "3", "0.1235", "0.5", "FAIL", "too low"],
+    ]]  # fmt: skip
+    small = "".join(gates_section(gates.assign(value=1e-15), "").tables)
+    assert "<td>1e-15</td>" in small
+    assert not gates_section(gates[:0], "Nothing.").tables
+
+
 def test_the_verdict_is_filled_in_and_replaced(page: str) -> None:
     gates = pd.DataFrame(
         {"version": "1", "gate": "audit", "value": 6.0, "threshold": 6.0, "passed": [True], "reason": r"all \1 <ok>"}
@@ -271,7 +418,7 @@ def test_a_browser_shows_it_whole_on_laptop_and_phone(page: str, width: int, tmp
         str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
         "--window-size=1500,1000", "--virtual-time-budget=5000", "--dump-dom", f"file://{tmp_path / 'look.html'}",
     ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"<title>(.*?)</title>", shown, re.DOTALL)
     assert found, shown[:500]
     look = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))

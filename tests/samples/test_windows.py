@@ -76,8 +76,9 @@ def test_validation_months_without_returns_are_passed_over(samples: Samples) -> 
 
 
 def test_a_window_that_leaks_cannot_be_made() -> None:
-    with pytest.raises(ValueError, match="leaks"):
+    with pytest.raises(ValueError, match=r"^window leaks: trains to month 10, tests from 10$"):
         Window(train=range(11), test=range(10, 12))
+    assert Window(train=range(10), test=range(10, 12)).test.start == 10
 
 
 def test_a_panel_that_is_too_short_is_refused(panel: pd.DataFrame, samples: Samples) -> None:
@@ -102,3 +103,24 @@ def test_a_schedule_knows_its_windows_in_the_order_of_time(samples: Samples) -> 
     assert made.every == (*made.tested, made.newest)
     assert made.test_months == range(37, 44)
     assert made.newest.train.stop == made.test_months.stop
+
+
+def test_panels_that_are_just_long_enough_will_do(panel: pd.DataFrame, samples: Samples) -> None:
+    dates = panel["date"].unique()
+    least = make_samples(panel[panel["date"] <= dates[32]], DESCRIPTORS, (0, 3, 6, 9, 12))
+    assert [window.test for window in test_windows(least, window_rule(20))] == [range(32, 33)]
+    assert len(test_windows(samples, window_rule(20, 12))) == 12
+    (first, *_) = validation_windows(samples, window_rule(20), first_test=32, months=10, folds=2)
+    assert first.train == range(12, 22)  # ten months, half of twenty
+    with pytest.raises(InputError) as refused:
+        validation_windows(samples, window_rule(21), first_test=32, months=10, folds=2)
+    assert str(refused.value) == (
+        "tuning needs at least 10 training months before its 10 validation months, but the panel leaves 10: lower "
+        "tuning.validation_months, or set tuning.trials=0"
+    )
+
+
+def test_a_panel_without_any_return_is_refused(samples: Samples) -> None:
+    none = replace(samples, y=np.full_like(samples.y, np.nan))
+    with pytest.raises(InputError, match=r"^the panel has 0 months with ret_next, but the largest lag \(12\) \+ 20"):
+        test_windows(none, window_rule(20))

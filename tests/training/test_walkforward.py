@@ -199,3 +199,17 @@ def test_an_interrupted_walk_with_a_warm_start_ends_with_the_same_numbers(sample
         assert checkpoints.restored > 0
     for name, walk in expected.items():
         assert np.array_equal(walk.tested.by_seed, again[name].tested.by_seed)
+
+
+def test_the_agreement_of_other_seeds_leaves_a_seed_itself_out(samples: Samples) -> None:
+    """With two seeds it is the agreement of the two, the same for both, and not near one."""
+    walk = run(samples)["lstm"]
+    table = walk.tested.faithfulness
+    by_window = table.groupby("date")["agreement_other_seeds"]
+    assert (by_window.max() == by_window.min()).all()
+    assert table["agreement_other_seeds"].abs().max() < 0.95
+    alone = walk_forward(
+        [FAMILIES[-1].__class__("lstm", LSTM, FAMILIES[-1].settings, seeds=1)],
+        samples, schedule(samples, 15, 4, 4), 0, Compute(jobs=1),
+    )["lstm"]  # fmt: skip
+    assert alone.tested.faithfulness["agreement_other_seeds"].isna().all()
