@@ -79,6 +79,12 @@ def test_the_same_months_count_for_all(returns: pd.DataFrame) -> None:
     assert sharpe_intervals(holes)["sharpe"][0] == pytest.approx(sharpe_intervals(returns[20:])["sharpe"][0])
 
 
+def test_twelve_periods_are_enough_and_eleven_are_not() -> None:
+    quantiles = pd.DataFrame(np.random.default_rng(0).normal(0, 1, (12, 3)), columns=[1, 2, 3])
+    assert not np.isnan(monotonicity(quantiles)["p"].item())
+    assert monotonicity(quantiles[:11])["note"].item() == "cannot be estimated, because there are only 11 periods"
+
+
 def test_blocks_grow_with_the_memory_of_the_series() -> None:
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((400, 2))

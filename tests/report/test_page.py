@@ -299,6 +299,9 @@ def test_the_page_has_its_sections_tables_and_pictures_in_order(
     assert [lines[0] for lines in page.tables] == HEADINGS
     assert set(page.strong) == {findings.best_row(table)}
     assert len(page.strong) == 4  # in every table of rows
+    words = " ".join(page.all("p"))
+    assert "Superior predictive ability, by squared error: p = " in words
+    assert "Probability that tuning lstm overfitted: " in words
     nothing = Outline(render(comparison_report(material(table, evidence))))
     assert "No row has contributions." in [text for _, text in nothing.texts]
 
@@ -341,13 +344,33 @@ def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapp
     ]
     best = findings.best_row(comparison_table(rows))
     shown = evidence["variants"][evidence["variants"]["row"].isin({best, "linear"})]
-    assert [line[:2] for line in variants] == shown[["variant", "row"]].to_numpy().tolist()
+    formats = {"sharpe": "{:.2f}", "sharpe_net": "{:.2f}", "rank_ic": "{:.3f}", "rank_ic_t": "{:.1f}"}
+    for cells, line in zip(variants, shown.to_dict("records"), strict=True):
+        numbers = ["—" if np.isnan(line[name]) else how.format(line[name]) for name, how in formats.items()]
+        assert cells == [line["variant"], line["row"], *numbers, *([line["note"]] if line["note"] else [])]
     each = evidence["seeds"].query("row == 'lstm_lrp'")
     assert [line[:2] for line in seeds] == each[["row", "seed"]].to_numpy().tolist()
     first = each.iloc[0]
     assert seeds[0][2:] == [
         f"{first['mae']:.5f}", f"{first['rank_ic']:.4f}", f"{first['sharpe']:.2f}", f"{first['sharpe_net']:.2f}",
     ]  # fmt: skip
+
+
+COLUMNS = {
+    "quantiles": ["row", "quantile", "annual_return", "t", "smallest_step", "p_not_rising", "note"],
+    "variants": ["row", "variant", "annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t", "note"],
+    "overfitting": ["study", "trials", "periods", "splits", "pbo", "note"],
+    "seeds": ["row", "seed", "mae", "rmse", "rank_ic", "sharpe", "sharpe_net", "note"],
+    "superior_ability": ["benchmark", "rivals", "p", "note", "by"],
+    "confidence_set": ["row", "loss", "p", "note", "included", "by"],
+}
+
+
+def test_tables_of_the_evidence_have_their_columns(evidence: Mapping[str, pd.DataFrame]) -> None:
+    for name, columns in COLUMNS.items():
+        assert list(evidence[name]) == columns, name
+    assert set(evidence["variants"]["variant"]) == {"as reported", "value-weighted", "winsorised", "sector-neutral"}
+    assert evidence["overfitting"]["periods"].item() == 12
 
 
 def test_losses_of_the_confidence_set_are_squared_errors_and_returns(
