@@ -93,7 +93,10 @@ def _is_full_disk(error: BaseException | None) -> bool:
 
 
 def split_overrides(arguments: list[str]) -> list[str]:
-    """Replace every ``--overrides TEXT`` by the words of TEXT."""
+    """Replace every ``--overrides TEXT`` by the words of TEXT.
+
+    ``+experiment=mine`` is taken too: Hydra wants no plus, since the group is named among the defaults, as null.
+    """
     words: list[str] = []
     rest = iter(arguments)
     for word in rest:
@@ -105,7 +108,7 @@ def split_overrides(arguments: list[str]) -> list[str]:
             words += shlex.split(text)
         except ValueError as error:
             refuse(f"--overrides {text}: {error}")
-    return words
+    return [word.removeprefix("+") if word.startswith("+experiment=") else word for word in words]
 
 
 def refuse(message: str) -> NoReturn:

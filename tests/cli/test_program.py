@@ -43,6 +43,7 @@ def refused(store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 def test_overrides_may_come_as_one_text() -> None:
     assert entry.split_overrides(["--overrides", ""]) == []
+    assert entry.split_overrides(["+experiment=mine", "+seed=1"]) == ["experiment=mine", "+seed=1"]
     arguments = ["seed=1", "--overrides", "model=[linear,lstm] data.path='a b.csv' --cfg"]
     assert entry.split_overrides(arguments) == ["seed=1", "model=[linear,lstm]", "data.path=a b.csv", "--cfg"]
 
