@@ -37,7 +37,7 @@ def database() -> Iterator[str]:
 
         def call(program: str, *arguments: str) -> None:
             command = [*as_owner, str(found[-1].parent / program), *arguments]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=120)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
 
         call("initdb", "-D", data, "-U", "drf", "-A", "scram-sha-256", f"--pwfile={folder}/password")
         options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
