@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from ..errors import InputError
 from ..models.architecture import held_at_zero
 from ..models.base import TrainingDivergedError
 from ..models.network import Network
@@ -61,7 +62,7 @@ def fit_batched(
 
     Raises
     ------
-    NotImplementedError
+    InputError
         Naming a layer that cannot be trained in this way.
     """
     settings, (x, y, month) = models[0], (samples.x, samples.y, samples.month)
@@ -178,7 +179,7 @@ def _require_known_layers(network: nn.Sequential) -> None:
         elif any(isinstance(part, _DRAWING) and part.p > 0 for part in layer.modules()):
             why = "it draws random numbers while it trains"
         if why:
-            raise NotImplementedError(
+            raise InputError(
                 f"layer {name}, {type(layer).__name__}, cannot be trained in one program with others: {why}: set "
                 "compute.device=null"
             )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from drf.errors import InputError
 from drf.models.base import TrainingDivergedError
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
@@ -121,5 +122,5 @@ def test_a_layer_that_it_was_not_written_for_is_trained_too(data: Data) -> None:
 
 @pytest.mark.parametrize(("norm", "told"), [("batch", "numbers of its own"), ("dropout", "draws random numbers")])
 def test_a_layer_that_it_cannot_train_is_refused_by_name(norm: str, told: str, data: Data) -> None:
-    with pytest.raises(NotImplementedError, match=f"layer 2, .*{told}"):
+    with pytest.raises(InputError, match=f"layer 2, .*{told}"):
         train([WithNorm(hidden="8", norm=norm, validation_months=4)], data, [np.arange(600)])

@@ -1,0 +1,25 @@
+"""A real registry with versions in it."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.registry.making import CONFIG, NAME
+
+
+@pytest.fixture
+def registry(store: str) -> MlflowClient:
+    """Three finished versions of a registered model, and one whose training was killed."""
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("drf").experiment_id
+    client.create_registered_model(NAME)
+    for number in range(1, 5):
+        run = client.create_run(experiment).info.run_id
+        if number < 4:
+            client.set_terminated(run)
+        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31"}
+        tags |= {"history_fingerprint": "x", "config": CONFIG}
+        client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
+    client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
+    return client
