@@ -127,6 +127,7 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     studies = {family.name: _open_study(storage, family, plan) for family in families if family.space}
     tuned = [family for family in families if family.space]
     seen: set[tuple[str, int]] = set()
+    heard_of: set[int] = set()
 
     def look(from_earlier_run: bool) -> int:
         """Report the trials that were finished since the last look, by whomever; how many there were."""
@@ -148,7 +149,7 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
             batch = [
                 (family, trial)
                 for family in tuned
-                for trial in _next_trials(family, studies[family.name], plan, storage)
+                for trial in _next_trials(family, studies[family.name], plan, storage, heard_of)
             ]
             if batch:
                 with alive([trial for _, trial in batch], storage):
@@ -186,16 +187,21 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    return max(0, plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED)))
+    """Trials that are missing; those that a dead machine has left wait to be done even if others made up the number."""
+    missing = plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED))
+    waiting = len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+    return max(0, missing, waiting)
 
 
-def _next_trials(family: Family, study: optuna.Study, plan: TuningPlan, storage: BaseStorage) -> list[Trial]:
+def _next_trials(
+    family: Family, study: optuna.Study, plan: TuningPlan, storage: BaseStorage, heard_of: set[int]
+) -> list[Trial]:
     """Trials left open by an interruption, and new ones up to a batch; none if other machines are busy with the rest.
 
     The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
     would.
     """
-    open_trials = abandoned(study, storage)
+    open_trials = abandoned(study, storage, heard_of)
     finished = len(study.get_trials(deepcopy=False, states=FINISHED))
     elsewhere = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))) if is_shared(storage) else 0
     wanted = min(plan.rule.batch - finished % plan.rule.batch, _still_to_do(study, plan) - elsewhere)

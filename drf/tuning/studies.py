@@ -89,12 +89,19 @@ def is_shared(storage: BaseStorage) -> bool:
     return isinstance(storage, RDBStorage)
 
 
-def abandoned(study: optuna.Study, storage: BaseStorage) -> list[Trial]:
-    """The open trials that an interrupted training has left to this one; in a shared database they wait to be asked."""
+def abandoned(study: optuna.Study, storage: BaseStorage, heard_of: set[int]) -> list[Trial]:
+    """The open trials that an interrupted training has left to this one; in a shared database they wait to be asked.
+
+    Optuna misses only those that have given a sign of life before. So one is given for every trial that this process
+    sees for the first time: a machine may die between taking a trial and its first sign. ``heard_of`` remembers them.
+    """
+    left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     if is_shared(storage):
+        for identifier in {_identifier(study, trial, storage) for trial in left} - heard_of:
+            storage.record_heartbeat(identifier)  # type: ignore[attr-defined]
+            heard_of.add(identifier)
         fail_stale_trials(study)
         return []
-    left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [Trial(study, _identifier(study, trial, storage)) for trial in left]
 
 

@@ -63,7 +63,7 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
     lost = [trial for trial in found if trial.state is TrialState.FAIL]
     done = [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert len(lost) + len(done) == len(found)  # none is left open
-    assert TRIALS <= len(done) <= TRIALS + 2  # who asks at the same moment may ask for one too many
+    assert TRIALS <= len(done) <= TRIALS + 2 * len(lost)  # others may have made up for them before they were taken up
     assert lost
     assert all(machine(trial) == doomed for trial in lost)
     for trial in lost:

@@ -47,7 +47,7 @@ def test_open_trials_of_an_interrupted_journal_are_taken_up(tmp_path: Path) -> N
     left = study.ask()
     left.suggest_float("y", 0, 1)
     again = open_storage(str(tmp_path / "journal"), None)
-    (taken,) = abandoned(optuna.load_study(study_name="x", storage=again), again)
+    (taken,) = abandoned(optuna.load_study(study_name="x", storage=again), again, set())
     assert (taken.number, taken.params) == (left.number, left.params)
     with alive([taken], again):
         pass  # nobody listens
@@ -84,10 +84,26 @@ def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
     silent.suggest_float("y", 0, 1)
     with alive([silent], storage):
         pass  # one sign of life, and no more
+    heard_of: set[int] = set()
     with alive([heard], storage):
         while study.trials[silent.number].state is TrialState.RUNNING:
-            assert abandoned(study, storage) == []
+            assert abandoned(study, storage, heard_of) == []
             time.sleep(0.5)
         assert study.trials[heard.number].state is TrialState.RUNNING
     assert study.trials[silent.number].state is TrialState.FAIL
     assert study.ask().suggest_float("y", 0, 1) == silent.params["y"]
+
+
+def test_a_trial_whose_machine_died_before_its_first_sign_of_life_is_missed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "HEARTBEAT", 1)
+    monkeypatch.setattr(studies, "GRACE", 2)
+    storage = open_storage("", f"sqlite:///{tmp_path}/studies.db")
+    study = optuna.create_study(study_name="x", storage=storage)
+    taken = study.ask()
+    heard_of: set[int] = set()
+    while study.trials[taken.number].state is TrialState.RUNNING:
+        abandoned(study, storage, heard_of)
+        time.sleep(0.5)
+    assert study.trials[taken.number].state is TrialState.FAIL
