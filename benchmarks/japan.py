@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from mlflow.entities import Run
 from scipy import stats
 
-from drf.evaluation.bootstrap import sharpe_intervals
 from drf.evaluation.hac import hac_mean
+from drf.evaluation.intervals import sharpe_intervals
 from drf.evaluation.metrics import monthly_series
 from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence

@@ -1,7 +1,8 @@
 """How often do the tests and gates say yes where nothing is, and where something is?
 
 python benchmarks/size_and_power.py ic                      the IC test on panels of noise
-python benchmarks/size_and_power.py intervals               coverage of the Sharpe ratio's interval
+python benchmarks/size_and_power.py intervals               coverage and width of the Sharpe ratio's interval
+python benchmarks/size_and_power.py trials                  the deflated Sharpe ratio over trials that are alike
 python benchmarks/size_and_power.py gate noise 20 tuning.trials=50 model=[linear,lstm]
 python benchmarks/size_and_power.py gate simulated 20       train.py and evaluate.py on 20 markets, any overrides,
                                                             in size_and_power/ of the working directory
@@ -12,16 +13,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
+from scipy import stats
 from tqdm import tqdm
 
-from drf.evaluation.bootstrap import sharpe_intervals
 from drf.evaluation.hac import hac_mean
+from drf.evaluation.intervals import sharpe_intervals
 from drf.evaluation.metrics import rank_ic
+from drf.evaluation.sharpe import sharpe_evidence
+from drf.evaluation.trials import Trials, count_trials
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,26 +57,82 @@ def ic_size(panels: int = 400, stocks: int = 100, level: float = 0.05) -> pd.Dat
     return pd.DataFrame(lines)
 
 
-def interval_coverage(samples: int = 200, level: float = 0.95) -> pd.DataFrame:
+def interval_coverage(samples: int = 1000, level: float = 0.95) -> pd.DataFrame:
     """Share of samples whose interval of the Sharpe ratio holds the true one, and lies above it (the gate's error).
 
-    Fat-tailed returns, also correlated from month to month.
+    Width: 5th and 95th percentile, beside the textbook's for independent normal returns. Returns have fat tails, are
+    skewed, or are correlated from month to month.
     """
     rng = np.random.default_rng(0)
     lines = []
-    for months, sharpe, correlation in [(n, s, c) for n in (36, 120) for s in (0.0, 1.0) for c in (-0.3, 0.0, 0.3)]:
-        index = pd.date_range("2000-01-31", periods=months, freq="ME")
-        found = []
-        for _ in tqdm(range(samples), desc=f"{months} months, Sharpe {sharpe:g}, correlation {correlation:g}"):
-            noise = rng.standard_t(5, months + 50) / np.sqrt(5 / 3) * np.sqrt(1 - correlation**2)
-            for t in range(1, len(noise)):
-                noise[t] += correlation * noise[t - 1]
-            returns = sharpe / np.sqrt(12) + noise[50:]
-            found.append(sharpe_intervals(pd.DataFrame({"x": returns}, index), level=level, resamples=500).iloc[0])
-        low, high = (np.array([line[name] for line in found]) for name in ("low", "high"))
+    for months, sharpe, kind in [(n, s, k) for n in (24, 36, 60, 120, 240) for s in (0.0, 1.0, 2.0) for k in KINDS]:
+        made = sharpe / np.sqrt(12) + KINDS[kind](rng, (months + 50, samples))[50:]
+        found = sharpe_intervals(pd.DataFrame(made), level=level)
+        low, high = found["low"].to_numpy(dtype=float), found["high"].to_numpy(dtype=float)
+        textbook = 2 * stats.norm.ppf((1 + level) / 2) * np.sqrt((1 + sharpe**2 / 24) / months * 12)
+        narrow, wide = np.percentile((high - low) / textbook, [5, 95])
         held = np.mean((low <= sharpe) & (sharpe <= high))
-        shares = {"held": held, "interval above": np.mean(low > sharpe)}
-        lines.append({"months": months, "sharpe": sharpe, "correlation": correlation, **shares})
+        shares = {"held": held, "interval above": np.mean(low > sharpe), "width 5 %": narrow, "width 95 %": wide}
+        lines.append({"months": months, "sharpe": sharpe, "returns": kind, **shares})
+    return pd.DataFrame(lines)
+
+
+def correlated(correlation: float) -> Callable[[np.random.Generator, tuple[int, int]], np.ndarray]:
+    def make(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        noise = rng.standard_normal(shape) * np.sqrt(1 - correlation**2)
+        for t in range(1, len(noise)):
+            noise[t] += correlation * noise[t - 1]
+        return noise
+
+    return make
+
+
+KINDS: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {
+    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "fat tails": lambda rng, shape: rng.standard_t(5, shape) / np.sqrt(5 / 3),
+    "skewed": lambda rng, shape: (4 - rng.gamma(4, 1, shape)) / 2,
+    "correlated -0.3": correlated(-0.3),
+    "correlated 0.3": correlated(0.3),
+}
+
+
+def deflated_best(samples: int = 400, months: int = 36, level: float = 0.95) -> pd.DataFrame:
+    """How often the best of so many trials passes for skill, where none has any, and where all have a Sharpe of 2.
+
+    Trials come in searches; within a search their returns correlate, and searches are independent. Beside the number of
+    independent trials that is used stands the plain count, which asks more.
+    """
+    rng = np.random.default_rng(0)
+    dates = pd.date_range("2000-01-31", periods=months, freq="ME")
+    lines = []
+    for searches, each, correlation in [
+        (1, 40, 0.0),
+        (1, 40, 0.5),
+        (1, 40, 0.9),
+        (4, 40, 0.5),
+        (4, 40, 0.9),
+        (40, 4, 0.5),
+    ]:
+        for sharpe in (0.0, 2.0):
+            passed, counted, independent = [], [], []
+            for _ in tqdm(range(samples), desc=f"{searches} x {each}, correlation {correlation:g}, Sharpe {sharpe:g}"):
+                shared = np.repeat(rng.standard_normal((months, searches)), each, axis=1)
+                own = rng.standard_normal((months, searches * each))
+                returns = pd.DataFrame(
+                    sharpe / np.sqrt(12) + np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own, dates
+                ).rename(columns=str)
+                trials = count_trials([returns])
+                best = returns[[str((returns.mean() / returns.std()).argmax())]]
+                passed.append(sharpe_evidence(best, trials)["deflated"].item() > level)
+                as_many = Trials(trials.table, float(len(trials)))
+                counted.append(sharpe_evidence(best, as_many)["deflated"].item() > level)
+                independent.append(trials.independent)
+            lines.append(
+                {
+                    "searches": searches, "trials each": each, "correlation": correlation, "sharpe": sharpe,
+                    "independent": np.mean(independent), "passed": np.mean(passed), "by plain count": np.mean(counted),
+                }
+            )  # fmt: skip
     return pd.DataFrame(lines)
 
 
@@ -115,6 +176,8 @@ if __name__ == "__main__":
             result = ic_size()
         case ["intervals"]:
             result = interval_coverage()
+        case ["trials"]:
+            result = deflated_best()
         case ["gate", data, seeds, *overrides]:
             result = gate(data, int(seeds), overrides)
             print(f"promoted {result['promoted'].sum()} of {len(result)}")

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import InputError, nearest
 from ..experiment.config import flatten
+from ..tracking.store import without_secrets
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
 
@@ -115,7 +116,7 @@ def refuse(message: str) -> NoReturn:
     """Print one line and exit with code 2."""
     called = Path(sys.argv[0])
     name = f"drf.{called.parent.name}" if called.name == "__main__.py" else called.name
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{name}: {without_secrets(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(REFUSED)
 
 

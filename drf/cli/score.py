@@ -23,19 +23,22 @@ def main() -> None:
     frame = read_file("--panel", arguments.panel)
     connect("drf")
 
-    from mlflow import MlflowException, pyfunc
+    from ..registry.loading import (
+        forecast,
+        load_model,
+    )  # MLflow takes seconds to import, and is not needed to refuse a file
 
     try:
-        model = pyfunc.load_model(arguments.model)
-    except (MlflowException, OSError) as error:
-        raise InputError(f"--model {arguments.model}: {first_line(error)}") from error
+        model = load_model(arguments.model)
+    except InputError as error:
+        raise InputError(f"--model {error}") from error
     if model.metadata.get_input_schema() is None:
         raise InputError(f"--model {arguments.model}: is not a model of this project, it has no signature")
     # The model itself says which descriptors it was trained on.
     descriptors = [name for name in model.metadata.get_input_schema().input_names() if name not in ("date", "asset")]
     panel = check_panel(frame, descriptors, least_stocks=1, with_returns=False)
     try:
-        forecasts = model.predict(panel, params={"detail": arguments.detail})
+        forecasts = forecast(model, panel, arguments.detail)
     except ValueError as error:
         raise InputError(f"--panel {arguments.panel}: {error}") from error
     try:

@@ -12,12 +12,13 @@ from optuna.trial import FrozenTrial
 from ..comparison.evidence import gather
 from ..comparison.rows import Row, comparison_table, make_rows
 from ..experiment.experiment import Experiment, prepare
+from ..experiment.recipe import recipe_of
 from ..models.family import Family
-from ..registry.register import register_newest
+from ..registry.register import Origin, register_newest
 from ..tracking.log import TrainingLog
 from ..tracking.runs import RunTree
-from ..tracking.store import connect
-from ..tracking.trials import trials_of
+from ..tracking.store import connect, without_secrets
+from ..tracking.trials import market_returns, trials_on
 from ..training.walkforward import walk_forward
 from ..tuning.search import returns_of, tune
 from .summary import training_summary
@@ -35,7 +36,7 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
     experiment = prepare(composed, overrides)
     plan = experiment.tuning_plan()
     config, samples = experiment.config, experiment.samples
-    store = connect(config.tracking.experiment)
+    store = without_secrets(connect(config.tracking.experiment))
     with experiment.checkpoints() as checkpoints, RunTree("train", checkpoints) as tree:
         log = TrainingLog(tree, experiment)
         trials = _Trials(log)
@@ -44,16 +45,15 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
         tree.parent.metrics({"fits_restored": checkpoints.restored})
         rows = make_rows(walks, experiment.judging)
         figures = log.comparison(rows, families, walks)
-        tables = _evidence(experiment, rows, trials, tree.experiment_id)
+        tables = _evidence(experiment, rows, trials)
         log.evidence(tables)
         log.report(rows, tables, figures)
         log.truth(rows)
         row = experiment.registered_row
         version = None
         if row.family in walks:
-            version = register_newest(
-                walks[row.family].members, experiment, log.rows[row.name].run_id, tree.parent.run_id
-            )
+            origin = Origin(log.rows[row.name].run_id, tree.parent.run_id)
+            version = register_newest(walks[row.family].members, experiment, rows, origin)
         log.resources()
     if checkpoints.restored:
         print(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
@@ -72,8 +72,15 @@ class _Trials:
         self.returns.setdefault(family.name, {})[str(trial.number)] = returns_of(trial)
 
 
-def _evidence(
-    experiment: Experiment, rows: Sequence[Row], trials: _Trials, experiment_id: str
-) -> dict[str, pd.DataFrame]:
+def _evidence(experiment: Experiment, rows: Sequence[Row], trials: _Trials) -> dict[str, pd.DataFrame]:
     studies = {family: pd.DataFrame(returns) for family, returns in trials.returns.items()}
-    return gather(rows, experiment.judging, trials_of([experiment_id]), studies, experiment.config.seed)
+    own = pd.concat(
+        [
+            *(table.add_prefix(f"{family}-trial-") for family, table in studies.items()),
+            *(row.series["long_short_net"].rename(row.name) for row in rows),
+        ],
+        axis=1,
+    ).rename_axis("date")
+    tried = trials_on(market_returns(experiment.panel), {recipe_of(experiment.config): own})
+    tables = gather(rows, experiment.judging, tried, studies, experiment.config.seed)
+    return {**tables, "trials": own.reset_index()}

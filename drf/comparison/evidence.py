@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ..evaluation.annual import MONTHS_A_YEAR
-from ..evaluation.bootstrap import confidence_set, monotonicity, sharpe_intervals, superior_ability
+from ..evaluation.bootstrap import confidence_set, monotonicity, superior_ability
 from ..evaluation.hac import hac_mean
+from ..evaluation.intervals import sharpe_intervals
 from ..evaluation.metrics import summarise, why_not
 from ..evaluation.overfitting import overfitting
 from ..evaluation.portfolio import PortfolioRule, exposures, quantile_returns
 from ..evaluation.sharpe import sharpe_evidence
+from ..evaluation.trials import Trials
 from ..evaluation.variants import variants
 from ..samples.lagged import Samples
 from .rows import Judging, Row
@@ -24,14 +26,14 @@ BY_SEED = ("mae", "rmse", "rank_ic", "sharpe", "sharpe_net")
 
 
 def gather(
-    rows: Sequence[Row], judging: Judging, trials: pd.DataFrame, studies: Mapping[str, pd.DataFrame], seed: int
+    rows: Sequence[Row], judging: Judging, trials: Trials, studies: Mapping[str, pd.DataFrame], seed: int
 ) -> dict[str, pd.DataFrame]:
     """All tables, by the name under which they are logged.
 
     Parameters
     ----------
     trials
-        One row for everything that was tried on the way, see :func:`drf.evaluation.sharpe.variance_of_trials`.
+        Everything that was tried on the market.
     studies
         Family -> its trials' monthly returns on the validation months, one column a trial.
     seed
@@ -57,7 +59,7 @@ def gather(
     return {
         "tests": _tests(rows),
         "sharpe": pd.concat(
-            [sharpe_intervals(table, benchmark, seed=seed).assign(returns=kind) for kind, table in returns.items()],
+            [sharpe_intervals(table, benchmark).assign(returns=kind) for kind, table in returns.items()],
             ignore_index=True,
         ),
         "deflated": sharpe_evidence(returns["net"], trials),

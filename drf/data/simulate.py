@@ -101,6 +101,8 @@ class SimulatedMarket(Source):
         If ``start`` is not a month, or a name in ``macro`` is not that of a sensitivity.
     """
 
+    PLACES = frozenset({"months"})
+
     stocks: Annotated[int, Ge(2)]
     months: Annotated[int, Ge(2)]
     seed: Annotated[int, Ge(0)]

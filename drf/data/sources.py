@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pandas as pd
 from annotated_types import Ge
@@ -20,7 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Source(ABC):
-    """A source of panels."""
+    """A source of panels.
+
+    ``PLACES`` names the fields that say where data lie, or up to which month they go: they change from month to month
+    while all else stays. Those that hold text are paths.
+    """
+
+    PLACES: ClassVar[frozenset[str]] = frozenset()
 
     @property
     @abstractmethod
@@ -46,6 +52,8 @@ class Source(ABC):
 class PanelFile(Source):
     """A panel from Parquet or CSV (comma-separated, with a header), by the file's ending."""
 
+    PLACES = frozenset({"path"})
+
     path: str
 
     @property
@@ -62,6 +70,8 @@ class RawTables(Source):
 
     What had to be treated is logged.
     """
+
+    PLACES = frozenset({"prices", "market_index", "statements", "delistings"})
 
     prices: str
     market_index: str
@@ -108,6 +118,8 @@ class ResearchPanel(Source):
 
     With ``descriptors`` only those are looked for. What had to be treated is logged.
     """
+
+    PLACES = frozenset({"path"})
 
     path: str
     date: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Intervals and comparisons by the stationary block bootstrap (Politis and Romano 1994), from ``arch``.
+"""Comparisons by the stationary block bootstrap (Politis and Romano 1994), from ``arch``.
 
 All columns of a table are resampled together, in blocks of months of random length, so that what they share in a month
 and what neighbouring months share stays in the resamples.
@@ -11,9 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from arch.bootstrap import MCS, SPA, StationaryBootstrap, optimal_block_length
-
-from .annual import MONTHS_A_YEAR
-from .hac import standard_error
 
 LEAST_PERIODS = 12
 RESAMPLES = 1000
@@ -35,94 +32,6 @@ def _resampled(
     # arch names an int where its own block lengths are fractions, and takes either
     bootstrap = StationaryBootstrap(block_length(series), series.to_numpy(), seed=seed)  # type: ignore[arg-type]
     return bootstrap.apply(statistic, resamples)
-
-
-def _sharpe(returns: np.ndarray) -> np.ndarray:
-    deviation = returns.std(axis=0, ddof=1)
-    return np.divide(returns.mean(axis=0), deviation, out=np.full(returns.shape[1], np.nan), where=deviation > 1e-12)
-
-
-def _influence(returns: np.ndarray, sharpe: np.ndarray) -> np.ndarray:
-    """What each period adds to the Sharpe ratios' errors: the delta method's z - S (z^2 - 1) / 2, of which the mean's
-    standard error is the ratio's."""
-    z = (returns - returns.mean(axis=0)) / np.maximum(returns.std(axis=0), 1e-12)
-    return z - sharpe / 2 * (z**2 - 1)
-
-
-def _studentised(returns: np.ndarray, base: int | None) -> np.ndarray:
-    """Sharpe ratios and their standard errors, and the same of their differences to column ``base``: (4, columns)."""
-    sharpe = _sharpe(returns)
-    influence = _influence(returns, sharpe)
-    own = np.stack([sharpe, standard_error(influence)])
-    if base is None:
-        return own
-    apart = standard_error(influence - influence[:, [base]])
-    return np.concatenate([own, np.stack([sharpe - sharpe[base], apart])])
-
-
-def sharpe_intervals(
-    returns: pd.DataFrame,
-    benchmark: str | None = None,
-    level: float = 0.95,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> pd.DataFrame:
-    """Intervals of Sharpe ratios and of their differences to one of them, on the same months.
-
-    Resampled errors are divided by their standard errors (Ledoit and Wolf 2008), which allow for correlated periods
-    (:mod:`~.hac`), since plain percentiles are too narrow in the few months that there are;
-    ``benchmarks/size_and_power.py intervals`` measures the coverage.
-
-    Parameters
-    ----------
-    returns
-        One row a period, one column a row of the comparison; periods that one of them lacks are left out for all.
-    benchmark
-        The column to compare with.
-    level
-        Confidence that the interval holds the true value.
-
-    Returns
-    -------
-    One row a column: ``row``, ``periods``, ``sharpe`` a year with ``low`` and ``high``; with a benchmark ``difference``
-    to it with ``difference_low`` and ``difference_high``, and ``better``, the share of resamples in which the row is
-    better (empty for the benchmark itself); ``note`` on what cannot be estimated and why.
-    """
-    common = returns.dropna()
-    year = np.sqrt(MONTHS_A_YEAR)
-    table = pd.DataFrame({"row": list(returns.columns), "periods": len(common), "note": ""})
-    if len(common) < LEAST_PERIODS:
-        table["note"] = f"cannot be estimated, because there are only {len(common)} common periods"
-        return table.assign(sharpe=np.nan, low=np.nan, high=np.nan)
-    base = None if benchmark is None else list(returns.columns).index(benchmark)
-    estimate = _studentised(common.to_numpy(), base)
-    drawn = _resampled(common, lambda values: _studentised(values, base).ravel(), seed, resamples)
-    drawn = drawn.reshape(resamples, *estimate.shape)
-    table["sharpe"] = estimate[0] * year
-    table["low"], table["high"] = _interval(estimate[:2], drawn[:, :2], level) * year
-    table.loc[table["sharpe"].isna(), "note"] = "cannot be estimated, because the returns do not vary"
-    if base is not None:
-        table["difference"] = estimate[2] * year
-        table["difference_low"], table["difference_high"] = _interval(estimate[2:], drawn[:, 2:], level) * year
-        table["better"] = (drawn[:, 2] > 0).mean(axis=0)
-        table.loc[base, ["difference", "difference_low", "difference_high", "better"]] = np.nan
-    return table
-
-
-def _interval(estimate: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
-    """Low and high ends, (2, columns), from estimates and standard errors: (2, columns) and (resamples, 2, columns)."""
-    value, error = estimate
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = (drawn[:, 0] - value) / drawn[:, 1]
-    known = ~np.isnan(value) & (np.isfinite(t).mean(axis=0) > 0.5)
-    ends = np.full((2, len(value)), np.nan)
-    tail = 100 * (1 - level) / 2
-    for column in np.flatnonzero(known):
-        low, high = np.percentile(t[np.isfinite(t[:, column]), column], [tail, 100 - tail])
-        ends[:, column] = value[column] - high * error[column], value[column] - low * error[column]
-    same = error < 1e-12  # the benchmark's equal
-    ends[:, same & ~np.isnan(value)] = value[same & ~np.isnan(value)]
-    return ends
 
 
 def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:

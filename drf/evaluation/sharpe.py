@@ -21,6 +21,7 @@ import pandas as pd
 from scipy import stats
 
 from .annual import MONTHS_A_YEAR
+from .trials import Trials
 
 LEAST_PERIODS = 12
 
@@ -51,8 +52,8 @@ def _moments(returns: pd.Series) -> tuple[float, int, float, float]:
     return ratio, len(values), float(stats.skew(values)), float(stats.kurtosis(values, fisher=False))
 
 
-def best_of_chance(trials: int, variance: float) -> float:
-    """The best Sharpe ratio a period to be expected of so many trials without skill; 0 for one trial."""
+def best_of_chance(trials: float, variance: float) -> float:
+    """The best Sharpe ratio a period to be expected of so many independent trials without skill; 0 below two."""
     if trials < 2:
         return 0.0
     gamma, one_in = np.euler_gamma, 1 - 1 / trials
@@ -85,7 +86,7 @@ def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
     return max(float((deviations**2).sum() / degrees), 1 / periods)
 
 
-def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) -> pd.DataFrame:
     """What is known of every column's Sharpe ratio.
 
     Parameters
@@ -93,19 +94,21 @@ def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 
     returns
         One row a period, a column a row of the comparison; decimals.
     trials
-        One row for everything that was tried, see :func:`variance_of_trials`.
+        Everything that was tried.
     level
         Of the minimum track record.
 
     Returns
     -------
     One row a column: ``periods``, ``sharpe`` a year, ``probabilistic`` (that it exceeds 0), ``min_track_record`` in
-    periods, ``trials``, ``best_of_chance`` a year, ``deflated``, ``note`` on what cannot be estimated and why.
+    periods, ``trials`` and the ``independent`` ones that they amount to, ``best_of_chance`` a year, ``deflated``,
+    ``note`` on what cannot be estimated and why.
     """
     lines = []
     for name, column in returns.items():
         periods = int(column.count())
         line: dict[str, object] = {"row": name, "periods": periods, "trials": len(trials)}
+        line["independent"] = trials.independent
         year = np.sqrt(MONTHS_A_YEAR)
         if periods < LEAST_PERIODS or not column.std() > 1e-12:
             line["note"] = f"cannot be estimated, because there are only {periods} periods"
@@ -113,8 +116,8 @@ def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 
                 line["note"] = "cannot be estimated, because the returns do not vary"
             lines.append(line)
             continue
-        variance = variance_of_trials(trials, periods)
-        chance = best_of_chance(len(trials), variance)
+        variance = variance_of_trials(trials.table, periods)
+        chance = best_of_chance(trials.independent, variance)
         line |= {
             "sharpe": column.mean() / column.std() * year,
             "probabilistic": probabilistic_sharpe(column),
@@ -124,5 +127,14 @@ def sharpe_evidence(returns: pd.DataFrame, trials: pd.DataFrame, level: float = 
         }
         line["note"] = "" if column.mean() > 0 else "no record is long enough, because the ratio is not above 0"
         lines.append(line)
-    names = ["sharpe", "probabilistic", "min_track_record", "trials", "best_of_chance", "deflated", "note"]
+    names = [
+        "sharpe",
+        "probabilistic",
+        "min_track_record",
+        "trials",
+        "independent",
+        "best_of_chance",
+        "deflated",
+        "note",
+    ]
     return pd.DataFrame(lines).reindex(columns=["row", "periods", *names])

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.utils import get_class
@@ -25,6 +26,9 @@ _FORMER = {
     "drf.data.sources.from_research": "drf.data.sources.ResearchPanel",
 }
 """Sources by the names under which earlier versions recorded them."""
+
+_OWN = frozenset(_FORMER.values())
+"""The sources of this project: no other is made of what a registry says."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,29 @@ def read(config: DictConfig, schema: type[C]) -> C:
     return make(schema, values, "")
 
 
+def located(line: str, source: Source) -> str:
+    """A recorded line in which the paths of the source are absolute, so that they are found from any folder."""
+    values = json.loads(line)
+    values["data"]["source"] = _absolute(values["data"]["source"], {*source.PLACES, "path"})
+    return json.dumps(values)
+
+
+def _absolute(settings: Mapping[str, Any], places: set[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            made[name] = _absolute(value, places)
+        elif name in places and isinstance(value, str) and "://" not in value:
+            made[name] = str(Path(value).absolute())
+        else:
+            made[name] = value
+    return made
+
+
 def read_recorded(line: str) -> TrainConfig:
     """The typed settings of a training, from the line that was recorded with it (:attr:`Record.line`).
+
+    A registry can be written by others, so nothing but this project's own sources is made of what it says.
 
     Raises
     ------
@@ -95,6 +120,8 @@ def read_recorded(line: str) -> TrainConfig:
         settings.pop("_target_", None)  # earlier versions recorded the class, which is the family's
     source = values["data"]["source"]
     source["_target_"] = _FORMER.get(source["_target_"], source["_target_"])
+    if source["_target_"] not in _OWN:
+        raise InputError(f"its data are made by {source['_target_']}, which is none of this project's sources")
     common = {entry.name for entry in fields(DataConfig)}
     values["data"] = _data({name: value for name, value in values["data"].items() if name in common}, {})
     return make(TrainConfig, values, "")

@@ -1,12 +1,12 @@
 """The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict.
 
-Failing a score is not final, since other months or thresholds may judge the same version otherwise; failing the
-conservation of relevance is.
+Some ask whether the version is what its training said (replay, direction, books, linearisation); others what its
+forecasts of unseen months have shown. Failing the first is final, since no month to come will mend it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,13 +15,10 @@ import pandas as pd
 from annotated_types import Ge, Interval
 from scipy import stats
 
-from ..evaluation.bootstrap import sharpe_intervals
-from ..evaluation.hac import hac_mean
-from ..evaluation.metrics import monthly_series, summarise
-from ..evaluation.portfolio import PortfolioRule
-from ..evaluation.sharpe import sharpe_evidence
+from .checkup import Checkup
 
-SCORES = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "rank_ic_t", "max_drawdown", "turnover")
+Share = Annotated[float, Interval(ge=0, le=1)]
+Correlation = Annotated[float, Interval(ge=-1, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,32 +27,48 @@ class Thresholds:
 
     Attributes
     ----------
+    max_replay_error
+        Of the forecasts of the newest month that its training recorded, in decimals a month.
+    min_direction
+        Mean rank correlation of its forecasts of recent months with its own walk-forward forecasts.
+    max_conservation_error
+        Of contributions and bias against the prediction, in decimals a month.
+    min_fidelity
+        Rank correlation of the sum of contributions with the models' own forecast.
+    min_agreement
+        Of a refresh: rank correlation of its forecasts of the newest month with the champion's.
+    audit
+        Whether every check of the leak suite must pass.
     min_months
         Months out of sample.
     min_sharpe_low
         Low end of the 95 % interval of the annualised Sharpe ratio after costs.
     min_deflated
-        Probability that it beats the best that chance would show in as many trials.
+        Probability that it beats the best that chance would show in as many independent trials.
     max_rank_ic_p
         One-sided, of the mean monthly rank IC; the t-statistic must exceed its critical value.
+    max_rank_ic
+        Mean monthly rank IC beyond which a forecast is too good to be true.
+    min_better_than_linear
+        Probability that its Sharpe ratio after costs is above that of the row linear on the same months; None: not
+        asked.
     min_better
-        Share of resampled months in which its Sharpe ratio after costs beats the champion's.
-    max_conservation_error
-        Of contributions and bias against the prediction, in decimals a month.
-    min_fidelity
-        Rank correlation of the sum of contributions with the models' own forecast.
-    audit
-        Whether every check of the leak suite must pass.
+        Probability that its Sharpe ratio after costs, less the cost of the change, is above the champion's.
     """
 
+    max_replay_error: Annotated[float, Ge(0)]
+    min_direction: Correlation
+    max_conservation_error: Annotated[float, Ge(0)]
+    min_fidelity: Correlation
+    min_agreement: Correlation
+    audit: bool
     min_months: Annotated[int, Ge(2)]
     min_sharpe_low: float
-    min_deflated: Annotated[float, Interval(ge=0, le=1)]
-    max_rank_ic_p: Annotated[float, Interval(ge=0, le=1)]
-    min_better: Annotated[float, Interval(ge=0, le=1)]
-    max_conservation_error: Annotated[float, Ge(0)]
-    min_fidelity: Annotated[float, Interval(ge=-1, le=1)]
-    audit: bool
+    min_deflated: Share
+    max_rank_ic_p: Share
+    max_rank_ic: Share
+    min_better_than_linear: Share | None
+    min_better: Share
 
 
 @dataclass(frozen=True)
@@ -70,89 +83,48 @@ class Verdict:
     reason: str
 
 
-@dataclass(frozen=True)
-class Checkup:
-    """What a version's own forecasts show: the largest error of its books, in decimals a month, and the mean monthly
-    rank correlation of the sum of its contributions with the forecast of its models."""
-
-    conservation_error: float
-    fidelity: float
-
-
-def score(
-    forecasts: Mapping[str, pd.DataFrame], trials: pd.DataFrame, champion: str | None, rule: PortfolioRule
-) -> pd.DataFrame:
-    """What every version shows on the same months.
-
-    Parameters
-    ----------
-    forecasts
-        Version -> ``date``, ``asset``, ``y_true``, ``y_pred``, of the same months for all.
-    trials
-        Everything that was tried, see :func:`drf.evaluation.sharpe.variance_of_trials`.
-    champion
-        The version to be compared with, if there is one.
-
-    Returns
-    -------
-    Indexed by version: ``months``, the metrics :data:`SCORES`, of the Sharpe ratio after costs its interval
-    (``sharpe_low``, ``sharpe_high``), the share of resamples in which it beats the champion's (``better``), and the
-    ``deflated`` ratio over so many ``trials``; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic.
-    """
-    series = {number: monthly_series(made, rule) for number, made in forecasts.items()}
-    net = pd.DataFrame({number: monthly["long_short_net"] for number, monthly in series.items()})
-    intervals = sharpe_intervals(net, champion).set_index("row").reindex(columns=["low", "high", "better"])
-    lines = []
-    for number, made in forecasts.items():
-        metrics = summarise(made, rule)
-        deflated = sharpe_evidence(net[[number]], trials).iloc[0]
-        ic = hac_mean(series[number][["rank_ic"]]).loc["rank_ic"]
-        lines.append(
-            {
-                "version": number,
-                "months": made["date"].nunique(),
-                **{name: metrics[name] for name in SCORES},
-                "sharpe_low": intervals["low"][number],
-                "sharpe_high": intervals["high"][number],
-                "better": intervals["better"][number],
-                "deflated": deflated["deflated"],
-                "trials": len(trials),
-                "rank_ic_df": ic["df"],
-            }
-        )
-    return pd.DataFrame(lines).set_index("version")
+def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
+    """Is the version what its training said?"""
+    return [
+        _at_most("replay of recorded forecasts", checkup.replay_error, limits.max_replay_error, lasting=True),
+        _at_least("direction", checkup.direction, limits.min_direction, " with its walk-forward", lasting=True),
+        _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error, lasting=True),
+        _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity),
+    ]
 
 
-def judge(scores: pd.Series, checkup: Checkup, champion: str | None, limits: Thresholds) -> list[Verdict]:
-    """Ask all gates but the audit of one version.
+def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
+    """Is what its forecasts have shown skill?
 
     Parameters
     ----------
     scores
-        The version's row of :func:`score`.
-    champion
-        The version to be compared with, if there is one.
+        See :func:`~.scores.score`.
     """
+    over = f" over {scores['trials']:.0f} trials, worth {scores['independent']:.1f} independent ones"
     verdicts = [
         _at_least("months out of sample", scores["months"], limits.min_months),
         _at_least("Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low),
-        _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, f" over {scores['trials']:.0f} trials"),
+        _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, over),
         _at_least("rank IC t-statistic", scores["rank_ic_t"], _critical(limits.max_rank_ic_p, scores["rank_ic_df"])),
-        _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error, lasting=True),
-        _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity),
+        _at_most("rank IC not too good to be true", scores["rank_ic"], limits.max_rank_ic),
     ]
-    if champion is not None:
-        where = f" of resamples better than the champion, version {champion}"
-        verdicts.append(_at_least("not worse than the champion", scores["better"], limits.min_better, where))
+    if (least := limits.min_better_than_linear) is not None:
+        verdicts.append(_better("not clearly worse than linear", scores["better_than_linear"], least, "linear"))
     return verdicts
 
 
-def _critical(p: float, df: float) -> float:
-    """The t-statistic that noise exceeds with probability p."""
-    return float(stats.t.isf(p, df))
+def judge_refresh(agreement: float, champion: str, limits: Thresholds) -> Verdict:
+    """Does a refresh say of the newest month what the champion says?"""
+    return _at_least("agreement with the champion", agreement, limits.min_agreement, f", version {champion}")
 
 
-def audit_verdict(audit: pd.DataFrame) -> Verdict:
+def judge_replacement(better: float, champion: str, limits: Thresholds) -> Verdict:
+    """Is a new recipe better than the champion's?"""
+    return _better("better than the champion", better, limits.min_better, f"the champion, version {champion}")
+
+
+def judge_audit(audit: pd.DataFrame) -> Verdict:
     """The gate of the leak suite, from the table of :func:`drf.registry.audit.audit`."""
     failed = audit[~audit["passed"]]
     reason = "; ".join(f"{check}: {why}" for check, why in zip(failed["check"], failed["reason"], strict=True))
@@ -162,11 +134,24 @@ def audit_verdict(audit: pd.DataFrame) -> Verdict:
     )
 
 
-def _at_least(gate: str, value: float, threshold: float, what: str = "") -> Verdict:
+def failures(verdicts: Iterable[Verdict]) -> str:
+    """What was not passed, and why; empty if all was."""
+    return "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in verdicts if not verdict.passed)
+
+
+def _critical(p: float, df: float) -> float:
+    """The t-statistic that noise exceeds with probability p."""
+    return float(stats.t.isf(p, df))
+
+
+def _better(gate: str, value: float, threshold: float, whom: str) -> Verdict:
+    return _at_least(gate, value, threshold, f" probability of a better Sharpe after costs than {whom}")
+
+
+def _at_least(gate: str, value: float, threshold: float, what: str = "", lasting: bool = False) -> Verdict:
     passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
-    return Verdict(
-        gate, float(value), threshold, passed, False, _words(value, what, f"needed at least {threshold:.3g}")
-    )
+    words = _words(value, what, f"needed at least {threshold:.3g}")
+    return Verdict(gate, float(value), threshold, passed, lasting and not np.isnan(value), words)
 
 
 def _at_most(gate: str, value: float, threshold: float, lasting: bool = False) -> Verdict:

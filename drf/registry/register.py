@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
-from mlflow.models import ModelSignature
+from mlflow.entities import LoggedModelOutput
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import drf
 
-from ..data.panel import fingerprint
+from ..comparison.evidence import BENCHMARK
+from ..comparison.rows import Row
+from ..data.panel import KEYS
+from ..errors import InputError
+from ..experiment.config import located
 from ..experiment.experiment import Experiment
-from ..models.base import Model, Registrable
+from ..experiment.recipe import recipe_of
+from ..models.base import Model as FittedModel
+from ..models.base import Registrable
 from ..tracking.runs import git_commit
+from .evidence import FOLDER, Evidence, remember
 from .forecaster import Forecaster, Spec
+from .loading import MANIFEST
+from .manifest import FILE as MANIFEST_FILE
+from .manifest import digest_of, make_manifest
 
 # The forecasting code that travels with a version: what forecaster.py imports, and nothing that trains.
 _BUNDLED = (
@@ -32,6 +46,7 @@ _BUNDLED = (
     "models/portable.py",
     "registry/__init__.py",
     "registry/forecaster.py",
+    "registry/manifest.py",
     "samples/__init__.py",
     "samples/lagged.py",
     "samples/ranks.py",
@@ -39,77 +54,142 @@ _BUNDLED = (
 
 EXAMPLE_STOCKS = 10
 
+ROUNDING = 1e-4
+"""The most that single precision lets a training's forecasts differ from the registered model's, beside the largest."""
+
 
 def make_forecaster(members: Sequence[Registrable], spec: Spec) -> Forecaster:
     """The forecaster of several fitted models that differ in their seed only."""
     return Forecaster(spec, [member.portable() for member in members])
 
 
-def register_newest(members: Sequence[Model], experiment: Experiment, run_id: str, parent_run: str) -> str:
-    """Register the newest window's models with the months they were trained on; return the new version.
+@dataclass(frozen=True)
+class Origin:
+    """Where a version comes from.
+
+    Attributes
+    ----------
+    row_run, parent_run
+        The run of the row that is registered, and its training's.
+    """
+
+    row_run: str
+    parent_run: str
+
+
+def register_newest(members: Sequence[FittedModel], experiment: Experiment, rows: Sequence[Row], origin: Origin) -> str:
+    """Register the newest window's models with the evidence of their training; return the new version.
 
     Parameters
     ----------
     members
         Fitted, of the family whose row is registered.
-    run_id, parent_run
-        The run of that row, and its training's.
+    rows
+        The rows of the comparison, that row among them.
+
+    Raises
+    ------
+    InputError
+        If what would be registered does not forecast what the training did.
     """
-    config, dates, panel = experiment.config, experiment.samples.dates, experiment.panel
+    config, dates = experiment.config, experiment.samples.dates
     trained = experiment.schedule.newest.train
-    last = dates[trained.stop - 1]
-    tags = {
-        "config": experiment.record.line,
-        "data_fingerprint": experiment.data,
-        "parent_run": parent_run,
-        "train_first": str(dates[trained.start].date()),
-        "train_last": str(last.date()),
-        "history_fingerprint": fingerprint(panel[panel["date"] <= last]),
-        "row": config.registry.row,
-        "row_run": run_id,
-        "git_commit": git_commit(),
-    }
     spec = Spec(
         lags=list(experiment.samples.lags),
         factors={name: list(names) for name, names in experiment.factors.items()},
         universe=config.data.universe,
     )
     forecaster = make_forecaster([member for member in members if isinstance(member, Registrable)], spec)
-    return register(forecaster, panel, config.registry.name, run_id, tags)
+    tags = {
+        "config": located(experiment.record.line, config.data.source),
+        "recipe": recipe_of(config),
+        "data_fingerprint": experiment.data,
+        "parent_run": origin.parent_run,
+        "train_first": str(dates[trained.start].date()),
+        "train_last": str(dates[trained.stop - 1].date()),
+        "row": config.registry.row,
+        "row_run": origin.row_run,
+        "git_commit": git_commit(),
+    }
+    evidence = gather_evidence(forecaster, experiment.panel, {row.name: row for row in rows}, config.registry.row)
+    return register(forecaster, evidence, config.registry.name, origin.row_run, tags)
 
 
-def register(forecaster: Forecaster, panel: pd.DataFrame, name: str, run_id: str, tags: Mapping[str, str]) -> str:
-    """Log the forecaster to a run and register it; return the new version.
+def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[str, Row], name: str) -> Evidence:
+    """What the version takes along of its training.
 
     Parameters
     ----------
     panel
-        In contract form; its newest months of some stocks become the input example.
+        In contract form, of the training.
+    rows
+        Name -> row of the comparison; ``name`` is the registered one.
+
+    Raises
+    ------
+    InputError
+        If the forecaster's forecasts of the newest month are not the row's.
+    """
+    row, spec = rows[name], forecaster.spec
+    first = panel["date"].max() - pd.offsets.MonthEnd(max(spec.lags))
+    columns = [*spec.descriptors, *(["CAP"] if spec.universe and "CAP" not in spec.descriptors else [])]
+    newest = forecaster.predict(panel[panel["date"] >= first])[[*KEYS, "prediction"]]
+    both = row.forecast.merge(newest, on=list(KEYS))
+    apart = (both["y_pred"] - both["prediction"]).abs().max()
+    if not apart <= ROUNDING * newest["prediction"].abs().max():
+        raise InputError(f"the row {name} cannot be registered: the model would forecast by {apart:.2g} other returns")
+    predictions = row.predictions.assign(benchmark=np.nan)
+    if BENCHMARK in rows:
+        benchmark = rows[BENCHMARK].predictions[[*KEYS, "y_pred"]].rename(columns={"y_pred": "benchmark"})
+        predictions = row.predictions.merge(benchmark, on=list(KEYS), how="left")
+    return Evidence(predictions, newest, remember(panel, columns, first))
+
+
+def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str, tags: Mapping[str, str]) -> str:
+    """Log the forecaster with its evidence to a run and register it; return the new version.
+
+    The version appears last, in one step and with all its tags: a registration that is stopped leaves none.
+
+    Parameters
+    ----------
     name, run_id
         Registered model, and the run that trained it.
     tags
         Of the version.
     """
-    example = _example(panel, forecaster.spec)
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "bundle"
-        write_bundle(forecaster, bundle)
-        with mlflow.start_run(run_id=run_id, nested=True):
-            info = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).with_name("serving.py")),
-                artifacts={"bundle": str(bundle)},
-                signature=_signature(forecaster),
-                input_example=example,
-                pip_requirements=requirements(),
-                registered_model_name=name,
-                await_registration_for=60,
-            )
     client = mlflow.MlflowClient()
-    version = str(info.registered_model_version)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
-    return version
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "model"
+        digest = _write(forecaster, evidence, files, Model(run_id=run_id, model_id=logged.model_id))
+        client.log_model_artifacts(logged.model_id, str(files))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    with contextlib.suppress(mlflow.MlflowException):  # it is there already
+        client.create_registered_model(name)
+    source, tags = f"models:/{logged.model_id}", {**tags, MANIFEST: digest}
+    version = client.create_model_version(name, source, run_id, tags=tags, model_id=logged.model_id)
+    return str(version.version)
+
+
+def _write(forecaster: Forecaster, evidence: Evidence, folder: Path, model: Model) -> str:
+    """Write all files of a version into a new folder; return the digest of their manifest."""
+    bundle = folder.with_name("bundle")
+    write_bundle(forecaster, bundle)
+    evidence.write(bundle / FOLDER)
+    mlflow.pyfunc.save_model(
+        path=str(folder),
+        mlflow_model=model,
+        python_model=str(Path(__file__).with_name("serving.py")),
+        artifacts={"bundle": str(bundle)},
+        signature=_signature(forecaster),
+        input_example=_example(evidence.history, forecaster.spec),
+        pip_requirements=requirements(),
+    )
+    text = make_manifest(folder)
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    return digest_of(text.encode())
 
 
 def write_bundle(forecaster: Forecaster, folder: Path) -> None:

@@ -18,6 +18,7 @@ class DeepRecurrentFactorModel(PythonModel):
     """Forecasts as sums of factor contributions; see ``Forecaster.predict`` in the bundled code."""
 
     def load_context(self, context):
+        """Load the bundled code and weights; raises ValueError if a file of the version is not as registered."""
         folder = Path(context.artifacts["bundle"])
         name = f"_drf_{uuid.uuid4().hex}"
         package = folder / "code" / "drf"
@@ -27,6 +28,7 @@ class DeepRecurrentFactorModel(PythonModel):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
+        importlib.import_module(f"{name}.registry.manifest").verify(folder.parents[1])
         self.forecaster = importlib.import_module(f"{name}.registry.forecaster").Forecaster.load(folder)
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
 
+from annotated_types import Ge
+
+from ..errors import InputError
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.schema import DataConfig, RegistryConfig, TrackingConfig, store_schema
 from .gates import Thresholds
+
+Refresh = Literal["auto", "gated", "never"]
+Number = Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepingConfig(RegistryConfig):
+    """The registered model, and how it is kept.
+
+    Attributes
+    ----------
+    refresh
+        What becomes of a newer version of the champion's recipe: it is champion if it is sound (``auto``), if it passes
+        the gates of skill too (``gated``), or not at all (``never``).
+    keep
+        So many judged versions stay; older ones are archived, unless they hold an alias.
+    """
+
+    refresh: Refresh = "auto"
+    keep: Number = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,20 +41,68 @@ class EvaluateConfig:
     Attributes
     ----------
     data
-        The market to judge on; None: that of the newest version.
+        The market to judge on; None: that of the newest version of the champion's recipe.
     audit
         Run the leak suite on the newest version's settings, and ask it of every version, whatever the gate asks.
-    rollback
-        Give champion back to the version that it was taken from.
+    promote, rollback, hold, archive
+        Decisions of people instead: make a version champion; give champion back to the version before (true) or to
+        another; hold the aliases or let go; look at a version no more.
+    reason
+        Of such a decision; it is recorded with the user's name.
+
+    Raises
+    ------
+    InputError
+        If more than one decision is asked for, or one without its reason.
     """
 
     data: DataConfig | None = None
     portfolio: PortfolioRule
     gate: Thresholds
     tracking: TrackingConfig
-    registry: RegistryConfig
+    registry: KeepingConfig
     audit: bool = False
-    rollback: bool = False
+    promote: Number | None = None
+    rollback: bool | Number = False
+    hold: bool | None = None
+    archive: Number | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        asked = self.asked
+        if len(asked) > 1:
+            raise InputError(f"{' '.join(asked)}: are decisions of their own: give one a command")
+        if asked and self.reason is None and self.rollback is not True:
+            raise InputError(f"{asked[0]}: say why, for the record: reason='...'")
+        if not asked and self.reason is not None:
+            raise InputError("reason: belongs to promote=, rollback=, hold= or archive=, none of which is given")
+
+    @property
+    def asked(self) -> Sequence[str]:
+        """The decisions of people that are asked for, as they stand on the command line."""
+        given = {"promote": self.promote, "rollback": self.rollback or None, "hold": self.hold, "archive": self.archive}
+        return [f"{name}={str(value).lower()}" for name, value in given.items() if value is not None]
+
+
+def gates_in_words(choice: str, config: EvaluateConfig, strict: Thresholds, costs: PortfolioRule) -> str:
+    """The gates and portfolios of an evaluation: ``strict``, or how they differ from it.
+
+    Parameters
+    ----------
+    choice
+        The file of ``conf/gate`` that was chosen.
+    strict, costs
+        What ``conf/gate/strict.yaml`` and ``conf/portfolio/quintile.yaml`` say.
+    """
+    usual = {"gate": asdict(strict), "portfolio": asdict(costs)}
+    given = {"gate": asdict(config.gate), "portfolio": asdict(config.portfolio)}
+    other = [
+        f"{group}.{name}={value} (strict: {usual[group][name]})"
+        for group, values in given.items()
+        for name, value in values.items()
+        if value != usual[group][name]
+    ]
+    return f"{choice}: {', '.join(other)}" if other else "strict"
 
 
 store_schema("evaluate_schema", EvaluateConfig)

@@ -24,7 +24,7 @@ def comparison_figures(
     table
         See :func:`drf.comparison.rows.comparison_table`.
     intervals
-        As :func:`drf.evaluation.bootstrap.sharpe_intervals` gives.
+        As :func:`drf.evaluation.intervals.sharpe_intervals` gives.
     """
     quantiles = pd.DataFrame({row.name: quantile_returns(row.judged, rule).mean() * MONTHS_A_YEAR for row in rows})
     series = {row.name: row.series for row in rows}

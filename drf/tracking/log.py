@@ -18,6 +18,7 @@ from ..evaluation.contributions import agreement_with_truth, by_factor
 from ..evaluation.metrics import summarise
 from ..experiment.experiment import Experiment
 from ..experiment.protocol import protocol
+from ..experiment.recipe import recipe_of
 from ..models.family import Family
 from ..models.rows import plain_row
 from ..report.drawing import comparison_figures, row_figures
@@ -28,6 +29,7 @@ from ..report.page import Material, comparison_report
 from ..training.forecasts import WalkForward
 from ..tuning.search import MACHINE, returns_of
 from .runs import RunTree, git_commit
+from .trials import MARKET, RECIPE, as_tag, market_returns
 
 REPORT = "report.html"
 
@@ -53,6 +55,7 @@ class TrainingLog:
         run.params(experiment.record.flat)
         run.text(experiment.record.yaml, "config.yaml")
         run.tags({"kind": "comparison", "data_fingerprint": experiment.data, "git_commit": git_commit()})
+        run.tags({RECIPE: recipe_of(experiment.config), MARKET: as_tag(market_returns(experiment.panel))})
         if experiment.left_out:
             run.tags({"descriptors_left_out": ",".join(experiment.left_out)})
         with warnings.catch_warnings():
@@ -158,7 +161,10 @@ class TrainingLog:
         self.parent.tables({f"evidence/{name}.csv": table for name, table in tables.items()})
         for row, values in on_rows(tables).items():
             self.rows[row].metrics(values)
-        self.parent.metrics({"trials_counted": float(tables["deflated"]["trials"].max())})
+        deflated = tables["deflated"]
+        self.parent.metrics(
+            {"trials_counted": deflated["trials"].max(), "trials_independent": deflated["independent"].max()}
+        )
 
     def report(self, rows: Sequence[Row], tables: Mapping[str, pd.DataFrame], of_rows: Mapping[str, bytes]) -> None:
         """Draw the comparison, and log its figures and the page that shows everything.

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import mlflow
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ..errors import InputError, first_line
-from ..training.checkpoints import Checkpoints, is_dead
+from ..training.checkpoints import LOCK, is_dead
+from .store import without_secrets
 
-# Where a training runs and keeps its finished fits.
+# Where a program runs, and the folder that it locks: of a training the one that keeps its finished fits.
 _HOST, _CHECKPOINTS = "host", "checkpoints"
 
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
@@ -109,16 +112,45 @@ def _parts(entries: list[Any], size: int) -> Iterator[list[Any]]:
         yield entries[start : start + size]
 
 
+class Locked(Protocol):
+    """A folder whose lock tells whether the process that works on it is alive."""
+
+    path: Path
+
+    @property
+    def owned(self) -> bool:
+        """Whether no other process works on the same."""
+        ...
+
+
+class Presence:
+    """A folder of a process's own, locked while it works, for programs without checkpoints; as a context."""
+
+    def __enter__(self) -> Presence:
+        self.path = Path(tempfile.mkdtemp(prefix="drf-"))
+        self._lock = FileLock(self.path / LOCK)
+        self._lock.acquire()
+        return self
+
+    @property
+    def owned(self) -> bool:
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
 class RunTree:
     """Opens a parent run, or takes over the one that ``mlflow run`` opened, and closes every run it holds.
 
     On an exception, Ctrl-C and SIGTERM included, all runs still open end as FAILED.
     """
 
-    def __init__(self, name: str, checkpoints: Checkpoints | None = None) -> None:
+    def __init__(self, name: str, work: Locked | None = None) -> None:
         self.client = mlflow.MlflowClient()
         self.name = name
-        self.checkpoints = checkpoints
+        self.work = work
         self._open: dict[str, RunLog] = {}
 
     def __enter__(self) -> RunTree:
@@ -128,19 +160,19 @@ class RunTree:
         active = mlflow.start_run(run_name=self.name, tags=self._marks)  # from the start: it may be killed next
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
-        if self.checkpoints is not None:
-            self._close_the_dead(self.checkpoints)
+        if self.work is not None:
+            self._close_the_dead(self.work)
         return self
 
     @property
     def _marks(self) -> dict[str, str]:
-        """Tags by which a later training finds out that this one was killed."""
-        if self.checkpoints is None:
+        """Tags by which a later program finds out that this one was killed."""
+        if self.work is None:
             return {}
-        return {_HOST: platform.node(), _CHECKPOINTS: str(self.checkpoints.path)}
+        return {_HOST: platform.node(), _CHECKPOINTS: str(self.work.path)}
 
-    def _close_the_dead(self, own: Checkpoints) -> None:
-        """End the runs of trainings on this machine that were killed, which MLflow believes to be running."""
+    def _close_the_dead(self, own: Locked) -> None:
+        """End the runs of programs on this machine that were killed, which MLflow believes to be running."""
         here = f"attributes.status = 'RUNNING' and tags.{_HOST} = '{platform.node()}'"
         for run in self.client.search_runs([self.experiment_id], here, max_results=1000):
             folder = Path(run.data.tags[_CHECKPOINTS])
@@ -174,7 +206,7 @@ class RunTree:
             for log in list(self._open.values()):
                 self.close(log, status)
             if error is not None:
-                self.parent.tags({"error": f"{type(error).__name__}: {error}"[:500]})
+                self.parent.tags({"error": without_secrets(f"{type(error).__name__}: {error}")[:500]})
         finally:
             mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
 

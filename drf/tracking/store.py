@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 from pathlib import Path
-from urllib.parse import urlparse
 
 import requests
 from filelock import FileLock
@@ -33,6 +33,7 @@ def connect(experiment: str) -> str:
         _prepare_sqlite(Path(uri.removeprefix("sqlite:///")), uri)
     elif uri.startswith(("http://", "https://")):
         _require_server(uri)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar a file would bury what we print
     import mlflow  # seconds to import, and not needed to refuse a server that is not there
 
     mlflow.set_tracking_uri(uri)
@@ -43,7 +44,7 @@ def connect(experiment: str) -> str:
             mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment)
     except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
         raise InputError(
-            f"MLflow at {_without_password(uri)} cannot open the experiment "
+            f"MLflow at {without_secrets(uri)} cannot open the experiment "
             f"{known or os.environ.get('MLFLOW_EXPERIMENT_NAME') or experiment}: {first_line(error)}"
         ) from error
     return uri
@@ -55,14 +56,23 @@ def _require_server(uri: str) -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=10)
     except requests.RequestException as error:
         raise InputError(
-            f"no MLflow server answers at {_without_password(uri)} ({type(error).__name__}): start it, or correct or "
+            f"no MLflow server answers at {without_secrets(uri)} ({type(error).__name__}): start it, or correct or "
             "unset MLFLOW_TRACKING_URI"
         ) from error
 
 
-def _without_password(uri: str) -> str:
-    parts = urlparse(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def without_secrets(text: str) -> str:
+    """A text in which no address shows who logs in, nor its query, where keys may stand."""
+    return re.sub(r"([A-Za-z][\w+.-]*)://([^\s'\"]*)", lambda found: f"{found[1]}://{_place(found[1], found[2])}", text)
+
+
+def _place(scheme: str, rest: str) -> str:
+    """What of an address may be shown."""
+    if scheme.startswith(("sqlite", "file")):
+        return rest.partition("?")[0]
+    if "?" in rest.rpartition("@")[0]:
+        return "..."  # a password with a question mark, or a query with an at sign
+    return rest.rpartition("@")[2].partition("?")[0]
 
 
 def _prepare_sqlite(file: Path, uri: str) -> None:

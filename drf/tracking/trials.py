@@ -1,43 +1,123 @@
-"""How much was tried: the trials and rows that MLflow holds, counted."""
+"""How much was tried on a market: the searches that MLflow holds, in whatever experiment, counted once by recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Mapping
 
 import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.entities import ViewType
+from mlflow.entities import Run, ViewType
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ..evaluation.annual import MONTHS_A_YEAR
+from ..evaluation.trials import Trials, count_trials
+
+RECIPE, MARKET = "recipe", "market_returns"
+"""Tags of a training: what it does (:func:`drf.experiment.recipe.recipe_of`), and on which market."""
+
+TRIALS = "evidence/trials.csv"
+"""A training's artifact: its trials' and rows' monthly returns after costs, ``date`` and a column each."""
+
+# Mean returns of a market's stocks agree so far where universe, vendor and restatements differ; other markets' do not.
+_SAME_MARKET, _LEAST_COMMON = 0.9, 12
 
 
-def trials_of(experiment_ids: Sequence[str]) -> pd.DataFrame:
-    """Everything that was tried in some experiments: each trial of a tuning and each row of a comparison.
+def market_returns(panel: pd.DataFrame) -> pd.Series:
+    """The mean return of a panel's stocks, month by month: what markets are told apart by."""
+    return panel.groupby("date")["ret_next"].mean().dropna()
 
-    Runs that failed or were deleted count too, if they got so far that something was seen. Of runs with the same name
-    and the very same results one counts: they are the same trial, run again.
 
-    Returns
-    -------
-    One row a trial: ``name``, ``error`` (in tuning), ``sharpe`` after costs a month, ``periods``; NaN where the run did
-    not get so far.
+def as_tag(returns: pd.Series) -> str:
+    """Market returns as text: the first month, then basis points month by month."""
+    months = returns.reindex(pd.date_range(returns.index[0], returns.index[-1], freq="ME"))
+    points = ["-" if np.isnan(value) else str(round(value * 1e4)) for value in months]
+    return f"{months.index[0]:%Y-%m}: {' '.join(points)}"
+
+
+def _from_tag(text: str) -> pd.Series:
+    first, _, points = text.partition(": ")
+    values = [np.nan if point == "-" else float(point) / 1e4 for point in points.split()]
+    return pd.Series(values, pd.date_range(pd.Timestamp(first), periods=len(values), freq="ME"), dtype=float).dropna()
+
+
+def same_market(a: pd.Series, b: pd.Series) -> bool:
+    """Whether two series of mean returns are of one market; too few common months count as yes."""
+    pair = pd.concat([a, b], axis=1, join="inner").dropna()
+    if len(pair) < _LEAST_COMMON:
+        return True
+    return bool(pair.iloc[:, 0].corr(pair.iloc[:, 1]) >= _SAME_MARKET)
+
+
+def trials_on(market: pd.Series, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
+    """Everything that was tried on a market, in any experiment of the store.
+
+    A recipe that was trained again, a month later or after an interruption, has tried nothing new: of a recipe's
+    trainings the newest counts. Runs that failed or were deleted count too, if they got so far that something was seen.
+
+    Parameters
+    ----------
+    market
+        See :func:`market_returns`.
+    own
+        Recipe -> trials' returns of a training that goes on; its recipe's earlier trainings do not count.
     """
     client = mlflow.MlflowClient()
-    metrics = {"error": "cv_rmse", "sharpe": "sharpe_net", "periods": "periods"}
-    found = [
-        {"name": run.info.run_name, **{name: run.data.metrics.get(key, np.nan) for name, key in metrics.items()}}
-        for kind in ("trial", "row")
-        for run in _all_runs(client, list(experiment_ids), f"tags.kind = '{kind}'")
-    ]
-    table = pd.DataFrame(found, columns=["name", *metrics])
-    seen = table[["error", "sharpe"]].notna().any(axis=1)
-    table = table[seen].drop_duplicates(ignore_index=True)
-    return table.assign(sharpe=table["sharpe"] / np.sqrt(MONTHS_A_YEAR))
+    experiments = [entry.experiment_id for entry in client.search_experiments(view_type=ViewType.ALL)]
+    trainings = [run for run in _all_runs(client, experiments, "tags.kind = 'comparison'") if _is_on(run, market)]
+    searches: dict[str, pd.DataFrame] = dict(own or {})
+    unread: list[Run] = []
+    for run in sorted(trainings, key=lambda run: run.info.start_time, reverse=True):
+        recipe = run.data.tags.get(RECIPE)
+        if recipe in searches:
+            continue
+        table = _returns_of(client, run) if recipe else None
+        if recipe is None or table is None:
+            unread.append(run)
+        else:
+            searches[recipe] = table
+    left = [run for run in unread if run.data.tags.get(RECIPE) not in searches]
+    return count_trials(list(searches.values()), _seen_in(client, left))
 
 
-def _all_runs(client: mlflow.MlflowClient, experiment_ids: list[str], query: str) -> list[mlflow.entities.Run]:
-    runs: list[mlflow.entities.Run] = []
+def _is_on(training: Run, market: pd.Series) -> bool:
+    written = training.data.tags.get(MARKET)
+    return written is None or same_market(_from_tag(written), market)
+
+
+def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | None:
+    """The returns that a training logged; None if it did not get so far, or they are gone."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = client.download_artifacts(training.info.run_id, TRIALS, folder)
+            return pd.read_csv(file, index_col="date", parse_dates=["date"])
+    except (mlflow.MlflowException, OSError, ValueError):
+        return None
+
+
+def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFrame:
+    """Trials and rows of trainings that left no returns, by their runs; of one recipe's equal names one counts."""
+    recipes = {run.info.run_id: run.data.tags.get(RECIPE, run.info.run_id) for run in trainings}
+    experiments = sorted({run.info.experiment_id for run in trainings})
+    found = []
+    rows = _all_runs(client, experiments, "tags.kind = 'row'") if recipes else []
+    trials = _all_runs(client, experiments, "tags.kind = 'trial'") if recipes else []
+    parents = {run.info.run_id: run.data.tags.get(MLFLOW_PARENT_RUN_ID) for run in rows}
+    for run in (*rows, *trials):
+        parent = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
+        training = parents.get(parent, parent)
+        metrics = run.data.metrics
+        if training in recipes and ("sharpe_net" in metrics or "cv_rmse" in metrics):
+            sharpe = metrics.get("sharpe_net", np.nan) / np.sqrt(MONTHS_A_YEAR)
+            line = {"name": run.info.run_name, "sharpe": sharpe, "periods": metrics.get("periods", np.nan)}
+            found.append({"recipe": recipes[str(training)], **line})
+    table = pd.DataFrame(found, columns=["recipe", "name", "sharpe", "periods"])
+    return table.drop_duplicates(["recipe", "name"], ignore_index=True).drop(columns="recipe")
+
+
+def _all_runs(client: mlflow.MlflowClient, experiment_ids: list[str], query: str) -> list[Run]:
+    runs: list[Run] = []
     token = None
     while True:
         page = client.search_runs(experiment_ids, query, run_view_type=ViewType.ALL, max_results=1000, page_token=token)

@@ -13,6 +13,7 @@ from drf.evaluation.sharpe import (
     sharpe_evidence,
     variance_of_trials,
 )
+from drf.evaluation.trials import Trials
 
 
 def months(values: np.ndarray) -> pd.Series:
@@ -72,9 +73,13 @@ def test_neither_trials_that_hardly_differ_nor_short_records_move_the_bar() -> N
 def test_more_trials_deflate_more_and_what_is_unknown_is_said() -> None:
     returns = pd.DataFrame({"a": months(np.random.default_rng(0).normal(0.3, 1, 36))})
     trials = pd.DataFrame({"sharpe": [0.0, 0.4] * 50, "periods": 36})
-    few, many = (sharpe_evidence(returns, trials[:n]).iloc[0] for n in (2, 100))
+    few, many, alike = (
+        sharpe_evidence(returns, Trials(trials[:n], independent)).iloc[0]
+        for n, independent in ((2, 2.0), (100, 100.0), (100, 2.0))
+    )
     assert few["probabilistic"] == many["probabilistic"] > few["deflated"] > many["deflated"]
-    assert many["trials"] == 100
-    assert sharpe_evidence(returns[:11], trials)["note"].item() == (
+    assert (many["trials"], alike["trials"], alike["independent"]) == (100, 100, 2.0)
+    assert alike["deflated"] > many["deflated"]
+    assert sharpe_evidence(returns[:11], Trials(trials, 100.0))["note"].item() == (
         "cannot be estimated, because there are only 11 periods"
     )

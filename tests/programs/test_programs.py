@@ -147,6 +147,8 @@ def test_the_best_version_becomes_champion(evaluated: Path) -> None:
     assert decision.data.tags["promoted"] == "1"
     files = {a.path for a in here.list_artifacts(decision.info.run_id)}
     assert files == {"scores.csv", "gates.csv", "audit.csv", "decision.json"}
+    assert version.tags["gates"] == "strict"
+    assert version.tags["health"] == "passes its gates"
     assert "promoted version 1" in (evaluated / "evaluate.log").read_text()
 
 
@@ -154,7 +156,7 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
     here = client(evaluated)
     (decision,) = runs(evaluated, "evaluation")
     gates = pd.read_csv(here.download_artifacts(decision.info.run_id, "gates.csv"))
-    assert len(gates) == 7 and gates["passed"].all()
+    assert len(gates) == 11 and gates["passed"].all()
     for gate in gates.to_dict("records"):
         name = f"version_1/gate/{gate['gate'].replace(',', '')}"
         assert decision.data.metrics[name] == pytest.approx(gate["value"])
@@ -162,14 +164,17 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
         assert decision.data.metrics[f"{name} passed"] == 1
     (parent,) = runs(evaluated, "comparison")
     page = Path(here.download_artifacts(parent.info.run_id, "report.html")).read_text(encoding="utf-8")
-    assert "Version 1 is champion." in page
+    assert "Version 1 is champion, promoted under strict." in page
     assert "all 7 checks passed" in page
 
 
 def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
     text = run("evaluate.py", "audit=true", "gate=research", folder=evaluated)
     assert text.count("  pass  ") == 7
-    assert "there is no other version than the champion" in text
+    assert "nothing waits to be judged beside the champion, version 1" in text
+    assert (
+        "the champion was promoted under strict; asked for now: research: gate.min_fidelity=0.95 (strict: 0.99)" in text
+    )
 
 
 def newest_months() -> pd.DataFrame:
@@ -223,7 +228,8 @@ def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> No
     folder = fresh(tmp_path, empty_store)
     words = [word for word in LINEAR_AND_LSTM if "explained" not in word]
     run("train.py", *words, "data=noise", folder=folder)
-    text = run("evaluate.py", folder=folder)
+    text = run("evaluate.py", folder=folder, expect=4)
+    assert "ALARM: there is no champion" in text
     assert "nothing promoted: no version passed every gate" in text
     assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
 
@@ -278,7 +284,7 @@ def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -
     assert {row.data.tags["mlflow.parentRunId"] for row in runs(folder, "row")} == {parent.info.run_id}
     (decision,) = runs(folder, "evaluation")
     assert decision.info.run_id != parent.info.run_id
-    assert client(folder).get_model_version_by_alias("drf-lstm-lrp", "champion").tags["verdict"] == "promoted"
+    assert client(folder).get_model_version_by_alias("drf-lstm-lrp", "champion").tags["verdict"] == "champion"
     shutil.rmtree(ROOT / "mlruns", ignore_errors=True)
 
 

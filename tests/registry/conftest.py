@@ -10,7 +10,7 @@ from tests.registry.making import CONFIG, NAME
 
 @pytest.fixture
 def registry(store: str) -> MlflowClient:
-    """Three finished versions of a registered model, and one whose training was killed."""
+    """Three versions without files, one whose training was killed, and one whose registration was."""
     client = MlflowClient()
     experiment = client.get_experiment_by_name("drf").experiment_id
     client.create_registered_model(NAME)
@@ -18,8 +18,7 @@ def registry(store: str) -> MlflowClient:
         run = client.create_run(experiment).info.run_id
         if number < 4:
             client.set_terminated(run)
-        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31"}
-        tags |= {"history_fingerprint": "x", "config": CONFIG}
+        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31", "manifest": "x", "config": CONFIG}
         client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
     return client

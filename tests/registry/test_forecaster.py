@@ -20,6 +20,7 @@ from drf.models.dnn import DNN
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster, Spec
+from drf.registry.manifest import FILE, make_manifest
 from drf.registry.register import make_forecaster, requirements, write_bundle
 from drf.samples.lagged import Samples
 from tests.making import LAGS
@@ -130,11 +131,15 @@ def serve(bundle: Path) -> object:
 def test_versions_with_different_code_live_in_one_process(
     forecaster: Forecaster, panel: pd.DataFrame, tmp_path: Path
 ) -> None:
-    write_bundle(forecaster, tmp_path / "one")
-    write_bundle(forecaster, tmp_path / "two")
-    code = tmp_path / "two" / "code" / "drf" / "samples" / "ranks.py"
+    bundles = [tmp_path / name / "artifacts" / "bundle" for name in ("one", "two")]
+    for bundle in bundles:
+        bundle.parent.mkdir(parents=True)
+        write_bundle(forecaster, bundle)
+    code = bundles[1] / "code" / "drf" / "samples" / "ranks.py"
     code.write_text(code.read_text().replace("2.0 * position / last", "-2.0 * position / last"))
-    one, two = serve(tmp_path / "one"), serve(tmp_path / "two")
+    for bundle in bundles:
+        (bundle.parents[1] / FILE).write_text(make_manifest(bundle.parents[1]))
+    one, two = (serve(bundle) for bundle in bundles)
     first = one.predict(None, panel)  # type: ignore[attr-defined]
     assert not np.allclose(two.predict(None, panel)["prediction"], first["prediction"])  # type: ignore[attr-defined]
     pd.testing.assert_frame_equal(one.predict(None, panel), first)  # type: ignore[attr-defined]

@@ -1,185 +1,222 @@
-"""The decision, on forecasts made by hand, and the aliases in a real registry."""
+"""The decision: who becomes champion, on forecasts made by hand."""
 
 from __future__ import annotations
 
-import mlflow
+from dataclasses import replace
+from typing import Any
+
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from drf.errors import InputError
+from drf.evaluation.trials import Trials
 from drf.registry import promote
-from drf.registry.decision import Decision, complete_reports
-from drf.registry.gates import Checkup, Verdict
-from drf.registry.promote import apply, decide
-from drf.registry.rollback import roll_back
-from drf.registry.versions import (
-    CHAMPION,
-    PREVIOUS,
-    REJECTED,
-    RegisteredVersions,
-    Version,
-    read_versions,
-)
-from tests.registry.making import LIMITS, NAME, RULE, TRIALS, forecasts, version
+from drf.registry.decision import Decision
+from drf.registry.examine import Seen
+from drf.registry.promote import Court, decide
+from drf.registry.standing import Hold, Standing
+from drf.registry.versions import RegisteredVersions, Version, read_versions
+from tests.registry.making import LIMITS, NAME, RULE, SOUND, TRIALS, as_told, forecasts, seen, version
+
+NOBODY = Standing()
+FIRST = Standing("1", None, ("1",))
+TURNED = replace(SOUND, direction=-0.9)
+
+
+def court(**changes: Any) -> Court:
+    given: dict[str, Any] = {
+        "client": MlflowClient(), "panel": pd.DataFrame(), "rule": RULE, "limits": LIMITS, "asked": "strict",
+        "trials": TRIALS, "refresh": "auto", "audit": None,
+    }  # fmt: skip
+    return Court(**{**given, **changes})
 
 
 def decision(
     monkeypatch: pytest.MonkeyPatch,
-    made: dict[str, pd.DataFrame],
-    champion: str | None = None,
-    previous: str | None = None,
-    error: float = 1e-12,
-    left_aside: dict[str, str] | None = None,
-    audit: promote.Audit | None = None,
+    made: dict[str, Seen],
+    standing: Standing = NOBODY,
+    recipes: str = "",
+    hold: Hold | None = None,
+    versions: list[Version] | None = None,
+    **changes: Any,
 ) -> Decision:
-    monkeypatch.setattr(promote, "unseen_forecasts", lambda client, version, *_: made[version.number])
-    monkeypatch.setattr(promote, "check_up", lambda version, panel: Checkup(error, 1.0))
-    monkeypatch.setattr(promote, "trials_behind", lambda client, name: TRIALS)
-    known = RegisteredVersions([version(number) for number in made], left_aside or {}, champion, previous)
-    return decide(MlflowClient(), known, pd.DataFrame(), RULE, LIMITS, audit)
+    """``recipes``: a letter a version. Later versions are trained on later months."""
+    monkeypatch.setattr(promote, "examine", as_told(made))
+    monkeypatch.setattr(promote, "why_not_now", lambda client, version: None)
+    letters = recipes or "abcdefghij"[: len(made)]
+    known = versions or [
+        replace(version(number, pd.Timestamp("2003-01-31") + pd.offsets.MonthEnd(int(number))), recipe=letter)
+        for number, letter in zip(made, letters, strict=True)
+    ]
+    return decide(court(**changes), RegisteredVersions(known, {}), standing, hold)
 
 
-def test_the_best_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = decision(monkeypatch, {"1": forecasts(0.2), "2": forecasts(0.4), "3": forecasts(0.0)})
-    assert made.promoted == made.champion == "2"
-    assert made.previous is None
-    assert not made.rejected
-    assert len(made.scores) == 3
-    assert not made.gates.query("version == '3' and gate == 'rank IC t-statistic'")["passed"].item()
+def test_the_best_new_recipe_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": seen(forecasts(0.2)), "2": seen(forecasts(0.4)), "3": seen(forecasts(0.0))})
+    assert (made.promoted, made.after) == ("2", Standing("2", None, ("2",)))
+    assert [one.passed for one in made.judged] == [True, True, False]
+    assert made.alarm == ""
 
 
-def test_a_better_one_replaces_the_champion_which_becomes_previous(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = decision(monkeypatch, {"1": forecasts(0.2), "2": forecasts(0.4)}, champion="1", previous="0")
-    assert (made.promoted, made.champion, made.previous) == ("2", "2", "1")
+def test_a_clearly_better_recipe_replaces_the_champion_which_becomes_previous(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": seen(forecasts(0.1)), "2": seen(forecasts(0.5))}, FIRST)
+    assert made.after == Standing("2", "1", ("1", "2"))
 
 
-def test_one_that_is_not_better_is_neither_promoted_nor_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    for skill in (0.4, 0.3):  # the champion's equal, and worse
-        made = decision(monkeypatch, {"1": forecasts(0.4), "2": forecasts(skill)}, champion="1", previous="0")
-        assert (made.promoted, made.champion, made.previous) == (None, "1", "0")
-        assert not made.rejected
-        assert "not worse than the champion" in made.reason
+@pytest.mark.parametrize("skill", [0.4, 0.39, 0.3])
+def test_a_recipe_that_is_not_clearly_better_stays_outside(monkeypatch: pytest.MonkeyPatch, skill: float) -> None:
+    made = decision(monkeypatch, {"1": seen(forecasts(0.4)), "2": seen(forecasts(skill))}, FIRST)
+    assert (made.promoted, made.after) == (None, FIRST)
+    assert "better than the champion" in made.reason
 
 
-def test_noise_is_not_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = decision(monkeypatch, {str(k): forecasts(0.0, seed=k) for k in range(5)})
+def test_noise_is_not_promoted_and_a_registry_without_champion_raises_the_alarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = decision(monkeypatch, {str(k): seen(forecasts(0.0, seed=k)) for k in range(1, 6)})
     assert made.promoted is None
     assert "no version passed every gate" in made.reason
+    assert made.alarm == "there is no champion"
 
 
-def test_the_previous_champion_is_never_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = decision(monkeypatch, {"1": forecasts(0.4), "2": forecasts(0.4)}, champion="2", previous="1", error=1.0)
-    assert not made.rejected
+def test_a_refresh_becomes_champion_by_itself_whatever_its_months_have_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has fewer months than the gates of skill ask for; they are not asked."""
+    told = {"1": seen(forecasts(0.3)), "2": seen(forecasts(0.3)[-300:])}
+    made = decision(monkeypatch, told, FIRST, "aa")
+    assert made.after == Standing("2", "1", ("1", "2"))
+    assert {one.number: one.role for one in made.judged} == {"1": "champion", "2": "refresh"}
+    gated = decision(monkeypatch, told, FIRST, "aa", refresh="gated")
+    assert gated.promoted is None
+    assert "months out of sample" in gated.reason
+    never = decision(monkeypatch, told, FIRST, "aa", refresh="never")
+    assert never.promoted is None
+    assert "registry.refresh=never" in never.reason
 
 
-def test_books_that_do_not_close_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    for error in (1e-3, float("nan")):
-        made = decision(monkeypatch, {"1": forecasts(0.4)}, error=error)
+def test_a_refresh_that_is_not_sound_or_disagrees_with_the_champion_stays_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good = forecasts(0.3)
+    for other, gate in (
+        (seen(good, TURNED), "direction"),
+        (seen(good, replace(SOUND, replay_error=1e-3)), "replay"),
+        (seen(good.assign(y_pred=-good["y_pred"])), "agreement"),
+        (seen(forecasts(0.0, seed=5)), "agreement"),
+    ):
+        made = decision(monkeypatch, {"1": seen(good), "2": other}, FIRST, "aa")
         assert made.promoted is None
-        assert "conservation" in made.rejected["1"]
+        assert gate in made.reason
 
 
-def test_versions_are_compared_on_common_months_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Version 2 is perfect, but only before the months that it shares with version 1."""
-    early, late = forecasts(5.0, 12), forecasts(0.2, 30, "2001-01-31")
-    made = decision(monkeypatch, {"1": forecasts(0.3, 30, "2001-01-31"), "2": pd.concat([early, late])})
-    assert made.promoted == "1"
-    assert made.months == (pd.Timestamp("2001-01-31"), pd.Timestamp("2003-06-30"))
-    assert (made.scores["months"] == 30).all()
+def test_of_waiting_refreshes_the_newest_sound_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = seen(forecasts(0.3))
+    made = decision(monkeypatch, {"1": good, "2": good, "3": good, "4": seen(forecasts(0.3), TURNED)}, FIRST, "aaaa")
+    assert made.promoted == "3"
+    assert made.superseded == {"2": "3"}
+    assert "direction" in next(one for one in made.judged if one.number == "4").reason
 
 
-def test_too_few_months_promote_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = decision(monkeypatch, {"1": forecasts(0.4, 23)})
-    assert alone.promoted is None
-    assert "23 month(s)" in alone.left_aside["1"]
-    apart = decision(monkeypatch, {"1": forecasts(0.4, 30), "2": forecasts(0.4, 30, "2001-01-31")})
-    assert apart.promoted is None
-    assert "only 18 month(s)" in apart.reason
+def test_one_trained_on_no_later_months_is_no_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = seen(forecasts(0.3))
+    versions = [version("1", "2003-01-31"), version("2", "2003-02-28"), version("3", "2002-12-31")]
+    told = dict.fromkeys("123", good)
+    made = decision(monkeypatch, told, Standing("2", "1", ("1", "2")), versions=versions)
+    assert made.promoted is None
+    assert made.superseded == {"3": "2"}
 
 
-def test_a_version_with_few_months_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = decision(monkeypatch, {"1": forecasts(0.4, 36), "2": forecasts(0.9, 6)})
-    assert made.promoted == "1"
-    assert "2" in made.left_aside
+def test_a_better_recipe_comes_before_a_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"1": seen(forecasts(0.1)), "2": seen(forecasts(0.1)), "3": seen(forecasts(0.5))}
+    assert decision(monkeypatch, told, FIRST, "aab").promoted == "3"
 
 
-def test_a_champion_that_cannot_be_compared_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = decision(monkeypatch, {"1": forecasts(0.2, 3), "2": forecasts(0.9)}, champion="1")
-    assert (made.promoted, made.champion) == (None, "1")
-    assert "registry.name" in made.reason
+def test_the_champion_is_judged_by_its_own_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": seen(forecasts(0.0)), "2": seen(forecasts(-0.1))}, FIRST)
+    assert made.alarm.startswith("the champion, version 1, fails its gates: Sharpe after costs")
+    failing = decision(monkeypatch, {"1": seen(forecasts(0.3), TURNED)}, FIRST)
+    assert "direction" in failing.alarm
+    replaced = decision(monkeypatch, {"1": seen(forecasts(0.0)), "2": seen(forecasts(0.5))}, FIRST)
+    assert (replaced.promoted, replaced.alarm) == ("2", "")
 
 
-def test_a_failed_audit_keeps_a_version_from_promotion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beside_a_champion_that_cannot_be_judged_nothing_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def examine(client: MlflowClient, version: Version, panel: pd.DataFrame) -> Seen:
+        if version.number == "1":
+            raise InputError("its file weights.pt was changed since it was registered")
+        return seen(forecasts(0.5))
+
+    told = {"1": seen(forecasts(0.1)), "2": seen(forecasts(0.5))}
+    monkeypatch.setattr(promote, "why_not_now", lambda client, version: None)
+    monkeypatch.setattr(promote, "examine", examine)
+    for recipes in ("ab", "aa"):
+        versions = [
+            replace(version(n, f"2003-0{n}-28"), recipe=letter) for n, letter in zip(told, recipes, strict=True)
+        ]
+        made = decide(court(), RegisteredVersions(versions, {}), FIRST, None)
+        assert made.promoted is None
+        assert made.alarm.startswith("the champion, version 1, cannot be judged: its file weights.pt was changed")
+        assert not next(one for one in made.judged if one.number == "2").settled  # it is looked at again
+
+
+def test_a_held_registry_judges_and_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = Hold("ann", "2026-11-25", "under review")
+    made = decision(monkeypatch, {"1": seen(forecasts(0.1)), "2": seen(forecasts(0.5))}, FIRST, hold=hold)
+    assert (made.chosen, made.promoted, made.after) == ("2", None, FIRST)
+    assert "held by ann since 2026-11-25: under review" in made.reason
+
+
+def test_what_was_judged_by_these_gates_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"1": seen(forecasts(0.2)), "2": seen(forecasts(0.5))}
+    versions = [version("1"), replace(version("2"), recipe="b", judged="strict")]
+    assert decision(monkeypatch, told, FIRST, versions=versions).promoted is None
+    assert decision(monkeypatch, told, FIRST, versions=versions, asked="research: ...").promoted == "2"
+
+
+def test_only_a_verdict_of_its_own_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": seen(forecasts(0.4, 23)), "2": seen(forecasts(0.0))})
+    assert {one.number: one.settled for one in made.judged} == {"1": False, "2": True}
+
+
+def test_a_version_without_months_on_this_panel_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = decision(monkeypatch, {"1": seen(forecasts(0.4)[:0])})
+    assert "it has no month out of sample on this panel" in made.reason
+
+
+def test_a_failed_audit_keeps_a_version_from_promotion_and_is_asked_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
     def failing(version: Version) -> pd.DataFrame:
+        asked.append(version.number)
         return pd.DataFrame({"check": ["a", "b"], "passed": [True, False], "reason": ["", "the future leaks"]})
 
-    made = decision(monkeypatch, {"1": forecasts(0.4)}, audit=failing)
+    made = decision(monkeypatch, {"1": seen(forecasts(0.4)), "2": seen(forecasts(0.0))}, audit=failing)
     assert made.promoted is None
     assert "audit: b: the future leaks" in made.reason
-    assert decision(monkeypatch, {"1": forecasts(0.4)}, audit=lambda version: failing(version)[:1]).promoted == "1"
+    assert asked == ["1"]
+    passing = decision(monkeypatch, {"1": seen(forecasts(0.4))}, audit=lambda version: failing(version)[:1])
+    assert passing.promoted == "1"
 
 
-def decided(promoted: str | None, champion: str | None, previous: str | None, **rejected: str) -> Decision:
-    return Decision(champion, previous, promoted, "because", rejected={k[1:]: v for k, v in rejected.items()})
+def test_a_version_is_scored_alike_alone_and_in_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = decision(monkeypatch, {"1": seen(forecasts(0.2))}).judged[0]
+    told = {str(k): seen(forecasts(0.1 * k, 24 + k, seed=k)) for k in range(2, 8)}
+    beside = decision(monkeypatch, {"1": seen(forecasts(0.2)), **told}).judged[0]
+    pd.testing.assert_series_equal(alone.scores, beside.scores)
+    assert alone.verdicts == beside.verdicts
 
 
-def test_a_version_that_cannot_be_read_holds_up_no_other(
-    registry: MlflowClient, monkeypatch: pytest.MonkeyPatch, panel: pd.DataFrame
-) -> None:
+def test_more_trials_of_a_market_ask_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Trials(pd.DataFrame({"sharpe": [-1.0, 1.0] * 200, "periods": 36}), 400.0)
+    told = {"1": seen(forecasts(0.08))}
+    assert decision(monkeypatch, told).promoted == "1"
+    assert "deflated" in decision(monkeypatch, told, trials=many).reason
+
+
+def test_versions_that_cannot_be_read_hold_up_no_other(registry: MlflowClient, panel: pd.DataFrame) -> None:
     """The registry's versions have no files at all."""
-    made = decide(registry, read_versions(registry, NAME), panel, RULE, LIMITS, None)
+    made = decide(court(client=registry, panel=panel), read_versions(registry, NAME), NOBODY, None)
     assert made.promoted is None
-    assert "cannot be used" in made.left_aside["1"]
-
-
-def test_aliases_move_and_roll_back(registry: MlflowClient) -> None:
-    apply(registry, NAME, decided("1", "1", None, v3="Sharpe after costs: 0.1"))
-    apply(registry, NAME, decided("2", "2", "1"))
-    known = read_versions(registry, NAME)
-    assert (known.champion, known.previous) == ("2", "1")
-    assert "Sharpe after costs: 0.1" in known.left_aside["3"]
-
-    rolled = roll_back(registry, NAME, known)
-    assert (rolled.champion, rolled.previous) == ("1", None)
-    known = read_versions(registry, NAME)
-    assert (known.champion, known.previous) == ("1", None)
-    assert registry.get_model_version(NAME, "1").tags["verdict"] == "promoted"
-    assert registry.get_model_version(NAME, "2").tags["verdict"] == REJECTED  # or it would be promoted again
-    assert str(registry.get_model_version_by_alias(NAME, CHAMPION).version) == "1"
-    assert PREVIOUS not in registry.get_registered_model(NAME).aliases
-
-
-def test_nothing_promoted_moves_nothing(registry: MlflowClient) -> None:
-    apply(registry, NAME, decided(None, None, None))
-    assert read_versions(registry, NAME).champion is None
-
-
-def test_reports_follow_the_champion(registry: MlflowClient) -> None:
-    """A dethroned champion's report says so, and after a rollback both are right again."""
-    page = "<!-- status -->?<!-- /status --><!-- gates --><!-- /gates -->"
-    known = read_versions(registry, NAME)
-    for each in known.versions:
-        registry.log_text(each.parent_run, page, "report.html")
-
-    def status(number: int) -> str:
-        return str(mlflow.artifacts.load_text(f"runs:/{known.versions[number - 1].parent_run}/report.html"))
-
-    gates = pd.DataFrame([{"version": "1", **vars(Verdict("audit", 6, 6, True, False, "fine"))}])
-    first = Decision("1", None, "1", "because", gates=gates)
-    apply(registry, NAME, first)
-    complete_reports(registry, known, first)
-    assert "Version 1 is champion." in status(1)
-    assert "?" in status(3)
-
-    known = read_versions(registry, NAME)
-    second = Decision("2", "1", "2", "because", gates=gates.assign(version="2"))
-    apply(registry, NAME, second)
-    complete_reports(registry, known, second)
-    assert "Version 2 is champion." in status(2)
-    assert "Version 1 was champion and is not any more. The champion is version 2." in status(1)
-    assert "fine" in status(1)
-
-    known = read_versions(registry, NAME)
-    complete_reports(registry, known, roll_back(registry, NAME, known))
-    assert "Version 1 is champion." in status(1)
-    assert "Version 2 was champion and is not any more" in status(2)
+    assert len(made.judged) == 3
+    assert all(one.reason for one in made.judged)
+    assert "RUNNING" in made.left_aside["4"]

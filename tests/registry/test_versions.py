@@ -1,108 +1,120 @@
-"""What is read of a registered version, and on which months it is judged."""
+"""What is read of a registered version, and which of them can be judged."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
+import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from drf.data.panel import fingerprint
-from drf.registry import versions
-from drf.registry.versions import (
-    RegisteredVersions,
-    read_versions,
-    trials_behind,
-)
-from tests.registry.making import NAME, version
+from drf.data.panel import RETURN
+from drf.errors import InputError
+from drf.registry.examine import examine
+from drf.registry.loading import load_with_evidence
+from drf.registry.versions import RegisteredVersions, read_versions, require_versions, why_not_now
+from tests.registry.making import CONFIG, NAME, evidence_of, market, register_small, small_forecaster
 
 
-def test_killed_and_half_registered_versions_are_left_aside(registry: MlflowClient) -> None:
+def test_half_registered_versions_and_those_of_an_earlier_release_are_left_aside(registry: MlflowClient) -> None:
+    run = registry.get_model_version(NAME, "2").tags["parent_run"]
+    registry.delete_model_version_tag(NAME, "2", "manifest")
+    registry.set_model_version_tag(NAME, "3", "config", '{"window": {"lags": [0]}}')
     known = read_versions(registry, NAME)
-    assert [version.number for version in known.versions] == ["1", "2", "3"]
-    assert "RUNNING" in known.left_aside["4"]
+    assert [version.number for version in known.versions] == ["1", "4"]
+    assert f"mlflow artifacts download -r {run} -a config.yaml" in known.left_aside["2"]
+    assert "another release" in known.left_aside["3"]
     assert "did not finish" in known.left_aside["5"]
+    assert known.numbers == set("12345")
 
 
-def test_a_version_whose_run_was_deleted_is_left_aside(registry: MlflowClient) -> None:
-    registry.delete_run(registry.get_model_version(NAME, "2").tags["parent_run"])
-    known = read_versions(registry, NAME)
-    assert [version.number for version in known.versions] == ["1", "3"]
-    assert "deleted" in known.left_aside["2"]
+def test_a_version_whose_training_is_not_there_waits_and_says_what_to_do(registry: MlflowClient) -> None:
+    one, two, three, four = read_versions(registry, NAME).versions
+    assert why_not_now(registry, one) is None
+    registry.delete_run(two.parent_run)
+    assert f"mlflow runs restore --run-id {two.parent_run}" in str(why_not_now(registry, two))
+    assert "is gone" in str(why_not_now(registry, replace(three, parent_run="0" * 32)))
+    assert "RUNNING" in str(why_not_now(registry, four))
+
+
+def test_rejected_and_archived_versions_are_judged_only_where_they_hold_an_alias(registry: MlflowClient) -> None:
+    registry.set_model_version_tag(NAME, "1", "verdict", "rejected")
+    registry.set_model_version_tag(NAME, "2", "archived", "by ann: old")
+    assert [version.number for version in read_versions(registry, NAME).versions] == ["3", "4"]
+    assert [version.number for version in read_versions(registry, NAME, ("1", "2")).versions] == ["1", "2", "3", "4"]
 
 
 def test_an_empty_registry_has_no_versions(store: str) -> None:
-    assert read_versions(MlflowClient(), NAME) == RegisteredVersions([], {}, None, None)
+    known = read_versions(MlflowClient(), NAME)
+    assert known == RegisteredVersions([], {})
+    with pytest.raises(InputError, match=r"no version to evaluate.*run train.py first"):
+        require_versions(known, NAME, store)
 
 
-class Unseen:
-    """A version trained to month 30 of a panel, with logged walk-forward forecasts of months 20 to 30."""
-
-    def __init__(self, panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.dates = panel["date"].unique()
-        keys = panel[["date", "asset"]]
-        logged = keys[panel["date"].isin(self.dates[20:31])].assign(y_pred=1.0)
-        logged.to_parquet(folder / "predictions.parquet")
-        history = fingerprint(panel[panel["date"] <= self.dates[30]])
-        self.version = version("1", history, self.dates[30])
-        own = keys.assign(prediction=2.0)
-        monkeypatch.setattr(versions, "forecast", lambda version, panel: own.merge(panel[["date", "asset"]]))
-        self.client = SimpleNamespace(download_artifacts=lambda *_: folder / "predictions.parquet")
-
-    def __call__(self, panel: pd.DataFrame) -> pd.DataFrame:
-        return versions.unseen_forecasts(self.client, self.version, panel)
+def test_a_hundred_versions_are_read_in_their_order(registry: MlflowClient) -> None:
+    tags = registry.get_model_version(NAME, "1").tags
+    for number in range(6, 108):
+        registry.create_model_version(NAME, source=f"s3://nowhere/{number}", tags=tags)
+    numbers = [int(version.number) for version in read_versions(registry, NAME).versions]
+    assert numbers == [1, 2, 3, 4, *range(6, 108)]
 
 
-def test_walk_forward_counts_up_to_the_last_training_month_and_the_version_itself_after_it(
-    panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    unseen = Unseen(panel, monkeypatch, tmp_path)
-    made = unseen(panel)
-    months = made.groupby("date")["y_pred"].first()
-    assert list(months.index) == list(unseen.dates[20:44])  # the newest month has no return
-    assert (months.iloc[:11] == 1.0).all()
-    assert (months.iloc[11:] == 2.0).all()
+def test_a_registration_that_is_stopped_leaves_no_version(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"):
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, step, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                register_small(MlflowClient())
+        assert not MlflowClient().search_model_versions(f"name='{NAME}'")
+    assert register_small(MlflowClient()) == "1"
 
 
-def test_walk_forward_on_other_values_does_not_count(
-    panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The file at the same path was restated: one value of one past month is another."""
-    unseen = Unseen(panel, monkeypatch, tmp_path)
-    restated = panel.copy()
-    restated.loc[panel["date"] == unseen.dates[5], "CAP"] += 1e-6
-    assert list(unseen(restated)["date"].unique()) == list(unseen.dates[31:44])
-    later = panel.copy()
-    later.loc[panel["date"] == unseen.dates[35], "CAP"] += 1e-6  # after training: nothing was made from it
-    assert list(unseen(later)["date"].unique()) == list(unseen.dates[20:44])
+def test_months_before_the_last_training_month_are_recorded_and_later_ones_its_own(store: str) -> None:
+    client, panel = MlflowClient(), market()
+    months = panel["date"].drop_duplicates().tolist()
+    then = panel[panel["date"] <= months[35]].assign(**{RETURN: panel[RETURN].where(panel["date"] < months[35])})
+    evidence = evidence_of(small_forecaster(), then)
+    evidence = replace(evidence, predictions=evidence.predictions.assign(y_pred=7.0))
+    register_small(client, evidence=evidence)
+    made = examine(client, read_versions(client, NAME).versions[0], panel).made
+    said = made.groupby("date")["y_pred"].agg(["min", "max"])
+    assert list(said.index) == months[12:44]  # the newest month has no return
+    assert (said.loc[: months[34]] == 7.0).all(axis=None)
+    assert (said.loc[months[35] :] < 1.0).all(axis=None)
 
 
-def test_months_that_the_version_hardly_forecast_do_not_count(
-    panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    unseen = Unseen(panel, monkeypatch, tmp_path)
-    few = panel["asset"].isin(panel["asset"].unique()[:5])
-    own = panel.loc[few, ["date", "asset"]].assign(prediction=2.0)
-    monkeypatch.setattr(versions, "forecast", lambda version, panel: own)
-    assert list(unseen(panel)["date"].unique()) == list(unseen.dates[20:31])
+def test_months_that_the_version_hardly_forecast_do_not_count(store: str) -> None:
+    client, panel = MlflowClient(), market()
+    evidence = evidence_of(small_forecaster(), panel)
+    months = panel["date"].drop_duplicates().tolist()
+    few = evidence.predictions["asset"].isin(sorted(panel["asset"].unique())[:5])
+    kept = evidence.predictions[few | (evidence.predictions["date"] > months[30])]
+    register_small(client, evidence=replace(evidence, predictions=kept))
+    made = examine(client, read_versions(client, NAME).versions[0], panel).made
+    assert made["date"].min() == months[31]
 
 
-def test_a_version_of_another_release_is_left_aside(registry: MlflowClient) -> None:
-    registry.set_model_version_tag(NAME, "2", "config", '{"window": {"lags": [0]}}')
-    known = read_versions(registry, NAME)
-    assert [version.number for version in known.versions] == ["1", "3"]
-    assert "another release" in known.left_aside["2"]
+def test_a_version_outlives_its_runs_and_its_experiment(store: str) -> None:
+    client = MlflowClient()
+    register_small(client, config=CONFIG)
+    version = read_versions(client, NAME).versions[0]
+    before = examine(client, version, market())
+    client.delete_run(version.parent_run)
+    client.delete_experiment(client.get_experiment_by_name("drf").experiment_id)
+    after = examine(client, version, market())
+    pd.testing.assert_frame_equal(before.made, after.made)
 
 
-def test_trials_of_all_experiments_behind_a_model_count(registry: MlflowClient) -> None:
-    """Moving to a fresh experiment does not make the earlier trials undone."""
-    fresh = registry.create_experiment("fresh")
-    for k, experiment in enumerate([registry.get_experiment_by_name("drf").experiment_id, fresh]):
-        run = registry.create_run(experiment, run_name=f"lstm-trial-{k}", tags={"kind": "trial"}).info.run_id
-        registry.log_metric(run, "cv_rmse", 0.1)
-    assert len(trials_behind(registry, NAME)) == 1
-    row = registry.create_run(fresh).info.run_id
-    registry.create_model_version(NAME, source="s3://nowhere/6", tags={"row_run": row})
-    assert len(trials_behind(registry, NAME)) == 2
+def test_a_copied_version_is_loaded_without_the_project_nearby(store: str, tmp_path: Path) -> None:
+    register_small(MlflowClient())
+    model, evidence = load_with_evidence(f"models:/{NAME}/1")
+    files = mlflow.artifacts.download_artifacts(f"models:/{NAME}/1", dst_path=str(tmp_path / "copy"))
+    copied = mlflow.pyfunc.load_model(files)
+    panel = market()
+    pd.testing.assert_frame_equal(copied.predict(panel.drop(columns=RETURN)), model.predict(panel.drop(columns=RETURN)))
+    assert len(evidence.history) == len(panel)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from drf.comparison.rows import Judging, Row, comparison_table, drivers, make_rows, top_contributions
 from drf.data.simulate import SimulatedMarket
-from drf.evaluation.bootstrap import sharpe_intervals
+from drf.evaluation.intervals import sharpe_intervals
 from drf.evaluation.portfolio import assign_quantiles, quantile_returns
 from drf.models.family import Family
 from drf.models.linear import Linear

@@ -24,6 +24,7 @@ from drf.data.simulate import SimulatedMarket
 from drf.evaluation.contributions import risk_table
 from drf.evaluation.metrics import monthly_series, summarise
 from drf.evaluation.portfolio import make_weights
+from drf.evaluation.trials import Trials
 from drf.models.rows import row_named
 from drf.registry.gates import Verdict
 from drf.report import findings
@@ -90,7 +91,7 @@ def judged(table: pd.DataFrame) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def evidence(rows: list[Row], panel: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    trials = pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12})
+    trials = Trials(pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12}), 20.0)
     noise = np.random.default_rng(0).normal(0, 1, (12, 6))
     return gather(rows, judging(panel), trials, {"lstm": pd.DataFrame(noise)}, seed=0)
 
@@ -202,7 +203,7 @@ def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
     reason: str,
 ) -> None:
     spoilt = only(rows, kept, **values)
-    tables = gather(spoilt, judging(panel), pd.DataFrame({"sharpe": [0.1], "periods": [12]}), {}, seed=0)
+    tables = gather(spoilt, judging(panel), Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0), {}, seed=0)
     comparison = comparison_table(spoilt)
     assert comparison["note"].str.contains(reason, regex=False).all()
     for name, table in {**tables, "comparison": comparison}.items():

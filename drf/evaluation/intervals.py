@@ -1,0 +1,111 @@
+r"""Intervals of Sharpe ratios, and of their differences: a formula, so nothing in them is drawn at random.
+
+With :math:`\hat S` the Sharpe ratio a period and :math:`z_t` the standardised returns, the ratio's error is the mean of
+
+.. math::  u_t = z_t - \frac{\hat S}{2} (z_t^2 - 1)
+
+(the delta method, as in Lo 2002 and Mertens 2002). Neighbouring periods know of each other, so the variance of that
+mean is the long-run variance of :math:`u`, prewhitened by an autoregression of order one (Andrews and Monahan 1992),
+
+.. math::  \widehat{\mathrm{var}}(\hat S) = \frac{\hat\gamma_0}{n - 1} \frac{1 + \rho}{1 - \rho}, \qquad
+           \rho = \hat\rho + \frac{1 + 3 \hat\rho}{n} ,
+
+where :math:`\rho` corrects the autocorrelation's bias in few periods (Marriott and Pope 1954; Kendall 1954). The
+interval takes Student's t with n - 1 degrees of freedom. ``benchmarks/size_and_power.py intervals`` measures coverage
+and width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .annual import MONTHS_A_YEAR
+
+LEAST_PERIODS = 12
+
+_MOST_CORRELATED = 0.9
+
+
+def sharpe_intervals(returns: pd.DataFrame, benchmark: str | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Sharpe ratios with intervals, each on its own periods, and differences to one of them on the pair's periods.
+
+    What stands of a row does not depend on the rows beside it.
+
+    Parameters
+    ----------
+    returns
+        One row a period in the order of time, one column a row of the comparison; NaN where it has no return.
+    benchmark
+        The column to compare with.
+    level
+        Confidence that the interval holds the true value.
+
+    Returns
+    -------
+    One row a column: ``row``, ``periods``, ``sharpe`` a year with ``low`` and ``high``; with a benchmark ``difference``
+    to it with ``difference_low`` and ``difference_high``, and ``better``, the probability that the row's true ratio is
+    the larger, 0.5 for equal returns (all empty for the benchmark itself); ``note`` on what cannot be estimated, and
+    why.
+    """
+    lines = [{"row": name, **_own(returns[name].dropna().to_numpy(), level)} for name in returns]
+    table = pd.DataFrame(lines).assign(note=lambda made: made.pop("note"))
+    if benchmark is None:
+        return table
+    pairs = [_difference(returns[[name, benchmark]].dropna().to_numpy(), level) for name in returns]
+    table[["difference", "difference_low", "difference_high", "better"]] = pairs
+    table.loc[table["row"] == benchmark, ["difference", "difference_low", "difference_high", "better"]] = np.nan
+    return table[[*table.columns.drop("note"), "note"]]
+
+
+def _own(values: np.ndarray, level: float) -> dict[str, object]:
+    line: dict[str, object] = {"periods": len(values), "sharpe": np.nan, "low": np.nan, "high": np.nan}
+    if len(values) < LEAST_PERIODS:
+        return {**line, "note": f"cannot be estimated, because there are only {len(values)} periods"}
+    if not values.std(ddof=1) > 1e-12:
+        return {**line, "note": "cannot be estimated, because the returns do not vary"}
+    ratio = _sharpe(values)
+    low, high, _ = _interval(ratio, _error(_influence(values)), len(values), level)
+    return {**line, "sharpe": ratio * _YEAR, "low": low * _YEAR, "high": high * _YEAR, "note": ""}
+
+
+def _difference(pair: np.ndarray, level: float) -> tuple[float, float, float, float]:
+    """Difference of the first column's ratio to the second's, its ends, and the probability that it is above 0."""
+    a, b = pair.T
+    if len(pair) < LEAST_PERIODS or not min(a.std(), b.std()) > 1e-12:
+        return (np.nan, np.nan, np.nan, np.nan)
+    apart = _sharpe(a) - _sharpe(b)
+    low, high, above = _interval(apart, _error(_influence(a) - _influence(b)), len(pair), level)
+    return apart * _YEAR, low * _YEAR, high * _YEAR, above
+
+
+_YEAR = np.sqrt(MONTHS_A_YEAR)
+
+
+def _sharpe(values: np.ndarray) -> float:
+    return float(values.mean() / values.std(ddof=1))
+
+
+def _influence(values: np.ndarray) -> np.ndarray:
+    """What each period adds to the ratio's error."""
+    z = (values - values.mean()) / values.std()
+    return z - _sharpe(values) / 2 * (z**2 - 1)
+
+
+def _error(influence: np.ndarray) -> float:
+    """Standard error of the mean of ``influence``, whose own mean is 0."""
+    n, power = len(influence), float((influence**2).sum())
+    if power <= 1e-24 * n:
+        return 0.0
+    raw = float((influence[1:] * influence[:-1]).sum()) / power
+    rho = np.clip(raw + (1 + 3 * raw) / n, -_MOST_CORRELATED, _MOST_CORRELATED)
+    return float(np.sqrt(power / n / (n - 1) * (1 + rho) / (1 - rho)))
+
+
+def _interval(value: float, error: float, periods: int, level: float) -> tuple[float, float, float]:
+    """Low and high end, and the probability that the true value is above 0."""
+    if error == 0:
+        return value, value, 0.5 + 0.5 * float(np.sign(value))
+    reach = stats.t.ppf((1 + level) / 2, periods - 1) * error
+    return value - reach, value + reach, float(stats.t.cdf(value / error, periods - 1))

@@ -1,0 +1,87 @@
+"""Is a version what its training said: does it repeat its forecasts, point the same way, and do its books close?
+
+Everything is asked of the version and of the evidence that it takes along, so the answers depend on nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc import PyFuncModel
+
+from ..data.panel import KEYS
+from ..evaluation.metrics import rank_ic
+from .evidence import Evidence
+from .loading import forecast
+
+RECENT_MONTHS = 12
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What a version shows of itself.
+
+    Attributes
+    ----------
+    replay_error
+        Largest difference of its forecasts of its training's newest month from the recorded ones, decimals a month;
+        infinite if it forecasts other stocks.
+    direction
+        Mean rank correlation of its forecasts of the last test months with the walk-forward forecasts of its training;
+        NaN if there is no such month.
+    conservation_error
+        Largest error of its books, decimals a month: contributions + bias against the prediction, and inputs +
+        intercept + what biases, stabiliser and initial state absorbed against the models' own forecast.
+    fidelity
+        Mean rank correlation of the sum of its contributions with the forecast of its models.
+    """
+
+    replay_error: float
+    direction: float
+    conservation_error: float
+    fidelity: float
+
+
+def check_up(model: PyFuncModel, evidence: Evidence, lags: int) -> Checkup:
+    """Let a loaded version forecast its training's last months.
+
+    Parameters
+    ----------
+    lags
+        Months that a forecast looks back.
+    """
+    recent = evidence.predictions["date"].drop_duplicates().sort_values().iloc[-RECENT_MONTHS:]
+    history = evidence.history
+    said = forecast(model, _from(history, min(recent.min(), history["date"].max()), lags))
+    newest = _from(history, history["date"].max(), lags)
+    factors, account = forecast(model, newest), forecast(model, newest, "account")
+    contributions = factors.drop(columns=[*KEYS, "prediction"]).sum(axis=1)
+    absorbed = account[["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]].sum(axis=1)
+    errors = [contributions - factors["prediction"], absorbed - account["network"]]
+    linearised = account.assign(y_true=account["network"], y_pred=account["inputs"] + account["intercept"])
+    return Checkup(
+        replay_error=_apart(factors, evidence.newest),
+        direction=rank_agreement(said, evidence.predictions.rename(columns={"y_pred": "prediction"})),
+        conservation_error=float(np.abs(np.concatenate(errors)).max()),
+        fidelity=float(rank_ic(linearised).mean()),
+    )
+
+
+def rank_agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Mean rank correlation, over the months of both, of two tables of ``date``, ``asset``, ``prediction``."""
+    both = one[[*KEYS, "prediction"]].merge(other[[*KEYS, "prediction"]], on=list(KEYS), suffixes=("_one", "_other"))
+    if both.empty:
+        return float("nan")
+    return float(rank_ic(both.rename(columns={"prediction_one": "y_pred", "prediction_other": "y_true"})).mean())
+
+
+def _from(history: pd.DataFrame, month: pd.Timestamp, lags: int) -> pd.DataFrame:
+    return history[history["date"] >= month - pd.offsets.MonthEnd(lags)]
+
+
+def _apart(said: pd.DataFrame, recorded: pd.DataFrame) -> float:
+    both = said[[*KEYS, "prediction"]].merge(recorded, on=list(KEYS), suffixes=("", "_recorded"), how="outer")
+    apart = (both["prediction"] - both["prediction_recorded"]).abs()
+    return float("inf") if apart.isna().any() or both.empty else float(apart.max())

@@ -1,0 +1,99 @@
+"""Load a version and see what it is and what it has shown, on one market."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from ..data.panel import KEYS
+from ..errors import InputError
+from .checkup import Checkup, check_up
+from .evidence import Evidence
+from .history import Restatement, compare
+from .loading import forecast, load_with_evidence
+from .register import ROUNDING
+from .scores import unseen_forecasts
+from .versions import Version
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a version shows on a panel.
+
+    Attributes
+    ----------
+    made
+        Its forecasts of months that it had not seen, see :func:`~.scores.unseen_forecasts`.
+    newest
+        Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
+    checkup
+        Of the version itself.
+    restated
+        How the panel differs from its training's.
+    """
+
+    made: pd.DataFrame
+    newest: pd.DataFrame
+    checkup: Checkup
+    restated: Restatement
+
+
+def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Seen:
+    """Load a version, hold its evidence against its training's runs, and let it forecast.
+
+    Raises
+    ------
+    InputError
+        If it is not what was registered, its evidence is not its training's, or it cannot forecast this panel.
+    """
+    model, evidence = load_with_evidence(version.uri)
+    _require_its_own(client, version, evidence)
+    lags = max(version.config.window.lags)
+    newest = panel["date"].max()
+    restated = compare(evidence.history, panel)
+    try:
+        return Seen(
+            made=unseen_forecasts(model, evidence, restated, panel),
+            newest=forecast(model, panel[panel["date"] >= newest - pd.offsets.MonthEnd(lags)]),
+            checkup=check_up(model, evidence, lags),
+            restated=restated,
+        )
+    except InputError:
+        raise
+    except (mlflow.MlflowException, ValueError) as error:
+        raise InputError(f"{version.uri} cannot forecast this panel: {error}") from error
+
+
+def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:
+    """Refuse a version whose evidence is not what the run of its row logged, where that run is still there.
+
+    Raises
+    ------
+    InputError
+        Naming the run.
+    """
+    logged = {
+        "predictions.parquet": evidence.predictions,
+        "forecast.parquet": evidence.newest.rename(columns={"prediction": "y_pred"}),
+    }
+    for name, own in logged.items():
+        table = _artifact(client, version.row_run, name)
+        if table is None:
+            continue
+        both = own[[*KEYS, "y_pred"]].merge(table[[*KEYS, "y_pred"]], on=list(KEYS), how="outer", suffixes=("", "_run"))
+        apart = (both["y_pred"] - both["y_pred_run"]).abs().max(skipna=False)
+        if not apart <= ROUNDING * np.nanmax(both["y_pred"].abs()):
+            raise InputError(f"{version.uri}: its evidence is not the {name} of its training's run {version.row_run}")
+
+
+def _artifact(client: mlflow.MlflowClient, run_id: str, name: str) -> pd.DataFrame | None:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            table = pd.read_parquet(client.download_artifacts(run_id, name, folder))
+    except (mlflow.MlflowException, OSError):
+        return None
+    return table.astype({"date": "datetime64[ns]"})

@@ -1,0 +1,163 @@
+"""Has the history of a panel changed since a version was trained on it, and is it still the same market?
+
+Vendors restate: a value is corrected, a stock renamed, a listing filled in. Forecasts that were made before stay what
+they were, evidence of what the version said before it knew; what has changed is counted, by month, and said. A month
+stands unless it is plainly of another market: most of its stocks, or most of its returns, are not those of then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..data.panel import RETURN
+from ..errors import first_few
+
+# Values are the same within the rounding of single precision, and if they hardly differ beside the month's spread.
+_RELATIVE, _OF_SPREAD = 1e-5, 1e-3
+
+SAME_MARKET = 0.5
+"""A month stands if at least this share of its stocks is still there, and of their returns the same."""
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """What has changed.
+
+    Attributes
+    ----------
+    months
+        One row a month of then: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells`` compared,
+        ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the same market).
+    columns
+        Column -> changed cells.
+    renamed
+        Stocks that go by another name now: name of then -> name of now.
+    """
+
+    months: pd.DataFrame
+    columns: Mapping[str, int]
+    renamed: Mapping[str, str]
+
+    @property
+    def standing(self) -> pd.DatetimeIndex:
+        """The months that are still of the same market."""
+        return pd.DatetimeIndex(self.months.index[self.months["stands"]])
+
+    def in_words(self) -> str:
+        """What has changed, where, and what to do; empty if nothing has."""
+        table = self.months
+        parts = [
+            *self._cells(),
+            *self._count("changed_returns", "return(s) of other values"),
+            *([f"{len(self.renamed)} stock(s) renamed ({_arrows(self.renamed)})"] if self.renamed else []),
+            *self._count("dropped", "row(s) of stocks gone"),
+            *self._count("added", "row(s) of stocks new"),
+        ]
+        if not parts:
+            return ""
+        gone = table.index[~table["stands"]]
+        what = f"since it was trained the history has changed: {'; '.join(parts)}"
+        if len(gone) == 0:
+            return f"{what}; all {len(table)} months stand"
+        return (
+            f"{what}; {len(gone)} of {len(table)} months ({_span(gone)}) are gone or of another market and do not "
+            "count: give the data that it was trained on (data=...), or train it again on these"
+        )
+
+    def _cells(self) -> list[str]:
+        if not self.columns:
+            return []
+        where = self.months.index[self.months["changed_cells"] > 0]
+        return [f"{sum(self.columns.values()):,} value(s) of {first_few(self.columns)} in {_span(where)}"]
+
+    def _count(self, column: str, what: str) -> list[str]:
+        where = self.months.index[self.months[column] > 0]
+        return [f"{self.months[column].sum():,} {what} in {_span(where)}"] if len(where) else []
+
+
+def _span(months: pd.Index) -> str:
+    names = [f"{month:%Y-%m}" for month in months]
+    return first_few(names) if len(names) <= 3 else f"{len(names)} months from {names[0]} to {names[-1]}"
+
+
+def _arrows(renamed: Mapping[str, str]) -> str:
+    return first_few([f"{old} to {new}" for old, new in renamed.items()])
+
+
+def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
+    """Compare a panel as it was with the panel as it is, over the months of then.
+
+    Parameters
+    ----------
+    then
+        ``date``, ``asset``, the columns to compare, ``ret_next``; see :attr:`.evidence.Evidence.history`.
+    now
+        A panel in contract form. A column that it lacks counts as changed in every cell.
+    """
+    columns = [str(name) for name in then if name not in ("date", "asset")]
+    now = now[now["date"].isin(then["date"].unique())].reindex(columns=["date", "asset", *columns])
+    renamed = _renamed(then, now, columns)
+    then = then.assign(asset=then["asset"].replace(renamed))
+    both = then.merge(now, on=["date", "asset"], how="outer", suffixes=("_then", "_now"), indicator="side")
+    months = both["date"]
+    there = both["side"] == "both"
+    changed = {name: there & ~_same(both[f"{name}_then"], both[f"{name}_now"], months) for name in columns}
+    known = there & both[f"{RETURN}_then"].notna()
+    cells = pd.DataFrame({name: changed[name] for name in columns if name != RETURN})
+    count = pd.DataFrame(
+        {
+            "stocks": both["side"] != "right_only",
+            "dropped": both["side"] == "left_only",
+            "added": both["side"] == "right_only",
+            "renamed": there & both["asset"].isin(set(renamed.values())),
+            "cells": there.astype(int) * cells.shape[1],
+            "changed_cells": cells.sum(axis=1),
+            "returns": known,
+            "changed_returns": known & changed[RETURN],
+        }
+    )
+    table = count.astype(int).groupby(months).sum()
+    kept = table["stocks"] - table["dropped"] >= SAME_MARKET * table["stocks"]
+    agree = table["returns"] - table["changed_returns"] >= SAME_MARKET * table["returns"]
+    totals = {str(name): int(total) for name, total in cells.sum().items() if total}
+    return Restatement(table.assign(stands=kept & agree), totals, renamed)
+
+
+def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:
+    by_month = then.groupby(months)
+    spread = by_month.transform(lambda month: month.quantile(0.75) - month.quantile(0.25))
+    tolerance = _RELATIVE * then.abs() + _OF_SPREAD * spread.fillna(0.0)
+    return ((then - now).abs() <= tolerance) | (then.isna() & now.isna())
+
+
+def _renamed(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[str, str]:
+    """Stocks of then that are gone, and a stock that is new and has the same values in the last month of the gone."""
+    gone = then[~then["asset"].isin(set(now["asset"]))]
+    new = now[~now["asset"].isin(set(then["asset"]))]
+    found: dict[str, str] = {}
+    last = gone.groupby("asset")["date"].max()
+    for month, names in last.groupby(last).groups.items():
+        old = gone[(gone["date"] == month) & gone["asset"].isin(names)]
+        candidates = new[(new["date"] == month) & ~new["asset"].isin(found.values())]
+        found |= _pairs(old, candidates, columns)
+    return found
+
+
+def _pairs(old: pd.DataFrame, candidates: pd.DataFrame, columns: list[str]) -> dict[str, str]:
+    """Stocks with the same values in one month; none where more than one fits."""
+    same = np.ones((len(old), len(candidates)), dtype=bool)
+    compared = np.zeros_like(same, dtype=int)
+    for name in columns:
+        a, b = old[name].to_numpy()[:, None], candidates[name].to_numpy()[None]
+        with np.errstate(invalid="ignore"):
+            equal = np.abs(a - b) <= _RELATIVE * np.abs(a) + 1e-12
+        same &= equal | np.isnan(a) | np.isnan(b)
+        compared += equal
+    same &= compared > len(columns) / 2
+    alone = same & (same.sum(axis=1, keepdims=True) == 1) & (same.sum(axis=0, keepdims=True) == 1)
+    rows, places = np.nonzero(alone)
+    return dict(zip(old["asset"].to_numpy()[rows], candidates["asset"].to_numpy()[places], strict=True))

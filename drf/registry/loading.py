@@ -1,0 +1,98 @@
+"""Load a registered model, once its files are those that were registered."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PyFuncModel
+
+from ..errors import InputError, first_line
+from .evidence import FOLDER, Evidence
+from .manifest import verify
+
+MANIFEST = "manifest"
+"""The tag of a version that holds the digest of its manifest."""
+
+T = TypeVar("T")
+
+
+def load_model(uri: str) -> PyFuncModel:
+    """Load a model that this project registered; the files of a registered version are held against its tag.
+
+    Raises
+    ------
+    InputError
+        If it is not there, is not whole, was changed, or cannot be loaded.
+    """
+    return _opened(uri, lambda folder: mlflow.pyfunc.load_model(str(folder)))
+
+
+def load_with_evidence(uri: str) -> tuple[PyFuncModel, Evidence]:
+    """The same with what the version's training left with it; raises as :func:`load_model`."""
+
+    def read(folder: Path) -> tuple[PyFuncModel, Evidence]:
+        evidence = Evidence.read(folder / "artifacts" / "bundle" / FOLDER)
+        return mlflow.pyfunc.load_model(str(folder)), evidence
+
+    return _opened(uri, read)
+
+
+def forecast(model: PyFuncModel, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
+    """Let a loaded model forecast a panel in contract form, of which it is given the columns that it knows.
+
+    Raises
+    ------
+    ValueError
+        If the panel lacks one, or is too short.
+    """
+    wanted = model.metadata.get_input_schema().input_names()
+    if missing := [name for name in wanted if name not in panel]:
+        raise ValueError(f"the panel lacks {', '.join(missing)}, which this model was trained on")
+    made = model.predict(panel[wanted], params={"detail": detail})
+    assert isinstance(made, pd.DataFrame)
+    return made
+
+
+def _opened(uri: str, read: Callable[[Path], T]) -> T:
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of every column that a model does not need
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            digest = _registered_digest(uri)
+            files = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+            verify(files, digest)
+            return read(files)
+        except InputError:
+            raise
+        except Exception as error:  # whatever a damaged file makes the readers of Parquet, JSON and PyTorch raise
+            raise InputError(f"{uri}: {first_line(error)}") from error
+
+
+def _registered_digest(uri: str) -> str | None:
+    """The tag of the registered version that a URI names, if it names one."""
+    named = re.fullmatch(r"models:/([^/@]+)(?:@(?P<alias>[^/]+)|/(?P<number>\d+))", uri)
+    if named is None:
+        return None
+    client = mlflow.MlflowClient()
+    if named["alias"]:
+        entry = client.get_model_version_by_alias(named[1], named["alias"])
+    else:
+        entry = client.get_model_version(named[1], named["number"])
+    if MANIFEST not in entry.tags:
+        raise InputError(f"{uri}: {earlier_release(entry.tags.get('parent_run', 'RUN'))}")
+    return str(entry.tags[MANIFEST])
+
+
+def earlier_release(parent_run: str) -> str:
+    """Why a version without a manifest is not used, and how to make one that has it."""
+    return (
+        "it was registered by an earlier release, without a manifest to hold its files against: train it again with "
+        f"its own settings: mlflow artifacts download -r {parent_run} -a config.yaml -d . && "
+        "python train.py --config-path $PWD --config-name config"
+    )

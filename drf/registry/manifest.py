@@ -1,0 +1,48 @@
+"""The manifest of a version: the SHA-256 of each of its files, so that none of them can change without a word.
+
+The manifest lies beside the files; its own digest is a tag of the version. This file travels with every version, which
+looks at itself when it is loaded; the project's commands hold it against the tag as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+FILE = "manifest.json"
+
+_BESIDE = {FILE, "registered_model_meta"}  # MLflow writes the latter into what it downloads
+
+
+def make_manifest(folder: Path) -> str:
+    """The manifest of all files below a folder: one JSON object, path -> SHA-256."""
+    files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    digests = {file.relative_to(folder).as_posix(): digest_of(file.read_bytes()) for file in files}
+    return json.dumps({name: digests[name] for name in sorted(digests) if name not in _BESIDE}, indent=1)
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def verify(folder: Path, digest: str | None = None) -> None:
+    """Hold the files below a folder against their manifest, and the manifest against its digest where one is given.
+
+    Raises
+    ------
+    ValueError
+        Naming the first file that is missing, was changed or was added.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        raise ValueError(f"its {FILE} is missing: only a part of the version is there")
+    written = file.read_text(encoding="utf-8")
+    if digest is not None and digest_of(written.encode()) != digest:
+        raise ValueError(f"its {FILE} is not the one that was registered")
+    wanted, found = json.loads(written), json.loads(make_manifest(folder))
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            how = "is missing" if name not in found else "was added" if name not in wanted else "was changed"
+            raise ValueError(f"its file {name} {how} since it was registered")

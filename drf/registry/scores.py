@@ -1,0 +1,126 @@
+"""What a version's forecasts have shown, on months that it had not seen: of one version, and of two compared."""
+
+from __future__ import annotations
+
+import pandas as pd
+from mlflow.pyfunc import PyFuncModel
+
+from ..data.panel import KEYS, RETURN
+from ..evaluation.attributes import equipped
+from ..evaluation.hac import hac_mean
+from ..evaluation.intervals import sharpe_intervals
+from ..evaluation.metrics import monthly_series, summarise
+from ..evaluation.portfolio import PortfolioRule, make_weights
+from ..evaluation.sharpe import sharpe_evidence
+from ..evaluation.trials import Trials
+from .evidence import Evidence
+from .history import Restatement
+from .loading import forecast
+
+SCORES = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "rank_ic_t", "max_drawdown", "turnover")
+
+# A month counts only if the version forecast at least this share of the panel's stocks.
+_COVERAGE = 0.5
+
+
+def unseen_forecasts(
+    model: PyFuncModel, evidence: Evidence, restated: Restatement, panel: pd.DataFrame
+) -> pd.DataFrame:
+    """A version's forecasts of months that it had not seen, beside the panel's returns as they are now.
+
+    Up to the last month of its training these are the recorded walk-forward forecasts, each made by a model that had
+    not seen the month; they stay evidence where the panel is still of the same market, whatever was restated. After it
+    they are the version's own. Months in which less than half of the panel's stocks were forecast do not count.
+
+    Parameters
+    ----------
+    restated
+        The panel compared with the evidence's history.
+    panel
+        In contract form.
+
+    Returns
+    -------
+    ``date``, ``asset``, ``y_true``, ``y_pred``, ``benchmark``; empty if there is no such month.
+    """
+    returns = panel[[*KEYS, RETURN]].rename(columns={RETURN: "y_true"})
+    returns = returns[returns.groupby("date")["y_true"].transform("count") > 0]
+    recorded = evidence.predictions[evidence.predictions["date"].isin(restated.standing)]
+    recorded = recorded.assign(asset=recorded["asset"].replace(dict(restated.renamed)))
+    parts = [recorded[[*KEYS, "y_pred", "benchmark"]]]
+    last = evidence.predictions["date"].max()
+    if (returns["date"] > last).any():
+        own = forecast(model, panel).rename(columns={"prediction": "y_pred"})
+        parts.append(own.loc[own["date"] > last, [*KEYS, "y_pred"]].astype({"date": "datetime64[ns]"}))
+    made = returns.merge(pd.concat(parts), on=list(KEYS))
+    covered = made.groupby("date").size() / returns.groupby("date").size()
+    return made[made["date"].map(covered) >= _COVERAGE].reset_index(drop=True)
+
+
+def score(made: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: Trials) -> pd.Series:
+    """What a version shows on its own months; nothing here depends on another version.
+
+    Parameters
+    ----------
+    made
+        See :func:`unseen_forecasts`.
+
+    Returns
+    -------
+    ``months``, the metrics :data:`SCORES`; the interval of the Sharpe ratio after costs (``sharpe_low``,
+    ``sharpe_high``); the ``deflated`` ratio over so many ``trials``, worth so many ``independent`` ones;
+    ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``, a
+    probability, NaN without that row.
+    """
+    judged = equipped(made, panel, rule)
+    series, metrics = monthly_series(judged, rule), summarise(judged, rule)
+    net = pd.DataFrame({"version": series["long_short_net"], "linear": _of_benchmark(judged, rule)})
+    interval = sharpe_intervals(net[["version"]]).iloc[0]
+    deflated = sharpe_evidence(net[["version"]], trials).iloc[0]
+    better = _better(net, "version", "linear")
+    return pd.Series(
+        {
+            "months": float(len(series)),
+            **{name: metrics[name] for name in SCORES},
+            "sharpe_low": interval["low"],
+            "sharpe_high": interval["high"],
+            "deflated": deflated["deflated"],
+            "trials": float(len(trials)),
+            "independent": trials.independent,
+            "rank_ic_df": hac_mean(series[["rank_ic"]]).loc["rank_ic", "df"],
+            "better_than_linear": better,
+        },
+        dtype=float,
+    )
+
+
+def _of_benchmark(judged: pd.DataFrame, rule: PortfolioRule) -> pd.Series:
+    known = judged.dropna(subset=["benchmark"])
+    if known.empty:
+        return pd.Series(dtype=float)
+    return monthly_series(known.assign(y_pred=known["benchmark"]), rule)["long_short_net"]
+
+
+def better_than(challenger: pd.DataFrame, champion: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule) -> float:
+    """Probability that a challenger's Sharpe ratio after costs is above the champion's on the months of both.
+
+    The challenger's last month is charged for the trades from the champion's portfolio to its own. NaN if there are too
+    few months.
+    """
+    months = set(challenger["date"]) & set(champion["date"])
+    tables = {
+        name: equipped(made[made["date"].isin(months)].reset_index(drop=True), panel, rule)
+        for name, made in (("challenger", challenger), ("champion", champion))
+    }
+    if not months:
+        return float("nan")
+    net = pd.DataFrame({name: monthly_series(made, rule)["long_short_net"] for name, made in tables.items()})
+    held = {name: make_weights(made, rule).by_month().iloc[-1] for name, made in tables.items()}
+    traded = held["challenger"].sub(held["champion"], fill_value=0.0).abs().sum()
+    net.loc[net.index[-1], "challenger"] -= traded * rule.cost_bps / 1e4
+    return _better(net, "challenger", "champion")
+
+
+def _better(returns: pd.DataFrame, name: str, benchmark: str) -> float:
+    table = sharpe_intervals(returns, benchmark)
+    return float(table["better"].to_numpy()[list(table["row"]).index(name)])

@@ -1,0 +1,78 @@
+"""A recipe is what a training does, wherever its data lie and however far they go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drf.data.simulate import SimulatedMarket
+from drf.errors import InputError
+from drf.experiment.config import Record, located, read, read_recorded
+from drf.experiment.recipe import recipe_of
+from drf.experiment.schema import TrainConfig
+from tests.experiment.composing import composed
+
+
+def recipe(*overrides: str) -> str:
+    return recipe_of(read(composed(*overrides), TrainConfig))
+
+
+RAW = [f"data.{name}=x.csv" for name in ("prices", "market_index", "statements")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([], ["data.source.months=97"]),
+        (["data=panel", "data.path=a.csv"], ["data=panel", "data.path=/b/2026-11.parquet"]),
+        (["data=raw", *RAW], ["data=raw", *[word.replace("x.csv", "y.csv") for word in RAW]]),
+        (["data=gkx", "data.path=a", "data.returns=b"], ["data=gkx", "data.path=c", "data.returns=d"]),
+        ([], ["compute.jobs=7", "tracking.experiment=other", "registry.name=other", "tuning.journal=j"]),
+    ],
+)  # fmt: skip
+def test_months_places_and_machines_are_no_part_of_it(one: list[str], other: list[str]) -> None:
+    assert recipe(*one) == recipe(*other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["seed=1", "model.lstm.epochs=59", "window=paper", "data.universe=50", "tuning.trials=3", "registry.row=dnn_lrp",
+     "portfolio.cost_bps=0", "data.seed=1", "model=[linear,lstm]", "data.descriptors=[PER,MOM1]", "data=noise"],
+)  # fmt: skip
+def test_all_else_is(change: str) -> None:
+    assert recipe(change) != recipe()
+
+
+def test_the_order_of_the_factors_is_that_of_the_inputs() -> None:
+    config = read(composed(), TrainConfig)
+    turned = read(composed(), TrainConfig)
+    object.__setattr__(turned, "factors", dict(reversed(list(config.factors.items()))))
+    assert recipe_of(turned) != recipe_of(config)
+
+
+def test_it_is_the_same_after_it_was_recorded(tmp_path: Path) -> None:
+    for overrides in ([], ["data=panel", "data.path=a.csv"], ["data=gkx", "data.path=a", "data.returns=b"]):
+        config = composed(*overrides)
+        typed = read(config, TrainConfig)
+        assert recipe_of(read_recorded(located(Record.of(config).line, typed.data.source))) == recipe_of(typed)
+
+
+def test_recorded_paths_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = composed("data=panel", "data.path=sub/panel.csv")
+    recorded = read_recorded(located(Record.of(config).line, read(config, TrainConfig).data.source))
+    monkeypatch.chdir("/")
+    assert recorded.data.source.path == f"{tmp_path}/sub/panel.csv"  # type: ignore[attr-defined]
+    far = composed("data=panel", "data.path=s3://bucket/panel.parquet")
+    assert "s3://bucket/panel.parquet" in located(Record.of(far).line, read(far, TrainConfig).data.source)
+
+
+def test_nothing_but_our_own_sources_is_made_of_what_a_registry_says() -> None:
+    line = json.loads(Record.of(composed()).line)
+    assert isinstance(read_recorded(json.dumps(line)).data.source, SimulatedMarket)
+    for target in ("os.system", "subprocess.Popen", "tests.experiment.test_recipe.Mine"):
+        line["data"]["source"]["_target_"] = target
+        with pytest.raises(InputError, match=rf"{target}, which is none of this project's sources"):
+            read_recorded(json.dumps(line))
