@@ -24,9 +24,10 @@ from drf.evaluation.intervals import sharpe_intervals
 from drf.evaluation.metrics import monthly_series
 from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence
+from drf.evaluation.trials import Trials
 from drf.models.rows import ROWS
 from drf.tracking.store import connect
-from drf.tracking.trials import trials_of
+from drf.tracking.trials import trials_on
 
 RULE = PortfolioRule(quantiles=5, cost_bps=10)
 OPENED = pd.Timestamp("2017-12-31")  # forecasts made from here on are for the opened months
@@ -52,7 +53,7 @@ def universe_of(run: Run, parent: Run) -> int:
     return int(run.data.params.get("universe") or parent.data.params["data.universe"])
 
 
-def measured(rows: dict[str, pd.DataFrame], benchmark: str, trials: pd.DataFrame) -> pd.DataFrame:
+def measured(rows: dict[str, pd.DataFrame], benchmark: str, trials: Trials) -> pd.DataFrame:
     """One line a row; Sharpe ratios a year, differences to the benchmark on the same months."""
     gross, net, ranks, error = (
         pd.DataFrame({name: series[column] for name, series in rows.items()})
@@ -124,7 +125,7 @@ def main() -> None:
     arguments = parser.parse_args()
     experiment, benchmark = arguments.experiment, arguments.benchmark
     connect(experiment)
-    trials = trials_of([one.experiment_id for one in mlflow.search_experiments() if one.name.startswith("japan")])
+    trials = trials_on(None)
     order = [row.name for row in ROWS]
     tables = {}
     for universe, rows in series_of(experiment).items():

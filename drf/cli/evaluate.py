@@ -23,7 +23,7 @@ from ..registry.gates import Thresholds
 from ..registry.people import carry_out
 from ..registry.promote import Court, decide
 from ..registry.settings import EvaluateConfig, gates_in_words
-from ..registry.standing import Standing, move, read_hold, read_standing, settle
+from ..registry.standing import Standing, move, read_hold, read_standing, require_not_held, settle
 from ..registry.versions import RegisteredVersions, Version, read_versions, require_versions
 from ..tracking.runs import Presence, RunTree
 from ..tracking.store import connect, without_secrets
@@ -65,7 +65,7 @@ def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
             decision = bench.decide(client, config, asked, known, standing)
             audits = bench.audits
             if decision.promoted is not None:
-                move(client, name, standing, decision.after)
+                move(client, name, standing, decision.after, lambda: require_not_held(client, name))
             write_verdicts(client, name, known, decision, config.registry.keep)
             complete_reports(client, known, decision)
             log_decision(tree.parent, record.flat, name, decision, notices, list(audits.values()))

@@ -98,6 +98,19 @@ def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str
     client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(hold)))
 
 
+def require_not_held(client: mlflow.MlflowClient, name: str) -> None:
+    """Refuse to move aliases that somebody holds.
+
+    Raises
+    ------
+    InputError
+        Saying who does.
+    """
+    hold = read_hold(client, name)
+    if hold is not None:
+        raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
+
+
 def user() -> str:
     """Who gave the command."""
     try:

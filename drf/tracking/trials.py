@@ -50,7 +50,7 @@ def same_market(a: pd.Series, b: pd.Series) -> bool:
     return bool(pair.iloc[:, 0].corr(pair.iloc[:, 1]) >= _SAME_MARKET)
 
 
-def trials_on(market: pd.Series, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
+def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
     """Everything that was tried on a market, in any experiment of the store.
 
     A recipe that was trained again, a month later or after an interruption, has tried nothing new: of a recipe's
@@ -59,7 +59,7 @@ def trials_on(market: pd.Series, own: Mapping[str, pd.DataFrame] | None = None) 
     Parameters
     ----------
     market
-        See :func:`market_returns`.
+        See :func:`market_returns`; None: on any market.
     own
         Recipe -> trials' returns of a training that goes on; its recipe's earlier trainings do not count.
     """
@@ -81,9 +81,9 @@ def trials_on(market: pd.Series, own: Mapping[str, pd.DataFrame] | None = None) 
     return count_trials(list(searches.values()), _seen_in(client, left))
 
 
-def _is_on(training: Run, market: pd.Series) -> bool:
+def _is_on(training: Run, market: pd.Series | None) -> bool:
     written = training.data.tags.get(MARKET)
-    return written is None or same_market(_from_tag(written), market)
+    return market is None or written is None or same_market(_from_tag(written), market)
 
 
 def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | None:

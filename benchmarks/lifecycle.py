@@ -1,0 +1,100 @@
+"""A registry lived with, month after month: who is champion, why, and what it costs to ask.
+
+python benchmarks/lifecycle.py auto|gated|never [MONTHS [good|poor]]
+
+A simulated market grows by a month; the champion's recipe is trained anew and evaluated. On the way other recipes come:
+a worse one (a network that hardly learns) and a near-twin (another seed). A life that begins ``poor`` begins with the
+worse one, promoted under research, and meets the good one in its seventh month. One line a month: versions, trials
+counted and what they are worth, the decision, seconds of evaluate.py, lines that it prints, megabytes of the store. In
+lifecycle/ of the working directory.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from tqdm import tqdm
+
+from drf.data.simulate import SimulatedMarket
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST = 66  # months of the first panel
+NAME = "drf-lstm-lrp"
+
+SMALL = [
+    "data=panel", "data.path=panel.parquet", "model=[linear,lstm]", "window.train_months=20", "window.test_months=24",
+    "window.refit_every=8", "tuning.trials=2", "tuning.folds=2", "tuning.validation_months=12", "tuning.batch=2",
+    "compute.jobs=1", "model.lstm.seeds=2", "model.lstm.batch_size=256",
+]  # fmt: skip
+GOOD = [*SMALL, "model.lstm.epochs=8"]
+POOR = [*SMALL, "model.lstm.epochs=1", "model.lstm.hidden=2", "model.lstm.learning_rate=0.0005", "tuning.trials=0"]
+TWIN = [*GOOD, "seed=1"]
+
+# month of the life -> recipes trained in it, in this order
+LIVES = {
+    "good": {month: [GOOD] for month in range(1000)} | {5: [GOOD, POOR], 11: [GOOD, TWIN], 17: [GOOD, POOR, TWIN]},
+    "poor": {month: [POOR] for month in range(6)} | {6: [POOR, GOOD]} | {month: [GOOD] for month in range(7, 1000)},
+}
+LABELS = {id(GOOD): "good", id(POOR): "poor", id(TWIN): "twin"}
+
+
+def live(folder: Path, refresh: str, months: int, life: str) -> pd.DataFrame:
+    """Train and evaluate once a month; one line each."""
+    folder.mkdir(parents=True)
+    whole = SimulatedMarket(stocks=60, months=FIRST + months, seed=0, explained=0.12, style=0.0).panel()
+    dates = sorted(whole["date"].unique())
+    lines, recipes = [], {}
+    for month in tqdm(range(months), desc=refresh):
+        panel = whole[whole["date"] <= dates[FIRST + month - 1]].copy()
+        panel.loc[panel["date"] == panel["date"].max(), "ret_next"] = None
+        panel.to_parquet(folder / "panel.parquet", index=False)
+        for recipe in LIVES[life][month]:
+            run(folder, "train.py", *recipe, expected=(0,))
+            recipes[len(recipes) + 1] = LABELS[id(recipe)]
+        began = time.perf_counter()
+        gates = "research" if life == "poor" and month == 0 else "strict"
+        code, said = run(folder, "evaluate.py", f"registry.refresh={refresh}", f"gate={gates}", expected=(0, 4))
+        seconds = time.perf_counter() - began
+        lines.append({"month": f"{dates[FIRST + month - 1]:%Y-%m}", **found(folder, recipes), "code": code,
+                      "seconds": seconds, "lines": said.count("\n"), "megabytes": size(folder)})  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def run(folder: Path, program: str, *words: str, expected: tuple[int, ...]) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, str(ROOT / program), *words], cwd=folder, capture_output=True, text=True)
+    if done.returncode not in expected:
+        raise SystemExit(f"{program} {' '.join(words)}: {done.stdout[-1500:]}{done.stderr[-1500:]}")
+    return done.returncode, done.stdout
+
+
+def found(folder: Path, recipes: dict[int, str]) -> dict[str, object]:
+    """What the newest decision was."""
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("drf").experiment_id
+    decision = client.search_runs([experiment], "tags.kind = 'evaluation'", max_results=1)[0]
+    champion = decision.data.tags["champion"]
+    scores = {key.partition("/")[2]: value for key, value in decision.data.metrics.items() if "/gate" not in key}
+    label = recipes[int(champion)] if champion != "none" else ""
+    own = decision.data.metrics.get(f"version_{champion}/sharpe_net")
+    return {
+        "versions": len(recipes), "champion": f"{champion} {label}", "promoted": decision.data.tags["promoted"],
+        "net Sharpe": own, "trials": scores.get("trials"), "worth": scores.get("independent"),
+        "decision": decision.data.tags["decision"][:70],
+    }  # fmt: skip
+
+
+def size(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
+
+
+if __name__ == "__main__":
+    refresh, *more = sys.argv[1:]
+    months = int(more[0]) if more else 24
+    life = more[1] if len(more) > 1 else "good"
+    result = live(Path("lifecycle") / f"{refresh}-{life}", refresh, months, life)
+    print(result.to_string(index=False, float_format="{:.2f}".format))
