@@ -42,7 +42,7 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
         trials = _Trials(log)
         families = tune(experiment.families, samples, plan, trials.note)
         walks = walk_forward(families, samples, experiment.schedule, config.seed, config.compute, checkpoints)
-        tree.parent.metrics({"fits_restored": checkpoints.restored})
+        tree.parent.metrics({"fits_restored": checkpoints.restored, "fits_refused": checkpoints.refused})
         rows = make_rows(walks, experiment.judging)
         figures = log.comparison(rows, families, walks)
         tables = _evidence(experiment, rows, trials)
@@ -55,6 +55,8 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
             origin = Origin(log.rows[row.name].run_id, tree.parent.run_id)
             version = register_newest(walks[row.family].members, experiment, rows, origin)
         log.resources()
+    if checkpoints.refused:
+        print(f"{checkpoints.refused} kept fits were damaged or another user's, and were fitted again.")
     if checkpoints.restored:
         print(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
     print(training_summary(experiment, comparison_table(rows), store, tree.parent.run_id, version))

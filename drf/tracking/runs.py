@@ -223,9 +223,12 @@ def _leave_what_is_taken(client: mlflow.MlflowClient) -> None:
     if run_id is None:
         return
     try:
-        taken = "kind" in client.get_run(run_id).data.tags
+        run = client.get_run(run_id)
     except mlflow.MlflowException as error:
         raise InputError(f"MLFLOW_RUN_ID={run_id}: there is no such run ({first_line(error)}): unset it") from error
+    if run.info.lifecycle_stage != "active":
+        raise InputError(f"MLFLOW_RUN_ID={run_id}: the run is deleted: unset it, or restore the run")
+    taken = "kind" in run.data.tags
     if taken:
         del os.environ["MLFLOW_RUN_ID"]
 

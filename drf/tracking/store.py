@@ -39,14 +39,18 @@ def connect(experiment: str) -> str:
     mlflow.set_tracking_uri(uri)
     try:
         if known := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            mlflow.get_experiment(known)
+            opened = mlflow.get_experiment(known)
         else:
-            mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment)
+            opened = mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment)
     except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
         raise InputError(
             f"MLflow at {without_secrets(uri)} cannot open the experiment "
             f"{known or os.environ.get('MLFLOW_EXPERIMENT_NAME') or experiment}: {first_line(error)}"
         ) from error
+    if uri.startswith("sqlite:///"):
+        from .home import require_home
+
+        require_home(Path(uri.removeprefix("sqlite:///")), opened)
     return uri
 
 
@@ -89,7 +93,18 @@ def _prepare_sqlite(file: Path, uri: str) -> None:
 
             # The first client runs the migrations; two at once would break each other.
             mlflow.MlflowClient(uri).search_experiments(max_results=1)
-    except (sqlite3.Error, OSError) as error:
-        raise InputError(
-            f"MLFLOW_TRACKING_URI={uri}: cannot be opened ({error}): is it a sqlite file, and writable?"
-        ) from error
+    except Exception as error:  # those of sqlite, of the file system, and of MLflow's several layers
+        raise InputError(f"MLFLOW_TRACKING_URI={uri}: cannot be opened: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why a store cannot be opened, and what to do."""
+    text = str(error)
+    if "locked" in text:
+        return "another program has locked it: end that, or wait for it"
+    if found := re.search(r"found version (\w+), but expected (\w+)", text):
+        return (
+            f"its tables are version {found[1]}, and this MLflow's are {found[2]}: if they are older, back the file up "
+            "and run mlflow db upgrade; if a newer MLflow wrote them, install that one"
+        )
+    return f"{first_line(error)}: is it a sqlite file, and writable?"

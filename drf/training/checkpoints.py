@@ -8,6 +8,7 @@ training has ended well; while it runs it is locked, and the lock of a process t
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -28,9 +29,14 @@ from ..errors import InputError
 
 LOCK = "lock"
 
+_DIGEST = hashlib.sha256().digest_size
+
 
 class Checkpoints:
-    """The finished fits of one training, as a context; ``restored`` counts those that an interrupted one had left.
+    """The finished fits of one training, as a context.
+
+    ``restored`` counts those that an interrupted one had left, ``refused`` those of them that were damaged or another
+    user's.
 
     Parameters
     ----------
@@ -45,7 +51,7 @@ class Checkpoints:
         text = json.dumps([identity, _code(), versions], sort_keys=True, default=str)
         self.path = Path(folder).absolute() / hashlib.sha256(text.encode()).hexdigest()[:16]
         self.lock = FileLock(self.path / LOCK, timeout=0)
-        self.restored = 0
+        self.restored = self.refused = 0
 
     def __enter__(self) -> Checkpoints:
         try:
@@ -72,12 +78,21 @@ class Checkpoints:
         return self.lock.is_locked
 
     def load(self, task: Any) -> Any:
-        """The result of a task, or None if there is none yet."""
+        """The result of a task, or None if there is none yet, or not one to be trusted, which is deleted and counted.
+
+        Trusted is what the same user wrote, of this very task, to the last bit: reading a result runs what it says.
+        """
         file = self._file(task)
         if not file.is_file():
             return None
+        written = file.read_bytes()
+        digest, content = written[:_DIGEST], written[_DIGEST:]
+        if digest != _digest(file, content) or not _is_own(file):
+            self.refused += 1
+            file.unlink()
+            return None
         self.restored += 1
-        return joblib.load(file)
+        return joblib.load(io.BytesIO(content))
 
     def keep(self, task: Any, result: Any) -> None:
         """Keep the result of a task.
@@ -102,8 +117,11 @@ class Checkpoints:
         with tempfile.NamedTemporaryFile(dir=self.path, suffix=".part", delete=False) as part:
             pass
         try:
+            content = io.BytesIO()
+            joblib.dump(result, content)
             with open(part.name, "wb") as stream:
-                joblib.dump(result, stream)
+                stream.write(_digest(file, content.getvalue()))
+                stream.write(content.getvalue())
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(part.name, file)  # closed by now: not every system renames an open file
@@ -113,6 +131,16 @@ class Checkpoints:
 
     def _file(self, task: Any) -> Path:
         return self.path / f"{joblib.hash(task)}.fit"
+
+
+def _digest(file: Path, content: bytes) -> bytes:
+    """SHA-256 of a result and of the task that its file's name stands for."""
+    return hashlib.sha256(file.name.encode() + content).digest()
+
+
+def _is_own(file: Path) -> bool:
+    """Whether this user wrote a file, where the system tells."""
+    return not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()
 
 
 def is_dead(folder: Path) -> bool:

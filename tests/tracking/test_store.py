@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
 import mlflow
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drf.errors import InputError
-from drf.tracking.store import connect
+from drf.tracking.home import relocate
+from drf.tracking.store import connect, without_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +63,106 @@ def test_a_store_that_cannot_be_used_is_refused_in_one_line(
         connect("drf")
     assert told in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_store_of_an_older_or_a_newer_mlflow_is_refused(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copyfile(empty_store, tmp_path / "other.db")  # not one that this process has open
+    with sqlite3.connect(tmp_path / "other.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    database.close()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    with pytest.raises(InputError, match=r"its tables are version ffffffffffff.*mlflow db upgrade") as refused:
+        connect("drf")
+    assert len(str(refused.value)) < 400
+
+
+def test_a_locked_store_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(sqlite3, "connect", locked)
+    with pytest.raises(InputError, match="another program has locked it"):
+        connect("drf")
+
+
+def test_a_read_only_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "mlflow.db")
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(InputError, match=r"Permission denied.*writable"):
+        connect("drf")
+
+
+def run_in(folder: Path) -> str:
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("drf")
+    run = client.create_run(experiment.experiment_id).info.run_id
+    client.log_text(run, folder.name, "where.txt")
+    return str(run)
+
+
+@pytest.mark.parametrize("how", ["moved", "copied", "copied, of an earlier release"])
+def test_a_moved_or_copied_project_never_writes_into_the_original(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    run = run_in(tmp_path)
+    (tmp_path / "new").mkdir()
+    for name in ("mlflow.db", "mlflow.db-wal", "mlruns"):
+        if how == "moved":
+            (tmp_path / name).rename(tmp_path / "new" / name)
+        else:
+            copy = shutil.copytree if (tmp_path / name).is_dir() else shutil.copyfile
+            copy(tmp_path / name, tmp_path / "new" / name)
+    if how == "copied, of an earlier release":
+        with sqlite3.connect(tmp_path / "new" / "mlflow.db") as database:
+            database.execute("DELETE FROM experiment_tags")
+        database.close()
+    original = sorted(tmp_path.glob("mlruns/**/*"))
+    monkeypatch.chdir(tmp_path / "new")
+    for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)  # MLflow sets them for processes to come
+    with pytest.raises(InputError, match=rf"was {how.partition(',')[0]} here from {tmp_path}.*drf.cli.relocate"):
+        connect("drf")
+    assert relocate(tmp_path / "new" / "mlflow.db") > 0
+    connect("drf")
+    client = mlflow.MlflowClient()
+    assert Path(client.download_artifacts(run, "where.txt")).read_text() == tmp_path.name
+    run_in(tmp_path / "new")
+    assert sorted(tmp_path.glob("mlruns/**/*")) == original
+    assert (tmp_path / "new" / "mlflow.db.before-relocation").is_file()
+    with pytest.raises(InputError, match="nothing is to be put right"):
+        relocate(tmp_path / "new" / "mlflow.db")
+
+
+def test_what_is_no_store_is_not_relocated(tmp_path: Path) -> None:
+    for name, content in (("none.db", None), ("text.db", b"no database" * 100)):
+        if content:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="is it an MLflow store"):
+            relocate(tmp_path / name)
+
+
+WORDS = st.text("abcXYZ019-_.~:@/?&=#%!$", min_size=1, max_size=12)
+
+
+@given(st.sampled_from(["http", "https", "postgresql+psycopg2", "mysql", "s3", "databricks"]), WORDS, WORDS, WORDS)
+def test_no_address_shows_who_logs_in(scheme: str, user: str, secret: str, more: str) -> None:
+    secret = f"hunter2{secret}"
+    for address in (
+        f"{scheme}://{user}:{secret}@host:5432/db",
+        f"{scheme}://host/db?user={user}&password={secret}",
+        f"{scheme}://{user}:{secret}@host/db?sslkey={more}hunter2",
+        f"{scheme}://{secret}@host/x",
+    ):
+        shown = without_secrets(f"cannot reach {address}: 'refused', \"{address}\"")
+        assert "hunter2" not in shown
+        assert shown.startswith(f"cannot reach {scheme}://")
+
+
+def test_addresses_without_secrets_stay_as_they_are() -> None:
+    for address in ("http://127.0.0.1:5000", "sqlite:////home/ann@work/mlflow.db", "models:/drf-lstm-lrp/1"):
+        assert without_secrets(address) == address
+    assert without_secrets("postgresql://ann:x@host:1/db?a=b") == "postgresql://host:1/db"

@@ -9,6 +9,8 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drf.errors import InputError
 from drf.training.checkpoints import Checkpoints, is_dead
@@ -82,3 +84,35 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         Checkpoints(str(tmp_path / "file"), {}),
     ):
         pass
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_a_damaged_or_foreign_result_is_refused_and_made_again(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Any single bit, any cut, the result of another task, another user's file."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    with Checkpoints(str(folder), {}) as checkpoints:
+        checkpoints.keep(TASK, np.arange(5.0))
+        checkpoints.keep("another task", 7)
+        file, other = checkpoints._file(TASK), checkpoints._file("another task")
+        content = file.read_bytes()
+        how = data.draw(st.sampled_from(["flip", "cut", "another", "foreign", "plain"]))
+        if how == "flip":
+            where = data.draw(st.integers(0, len(content) - 1))
+            changed = bytes([content[where] ^ (1 << data.draw(st.integers(0, 7)))])
+            file.write_bytes(content[:where] + changed + content[where + 1 :])
+        elif how == "cut":
+            file.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+        elif how == "another":
+            file.write_bytes(other.read_bytes())
+        elif how == "plain":
+            joblib.dump(np.arange(5.0), file)
+        with pytest.MonkeyPatch.context() as patch:
+            if how == "foreign":
+                patch.setattr(os, "getuid", lambda: 4321)
+            assert checkpoints.load(TASK) is None
+        assert (checkpoints.refused, checkpoints.restored) == (1, 0)
+        checkpoints.keep(TASK, np.arange(5.0))
+        assert list(checkpoints.load(TASK)) == [0, 1, 2, 3, 4]

@@ -1,0 +1,96 @@
+"""A sqlite store knows where it was made: MLflow records absolute paths, which a moved or copied store keeps.
+
+Whoever went on with a copy would write into the original. So a store's home is a tag of its experiments; from another
+folder it is refused until its paths are put right.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+from mlflow.entities import Experiment
+
+from ..errors import InputError
+
+HOME = "drf.home"
+
+# Where MLflow keeps paths of artifacts.
+_PATHS = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+}
+
+
+def require_home(file: Path, experiment: Experiment) -> None:
+    """Refuse a store that was moved or copied; remember the home of one that is seen for the first time.
+
+    Raises
+    ------
+    InputError
+        Naming both folders and the command that puts the paths right.
+    """
+    here = file.parent.resolve()
+    home = _home_of(file, experiment)
+    if home is None:
+        mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, HOME, str(here))
+    elif home != here:
+        what = "copied" if (home / file.name).exists() else "moved"
+        raise InputError(
+            f"{file} was {what} here from {home}, and its artifacts are recorded to lie there: python -m "
+            f"drf.cli.relocate {file} puts them right (move or copy the folder mlruns too)"
+        )
+
+
+def _home_of(file: Path, experiment: Experiment) -> Path | None:
+    """The folder in which a store was made, where it is known."""
+    if HOME in experiment.tags:
+        return Path(experiment.tags[HOME])
+    recorded = Path(experiment.artifact_location.removeprefix("file://"))
+    other = recorded.parents[1] if len(recorded.parts) > 2 else recorded
+    is_copy = other.resolve() != file.parent.resolve() and (other / file.name).is_file()
+    return other if is_copy else None
+
+
+def relocate(file: Path) -> int:
+    """Let all paths of a store begin with the folder in which it lies now; return how many were changed.
+
+    The store as it was is kept beside it, as ``<name>.before-relocation``.
+
+    Raises
+    ------
+    InputError
+        If the file is no such store, or is where it was made.
+    """
+    here = file.parent.resolve()
+    try:
+        with FileLock(f"{file}.lock"), sqlite3.connect(f"file:{file}?mode=rw", uri=True) as database:
+            rows = database.execute("SELECT value FROM experiment_tags WHERE key = ?", (HOME,)).fetchall()
+            locations = database.execute("SELECT artifact_location FROM experiments").fetchall()
+            homes = {Path(value) for (value,) in rows} or {Path(value).parents[1] for (value,) in locations}
+            homes -= {here}
+            if not homes:
+                raise InputError(f"{file} lies where it was made: nothing is to be put right")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            shutil.copyfile(file, f"{file}.before-relocation")
+            changed = sum(_replace(database, f"{home}/", f"{here}/") for home in homes)
+            database.execute("UPDATE experiment_tags SET value = ? WHERE key = ?", (str(here), HOME))
+    except sqlite3.Error as error:
+        raise InputError(f"{file}: {error}: is it an MLflow store, and does nobody use it?") from error
+    return changed
+
+
+def _replace(database: sqlite3.Connection, old: str, new: str) -> int:
+    return sum(
+        database.execute(
+            f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE instr({column}, ?) > 0",
+            (old, new, old),
+        ).rowcount
+        for table, columns in _PATHS.items()
+        for column in columns
+    )
