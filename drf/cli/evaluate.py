@@ -58,6 +58,9 @@ def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
             complete_reports(client, known, decision)
             log_decision(tree.parent, record.flat, name, decision, notices)
     else:
+        if standing.champion is not None and not known.versions:
+            why = known.left_aside.get(standing.champion, "it was not found")
+            program.refuse(f"the champion, version {standing.champion}, cannot be judged: {why}", ALARM)
         require_versions(known, name, store)
         bench = _Bench.on(config, known, standing)
         with Presence() as here, RunTree("evaluate", here) as tree:

@@ -112,12 +112,12 @@ def split_overrides(arguments: list[str]) -> list[str]:
     return [word.removeprefix("+") if word.startswith("+experiment=") else word for word in words]
 
 
-def refuse(message: str) -> NoReturn:
-    """Print one line and exit with code 2."""
+def refuse(message: str, code: int = REFUSED) -> NoReturn:
+    """Print one line and exit."""
     called = Path(sys.argv[0])
     name = f"drf.{called.parent.name}" if called.name == "__main__.py" else called.name
     print(f"{name}: {without_secrets(' '.join(message.split()))}", file=sys.stderr)
-    raise SystemExit(REFUSED)
+    raise SystemExit(code)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

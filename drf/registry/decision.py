@@ -107,8 +107,10 @@ class Decision:
 
     @property
     def alarm(self) -> str:
-        """What is wrong with the champion after the decision; empty if nothing is."""
+        """What is wrong with the champion after the decision; empty if nothing is, or if a person decided."""
         champion = self.after.champion
+        if not self.asked:
+            return ""
         if champion is None:
             return "there is no champion"
         found = next((one for one in self.judged if one.number == champion), None)
@@ -177,7 +179,7 @@ def log_decision(
             "promoted": made.promoted or "none",
             "decision": made.reason[:4000],
             "decided_by": user(),
-            "health": made.alarm[:4000] or "the champion passes its gates",
+            **({"health": made.alarm[:4000] or "the champion passes its gates"} if made.asked else {}),
             "git_commit": git_commit(),
         }
     )

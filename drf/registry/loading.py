@@ -85,14 +85,13 @@ def _registered_digest(uri: str) -> str | None:
     else:
         entry = client.get_model_version(named[1], named["number"])
     if MANIFEST not in entry.tags:
-        raise InputError(f"{uri}: {earlier_release(entry.tags.get('parent_run', 'RUN'))}")
+        raise InputError(f"{uri}: {earlier_release(entry.version)}")
     return str(entry.tags[MANIFEST])
 
 
-def earlier_release(parent_run: str) -> str:
+def earlier_release(number: str) -> str:
     """Why a version without a manifest is not used, and how to make one that has it."""
     return (
-        "it was registered by an earlier release, without a manifest to hold its files against: train it again with "
-        f"its own settings: mlflow artifacts download -r {parent_run} -a config.yaml -d . && "
-        "python train.py --config-path $PWD --config-name config"
+        "it was registered by an earlier release, without a manifest to hold its files against: python -m "
+        f"drf.cli.reregister {number} registers it again"
     )

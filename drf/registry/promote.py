@@ -114,7 +114,7 @@ def decide(court: Court, known: RegisteredVersions, standing: Standing, hold: Ho
     groups, superseded, aside = _waiting(court, known, standing)
     cases: list[_Case] = []
     for versions in groups:
-        tried, left = _judge_newest(court, versions, known.get(standing.champion), champion)
+        tried, left = _judge_newest(court, versions, standing.champion, champion)
         cases += tried
         superseded |= left
     cases.sort(key=lambda case: int(case.version.number))
@@ -154,7 +154,7 @@ def _waiting(
 
 
 def _judge_newest(
-    court: Court, versions: Sequence[Version], held: Version | None, champion: _Case | None
+    court: Court, versions: Sequence[Version], held: str | None, champion: _Case | None
 ) -> tuple[list[_Case], dict[str, str]]:
     """Judge the newest sound version of a recipe; what was judged on the way, and the older ones that it supersedes."""
     tried: list[_Case] = []
@@ -180,9 +180,9 @@ def _open(court: Court, version: Version, role: str) -> _Case:
     return _Case(version, role, seen, verdicts=judge_artifact(seen.checkup, court.limits))
 
 
-def _judge(court: Court, version: Version, held: Version | None, champion: _Case | None) -> _Case:
-    """Ask a waiting version what its role asks of it."""
-    role = REFRESH if held is not None and version.recipe == held.recipe else NEW
+def _judge(court: Court, version: Version, held: str | None, champion: _Case | None) -> _Case:
+    """Ask a waiting version what its role asks of it; ``held``: the champion, which may be beyond reading."""
+    role = REFRESH if champion is not None and version.recipe == champion.version.recipe else NEW
     if role == REFRESH and court.refresh == "never":
         return _Case(
             version, role, problem="refreshes of the champion's recipe are not promoted (registry.refresh=never)"
@@ -193,7 +193,7 @@ def _judge(court: Court, version: Version, held: Version | None, champion: _Case
     if role == NEW or court.refresh == "gated":
         _judge_skill(court, case)
     if held is not None and case.seen is not None:
-        case.verdicts.append(_beside(court, case, role, held.number, champion))
+        case.verdicts.append(_beside(court, case, role, held, champion))
     if case.passed:
         _ask_audit(court, case)
     return case

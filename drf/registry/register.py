@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import mlflow
 import numpy as np
@@ -115,7 +116,17 @@ def register_newest(members: Sequence[FittedModel], experiment: Experiment, rows
     return register(forecaster, evidence, config.registry.name, origin.row_run, tags)
 
 
-def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[str, Row], name: str) -> Evidence:
+class Said(Protocol):
+    """What a row of a training forecast: of the test months, and of the newest."""
+
+    @property
+    def predictions(self) -> pd.DataFrame: ...
+
+    @property
+    def forecast(self) -> pd.DataFrame: ...
+
+
+def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[str, Said], name: str) -> Evidence:
     """What the version takes along of its training.
 
     Parameters
@@ -137,7 +148,9 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     both = row.forecast.merge(newest, on=list(KEYS))
     apart = (both["y_pred"] - both["prediction"]).abs().max()
     if not apart <= ROUNDING * newest["prediction"].abs().max():
-        raise InputError(f"the row {name} cannot be registered: the model would forecast by {apart:.2g} other returns")
+        raise InputError(
+            f"the row {name} cannot be registered: on this panel the model's forecasts differ by {apart:.2g}"
+        )
     predictions = row.predictions.assign(benchmark=np.nan)
     if BENCHMARK in rows:
         benchmark = rows[BENCHMARK].predictions[[*KEYS, "y_pred"]].rename(columns={"y_pred": "benchmark"})

@@ -149,7 +149,7 @@ def _why_aside(entry: ModelVersion, held: bool) -> str | None:
     if ARCHIVED in tags and not held:
         return f"archived: {tags[ARCHIVED]}"
     if MANIFEST not in tags:
-        return earlier_release(tags["parent_run"])
+        return earlier_release(str(entry.version))
     return None
 
 

@@ -19,12 +19,11 @@ from tests.registry.making import CONFIG, NAME, evidence_of, market, register_sm
 
 
 def test_half_registered_versions_and_those_of_an_earlier_release_are_left_aside(registry: MlflowClient) -> None:
-    run = registry.get_model_version(NAME, "2").tags["parent_run"]
     registry.delete_model_version_tag(NAME, "2", "manifest")
     registry.set_model_version_tag(NAME, "3", "config", '{"window": {"lags": [0]}}')
     known = read_versions(registry, NAME)
     assert [version.number for version in known.versions] == ["1", "4"]
-    assert f"mlflow artifacts download -r {run} -a config.yaml" in known.left_aside["2"]
+    assert "python -m drf.cli.reregister 2" in known.left_aside["2"]
     assert "another release" in known.left_aside["3"]
     assert "did not finish" in known.left_aside["5"]
     assert known.numbers == set("12345")
