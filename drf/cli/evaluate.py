@@ -18,10 +18,11 @@ from ..experiment.market import load_market
 from ..experiment.schema import DataConfig
 from ..experiment.settings import make
 from ..registry.audit import audit_training
-from ..registry.decision import Decision, complete_reports, decision_summary, log_decision, write_verdicts
+from ..registry.decision import Decision
 from ..registry.gates import Thresholds
 from ..registry.people import carry_out
 from ..registry.promote import Court, decide
+from ..registry.recording import complete_reports, log_decision, write_verdicts
 from ..registry.settings import EvaluateConfig, gates_in_words
 from ..registry.standing import Standing, move, read_hold, read_standing, require_not_held, settle
 from ..registry.versions import RegisteredVersions, Version, read_versions, require_versions
@@ -30,6 +31,7 @@ from ..tracking.store import connect, without_secrets
 from ..tracking.trials import market_returns, trials_on
 from ..training.parallel import one_thread
 from . import program
+from .summary import decision_summary
 
 ALARM = 4
 """The exit code where the champion is missing, cannot be judged, or fails its gates."""

@@ -1,11 +1,15 @@
-"""What train.py prints at its end."""
+"""What train.py and evaluate.py print at their end."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..experiment.experiment import Experiment
+from ..registry.decision import Decision, Judged
+from ..registry.versions import ARCHIVED, REJECTED
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -45,3 +49,73 @@ def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, ru
             f'Load the champion: mlflow.pyfunc.load_model("models:/{registry.name}@champion")',
         ]
     return "\n".join(lines)
+
+
+def decision_summary(
+    name: str, made: Decision, notices: Sequence[str], audits: Sequence[pd.DataFrame], store: str, run_id: str
+) -> str:
+    """What is wrong, what was found, what was decided."""
+    lines = ["", *([f"ALARM: {made.alarm}", ""] if made.alarm else [])]
+    lines += [f"note: {notice}" for notice in notices]
+    scored = [one for one in made.judged if len(one.scores)]
+    if scored:
+        lines += [_scores(scored), ""]
+    for audit in audits:
+        lines += ["Audit:", *_verdicts([dict(line) for _, line in audit.iterrows()], "check"), ""]
+    for one in made.judged:
+        lines += _found(one)
+    lines += _counted(made)
+    under = made.promoted_under.get(str(made.after.champion))
+    if under and made.asked and under != made.asked and made.promoted is None:
+        lines += [f"note: the champion was promoted under {under}; asked for now: {made.asked}"]
+    verb = f"promoted version {made.promoted}: " if made.promoted else "nothing promoted: "
+    lines += [
+        f"Decision: {verb if made.asked else ''}{made.reason}",
+        f"champion: {made.after.champion or 'none'}, previous: {made.after.previous or 'none'}",
+        f"Run: {run_id} in {store}",
+    ]
+    if made.after.champion:
+        lines.append(f'Load the champion: mlflow.pyfunc.load_model("models:/{name}@champion")')
+    return "\n".join(lines)
+
+
+def _found(one: Judged) -> list[str]:
+    """What was found of a version: every gate of one that waited, those not passed of one that is known."""
+    known = one.role in ("champion", "previous")
+    shown = [vars(verdict) for verdict in one.verdicts if not (known and verdict.passed)]
+    lines = [f"version {one.number}: {one.restated}"] if one.restated else []
+    if not one.verdicts:
+        return [*lines, f"version {one.number} ({one.role}) was not judged: {one.reason}", ""]
+    if known:
+        passed = f"{len(one.verdicts) - len(shown)} of its {len(one.verdicts)} gates"
+        lines.append(f"version {one.number} ({one.role}) passes {passed}")
+        return [*lines, *_verdicts(shown, "gate"), ""]
+    return [*lines, f"Gates of version {one.number} ({one.role}):", *_verdicts(shown, "gate"), ""]
+
+
+_SHOWN_ASIDE = 5
+
+
+def _counted(made: Decision) -> list[str]:
+    """The newest versions that could not be judged, and why; how many others there are."""
+    done = [number for number, reason in made.left_aside.items() if reason.startswith((REJECTED, ARCHIVED))]
+    aside = [(number, reason) for number, reason in made.left_aside.items() if number not in done]
+    shown = [f"version {number} left aside: {reason}" for number, reason in aside[-_SHOWN_ASIDE:]]
+    older = len(aside) - len(shown)
+    return [
+        *([f"{len(done)} version(s) rejected or archived before, see decision.json"] if done else []),
+        *([f"{older} older version(s) left aside, see decision.json"] if older else []),
+        *shown,
+    ]
+
+
+def _verdicts(lines: Sequence[Mapping[str, object]], what: str) -> list[str]:
+    return [f"  {'pass' if line['passed'] else 'FAIL'}  {line[what]}: {line['reason']}" for line in lines]
+
+
+def _scores(scored: Sequence[Judged]) -> str:
+    """One column a version."""
+    months = [f"{one.months[0]:%Y-%m} to {one.months[1]:%Y-%m}" if one.months else "" for one in scored]
+    table = pd.DataFrame({f"{one.number} ({one.role})": one.scores for one in scored})
+    text = table.to_string(float_format="{:.3f}".format, na_rep="cannot be estimated")
+    return f"Scored on months out of sample, each version on its own ({'; '.join(dict.fromkeys(months))}):\n{text}"

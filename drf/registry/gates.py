@@ -17,6 +17,9 @@ from scipy import stats
 
 from .checkup import Checkup
 
+MONTHS = "months out of sample"
+"""The gate that time alone may open."""
+
 Share = Annotated[float, Interval(ge=0, le=1)]
 Correlation = Annotated[float, Interval(ge=-1, le=1)]
 
@@ -103,7 +106,7 @@ def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
     """
     over = f" over {scores['trials']:.0f} trials, worth {scores['independent']:.1f} independent ones"
     verdicts = [
-        _at_least("months out of sample", scores["months"], limits.min_months),
+        _at_least(MONTHS, scores["months"], limits.min_months),
         _at_least("Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low),
         _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, over),
         _at_least("rank IC t-statistic", scores["rank_ic_t"], _critical(limits.max_rank_ic_p, scores["rank_ic_df"])),

@@ -13,8 +13,9 @@ from mlflow import MlflowClient
 from drf.cli.program import CONFIG_DIR
 from drf.errors import InputError
 from drf.experiment.config import read
-from drf.registry.decision import Decision, complete_reports, write_verdicts
+from drf.registry.decision import Decision
 from drf.registry.people import carry_out
+from drf.registry.recording import complete_reports, write_verdicts
 from drf.registry.settings import EvaluateConfig
 from drf.registry.standing import CHAMPION, Standing, move, read_hold, read_standing, set_hold
 from drf.registry.versions import read_versions
