@@ -68,6 +68,8 @@ def decision_summary(
     under = made.promoted_under.get(str(made.after.champion))
     if under and made.asked and under != made.asked and made.promoted is None:
         lines += [f"note: the champion was promoted under {under}; asked for now: {made.asked}"]
+    if made.hold is not None and made.chosen is None:
+        lines += [f"note: the aliases are {made.hold.in_words()}"]
     verb = f"promoted version {made.promoted}: " if made.promoted else "nothing promoted: "
     lines += [
         f"Decision: {verb if made.asked else ''}{made.reason}",
