@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from drf.data.simulate import SimulatedMarket
 from drf.registry.loading import load_model
-from drf.registry.standing import CHAMPION, PREVIOUS, Standing, move, read_hold, read_standing, set_hold
+from drf.registry.standing import CHAMPION, PREVIOUS, Move, Standing, move, read_hold, read_standing, set_hold
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "drf-lstm-lrp"
@@ -78,7 +78,7 @@ def reset(client: mlflow.MlflowClient, standing: Standing) -> None:
     """As if nothing had been decided since ``standing``."""
     now = read_standing(client, NAME)
     if now != standing:
-        move(client, NAME, now, standing)
+        move(client, NAME, now, Move(standing))
     if read_hold(client, NAME) is not None:
         set_hold(client, NAME, None)
     for entry in client.search_model_versions(f"name='{NAME}'"):

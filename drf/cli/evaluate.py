@@ -15,18 +15,18 @@ from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import Record, read
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.market import load_market
-from ..experiment.schema import DataConfig
+from ..experiment.schema import DataConfig, TrainConfig
 from ..experiment.settings import make
-from ..registry.audit import audit_training
+from ..registry.audit import audit_training, could_not_run
 from ..registry.decision import Decision
 from ..registry.gates import Thresholds
 from ..registry.people import carry_out
 from ..registry.promote import Court, decide
-from ..registry.recording import complete_reports, log_decision, write_verdicts
+from ..registry.recording import complete_reports, log_decision, promotion, write_verdicts
 from ..registry.settings import EvaluateConfig, gates_in_words
-from ..registry.standing import Standing, move, read_hold, read_standing, require_not_held, settle
+from ..registry.standing import Standing, move, read_hold, read_standing, settle
 from ..registry.versions import RegisteredVersions, Version, read_versions, require_versions
-from ..tracking.runs import Presence, RunTree
+from ..tracking.runs import Presence, RunTree, leave_what_is_taken
 from ..tracking.store import connect, without_secrets
 from ..tracking.trials import market_returns, trials_on
 from ..training.parallel import one_thread
@@ -51,33 +51,42 @@ def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
     store = without_secrets(connect(config.tracking.experiment))
     client, name = MlflowClient(), config.registry.name
     notices = settle(client, name, read_versions(client, name).numbers)
+    for notice in notices:
+        print(f"note: {notice}")
     standing = read_standing(client, name)
     known = read_versions(client, name, (standing.champion, standing.previous))
-    audits: dict[str, pd.DataFrame] = {}
+    audits: list[pd.DataFrame] = []
     if config.asked:
+        leave_what_is_taken(client)
         decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
-            complete_reports(client, known, decision)
             log_decision(tree.parent, record.flat, name, decision, notices)
     else:
-        if standing.champion is not None and not known.versions:
-            why = known.left_aside.get(standing.champion, "it was not found")
-            program.refuse(f"the champion, version {standing.champion}, cannot be judged: {why}", ALARM)
-        require_versions(known, name, store)
-        bench = _Bench.on(config, known, standing)
+        bench = _bench(config, known, standing, store)
         with Presence() as here, RunTree("evaluate", here) as tree:
             asked = gates_in_words(choices["gate"], config, *_usual())
             decision = bench.decide(client, config, asked, known, standing)
-            audits = bench.audits
+            audits = list(bench.audits.values())
             if decision.promoted is not None:
-                move(client, name, standing, decision.after, lambda: require_not_held(client, name))
+                move(client, name, standing, promotion(decision, known))
             write_verdicts(client, name, known, decision, config.registry.keep)
-            complete_reports(client, known, decision)
-            log_decision(tree.parent, record.flat, name, decision, notices, list(audits.values()))
-    shown = [audit for audit in audits.values() if config.audit or not audit["passed"].all()]
-    print(decision_summary(name, decision, notices, shown, store, tree.parent.run_id))
-    if not config.asked and decision.alarm:
+            log_decision(tree.parent, record.flat, name, decision, notices, audits)
+    held = (standing.champion, standing.previous, decision.after.champion, decision.after.previous)
+    for notice in complete_reports(client, read_versions(client, name, held), decision):
+        print(f"note: {notice}")
+    shown = [audit for audit in audits if config.audit or not audit["passed"].all()]
+    print(decision_summary(name, decision, shown, store, tree.parent.run_id))
+    if decision.alarm:
         raise SystemExit(ALARM)
+
+
+def _bench(config: EvaluateConfig, known: RegisteredVersions, standing: Standing, store: str) -> _Bench:
+    """The market to judge on, if there is a version to be judged."""
+    if standing.champion is not None and not known.versions:
+        why = known.left_aside.get(standing.champion, "it was not found")
+        program.refuse(f"the champion, version {standing.champion}, cannot be judged: {why}", ALARM)
+    require_versions(known, config.registry.name, store)
+    return _Bench.on(config, known, standing)
 
 
 def _usual() -> tuple[Thresholds, PortfolioRule]:
@@ -105,13 +114,17 @@ class _Bench:
 
     @classmethod
     def on(cls, config: EvaluateConfig, known: RegisteredVersions, standing: Standing) -> _Bench:
-        """The market that was asked for, or that of the newest version of the champion's recipe, or of any."""
+        """The market that was asked for, or that of the newest version of the champion's recipe, or of any.
+
+        It has the descriptors of that version, and those of the others that its source has too.
+        """
         held = known.get(standing.champion)
-        alike = [version for version in known.versions if held is None or version.recipe == held.recipe]
-        newest = alike[-1].config
+        alike = [version for version in known.versions if held is None or version.is_like(held)]
+        newest = max(alike, key=lambda version: version.age).config
         data = config.data or newest.data
-        descriptors = descriptors_of(make_factors(newest.factors, newest.data.descriptors))
-        market = load_market(data, descriptors, config.portfolio.quantiles)
+        others = {name for version in known.versions for name in _descriptors(version.config)}
+        needed = _descriptors(newest)
+        market = load_market(data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
         equipped(market[["date", "asset"]], market, config.portfolio)
         return cls(data, market)
 
@@ -123,24 +136,32 @@ class _Bench:
         known: RegisteredVersions,
         standing: Standing,
     ) -> Decision:
-        panel = largest(self.market, self.data.universe)
         with one_thread():
             if config.audit:
                 self.audit(known.versions[-1])
             court = Court(
                 client=client,
-                panel=panel,
+                market=self.market,
+                universe=self.data.universe,
                 rule=config.portfolio,
                 limits=config.gate,
                 asked=asked,
-                trials=trials_on(market_returns(panel)),
+                trials=trials_on(market_returns(largest(self.market, self.data.universe))),
                 refresh=config.registry.refresh,
                 audit=self.audit if config.audit or config.gate.audit else None,
             )
             return decide(court, known, standing, read_hold(client, config.registry.name))
 
     def audit(self, version: Version) -> pd.DataFrame:
+        """The leak suite on this market, with the version's own descriptors and universe."""
         if version.recipe not in self.audits:
-            trained = replace(version.config, data=self.data)
-            self.audits[version.recipe] = audit_training(self.market, trained, version.row)
+            own = replace(version.config.data, source=self.data.source, macro=self.data.macro)
+            missing = [name for name in _descriptors(version.config) if name not in self.market]
+            if missing:
+                return could_not_run(f"the panel lacks {', '.join(missing)}")
+            self.audits[version.recipe] = audit_training(self.market, replace(version.config, data=own), version.row)
         return self.audits[version.recipe]
+
+
+def _descriptors(config: TrainConfig) -> list[str]:
+    return descriptors_of(make_factors(config.factors, config.data.descriptors))

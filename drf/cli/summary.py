@@ -51,12 +51,9 @@ def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, ru
     return "\n".join(lines)
 
 
-def decision_summary(
-    name: str, made: Decision, notices: Sequence[str], audits: Sequence[pd.DataFrame], store: str, run_id: str
-) -> str:
+def decision_summary(name: str, made: Decision, audits: Sequence[pd.DataFrame], store: str, run_id: str) -> str:
     """What is wrong, what was found, what was decided."""
     lines = ["", *([f"ALARM: {made.alarm}", ""] if made.alarm else [])]
-    lines += [f"note: {notice}" for notice in notices]
     scored = [one for one in made.judged if len(one.scores)]
     if scored:
         lines += [_scores(scored), ""]

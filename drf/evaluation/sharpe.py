@@ -53,9 +53,12 @@ def _moments(returns: pd.Series) -> tuple[float, int, float, float]:
 
 
 def best_of_chance(trials: float, variance: float) -> float:
-    """The best Sharpe ratio a period to be expected of so many independent trials without skill; 0 below two."""
+    """The best Sharpe ratio a period to be expected of so many independent trials without skill.
+
+    The formula is for two and more; from one trial, of which 0 is to be expected, to two it is interpolated.
+    """
     if trials < 2:
-        return 0.0
+        return max(0.0, trials - 1) * best_of_chance(2, variance)
     gamma, one_in = np.euler_gamma, 1 - 1 / trials
     return float(
         np.sqrt(variance) * ((1 - gamma) * stats.norm.ppf(one_in) + gamma * stats.norm.ppf(1 - 1 / (trials * np.e)))

@@ -16,7 +16,9 @@ from .schema import DataConfig, MacroConfig
 log = logging.getLogger(__name__)
 
 
-def load_market(data: DataConfig, descriptors: Sequence[str], least_stocks: int) -> pd.DataFrame:
+def load_market(
+    data: DataConfig, descriptors: Sequence[str], least_stocks: int, more: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read or simulate a panel, and hold it against the contract.
 
     Parameters
@@ -25,6 +27,8 @@ def load_market(data: DataConfig, descriptors: Sequence[str], least_stocks: int)
         Those it must have; sensitivities to macro series that it lacks are added from ``data.macro``.
     least_stocks
         Fewest stocks that a month may have.
+    more
+        Descriptors that are taken along if the source has them in every month.
 
     Raises
     ------
@@ -39,11 +43,17 @@ def load_market(data: DataConfig, descriptors: Sequence[str], least_stocks: int)
         )
     frame = data.source.panel()
     missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
-    panel = check_panel(frame, [name for name in descriptors if name not in missing], least_stocks)
+    there = [name for name in descriptors if name not in missing]
+    panel = check_panel(frame, [*there, *_in_every_month(frame, more)], least_stocks)
     if not missing:
         return panel
     with_macro = _with_macro(panel, data.macro, [name.removeprefix(PREFIX) for name in missing])
-    return check_panel(with_macro, descriptors, least_stocks)
+    return check_panel(with_macro, [*descriptors, *_in_every_month(with_macro, more)], least_stocks)
+
+
+def _in_every_month(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    found = [name for name in names if name in frame and "date" in frame]
+    return [name for name in found if (frame.groupby("date")[name].count() > 0).all()]
 
 
 def _with_macro(panel: pd.DataFrame, macro: MacroConfig | None, series: Sequence[str]) -> pd.DataFrame:

@@ -118,7 +118,12 @@ def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> 
     try:
         return audit(market, family, protocol, config.seed)
     except InputError as error:
-        return pd.DataFrame([vars(Check("the audit can be run", 0.0, 1.0, False, str(error)))])
+        return could_not_run(str(error))
+
+
+def could_not_run(why: str) -> pd.DataFrame:
+    """The table of an audit that could not be made, which no version passes."""
+    return pd.DataFrame([vars(Check("the audit can be run", 0.0, 1.0, False, why))])
 
 
 def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:

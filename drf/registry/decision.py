@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
-from .gates import MONTHS, Verdict
+from .gates import Verdict, failures
 from .standing import Hold, Standing
 from .versions import RegisteredVersions
 
@@ -25,6 +24,10 @@ class Judged:
         Whether it passed all that its role is asked, and what it did not.
     scores, verdicts, months
         See :mod:`.scores` and :mod:`.gates`; empty where it was not asked. First and last month scored.
+    skill
+        Of a refresh: what its months have shown, which does not decide about it, and is said of it as champion.
+    settled
+        The gates by which it need not be judged again, as its tag says; empty if it may pass another time.
     restated
         How the market's history has changed since it was trained, in words; empty if it has not.
     """
@@ -35,19 +38,10 @@ class Judged:
     reason: str
     scores: pd.Series
     verdicts: tuple[Verdict, ...]
+    skill: tuple[Verdict, ...]
+    settled: str
     restated: str
     months: tuple[pd.Timestamp, pd.Timestamp] | None
-
-    @property
-    def lasting(self) -> bool:
-        """Whether it failed for good."""
-        return any(verdict.lasting and not verdict.passed for verdict in self.verdicts)
-
-    @property
-    def settled(self) -> bool:
-        """Whether it need not be judged by the same gates again: neither more months nor a champion would help it."""
-        failed = [verdict for verdict in self.verdicts if not verdict.passed]
-        return any(verdict.gate != MONTHS and not np.isnan(verdict.value) for verdict in failed)
 
     def table(self) -> pd.DataFrame:
         """One row a gate."""
@@ -106,13 +100,13 @@ class Decision:
         if found is None:
             why = self.left_aside.get(champion, "it was not found")
             return f"the champion, version {champion}, cannot be judged: {why}"
-        if found.passed:
-            return ""
-        verb = "fails its gates" if found.verdicts else "cannot be judged"
-        return f"the champion, version {champion}, {verb}: {found.reason}"
+        if not found.verdicts:
+            return f"the champion, version {champion}, cannot be judged: {found.reason}"
+        failed = failures((*found.verdicts, *found.skill))
+        return f"the champion, version {champion}, fails its gates: {failed}" if failed else ""
 
-    def keeps(self, known: RegisteredVersions, keep: int) -> list[str]:
-        """The versions to be archived: judged or superseded, without an alias, and older than the ``keep`` newest."""
+    def to_archive(self, known: RegisteredVersions, keep: int) -> list[str]:
+        """The versions that were judged or superseded, have no alias, and are older than the ``keep`` newest."""
         held = {self.after.champion, self.after.previous, self.chosen}
         done = {one.number for one in self.judged if one.settled} | set(self.superseded)
         old = [version for version in known.versions if version.judged is not None or version.number in done]

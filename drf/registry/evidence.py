@@ -5,8 +5,9 @@ It lies among the version's own files, so the manifest binds it to the weights, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ import pandas as pd
 from ..data.panel import KEYS, RETURN
 
 FOLDER = "evidence"
+
+_TABLES, _TAGS = ("predictions", "newest", "history"), "tags.json"
 
 # Older months are kept to so many of the 52 bits of a number's fraction: a relative error below 1e-5, in half the room.
 _KEPT_BITS = 16
@@ -35,16 +38,21 @@ class Evidence:
     history
         The training's panel: ``date``, ``asset``, the columns that the version uses, and ``ret_next``. The months that
         the newest forecasts need are exact, the others rounded to a relative error below 1e-5.
+    tags
+        The version's, as it was registered.
     """
 
     predictions: pd.DataFrame
     newest: pd.DataFrame
     history: pd.DataFrame
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write a Parquet file for each table into a new folder."""
+        """Write a Parquet file for each table, and the tags as JSON, into a new folder."""
         folder.mkdir()
-        for name, table in vars(self).items():
+        (folder / _TAGS).write_text(json.dumps(dict(self.tags), indent=1), encoding="utf-8")
+        for name in _TABLES:
+            table = getattr(self, name)
             table.to_parquet(
                 folder / f"{name}.parquet", index=False, compression="zstd", use_dictionary=["asset"],
                 use_byte_stream_split=[column for column in table if table[column].dtype == float],
@@ -53,8 +61,9 @@ class Evidence:
     @classmethod
     def read(cls, folder: Path) -> Evidence:
         """Read what :meth:`write` wrote."""
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("predictions", "newest", "history")}
-        return cls(**{name: table.astype({"date": "datetime64[ns]"}) for name, table in tables.items()})
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
+        tags = json.loads((folder / _TAGS).read_text(encoding="utf-8"))
+        return cls(**{name: table.astype({"date": "datetime64[ns]"}) for name, table in tables.items()}, tags=tags)
 
 
 def remember(panel: pd.DataFrame, columns: Sequence[str], exact_from: pd.Timestamp) -> pd.DataFrame:

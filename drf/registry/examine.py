@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.panel import KEYS
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .checkup import Checkup, check_up
 from .evidence import Evidence
 from .history import Restatement, compare
@@ -51,6 +51,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         If it is not what was registered, its evidence is not its training's, or it cannot forecast this panel.
     """
     model, evidence = load_with_evidence(version.uri)
+    _require_its_tags(version, evidence)
     _require_its_own(client, version, evidence)
     lags = max(version.config.window.lags)
     newest = panel["date"].max()
@@ -68,6 +69,19 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         raise InputError(f"{version.uri} cannot forecast this panel: {error}") from error
 
 
+def _require_its_tags(version: Version, evidence: Evidence) -> None:
+    """Refuse a version whose tags are not those it was registered with.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    for key, value in evidence.tags.items():
+        if version.tags.get(key) != value:
+            raise InputError(f"{version.uri}: its tag {key} was changed since it was registered")
+
+
 def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:
     """Refuse a version whose evidence is not what the run of its row logged, where that run is still there.
 
@@ -81,8 +95,8 @@ def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Ev
         "forecast.parquet": evidence.newest.rename(columns={"prediction": "y_pred"}),
     }
     for name, own in logged.items():
-        table = _artifact(client, version.row_run, name)
-        if table is None:
+        table = _artifact(client, version, name)
+        if table is None or table.empty:
             continue
         both = own[[*KEYS, "y_pred"]].merge(table[[*KEYS, "y_pred"]], on=list(KEYS), how="outer", suffixes=("", "_run"))
         apart = (both["y_pred"] - both["y_pred_run"]).abs().max(skipna=False)
@@ -90,10 +104,18 @@ def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Ev
             raise InputError(f"{version.uri}: its evidence is not the {name} of its training's run {version.row_run}")
 
 
-def _artifact(client: mlflow.MlflowClient, run_id: str, name: str) -> pd.DataFrame | None:
+def _artifact(client: mlflow.MlflowClient, version: Version, name: str) -> pd.DataFrame | None:
+    """A table that the run of the version's row logged; None if the run or the table is gone."""
+    try:
+        if name not in {entry.path for entry in client.list_artifacts(version.row_run)}:
+            return None
+    except Exception:  # each kind of store has exceptions of its own
+        return None
     try:
         with tempfile.TemporaryDirectory() as folder:
-            table = pd.read_parquet(client.download_artifacts(run_id, name, folder))
-    except (mlflow.MlflowException, OSError):
-        return None
-    return table.astype({"date": "datetime64[ns]"})
+            table = pd.read_parquet(client.download_artifacts(version.row_run, name, folder))
+        return table[[*KEYS, "y_pred"]].astype({"date": "datetime64[ns]"})
+    except Exception as error:
+        raise InputError(
+            f"{version.uri}: {name} of its training's run {version.row_run} cannot be read ({first_line(error)})"
+        ) from error

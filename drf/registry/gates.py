@@ -1,7 +1,7 @@
 """The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict.
 
-Some ask whether the version is what its training said (replay, direction, books, linearisation); others what its
-forecasts of unseen months have shown. Failing the first is final, since no month to come will mend it.
+Some ask whether the version is what its training said (replay, direction, books, linearisation), which no month to come
+will change; others what its forecasts of unseen months have shown, and what it is beside the champion.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate's answer. ``lasting``: who fails here cannot pass later and is rejected for good."""
+    """One gate's answer. ``lasting``: neither more months nor another champion will let pass who fails here."""
 
     gate: str
     value: float
@@ -92,7 +92,7 @@ def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
         _at_most("replay of recorded forecasts", checkup.replay_error, limits.max_replay_error, lasting=True),
         _at_least("direction", checkup.direction, limits.min_direction, " with its walk-forward", lasting=True),
         _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error, lasting=True),
-        _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity),
+        _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity, lasting=True),
     ]
 
 
@@ -159,7 +159,8 @@ def _at_least(gate: str, value: float, threshold: float, what: str = "", lasting
 
 def _at_most(gate: str, value: float, threshold: float, lasting: bool = False) -> Verdict:
     passed = bool(value <= threshold)
-    return Verdict(gate, float(value), threshold, passed, lasting, _words(value, "", f"allowed at most {threshold:g}"))
+    words = _words(value, "", f"allowed at most {threshold:g}")
+    return Verdict(gate, float(value), threshold, passed, lasting and not np.isnan(value), words)
 
 
 def _words(value: float, what: str, needed: str) -> str:

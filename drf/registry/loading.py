@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -64,8 +65,10 @@ def _opened(uri: str, read: Callable[[Path], T]) -> T:
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of every column that a model does not need
     with tempfile.TemporaryDirectory() as folder:
         try:
-            digest = _registered_digest(uri)
-            files = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+            source, digest = _resolved(uri)
+            files = Path(mlflow.artifacts.download_artifacts(source, dst_path=folder))
+            for cache in list(files.rglob("__pycache__")):
+                shutil.rmtree(cache)  # nothing compiled that somebody left there is run
             verify(files, digest)
             return read(files)
         except InputError:
@@ -74,19 +77,25 @@ def _opened(uri: str, read: Callable[[Path], T]) -> T:
             raise InputError(f"{uri}: {first_line(error)}") from error
 
 
-def _registered_digest(uri: str) -> str | None:
-    """The tag of the registered version that a URI names, if it names one."""
-    named = re.fullmatch(r"models:/([^/@]+)(?:@(?P<alias>[^/]+)|/(?P<number>\d+))", uri)
+def _resolved(uri: str) -> tuple[str, str | None]:
+    """The version that a URI names now, by its number, and the digest that was registered with it.
+
+    Of a model that is in no registry, the URI as it is, and no digest.
+    """
+    named = re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/([^/]+))", uri)
     if named is None:
-        return None
+        return uri, None
+    name, alias, number = named.groups()
     client = mlflow.MlflowClient()
-    if named["alias"]:
-        entry = client.get_model_version_by_alias(named[1], named["alias"])
+    if alias:
+        entry = client.get_model_version_by_alias(name, alias)
+    elif number.isdecimal():
+        entry = client.get_model_version(name, number)
     else:
-        entry = client.get_model_version(named[1], named["number"])
+        raise InputError(f"{uri}: name a version by its number, or by an alias: models:/{name}@champion")
     if MANIFEST not in entry.tags:
-        raise InputError(f"{uri}: {earlier_release(entry.version)}")
-    return str(entry.tags[MANIFEST])
+        raise InputError(f"{uri}: {earlier_release(str(entry.version))}")
+    return f"models:/{name}/{entry.version}", str(entry.tags[MANIFEST])
 
 
 def earlier_release(number: str) -> str:

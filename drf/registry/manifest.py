@@ -38,11 +38,18 @@ def verify(folder: Path, digest: str | None = None) -> None:
     file = folder / FILE
     if not file.is_file():
         raise ValueError(f"its {FILE} is missing: only a part of the version is there")
-    written = file.read_text(encoding="utf-8")
-    if digest is not None and digest_of(written.encode()) != digest:
+    written = file.read_bytes()
+    if digest is not None and digest_of(written) != digest:
         raise ValueError(f"its {FILE} is not the one that was registered")
-    wanted, found = json.loads(written), json.loads(make_manifest(folder))
+    wanted, found = _read(written), json.loads(make_manifest(folder))
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             how = "is missing" if name not in found else "was added" if name not in wanted else "was changed"
             raise ValueError(f"its file {name} {how} since it was registered")
+
+
+def _read(manifest: bytes) -> dict[str, str]:
+    try:
+        return dict(json.loads(manifest))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"its {FILE} is not one that was registered ({error})") from error

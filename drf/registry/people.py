@@ -6,10 +6,10 @@ import mlflow
 
 from ..errors import InputError
 from .decision import Decision
-from .loading import load_model
+from .loading import MANIFEST, load_model
 from .settings import EvaluateConfig
-from .standing import Standing, move, read_hold, set_hold, user
-from .versions import ARCHIVED, REJECTED, VERDICT, RegisteredVersions, mark
+from .standing import Hold, Move, Standing, move, read_hold, set_hold, user
+from .versions import ARCHIVED, GATES, REJECTED, VERDICT, RegisteredVersions, mark
 
 
 def carry_out(
@@ -23,6 +23,8 @@ def carry_out(
         If it cannot be done; nothing is changed then.
     """
     name, reason = config.registry.name, config.reason or "no reason was given"
+    if not known.numbers:
+        raise InputError(f"{name} has no version: run train.py first")
     if config.promote is not None:
         return _promote(client, name, known, standing, str(config.promote), reason)
     if config.hold is not None:
@@ -40,11 +42,19 @@ def _promote(
         raise InputError(f"promote={number}: version {number} is champion already")
     load_model(f"models:/{name}/{number}")
     after = standing.promote(number)
-    move(client, name, standing, after)
     under = f"no gates, by {user()}: {reason}"
-    mark(client, name, number, {VERDICT: "champion", "reason": reason, "gates": under})
+    tags = {VERDICT: "champion", "reason": reason, GATES: under}
+    move(client, name, standing, Move(after, {number: tags}))
+    _take_from_archive(client, name, number)
     client.update_model_version(name, number, description=f"Promoted under {under}.")
-    return Decision(standing, after, f"version {number} was made champion by {user()}: {reason}")
+    hold = read_hold(client, name)
+    still = f"; the aliases stay {hold.in_words()}" if hold is not None else ""
+    return Decision(standing, after, f"version {number} was made champion by {user()}: {reason}{still}")
+
+
+def _take_from_archive(client: mlflow.MlflowClient, name: str, number: str) -> None:
+    if ARCHIVED in client.get_model_version(name, number).tags:
+        client.delete_model_version_tag(name, number, ARCHIVED)
 
 
 def _roll_back(
@@ -63,25 +73,21 @@ def _roll_back(
             "back to: name one (rollback=VERSION)"
         )
     _require(known, name, number, f"rollback={str(to).lower()}")
-    _require_whole(client, name, number)
-    after = standing.back_to(number)
-    gone = standing.champion
-
-    def first() -> None:  # were the program stopped after the move, the bad version would be promoted again
-        set_hold(client, name, f"rolled back from version {gone}: {reason}")
-        if gone is not None:
-            mark(client, name, gone, {VERDICT: REJECTED, "reason": f"rolled back to version {number}: {reason}"})
-
-    move(client, name, standing, after, first)
-    mark(client, name, number, {VERDICT: "champion", "reason": f"rolled back from version {gone}: {reason}"})
+    _verify_if_bound(client, name, number)
+    after, gone = standing.back_to(number, known.numbers), standing.champion
+    marks = {number: {VERDICT: "champion", "reason": f"rolled back from version {gone}: {reason}"}}
+    if gone is not None:
+        marks[gone] = {VERDICT: REJECTED, "reason": f"rolled back to version {number}: {reason}"}
+    move(client, name, standing, Move(after, marks, Hold.now(f"rolled back from version {gone}: {reason}")))
+    _take_from_archive(client, name, number)
     words = f"rolled back: version {number} is champion again, was version {gone} ({reason})"
     return Decision(standing, after, f"{words}; {_held(client, name)}")
 
 
-def _require_whole(client: mlflow.MlflowClient, name: str, number: str) -> None:
+def _verify_if_bound(client: mlflow.MlflowClient, name: str, number: str) -> None:
     """Refuse a version whose files are not those registered; those of an earlier release cannot be held against any."""
     entry = client.get_model_version(name, number)
-    if "manifest" in entry.tags:
+    if MANIFEST in entry.tags:
         load_model(f"models:/{name}/{number}")
 
 

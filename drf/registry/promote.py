@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import mlflow
+import numpy as np
 import pandas as pd
 
+from ..data.universe import largest
 from ..errors import InputError
 from ..evaluation.portfolio import PortfolioRule
 from ..evaluation.trials import Trials
@@ -15,6 +17,7 @@ from .checkup import rank_agreement
 from .decision import Decision, Judged
 from .examine import Seen, examine
 from .gates import (
+    MONTHS,
     Thresholds,
     Verdict,
     failures,
@@ -41,12 +44,14 @@ class Court:
 
     Attributes
     ----------
-    panel
-        In contract form.
+    market
+        In contract form, all stocks.
+    universe
+        So many of the largest stocks a month count; None: as many as the version was trained on.
     rule, limits
         Portfolios and gates; ``asked`` names both.
     trials
-        Everything that was tried on the panel's market.
+        Everything that was tried on the market.
     refresh
         What becomes of a newer version of the champion's recipe.
     audit
@@ -54,7 +59,8 @@ class Court:
     """
 
     client: mlflow.MlflowClient
-    panel: pd.DataFrame
+    market: pd.DataFrame
+    universe: int | None
     rule: PortfolioRule
     limits: Thresholds
     asked: str
@@ -62,55 +68,64 @@ class Court:
     refresh: Refresh
     audit: Audit | None
 
+    @property
+    def key(self) -> str:
+        """All that a verdict for good depends on beside the version: what is written on it."""
+        return f"{self.asked}; refresh {self.refresh}{'; audited' if self.audit else ''}"
+
+    def panel(self, version: Version) -> pd.DataFrame:
+        """The part of the market that a version is judged on."""
+        return largest(self.market, self.universe or version.config.data.universe)
+
 
 @dataclass
 class _Case:
-    """A version before the court: what it shows, or why it cannot be judged; what the gates say of it."""
+    """A version before the court: what it shows, or why it cannot be judged; what the gates say of it.
+
+    ``beside`` is its verdict beside the champion, and ``skill`` what of a refresh is said and not asked.
+    """
 
     version: Version
     role: str
     seen: Seen | None = None
     problem: str = ""
     scores: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
-    verdicts: list[Verdict] = field(default_factory=list)
+    artifact: list[Verdict] = field(default_factory=list)
+    skill: list[Verdict] = field(default_factory=list)
+    skill_decides: bool = True
+    beside: Verdict | None = None
+    audit: Verdict | None = None
 
     @property
-    def sound(self) -> bool:
-        """Whether it is what its training said, whatever it has shown."""
-        return self.seen is not None and not any(verdict.lasting and not verdict.passed for verdict in self.verdicts)
+    def verdicts(self) -> list[Verdict]:
+        """What decides."""
+        others = [verdict for verdict in (self.beside, self.audit) if verdict is not None]
+        return [*self.artifact, *(self.skill if self.skill_decides else []), *others]
 
     @property
     def passed(self) -> bool:
         return self.seen is not None and all(verdict.passed for verdict in self.verdicts)
 
-    def made(self) -> Judged:
-        months = self.seen.made["date"] if self.seen is not None else None
-        return Judged(
-            number=self.version.number,
-            role=self.role,
-            passed=self.passed,
-            reason=self.problem or failures(self.verdicts),
-            scores=self.scores,
-            verdicts=tuple(self.verdicts),
-            restated=self.seen.restated.in_words() if self.seen else "",
-            months=(months.min(), months.max()) if months is not None and len(months) else None,
-        )
+    @property
+    def supersedes(self) -> bool:
+        """Whether older versions of its recipe need not be looked at: it passed, or lacks nothing but skill."""
+        lacks = [verdict for verdict in self.verdicts if not verdict.passed and verdict not in self.skill]
+        return self.seen is not None and not [
+            verdict for verdict in lacks if verdict != self.beside or self.role != NEW
+        ]
 
 
 def decide(court: Court, known: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:
     """Judge the champion, ``previous`` and what waits to be judged, each on its own months, and choose.
 
-    Of a recipe's waiting versions the newest is judged; the others are superseded. A newer version of the champion's
-    recipe is its refresh. Of new recipes that pass every gate, the one with the best Sharpe ratio after costs becomes
-    champion, before any refresh.
+    Of a recipe's waiting versions the newest sound one is judged; the others are superseded. A newer version of the
+    champion's recipe is its refresh. Of new recipes that pass every gate, the one with the best Sharpe ratio after
+    costs becomes champion, before any refresh.
     """
     champion = _sit(court, known, standing.champion, "champion")
     if champion is not None:
-        _judge_skill(court, champion)
         _ask_audit(court, champion)
     previous = _sit(court, known, standing.previous, "previous")
-    if previous is not None:
-        _judge_skill(court, previous)
     groups, superseded, aside = _waiting(court, known, standing)
     cases: list[_Case] = []
     for versions in groups:
@@ -124,7 +139,7 @@ def decide(court: Court, known: RegisteredVersions, standing: Standing, hold: Ho
         after=standing.promote(best.version.number) if best and hold is None else standing,
         chosen=best.version.number if best else None,
         hold=hold,
-        judged=tuple(case.made() for case in (champion, previous, *cases) if case is not None),
+        judged=tuple(_made(court, case, champion) for case in (champion, previous, *cases) if case is not None),
         superseded=superseded,
         left_aside={**known.left_aside, **aside},
         reason=_in_words(cases, best, standing, hold),
@@ -133,24 +148,68 @@ def decide(court: Court, known: RegisteredVersions, standing: Standing, hold: Ho
     )
 
 
+def _made(court: Court, case: _Case, champion: _Case | None) -> Judged:
+    months = case.seen.made["date"] if case.seen is not None else pd.Series(dtype="datetime64[ns]")
+    return Judged(
+        number=case.version.number,
+        role=case.role,
+        passed=case.passed,
+        reason=case.problem or failures(case.verdicts),
+        scores=case.scores,
+        verdicts=tuple(case.verdicts),
+        skill=() if case.skill_decides else tuple(case.skill),
+        settled=_settled(court, case, champion),
+        restated=case.seen.restated.in_words() if case.seen else "",
+        months=(months.min(), months.max()) if len(months) else None,
+    )
+
+
+def _settled(court: Court, case: _Case, champion: _Case | None) -> str:
+    """The key under which a version need not be judged again; empty if another time may say otherwise.
+
+    What it is will not change. What it has shown counts for good once it has its months, on its own market. Beside the
+    champion it counts as long as the champion's recipe is the same.
+    """
+    if case.role == REFRESH and court.refresh == "never":
+        return court.key
+    if case.seen is None:
+        return ""
+    failed = [verdict for verdict in case.verdicts if not verdict.passed and not np.isnan(verdict.value)]
+    if any(verdict.lasting for verdict in failed):
+        return court.key
+    if not len(case.seen.restated.standing) or any(verdict.gate == MONTHS for verdict in failed):
+        return ""
+    if any(verdict in case.skill for verdict in failed):
+        return court.key
+    if case.role == NEW and case.beside in failed and champion is not None:
+        return _beside_key(court, champion.version.recipe)
+    return ""
+
+
+def _beside_key(court: Court, recipe: str) -> str:
+    return f"{court.key}; beside recipe {recipe}"
+
+
 def _waiting(
     court: Court, known: RegisteredVersions, standing: Standing
 ) -> tuple[list[list[Version]], dict[str, str], dict[str, str]]:
     """The versions to be judged now, a list a recipe, newest first; those older than the champion of their recipe, and
     by which they are superseded; those that cannot be judged, and why."""
     held = known.get(standing.champion)
-    groups: dict[str, list[Version]] = {}
+    done = {court.key, _beside_key(court, held.recipe)} if held is not None else {court.key}
+    groups: list[list[Version]] = []
     superseded, aside = {}, {}
     for version in sorted(known.versions, key=lambda version: version.age, reverse=True):
-        if version.number in (standing.champion, standing.previous) or version.judged == court.asked:
+        if version.number in (standing.champion, standing.previous) or version.judged in done:
             continue
-        if held is not None and version.recipe == held.recipe and version.age <= held.age:
+        if held is not None and version.is_like(held) and version.age <= held.age:
             superseded[version.number] = held.number
         elif (why := why_not_now(court.client, version)) is not None:
             aside[version.number] = why
         else:
-            groups.setdefault(version.recipe, []).append(version)
-    return list(groups.values()), superseded, aside
+            alike = next((group for group in groups if version.is_like(group[0])), None)
+            groups.append([version]) if alike is None else alike.append(version)
+    return groups, superseded, aside
 
 
 def _judge_newest(
@@ -161,39 +220,41 @@ def _judge_newest(
     for position, version in enumerate(versions):
         case = _judge(court, version, held, champion)
         tried.append(case)
-        if case.sound:
+        if case.supersedes:
             return tried, {older.number: version.number for older in versions[position + 1 :]}
     return tried, {}
 
 
 def _sit(court: Court, known: RegisteredVersions, number: str | None, role: str) -> _Case | None:
-    """A version that holds an alias; None if it is not there, or cannot be read."""
+    """A version that holds an alias, judged by its own gates; None if it is not there, or cannot be read."""
     version = known.get(number)
-    return None if version is None else _open(court, version, role)
+    if version is None:
+        return None
+    case = _open(court, version, role)
+    _judge_skill(court, case)
+    return case
 
 
 def _open(court: Court, version: Version, role: str) -> _Case:
     try:
-        seen = examine(court.client, version, court.panel)
+        seen = examine(court.client, version, court.panel(version))
     except InputError as error:
         return _Case(version, role, problem=str(error))
-    return _Case(version, role, seen, verdicts=judge_artifact(seen.checkup, court.limits))
+    return _Case(version, role, seen, artifact=judge_artifact(seen.checkup, court.limits))
 
 
 def _judge(court: Court, version: Version, held: str | None, champion: _Case | None) -> _Case:
     """Ask a waiting version what its role asks of it; ``held``: the champion, which may be beyond reading."""
-    role = REFRESH if champion is not None and version.recipe == champion.version.recipe else NEW
+    role = REFRESH if champion is not None and version.is_like(champion.version) else NEW
     if role == REFRESH and court.refresh == "never":
         return _Case(
             version, role, problem="refreshes of the champion's recipe are not promoted (registry.refresh=never)"
         )
     case = _open(court, version, role)
-    if case.seen is None:
-        return case
-    if role == NEW or court.refresh == "gated":
-        _judge_skill(court, case)
+    case.skill_decides = role == NEW or court.refresh == "gated"
+    _judge_skill(court, case)
     if held is not None and case.seen is not None:
-        case.verdicts.append(_beside(court, case, role, held, champion))
+        case.beside = _beside(court, case, held, champion)
     if case.passed:
         _ask_audit(court, case)
     return case
@@ -203,26 +264,27 @@ def _judge_skill(court: Court, case: _Case) -> None:
     if case.seen is None:
         return
     if case.seen.made.empty:
-        case.problem, case.seen = f"it has no month out of sample on this panel: {case.seen.restated.in_words()}", None
+        why = f"0 on this panel, needed at least {court.limits.min_months}"
+        case.skill = [Verdict(MONTHS, 0.0, court.limits.min_months, False, False, why)]
         return
-    case.scores = score(case.seen.made, court.panel, court.rule, court.trials)
-    case.verdicts += judge_skill(case.scores, court.limits)
+    case.scores = score(case.seen.made, court.market, court.rule, court.trials)
+    case.skill = judge_skill(case.scores, court.limits)
 
 
-def _beside(court: Court, case: _Case, role: str, number: str, champion: _Case | None) -> Verdict:
+def _beside(court: Court, case: _Case, number: str, champion: _Case | None) -> Verdict:
     """A waiting version beside the champion, which may be beyond judging: then nothing can be said."""
     seen, other = case.seen, champion.seen if champion else None
     assert seen is not None
-    if role == REFRESH:
+    if case.role == REFRESH:
         agreement = rank_agreement(seen.newest, other.newest) if other else float("nan")
         return judge_refresh(agreement, number, court.limits)
-    better = better_than(seen.made, other.made, court.panel, court.rule) if other else float("nan")
+    better = better_than(seen.made, other.made, court.market, court.rule) if other else float("nan")
     return judge_replacement(better, number, court.limits)
 
 
 def _ask_audit(court: Court, case: _Case) -> None:
     if court.audit is not None and case.seen is not None:
-        case.verdicts.append(judge_audit(court.audit(case.version)))
+        case.audit = judge_audit(court.audit(case.version))
 
 
 def _best(cases: Sequence[_Case]) -> _Case | None:

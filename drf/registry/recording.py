@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 
@@ -13,38 +14,53 @@ from ..report.page import gates_section
 from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, git_commit
 from .decision import Decision, Judged
-from .standing import user
-from .versions import ARCHIVED, JUDGED, REJECTED, VERDICT, RegisteredVersions, Version, mark
+from .standing import Move, user
+from .versions import ARCHIVED, GATES, JUDGED, VERDICT, RegisteredVersions, Version, mark
 
 HEALTH = "health"
 """The champion's tag: whether it passes its own gates."""
 
 
+def promotion(made: Decision, known: RegisteredVersions) -> Move:
+    """The move that a decision asks for, with what is written on the new champion in the same step.
+
+    A refresh has its gates from the champion that it refreshes: they are what its recipe was promoted under.
+    """
+    number, old = made.after.champion, known.get(made.before.champion)
+    assert number is not None
+    is_refresh = any(one.number == number and one.role == "refresh" for one in made.judged)
+    under = old.gates if is_refresh and old is not None and old.gates else made.asked
+    tags = {VERDICT: "champion", "reason": made.reason, GATES: under}
+    return Move(made.after, {number: tags}, unless_held=True)
+
+
 def write_verdicts(client: MlflowClient, name: str, known: RegisteredVersions, made: Decision, keep: int) -> None:
     """Write on every version what was found of it; the champion's card; archive what has been judged long ago."""
     for one in made.judged:
-        champion = one.number == made.after.champion
-        verdict = "champion" if champion else REJECTED if one.lasting and one.role != "previous" else "failed"
-        verdict = "passed" if one.passed and not champion else verdict
-        tags: dict[str, object] = {
-            VERDICT: verdict,
-            "reason": one.reason or made.reason,
-            "scores": one.scores.to_dict(),
-        }
-        if one.settled and one.role not in ("champion", "previous"):
-            tags[JUDGED] = made.asked
-        if champion:
+        tags: dict[str, object] = {"scores": one.scores.to_dict()}
+        if one.number == made.after.champion:
             tags[HEALTH] = made.alarm or "passes its gates"
-        if one.number == made.promoted:
-            tags["gates"] = made.asked
-        mark(client, name, one.number, {key: value for key, value in tags.items() if value != ""})
+        else:
+            tags[VERDICT] = "passed" if one.passed else "failed"
+            tags["reason"] = one.reason or "passed what it was asked"
+        if one.settled and one.role not in ("champion", "previous"):
+            tags[JUDGED] = one.settled
+        mark(client, name, one.number, tags)
     for number, newer in made.superseded.items():
-        mark(client, name, number, {VERDICT: "superseded", "reason": f"by version {newer}", JUDGED: made.asked})
-    for number in made.keeps(known, keep):
+        mark(client, name, number, {VERDICT: "superseded", "reason": f"by version {newer}", JUDGED: "superseded"})
+    for number in made.to_archive(known, keep):
         mark(client, name, number, {ARCHIVED: f"judged, and not among the {keep} newest"})
     if made.promoted is not None:
-        text = f"Promoted under {made.asked}.\n\n{made.reason}."
-        client.update_model_version(name, made.promoted, description=text)
+        if made.before.champion is not None:
+            with contextlib.suppress(Exception):  # it may have been deleted, or never have had one
+                client.delete_model_version_tag(name, made.before.champion, HEALTH)
+        client.update_model_version(name, made.promoted, description=_card(made, known))
+
+
+def _card(made: Decision, known: RegisteredVersions) -> str:
+    under = promotion(made, known).marks[str(made.promoted)][GATES]
+    how = f"Promoted under {under}" if under == made.asked else f"Its recipe was promoted under {under}"
+    return f"{how}; judged under {made.asked}.\n\n{made.reason}."
 
 
 def log_decision(
@@ -73,24 +89,23 @@ def log_decision(
         }
     )
     scored = [one for one in made.judged if len(one.scores)]
+    metrics = {f"version_{one.number}/{key}": float(value) for one in scored for key, value in one.scores.items()}
     if scored:
         run.tables({"scores.csv": pd.DataFrame([{"version": one.number, **one.scores} for one in scored])})
-        run.metrics({f"version_{one.number}/{key}": value for one in scored for key, value in one.scores.items()})
     tables = [one.table() for one in made.judged if one.verdicts]
     if tables:
         gates = pd.concat(tables, ignore_index=True)
         run.tables({"gates.csv": gates})
-        run.metrics(
-            {
-                f"version_{row['version']}/gate/{_key(row['gate'])}{end}": float(row[name])
-                for row in gates.to_dict("records")
-                for name, end in (("value", ""), ("threshold", " threshold"), ("passed", " passed"))
-            }
-        )
+        metrics |= {
+            f"version_{row['version']}/gate/{_key(row['gate'])}{end}": float(row[name])
+            for row in gates.to_dict("records")
+            for name, end in (("value", ""), ("threshold", " threshold"), ("passed", " passed"))
+        }
     if audits:
         audit = pd.concat(audits, ignore_index=True)
         run.tables({"audit.csv": audit})
-        run.metrics({"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())})
+        metrics |= {"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())}
+    run.metrics(metrics)
     written = {
         "reason": made.reason,
         "alarm": made.alarm,
@@ -108,36 +123,47 @@ def _key(gate: str) -> str:
     return gate.replace(",", "")  # MLflow takes no commas in names
 
 
-def complete_reports(client: MlflowClient, known: RegisteredVersions, made: Decision) -> None:
-    """Fill the verdict into the report of every training whose version was judged, or gained or lost its place."""
+def complete_reports(client: MlflowClient, known: RegisteredVersions, made: Decision) -> list[str]:
+    """Fill the verdict into the report of every training whose version was judged, or gained or lost its place.
+
+    Returns
+    -------
+    In words, the reports that could not be completed.
+    """
     moved = {made.before.champion, made.before.previous, made.after.champion, made.after.previous}
     found = {one.number: one for one in made.judged}
+    failed = []
     for version in known.versions:
         one = found.get(version.number)
         if one is None and version.number not in moved:
             continue
         run = RunLog(client, version.parent_run)
         try:
-            page = run.read_text(REPORT)
-        except (
-            Exception
-        ):  # a run that is gone, a store of artifacts that cannot be reached: the verdict stands elsewhere
-            continue
-        if page is not None:
-            asked = one.table() if one is not None else pd.DataFrame()
-            words = f"Version {version.number} of {version.name}, judged under {made.asked}. Decision: {made.reason}."
-            verdict = gates_section(asked, words) if len(asked) else None
-            run.text(with_verdict(page, _status(version, one, made), verdict), REPORT)
+            if (page := run.read_text(REPORT)) is not None:
+                run.text(_completed(page, version, one, made), REPORT)
+        except Exception as error:  # each kind of store has exceptions of its own
+            failed.append(f"the report of version {version.number} was not completed ({type(error).__name__})")
+    return failed
+
+
+def _completed(page: str, version: Version, one: Judged | None, made: Decision) -> str:
+    asked = one.table() if one is not None else pd.DataFrame()
+    words = f"Version {version.number} of {version.name}, judged under {made.asked}. Decision: {made.reason}."
+    verdict = gates_section(asked, words) if len(asked) else None
+    return with_verdict(page, _status(version, one, made), verdict)
 
 
 def _status(version: Version, one: Judged | None, made: Decision) -> str:
     number, champion = version.number, made.after.champion
     if number == champion:
-        under = (made.asked if number == made.promoted else None) or version.gates
-        return f"Version {number} is champion{f', promoted under {under}' if under else ''}."
+        return f"Version {number} is champion{f', promoted under {version.gates}' if version.gates else ''}."
     now = f" The champion is version {champion}." if champion else ""
     if one is None or number == made.before.champion:
         return f"Version {number} was champion and is not any more.{now}"
-    failed = [verdict.gate for verdict in one.verdicts if not verdict.passed]
-    why = f" Gates not passed: {'; '.join(failed)}." if failed else " It passed every gate, and another is better."
-    return f"Version {number} was not promoted.{why}{now}"
+    if not one.passed:
+        return f"Version {number} was not promoted: {one.reason}.{now}"
+    if number == made.chosen:
+        return f"Version {number} passed every gate and was not promoted: {made.reason}.{now}"
+    if one.role == "previous":
+        return f"Version {number} was champion before, and passes its gates.{now}"
+    return f"Version {number} was not promoted. It passed every gate, and another is better.{now}"

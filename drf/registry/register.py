@@ -7,7 +7,7 @@ import importlib.metadata
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from ..experiment.recipe import recipe_of
 from ..models.base import Model as FittedModel
 from ..models.base import Registrable
 from ..tracking.runs import git_commit
+from ..tracking.trials import MARKET, RECIPE, as_tag, market_returns
 from .evidence import FOLDER, Evidence, remember
 from .forecaster import Forecaster, Spec
 from .loading import MANIFEST
@@ -103,7 +104,8 @@ def register_newest(members: Sequence[FittedModel], experiment: Experiment, rows
     forecaster = make_forecaster([member for member in members if isinstance(member, Registrable)], spec)
     tags = {
         "config": located(experiment.record.line, config.data.source),
-        "recipe": recipe_of(config),
+        RECIPE: recipe_of(config),
+        MARKET: as_tag(market_returns(experiment.panel)),
         "data_fingerprint": experiment.data,
         "parent_run": origin.parent_run,
         "train_first": str(dates[trained.start].date()),
@@ -143,11 +145,10 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     """
     row, spec = rows[name], forecaster.spec
     first = panel["date"].max() - pd.offsets.MonthEnd(max(spec.lags))
-    columns = [*spec.descriptors, *(["CAP"] if spec.universe and "CAP" not in spec.descriptors else [])]
     newest = forecaster.predict(panel[panel["date"] >= first])[[*KEYS, "prediction"]]
     both = row.forecast.merge(newest, on=list(KEYS))
     apart = (both["y_pred"] - both["prediction"]).abs().max()
-    if not apart <= ROUNDING * newest["prediction"].abs().max():
+    if len(row.forecast) and not apart <= ROUNDING * newest["prediction"].abs().max():
         raise InputError(
             f"the row {name} cannot be registered: on this panel the model's forecasts differ by {apart:.2g}"
         )
@@ -155,7 +156,7 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     if BENCHMARK in rows:
         benchmark = rows[BENCHMARK].predictions[[*KEYS, "y_pred"]].rename(columns={"y_pred": "benchmark"})
         predictions = row.predictions.merge(benchmark, on=list(KEYS), how="left")
-    return Evidence(predictions, newest, remember(panel, columns, first))
+    return Evidence(predictions, newest, remember(panel, spec.descriptors, first))
 
 
 def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str, tags: Mapping[str, str]) -> str:
@@ -175,7 +176,9 @@ def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str,
     logged = client.create_logged_model(experiment, name="model", source_run_id=run_id)
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "model"
-        digest = _write(forecaster, evidence, files, Model(run_id=run_id, model_id=logged.model_id))
+        digest = _write(
+            forecaster, replace(evidence, tags=dict(tags)), files, Model(run_id=run_id, model_id=logged.model_id)
+        )
         client.log_model_artifacts(logged.model_id, str(files))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])

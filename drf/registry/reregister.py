@@ -16,6 +16,7 @@ from ..experiment.config import located, read_recorded
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.market import load_market
 from ..experiment.recipe import recipe_of
+from ..tracking.trials import MARKET, RECIPE, as_tag, market_returns
 from .evidence import Evidence
 from .forecaster import Forecaster
 from .loading import MANIFEST
@@ -52,14 +53,18 @@ def register_again(client: mlflow.MlflowClient, name: str, number: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             files = mlflow.artifacts.download_artifacts(f"models:/{name}/{number}", dst_path=folder)
             forecaster = Forecaster.load(Path(files) / "artifacts" / "bundle")
-    except (mlflow.MlflowException, OSError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # each kind of store, and each damaged file, has exceptions of its own
         raise InputError(f"version {number} of {name} cannot be registered again: {first_line(error)}") from error
     factors = make_factors(config.factors, config.data.descriptors)
     market = load_market(config.data, descriptors_of(factors), config.portfolio.quantiles)
-    panel = largest(market[market["date"] <= said[row].forecast["date"].max()], config.data.universe)
+    last = max(table["date"].max() for table in (said[row].forecast, said[row].predictions) if len(table))
+    panel = largest(market[market["date"] <= last], config.data.universe)
     evidence: Evidence = gather_evidence(forecaster, panel.reset_index(drop=True), said, row)
     kept = {key: tags[key] for key in _KEPT if key in tags}
-    own = {"config": located(tags["config"], config.data.source), "recipe": recipe_of(config), "row": row}
+    own = {"config": located(tags["config"], config.data.source), RECIPE: recipe_of(config), "row": row}
+    own[MARKET] = as_tag(market_returns(panel))
     return register(forecaster, evidence, name, tags["row_run"], {**kept, **own, "registered_again": number})
 
 

@@ -108,12 +108,12 @@ def better_than(challenger: pd.DataFrame, champion: pd.DataFrame, panel: pd.Data
     few months.
     """
     months = set(challenger["date"]) & set(champion["date"])
+    if not months:
+        return float("nan")
     tables = {
         name: equipped(made[made["date"].isin(months)].reset_index(drop=True), panel, rule)
         for name, made in (("challenger", challenger), ("champion", champion))
     }
-    if not months:
-        return float("nan")
     net = pd.DataFrame({name: monthly_series(made, rule)["long_short_net"] for name, made in tables.items()})
     held = {name: make_weights(made, rule).by_month().iloc[-1] for name, made in tables.items()}
     traded = held["challenger"].sub(held["champion"], fill_value=0.0).abs().sum()

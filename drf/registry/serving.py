@@ -3,9 +3,11 @@
 So two versions with different code live side by side in one process, and nothing needs to be installed.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -14,22 +16,37 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 
+@contextlib.contextmanager
+def _compiled_in(folder):
+    """Python neither reads nor writes compiled files beside the sources: whoever planted one there would be obeyed."""
+    before, sys.pycache_prefix = sys.pycache_prefix, folder
+    try:
+        yield
+    finally:
+        sys.pycache_prefix = before
+
+
+def _load(package):
+    name = f"_drf_{uuid.uuid4().hex}"
+    spec = importlib.util.spec_from_file_location(
+        name, package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return name
+
+
 class DeepRecurrentFactorModel(PythonModel):
     """Forecasts as sums of factor contributions; see ``Forecaster.predict`` in the bundled code."""
 
     def load_context(self, context):
         """Load the bundled code and weights; raises ValueError if a file of the version is not as registered."""
         folder = Path(context.artifacts["bundle"])
-        name = f"_drf_{uuid.uuid4().hex}"
-        package = folder / "code" / "drf"
-        spec = importlib.util.spec_from_file_location(
-            name, package / "__init__.py", submodule_search_locations=[str(package)]
-        )
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        importlib.import_module(f"{name}.registry.manifest").verify(folder.parents[1])
-        self.forecaster = importlib.import_module(f"{name}.registry.forecaster").Forecaster.load(folder)
+        with tempfile.TemporaryDirectory() as caches, _compiled_in(caches):
+            name = _load(folder / "code" / "drf")
+            importlib.import_module(f"{name}.registry.manifest").verify(folder.parents[1])
+            self.forecaster = importlib.import_module(f"{name}.registry.forecaster").Forecaster.load(folder)
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):
         return self.forecaster.predict(model_input, (params or {}).get("detail", "factors"))

@@ -16,6 +16,8 @@ from .gates import Thresholds
 Refresh = Literal["auto", "gated", "never"]
 Number = Annotated[int, Ge(1)]
 
+LONGEST_REASON = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeepingConfig(RegistryConfig):
@@ -70,6 +72,8 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         asked = self.asked
+        if self.reason is not None and not 0 < len(self.reason.strip()) <= LONGEST_REASON:
+            raise InputError(f"reason: must say something, in at most {LONGEST_REASON:,} characters")
         if len(asked) > 1:
             raise InputError(f"{' '.join(asked)}: are decisions of their own: give one a command")
         if asked and self.reason is None and self.rollback is not True:

@@ -12,10 +12,11 @@ import getpass
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Container, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import mlflow
 from filelock import FileLock, Timeout
@@ -25,6 +26,8 @@ from ..errors import InputError
 CHAMPION, PREVIOUS = "champion", "previous"
 
 _LEFT, _INTENDED, _HOLD = "standing", "intended", "hold"
+
+T = TypeVar("T")
 
 _WAIT = 60  # seconds for another command on this machine to finish its move
 
@@ -49,9 +52,10 @@ class Standing:
         """The champion steps back to ``previous``."""
         return Standing(number, self.champion or self.previous, (*self.line, number))
 
-    def back_to(self, number: str) -> Standing:
-        """An earlier champion returns, and the one before it is ``previous``."""
+    def back_to(self, number: str, there: Container[str]) -> Standing:
+        """An earlier champion returns, and the one before it is ``previous``; ``there``: the versions there are."""
         line = self.line[: _last(self.line, number) + 1] if number in self.line else (*self.line[:-1], number)
+        line = tuple(one for one in line if one in there)
         return Standing(number, line[-2] if len(line) > 1 else None, line)
 
 
@@ -67,6 +71,10 @@ class Hold:
     since: str
     reason: str
 
+    @classmethod
+    def now(cls, reason: str, by: str | None = None) -> Hold:
+        return cls(by or user(), f"{datetime.now(UTC):%Y-%m-%d}", reason)
+
     def in_words(self) -> str:
         return (
             f"held by {self.by} since {self.since}: {self.reason}; nothing is promoted until evaluate.py hold=false "
@@ -77,7 +85,7 @@ class Hold:
 def read_standing(client: mlflow.MlflowClient, name: str) -> Standing:
     """Who holds the aliases now; nobody if there is no such model."""
     tags, aliases = _model(client, name)
-    left = _parse(tags.get(_LEFT)) or Standing()
+    left = _written(tags.get(_LEFT), _standing_of) or Standing()
     champion = aliases.get(CHAMPION)
     line = left.line if champion is None or champion == left.champion else (*left.line, champion)
     return Standing(champion, aliases.get(PREVIOUS), line)
@@ -86,7 +94,9 @@ def read_standing(client: mlflow.MlflowClient, name: str) -> Standing:
 def read_hold(client: mlflow.MlflowClient, name: str) -> Hold | None:
     """The hold on a model, if there is one."""
     written = _model(client, name)[0].get(_HOLD)
-    return Hold(**json.loads(written)) if written else None
+    if written is None:
+        return None
+    return _written(written, _hold_of) or Hold("somebody", "some time", written)  # a tag that was set by hand holds too
 
 
 def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str | None = None) -> None:
@@ -94,21 +104,7 @@ def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str
     if reason is None:
         client.delete_registered_model_tag(name, _HOLD)
         return
-    hold = Hold(by or user(), f"{datetime.now(UTC):%Y-%m-%d}", reason)
-    client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(hold)))
-
-
-def require_not_held(client: mlflow.MlflowClient, name: str) -> None:
-    """Refuse to move aliases that somebody holds.
-
-    Raises
-    ------
-    InputError
-        Saying who does.
-    """
-    hold = read_hold(client, name)
-    if hold is not None:
-        raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
+    client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(Hold.now(reason, by))))
 
 
 def user() -> str:
@@ -117,6 +113,28 @@ def user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in the system, as in some containers
         return "unknown"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move of the aliases; it is written down before it is made.
+
+    Attributes
+    ----------
+    after
+        Who holds them then.
+    marks
+        Version -> tags that are written on it with the move.
+    hold
+        A hold from then on, if there is to be one.
+    unless_held
+        Whether it gives way to a hold, as what people decide does not.
+    """
+
+    after: Standing
+    marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    hold: Hold | None = None
+    unless_held: bool = False
 
 
 def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> list[str]:
@@ -129,18 +147,26 @@ def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> lis
     """
     with _lock(name):
         tags, aliases = _model(client, name)
-        intended = _parse(tags.get(_INTENDED))
-        left = _parse(tags.get(_LEFT))
+        intended, left = _written(tags.get(_INTENDED), _move_of), _written(tags.get(_LEFT), _standing_of)
         now = Standing(aliases.get(CHAMPION), aliases.get(PREVIOUS))
-        if intended is not None and _is_between(now, left or Standing(), intended):
-            _write(client, name, intended)
-            champion = intended.champion or "none"
-            return [f"a decision that was stopped half way was completed: champion is version {champion}"]
-        if intended is not None:
+        held = intended is not None and intended.unless_held and _HOLD in tags
+        if intended is not None and not held and _is_between(now, left or Standing(), intended.after):
+            after = _of_those(intended.after, there)
+            _make(client, name, replace(intended, after=after), there)
+            return [
+                f"a decision that was stopped half way was completed: champion is version {after.champion or 'none'}"
+            ]
+        if _INTENDED in tags:
             client.delete_registered_model_tag(name, _INTENDED)
         if left is None:  # nobody has decided yet, or an earlier release has
             return []
         return _by_hand(client, name, left, now, there)
+
+
+def _of_those(standing: Standing, there: Container[str]) -> Standing:
+    """Without versions that were deleted."""
+    champion, previous = (one if one in there else None for one in (standing.champion, standing.previous))
+    return Standing(champion, previous, tuple(one for one in standing.line if one in there))
 
 
 def _is_between(now: Standing, left: Standing, intended: Standing) -> bool:
@@ -160,48 +186,54 @@ def _by_hand(client: mlflow.MlflowClient, name: str, left: Standing, now: Standi
         if now.champion != left.champion and (now.champion or left.champion in there):
             set_hold(client, name, said[0], by="whoever moved it")
         line = left.line if now.champion in (None, left.champion) else (*left.line, now.champion)
-        client.set_registered_model_tag(name, _LEFT, _text(replace(now, line=line)))
+        client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(replace(now, line=line))))
     return said
 
 
-def move(
-    client: mlflow.MlflowClient, name: str, before: Standing, after: Standing, first: Callable[[], None] | None = None
-) -> None:
-    """Move the aliases, if nobody else has since ``before`` was read; ``first`` is done before, and only then.
+def move(client: mlflow.MlflowClient, name: str, before: Standing, made: Move) -> None:
+    """Move the aliases, if nobody else has since ``before`` was read.
 
     Raises
     ------
     InputError
-        If the aliases have moved meanwhile.
+        If they have moved meanwhile, or are held and the move gives way to a hold.
     """
     with _lock(name):
-        now = read_standing(client, name)
+        now, hold = read_standing(client, name), read_hold(client, name)
         if (now.champion, now.previous) != (before.champion, before.previous):
             raise InputError(
                 f"{name} was changed while this command ran: champion is version {now.champion or 'none'} now, and was "
                 f"{before.champion or 'none'}: nothing was moved, give the command again"
             )
-        if first is not None:
-            first()
-        client.set_registered_model_tag(name, _INTENDED, _text(after))
-        _write(client, name, after)
+        if made.unless_held and hold is not None:
+            raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
+        client.set_registered_model_tag(name, _INTENDED, json.dumps(asdict(made)))
+        _make(client, name, made, None)
 
 
-def _write(client: mlflow.MlflowClient, name: str, after: Standing) -> None:
-    for alias, number in ((PREVIOUS, after.previous), (CHAMPION, after.champion)):
-        if number is not None:
-            client.set_registered_model_alias(name, alias, number)
+def _make(client: mlflow.MlflowClient, name: str, made: Move, there: Container[str] | None) -> None:
+    if made.hold is not None:
+        client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(made.hold)))
+    for number, tags in made.marks.items():
+        for key, value in tags.items() if there is None or number in there else ():
+            client.set_model_version_tag(name, number, key, value)
+    for alias, holder in ((PREVIOUS, made.after.previous), (CHAMPION, made.after.champion)):
+        if holder is not None:
+            client.set_registered_model_alias(name, alias, holder)
         else:
             client.delete_registered_model_alias(name, alias)
-    client.set_registered_model_tag(name, _LEFT, _text(after))
+    client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(made.after)))
     client.delete_registered_model_tag(name, _INTENDED)
 
 
 @contextlib.contextmanager
 def _lock(name: str) -> Iterator[None]:
-    """Keep other commands on this machine from moving the same aliases."""
-    store = hashlib.sha256(f"{mlflow.get_tracking_uri()} {name}".encode()).hexdigest()[:16]
-    file = Path(tempfile.gettempdir()) / f"drf-{user()}-{store}.lock"
+    """Keep other commands from moving the same aliases: all that use a sqlite file, or this user's on this machine."""
+    uri = mlflow.get_tracking_uri()
+    digest = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
+    file = Path(tempfile.gettempdir()) / f"drf-{user()}-{digest}.lock"
+    if uri.startswith("sqlite:///"):
+        file = Path(f"{uri.removeprefix('sqlite:///')}.registry.lock")
     try:
         with FileLock(file, timeout=_WAIT):
             yield
@@ -222,12 +254,22 @@ def _model(client: mlflow.MlflowClient, name: str) -> tuple[dict[str, str], dict
     return dict(model.tags), {alias: str(number) for alias, number in model.aliases.items()}
 
 
-def _text(standing: Standing) -> str:
-    return json.dumps(asdict(standing))
-
-
-def _parse(text: str | None) -> Standing | None:
-    if text is None:
+def _written(text: str | None, read: Callable[[Any], T]) -> T | None:
+    """What a tag holds; None if there is none, or nobody of ours wrote it."""
+    try:
+        return None if text is None else read(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    written = json.loads(text)
+
+
+def _standing_of(written: Any) -> Standing:
     return Standing(written["champion"], written["previous"], tuple(written["line"]))
+
+
+def _move_of(written: Any) -> Move:
+    hold = _hold_of(written["hold"]) if written["hold"] else None
+    return Move(_standing_of(written["after"]), dict(written["marks"]), hold, bool(written["unless_held"]))
+
+
+def _hold_of(written: Any) -> Hold:
+    return Hold(written["by"], written["since"], written["reason"])

@@ -16,10 +16,12 @@ from ..experiment.config import read_recorded
 from ..experiment.recipe import recipe_of
 from ..experiment.schema import TrainConfig
 from ..models.rows import ModelRow, row_named
+from ..tracking.trials import MARKET, from_tag, same_market
 from .loading import MANIFEST, earlier_release
 
-VERDICT, JUDGED, ARCHIVED = "verdict", "judged", "archived"
-"""Tags of a version: what was said of it last, by which gates, and why it is looked at no more."""
+VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
+"""Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
+gates its recipe became champion."""
 
 REJECTED = "rejected"
 
@@ -36,14 +38,16 @@ class Version:
         The row of which it was made, that row's run, and its training's.
     train_last
         The last month whose return it has seen.
-    recipe
-        See :func:`drf.experiment.recipe.recipe_of`.
+    recipe, market
+        See :func:`drf.experiment.recipe.recipe_of` and :func:`drf.tracking.trials.market_returns`; None if unknown.
     config
         The training's.
+    tags
+        All.
     judged
         The gates by which it was judged for good; None if it waits to be.
     gates
-        The gates under which it became champion, in words; None if it never did.
+        The gates under which it, or the recipe that it refreshes, became champion, in words; None if it never did.
     """
 
     name: str
@@ -53,7 +57,9 @@ class Version:
     parent_run: str
     train_last: pd.Timestamp
     recipe: str
+    market: pd.Series | None
     config: TrainConfig
+    tags: Mapping[str, str]
     judged: str | None = None
     gates: str | None = None
 
@@ -71,6 +77,9 @@ class Version:
         row = row_named(tags.get("row", config.registry.row))
         if row is None:
             raise InputError(f"its row, {tags['row']}, is unknown")
+        train_last = pd.Timestamp(tags["train_last"])
+        if train_last is pd.NaT or train_last.tz is not None:
+            raise InputError(f"its tag train_last, {tags['train_last']}, is not a month end")
         return cls(
             name=entry.name,
             number=str(entry.version),
@@ -78,15 +87,23 @@ class Version:
             config=config,
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
-            train_last=pd.Timestamp(tags["train_last"]),
+            train_last=train_last,
             recipe=recipe_of(config),
+            market=from_tag(tags.get(MARKET)),
+            tags=dict(tags),
             judged=tags.get(JUDGED),
-            gates=tags.get("gates"),
+            gates=tags.get(GATES),
         )
 
     @property
     def uri(self) -> str:
         return f"models:/{self.name}/{self.number}"
+
+    def is_like(self, other: Version) -> bool:
+        """Whether the two are of one recipe on one market: the newer is a refresh of the older."""
+        if self.recipe != other.recipe:
+            return False
+        return self.market is None or other.market is None or same_market(self.market, other.market)
 
     @property
     def age(self) -> tuple[pd.Timestamp, int]:
@@ -122,7 +139,7 @@ def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | 
             reason = _why_aside(entry, str(entry.version) in held)
             if reason is None:
                 versions.append(Version.of(entry))
-        except (InputError, KeyError, TypeError, ValueError) as error:
+        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"it was registered by another release of this program ({first_line(error)})"
         if reason is not None:
             left_aside[str(entry.version)] = reason

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import mlflow
@@ -36,25 +37,35 @@ def require_home(file: Path, experiment: Experiment) -> None:
         Naming both folders and the command that puts the paths right.
     """
     here = file.parent.resolve()
-    home = _home_of(file, experiment)
-    if home is None:
-        mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, HOME, str(here))
-    elif home != here:
+    homes = _homes(file) or _original_of(file, experiment)
+    for home in sorted(homes - {here}):
         what = "copied" if (home / file.name).exists() else "moved"
         raise InputError(
             f"{file} was {what} here from {home}, and its artifacts are recorded to lie there: python -m "
             f"drf.cli.relocate {file} puts them right (move or copy the folder mlruns too)"
         )
+    if HOME not in experiment.tags:
+        mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, HOME, str(here))
 
 
-def _home_of(file: Path, experiment: Experiment) -> Path | None:
-    """The folder in which a store was made, where it is known."""
-    if HOME in experiment.tags:
-        return Path(experiment.tags[HOME])
+def _homes(file: Path) -> set[Path]:
+    """The folders in which a store's experiments were made, where they are known."""
+    with closing(sqlite3.connect(file)) as database:
+        rows = database.execute("SELECT DISTINCT value FROM experiment_tags WHERE key = ?", (HOME,)).fetchall()
+    return {Path(value) for (value,) in rows}
+
+
+def _original_of(file: Path, experiment: Experiment) -> set[Path]:
+    """The folder of the store that this one, of an earlier release, is a copy of, if it is still there."""
     recorded = Path(experiment.artifact_location.removeprefix("file://"))
     other = recorded.parents[1] if len(recorded.parts) > 2 else recorded
-    is_copy = other.resolve() != file.parent.resolve() and (other / file.name).is_file()
-    return other if is_copy else None
+    if other.resolve() == file.parent.resolve() or not (other / file.name).is_file():
+        return set()
+    with closing(sqlite3.connect(other / file.name)) as database, suppress(sqlite3.Error):
+        query = "SELECT 1 FROM experiments WHERE experiment_id = ? AND creation_time = ?"
+        if database.execute(query, (int(experiment.experiment_id), experiment.creation_time)).fetchone():
+            return {other}
+    return set()
 
 
 def relocate(file: Path) -> int:
@@ -80,8 +91,8 @@ def relocate(file: Path) -> int:
             shutil.copyfile(file, f"{file}.before-relocation")
             changed = sum(_replace(database, f"{home}/", f"{here}/") for home in homes)
             database.execute("UPDATE experiment_tags SET value = ? WHERE key = ?", (str(here), HOME))
-    except sqlite3.Error as error:
-        raise InputError(f"{file}: {error}: is it an MLflow store, and does nobody use it?") from error
+    except (sqlite3.Error, OSError) as error:
+        raise InputError(f"{file}: {error}: is it an MLflow store, writable, and used by nobody?") from error
     return changed
 
 

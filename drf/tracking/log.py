@@ -29,7 +29,7 @@ from ..report.page import Material, comparison_report
 from ..training.forecasts import WalkForward
 from ..tuning.search import MACHINE, returns_of
 from .runs import RunTree, git_commit
-from .trials import MARKET, RECIPE, as_tag, market_returns
+from .trials import MARKET, RECIPE, TRIED, as_tag, market_returns
 
 REPORT = "report.html"
 
@@ -159,6 +159,7 @@ class TrainingLog:
     def evidence(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Log the tables of :func:`drf.comparison.evidence.gather`, and on every row what of them is its own."""
         self.parent.tables({f"evidence/{name}.csv": table for name, table in tables.items()})
+        self.parent.metrics({TRIED: tables["trials"].shape[1] - 1})  # without the dates
         for row, values in on_rows(tables).items():
             self.rows[row].metrics(values)
         deflated = tables["deflated"]

@@ -155,7 +155,7 @@ class RunTree:
 
     def __enter__(self) -> RunTree:
         self.opened = time.perf_counter()
-        _leave_what_is_taken(self.client)
+        leave_what_is_taken(self.client)
         # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
         active = mlflow.start_run(run_name=self.name, tags=self._marks)  # from the start: it may be killed next
         self.experiment_id = active.info.experiment_id
@@ -211,7 +211,7 @@ class RunTree:
             mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
 
 
-def _leave_what_is_taken(client: mlflow.MlflowClient) -> None:
+def leave_what_is_taken(client: mlflow.MlflowClient) -> None:
     """Forget the run that ``mlflow run`` opened if another of our programs has taken it over: train.py before us.
 
     Raises

@@ -66,17 +66,24 @@ def _require_server(uri: str) -> None:
 
 
 def without_secrets(text: str) -> str:
-    """A text in which no address shows who logs in, nor its query, where keys may stand."""
-    return re.sub(r"([A-Za-z][\w+.-]*)://([^\s'\"]*)", lambda found: f"{found[1]}://{_place(found[1], found[2])}", text)
+    """A text in which no address shows who logs in, nor its query, where keys may stand.
+
+    A password may hold anything, blanks and quotes too, so from the ``://`` of an address to the last at sign before
+    the next one all is left out: rather too much than too little.
+    """
+    first, *rest = re.split(r"([A-Za-z][A-Za-z0-9+.-]*://)", text)
+    addresses = zip(rest[::2], rest[1::2], strict=True)
+    return first + "".join(scheme + _shown(scheme, after) for scheme, after in addresses)
 
 
-def _place(scheme: str, rest: str) -> str:
-    """What of an address may be shown."""
-    if scheme.startswith(("sqlite", "file")):
-        return rest.partition("?")[0]
-    if "?" in rest.rpartition("@")[0]:
-        return "..."  # a password with a question mark, or a query with an at sign
-    return rest.rpartition("@")[2].partition("?")[0]
+def _shown(scheme: str, after: str) -> str:
+    """What may be shown of an address, and of the text behind it."""
+    if not scheme.startswith(("sqlite", "file", "models", "runs")):
+        login, at, where = after.rpartition("@")
+        if "?" in login:  # a password with a question mark, or a query with an at sign: what follows may belong to it
+            where = "..." + re.sub(r"^\S*", "", where)
+        after = where if at else after
+    return re.sub(r"\?\S*", "", after, count=1)
 
 
 def _prepare_sqlite(file: Path, uri: str) -> None:

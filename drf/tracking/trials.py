@@ -17,8 +17,9 @@ from ..evaluation.trials import Trials, count_trials
 RECIPE, MARKET = "recipe", "market_returns"
 """Tags of a training: what it does (:func:`drf.experiment.recipe.recipe_of`), and on which market."""
 
-TRIALS = "evidence/trials.csv"
-"""A training's artifact: its trials' and rows' monthly returns after costs, ``date`` and a column each."""
+TRIALS, TRIED = "evidence/trials.csv", "trials_tried"
+"""A training's artifact: its trials' and rows' monthly returns after costs, ``date`` and a column each; and its metric,
+how many they are."""
 
 # Mean returns of a market's stocks agree so far where universe, vendor and restatements differ; other markets' do not.
 _SAME_MARKET, _LEAST_COMMON = 0.9, 12
@@ -36,18 +37,26 @@ def as_tag(returns: pd.Series) -> str:
     return f"{months.index[0]:%Y-%m}: {' '.join(points)}"
 
 
-def _from_tag(text: str) -> pd.Series:
+def from_tag(text: str | None) -> pd.Series | None:
+    """What :func:`as_tag` wrote; None if it did not."""
+    try:
+        return None if text is None else _parsed(text)
+    except ValueError:
+        return None
+
+
+def _parsed(text: str) -> pd.Series:
     first, _, points = text.partition(": ")
     values = [np.nan if point == "-" else float(point) / 1e4 for point in points.split()]
     return pd.Series(values, pd.date_range(pd.Timestamp(first), periods=len(values), freq="ME"), dtype=float).dropna()
 
 
 def same_market(a: pd.Series, b: pd.Series) -> bool:
-    """Whether two series of mean returns are of one market; too few common months count as yes."""
+    """Whether two series of mean returns are of one market; what cannot be told counts as yes."""
     pair = pd.concat([a, b], axis=1, join="inner").dropna()
     if len(pair) < _LEAST_COMMON:
         return True
-    return bool(pair.iloc[:, 0].corr(pair.iloc[:, 1]) >= _SAME_MARKET)
+    return not pair.iloc[:, 0].corr(pair.iloc[:, 1]) < _SAME_MARKET  # what cannot be told apart counts
 
 
 def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
@@ -64,7 +73,7 @@ def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None =
         Recipe -> trials' returns of a training that goes on; its recipe's earlier trainings do not count.
     """
     client = mlflow.MlflowClient()
-    experiments = [entry.experiment_id for entry in client.search_experiments(view_type=ViewType.ALL)]
+    experiments = _all_experiments(client)
     trainings = [run for run in _all_runs(client, experiments, "tags.kind = 'comparison'") if _is_on(run, market)]
     searches: dict[str, pd.DataFrame] = dict(own or {})
     unread: list[Run] = []
@@ -82,18 +91,19 @@ def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None =
 
 
 def _is_on(training: Run, market: pd.Series | None) -> bool:
-    written = training.data.tags.get(MARKET)
-    return market is None or written is None or same_market(_from_tag(written), market)
+    written = from_tag(training.data.tags.get(MARKET))
+    return market is None or written is None or same_market(written, market)
 
 
 def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | None:
-    """The returns that a training logged; None if it did not get so far, or they are gone."""
+    """The returns that a training logged; None if it did not get so far, or they are gone, or not all it tried."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = client.download_artifacts(training.info.run_id, TRIALS, folder)
-            return pd.read_csv(file, index_col="date", parse_dates=["date"])
-    except (mlflow.MlflowException, OSError, ValueError):
+            table = pd.read_csv(file, index_col="date", parse_dates=["date"]).astype(float)
+    except Exception:  # each kind of store has exceptions of its own
         return None
+    return table if table.shape[1] == training.data.metrics.get(TRIED, table.shape[1]) else None
 
 
 def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFrame:
@@ -114,6 +124,17 @@ def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFr
             found.append({"recipe": recipes[str(training)], **line})
     table = pd.DataFrame(found, columns=["recipe", "name", "sharpe", "periods"])
     return table.drop_duplicates(["recipe", "name"], ignore_index=True).drop(columns="recipe")
+
+
+def _all_experiments(client: mlflow.MlflowClient) -> list[str]:
+    found: list[str] = []
+    token = None
+    while True:
+        page = client.search_experiments(view_type=ViewType.ALL, page_token=token)
+        found += [entry.experiment_id for entry in page]
+        token = page.token
+        if not token:
+            return found
 
 
 def _all_runs(client: mlflow.MlflowClient, experiment_ids: list[str], query: str) -> list[Run]:

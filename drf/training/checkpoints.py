@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -89,7 +90,8 @@ class Checkpoints:
         digest, content = written[:_DIGEST], written[_DIGEST:]
         if digest != _digest(file, content) or not _is_own(file):
             self.refused += 1
-            file.unlink()
+            with suppress(OSError):  # another's, in a folder of theirs: it is written over, or refused again
+                file.unlink(missing_ok=True)
             return None
         self.restored += 1
         return joblib.load(io.BytesIO(content))

@@ -46,6 +46,7 @@ def test_the_best_of_chance_agrees_with_simulation() -> None:
     best = np.random.default_rng(0).normal(0, 0.2, (20_000, 50)).max(axis=1).mean()
     assert best_of_chance(50, 0.04) == pytest.approx(best, rel=0.02)
     assert best_of_chance(1, 0.04) == 0
+    assert 0 < best_of_chance(1.5, 0.04) == pytest.approx(best_of_chance(2, 0.04) / 2)
 
 
 def test_the_spread_of_trials_is_put_on_the_length_of_the_record() -> None:

@@ -58,7 +58,7 @@ def recorded(*overrides: str) -> str:
         return Record.of(compose("config", overrides=list(overrides))).line
 
 
-CONFIG, OTHER = recorded(), recorded("seed=1")
+CONFIG = recorded()
 
 
 def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: int = 0) -> pd.DataFrame:
@@ -80,12 +80,13 @@ def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: i
 
 def seen(made: pd.DataFrame, checkup: Checkup = SOUND) -> Seen:
     """What a version shows that made these forecasts, on a market that has not changed."""
-    months = pd.DataFrame(columns=["changed_returns", "dropped", "added", "stands"])
+    counted = ["changed_cells", "changed_returns", "dropped", "added"]
+    months = pd.DataFrame(0, index=sorted(made["date"].unique()), columns=counted).assign(stands=True)
     newest = made[made["date"] == made["date"].max()].rename(columns={"y_pred": "prediction"})
     return Seen(made, newest[["date", "asset", "prediction"]], checkup, Restatement(months, {}, {}))
 
 
-def version(number: str, train_last: str | pd.Timestamp = "2003-01-31", config: str = CONFIG) -> Version:
+def version(number: str, train_last: str | pd.Timestamp = "2003-01-31") -> Version:
     row = row_named("lstm_lrp")
     assert row is not None
     return Version(
@@ -95,8 +96,10 @@ def version(number: str, train_last: str | pd.Timestamp = "2003-01-31", config: 
         row_run="row",
         parent_run="parent",
         train_last=pd.Timestamp(train_last),
-        recipe=config[-1] if config not in (CONFIG, OTHER) else "one" if config == CONFIG else "two",
+        recipe="one",
+        market=None,
         config=read_recorded(CONFIG),
+        tags={},
     )
 
 

@@ -17,7 +17,7 @@ from drf.registry.decision import Decision
 from drf.registry.people import carry_out
 from drf.registry.recording import complete_reports, write_verdicts
 from drf.registry.settings import EvaluateConfig
-from drf.registry.standing import CHAMPION, Standing, move, read_hold, read_standing, set_hold
+from drf.registry.standing import CHAMPION, Move, Standing, move, read_hold, read_standing, set_hold
 from drf.registry.versions import read_versions
 from tests.registry.making import NAME, register_small
 
@@ -37,7 +37,7 @@ def three(store: str) -> MlflowClient:
     client = MlflowClient()
     for _ in range(3):
         register_small(client)
-    move(client, NAME, Standing(), Standing().promote("1"))
+    move(client, NAME, Standing(), Move(Standing().promote("1")))
     return client
 
 
@@ -100,6 +100,12 @@ def test_archive_looks_at_a_version_no_more(three: MlflowClient) -> None:
         done(three, "archive=7", "reason=x")
 
 
+def test_decisions_about_a_model_that_is_not_there_are_refused(store: str) -> None:
+    for command in (["hold=true", "reason=x"], ["promote=1", "reason=x"], ["rollback=true"]):
+        with pytest.raises(InputError, match=r"has no version: run train\.py first|no version with the alias"):
+            done(MlflowClient(), *command)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -153,7 +159,7 @@ def test_old_judged_versions_are_archived_unless_they_hold_an_alias(registry: Ml
         registry.set_model_version_tag(NAME, number, "judged", "strict")
     known = read_versions(registry, NAME)
     made = Decision(Standing("1"), Standing("1"), "because")
-    assert made.keeps(known, 1) == ["2"]
+    assert made.to_archive(known, 1) == ["2"]
     write_verdicts(registry, NAME, known, made, 1)
     assert "judged, and not among the 1 newest" in read_versions(registry, NAME).left_aside["2"]
-    assert Decision(Standing("2"), Standing("2"), "because").keeps(known, 1) == ["1"]
+    assert Decision(Standing("2"), Standing("2"), "because").to_archive(known, 1) == ["1"]

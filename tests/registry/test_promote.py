@@ -15,6 +15,7 @@ from drf.registry import promote
 from drf.registry.decision import Decision
 from drf.registry.examine import Seen
 from drf.registry.promote import Court, decide
+from drf.registry.recording import promotion
 from drf.registry.standing import Hold, Standing
 from drf.registry.versions import RegisteredVersions, Version, read_versions
 from tests.registry.making import LIMITS, NAME, RULE, SOUND, TRIALS, as_told, forecasts, seen, version
@@ -26,8 +27,8 @@ TURNED = replace(SOUND, direction=-0.9)
 
 def court(**changes: Any) -> Court:
     given: dict[str, Any] = {
-        "client": MlflowClient(), "panel": pd.DataFrame(), "rule": RULE, "limits": LIMITS, "asked": "strict",
-        "trials": TRIALS, "refresh": "auto", "audit": None,
+        "client": MlflowClient(), "market": pd.DataFrame(columns=["date"]), "universe": None, "rule": RULE,
+        "limits": LIMITS, "asked": "strict", "trials": TRIALS, "refresh": "auto", "audit": None,
     }  # fmt: skip
     return Court(**{**given, **changes})
 
@@ -168,19 +169,84 @@ def test_a_held_registry_judges_and_moves_nothing(monkeypatch: pytest.MonkeyPatc
 
 def test_what_was_judged_by_these_gates_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"1": seen(forecasts(0.2)), "2": seen(forecasts(0.5))}
-    versions = [version("1"), replace(version("2"), recipe="b", judged="strict")]
+    versions = [version("1"), replace(version("2"), recipe="b", judged="strict; refresh auto")]
     assert decision(monkeypatch, told, FIRST, versions=versions).promoted is None
     assert decision(monkeypatch, told, FIRST, versions=versions, asked="research: ...").promoted == "2"
 
 
 def test_only_a_verdict_of_its_own_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {"1": seen(forecasts(0.4, 23)), "2": seen(forecasts(0.0))})
-    assert {one.number: one.settled for one in made.judged} == {"1": False, "2": True}
+    assert {one.number: bool(one.settled) for one in made.judged} == {"1": False, "2": True}
+
+
+@pytest.mark.parametrize("refresh", ["auto", "gated"])
+def test_a_refresh_does_not_silence_the_alarm_of_its_recipe(monkeypatch: pytest.MonkeyPatch, refresh: str) -> None:
+    """It becomes champion by itself, and what it has shown is said of it as champion."""
+    weak = seen(forecasts(0.0))
+    made = decision(monkeypatch, {"1": weak, "2": weak}, FIRST, "aa", refresh=refresh)
+    champion = "2" if refresh == "auto" else "1"
+    assert made.after.champion == champion
+    assert made.alarm.startswith(f"the champion, version {champion}, fails its gates: Sharpe after costs")
+
+
+def test_what_lacks_months_or_only_the_champion_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = decision(monkeypatch, {"1": seen(forecasts(0.0, 23))}).judged[0]
+    assert few.settled == ""  # with more months it may pass
+    told = {"1": seen(forecasts(0.4)), "2": seen(forecasts(0.39))}
+    beside = decision(monkeypatch, told, FIRST).judged[-1]
+    assert beside.settled == "strict; refresh auto; beside recipe a"
+    versions = [replace(version("1"), recipe="c"), replace(version("2"), recipe="b", judged=beside.settled)]
+    weaker = {"1": seen(forecasts(0.1)), "2": seen(forecasts(0.39))}
+    assert decision(monkeypatch, weaker, FIRST, versions=versions).promoted == "2"  # another recipe is champion now
+    versions[0] = replace(versions[0], recipe="a")
+    assert decision(monkeypatch, weaker, FIRST, versions=versions).promoted is None
+
+
+def test_on_another_market_nothing_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = seen(forecasts(0.0))
+    elsewhere.restated.months["stands"] = False
+    assert decision(monkeypatch, {"1": elsewhere}).judged[0].settled == ""
+
+
+def test_a_newest_refresh_that_is_not_sound_supersedes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = seen(forecasts(0.3))
+
+    def audit(version: Version) -> pd.DataFrame:
+        return pd.DataFrame({"check": ["a"], "passed": [version.number != "3"], "reason": ["it leaks"]})
+
+    for newest in (seen(forecasts(0.3), replace(SOUND, fidelity=0.9)), seen(forecasts(0.0, seed=5)), good):
+        made = decision(monkeypatch, {"1": good, "2": good, "3": newest}, FIRST, "aaa", audit=audit)
+        assert made.promoted == "2"
+        assert not made.superseded
+
+
+def test_a_champion_without_months_is_still_agreed_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor has redefined returns: no month stands, and a refresh that learnt the new ones may follow."""
+    good = seen(forecasts(0.3))
+    bare = replace(good, made=good.made[:0])
+    made = decision(monkeypatch, {"1": bare, "2": good}, FIRST, "aa")
+    assert made.promoted == "2"
+    alone = decision(monkeypatch, {"1": bare}, FIRST)
+    assert "fails its gates: months out of sample: 0 on this panel" in alone.alarm
+
+
+def test_a_refresh_has_its_gates_from_the_champion_that_it_refreshes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"1": seen(forecasts(0.3)), "2": seen(forecasts(0.3)), "3": seen(forecasts(0.9))}
+    versions = [
+        replace(version("1", "2003-01-31"), recipe="a", gates="no gates, by ann: a try"),
+        replace(version("2", "2003-02-28"), recipe="a"),
+    ]
+    known = RegisteredVersions(versions, {})
+    refreshed = decision(monkeypatch, told, FIRST, versions=versions)
+    assert promotion(refreshed, known).marks["2"]["gates"] == "no gates, by ann: a try"
+    versions[1] = replace(version("3", "2003-02-28"), recipe="b")
+    replaced = decision(monkeypatch, told, FIRST, versions=versions)
+    assert promotion(replaced, RegisteredVersions(versions, {})).marks["3"]["gates"] == "strict"
 
 
 def test_a_version_without_months_on_this_panel_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {"1": seen(forecasts(0.4)[:0])})
-    assert "it has no month out of sample on this panel" in made.reason
+    assert "months out of sample: 0 on this panel, needed at least 24" in made.reason
 
 
 def test_a_failed_audit_keeps_a_version_from_promotion_and_is_asked_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +281,7 @@ def test_more_trials_of_a_market_ask_for_more(monkeypatch: pytest.MonkeyPatch) -
 
 def test_versions_that_cannot_be_read_hold_up_no_other(registry: MlflowClient, panel: pd.DataFrame) -> None:
     """The registry's versions have no files at all."""
-    made = decide(court(client=registry, panel=panel), read_versions(registry, NAME), NOBODY, None)
+    made = decide(court(client=registry, market=panel), read_versions(registry, NAME), NOBODY, None)
     assert made.promoted is None
     assert len(made.judged) == 3
     assert all(one.reason for one in made.judged)

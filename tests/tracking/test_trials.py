@@ -11,7 +11,17 @@ from mlflow import MlflowClient
 
 from drf.data.simulate import SimulatedMarket
 from drf.tracking.runs import RunLog
-from drf.tracking.trials import MARKET, RECIPE, as_tag, market_returns, same_market, trials_on
+from drf.tracking.trials import (
+    MARKET,
+    RECIPE,
+    TRIALS,
+    TRIED,
+    as_tag,
+    from_tag,
+    market_returns,
+    same_market,
+    trials_on,
+)
 
 MONTHS = pd.date_range("2000-01-31", periods=60, freq="ME")
 
@@ -137,6 +147,20 @@ def test_the_tag_keeps_months_and_holes() -> None:
     tag = as_tag(holes)
     assert tag.startswith("2000-01: ")
     assert tag.split()[6] == "-"
-    from drf.tracking.trials import _from_tag
+    read = from_tag(tag)
+    assert read is not None
+    pd.testing.assert_series_equal(read, holes.round(4), check_freq=False)
+    for odd in (None, "", "odd", "2000-01: x", "{}"):
+        assert from_tag(odd) is None
 
-    pd.testing.assert_series_equal(_from_tag(tag), holes.round(4), check_freq=False)
+
+@pytest.mark.parametrize("spoilt", ["", "date,a\n1994-05-31,abc\n", "date,lstm\n2000-01-31,0.1\n", "odd"])
+def test_a_table_that_was_spoilt_or_cut_hides_nothing(kept: Store, spoilt: str) -> None:
+    parent = kept.training("a", returns("lstm", "dnn"))
+    kept.client.log_metric(parent, TRIED, 2)
+    for name in ("lstm", "dnn"):
+        kept.run("row", name, parent, sharpe_net=1.0, periods=36)
+    assert len(trials_on(a_market())) == 2
+    kept.client.log_text(parent, spoilt, TRIALS)
+    found = trials_on(a_market())
+    assert (len(found), found.independent) == (2, 2.0)
