@@ -24,6 +24,7 @@ from tests.registry.making import (
     NAME,
     evidence_of,
     market,
+    recorded,
     register_small,
     shuffled,
     small_forecaster,
@@ -122,3 +123,16 @@ def test_the_history_is_kept_exact_where_it_is_replayed_and_close_elsewhere() ->
         np.testing.assert_allclose(kept[name], panel[name], rtol=1e-5)
     odd = panel.assign(ROE=np.resize([np.nan, 0.0, -0.0, 1e300, -1e-300, np.inf], len(panel)))
     np.testing.assert_allclose(remember(odd, ["ROE"], panel["date"].max())["ROE"], odd["ROE"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("tag", ["config", "train_last", "row_run", "parent_run"])
+def test_a_tag_that_was_changed_is_refused_by_name(store: str, tag: str) -> None:
+    """The recipe of another, later months, or the runs of another training: each would change the verdict."""
+    client = MlflowClient()
+    register_small(client)
+    register_small(client, config=recorded("seed=1"), train_last="1991-07-31")
+    other = client.get_model_version(NAME, "2").tags[tag]
+    client.set_model_version_tag(NAME, "1", tag, other)
+    (version,) = [one for one in read_versions(client, NAME).versions if one.number == "1"]
+    with pytest.raises(InputError, match=rf"models:/drf-lstm-lrp/1: its tag {tag} was changed since it was registered"):
+        examine(client, version, market())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import py_compile
 import shutil
 from pathlib import Path
 
@@ -134,3 +136,32 @@ def test_versions_of_two_trainings_live_side_by_side(store: str) -> None:
         register_small(client)
     one, two = (forecast(load_model(f"models:/{NAME}/{k}"), market()) for k in (1, 2))
     pd.testing.assert_frame_equal(one, two)
+
+
+def test_a_compiled_file_that_somebody_planted_is_never_run(store: str, tmp_path: Path) -> None:
+    """Python obeys a compiled file beside a source if it says that nobody need look at the source."""
+    client = MlflowClient()
+    register_small(client)
+    expected = forecast(load_model(URI), market())
+    (model,) = Path("mlruns").rglob("artifacts/MLmodel")
+    for source in [
+        *model.parent.rglob("forecaster.py"),
+        *model.parent.rglob("manifest.py"),
+        model.parent / "serving.py",
+    ]:
+        evil = tmp_path / source.name
+        evil.write_text(f"{source.read_text()}\nopen({str(tmp_path / 'PWNED')!r}, 'w').close()\n")
+        cache = Path(importlib.util.cache_from_source(str(source)))
+        cache.parent.mkdir(exist_ok=True)
+        py_compile.compile(
+            str(evil), str(cache), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, doraise=True
+        )
+    pd.testing.assert_frame_equal(forecast(load_model(URI), market()), expected)
+    assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize("name", ["latest", "Production"])
+def test_a_version_is_named_by_its_number_or_an_alias(store: str, name: str) -> None:
+    register_small(MlflowClient())
+    with pytest.raises(InputError, match="name a version by its number, or by an alias"):
+        load_model(f"models:/{NAME}/{name}")

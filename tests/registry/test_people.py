@@ -94,6 +94,9 @@ def test_hold_and_let_go(three: MlflowClient) -> None:
 def test_archive_looks_at_a_version_no_more(three: MlflowClient) -> None:
     done(three, "archive=2", "reason=superseded by policy")
     assert "superseded by policy" in read_versions(three, NAME).left_aside["2"]
+    assert "stay" not in done(three, "promote=2", "reason=after all").reason
+    assert "archived" not in three.get_model_version(NAME, "2").tags
+    done(three, "promote=1", "reason=no")
     with pytest.raises(InputError, match="version 1 is champion: move the alias first"):
         done(three, "archive=1", "reason=x")
     with pytest.raises(InputError, match="there are 1, 2, 3"):
@@ -115,6 +118,9 @@ def test_decisions_about_a_model_that_is_not_there_are_refused(store: str) -> No
         (["archive=2"], "archive=2: say why"),
         (["promote=1", "archive=2", "reason=x"], "give one a command"),
         (["reason=x"], "none of which is given"),
+        (["promote=1", "reason="], "must be text|say something"),
+        (["promote=1", "reason='  '"], "must say something"),
+        (["promote=1", f"reason={'r' * 1001}"], "in at most 1,000 characters"),
         (["promote=0", "reason=x"], "promote=0: must be a whole number, at least 1"),
         (["rollback=maybe"], "rollback=maybe: must be"),
         (["registry.refresh=always"], "must be one of auto, gated, never"),
@@ -151,6 +157,19 @@ def test_reports_follow_the_champion(registry: MlflowClient, monkeypatch: pytest
     do("rollback=true")
     assert "Version 1 is champion" in status(1)
     assert "Version 2 was champion and is not any more" in status(2)
+
+
+def test_a_report_that_cannot_be_written_is_said_and_stops_nothing(
+    registry: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("drf.tracking.runs.RunLog.read_text", refused)
+    monkeypatch.setattr("drf.registry.people.load_model", lambda uri: None)
+    made = done(registry, "promote=1", "reason=because")
+    said = complete_reports(registry, read_versions(registry, NAME, ("1",)), made)
+    assert said == ["the report of version 1 was not completed (PermissionError)"]
 
 
 def test_old_judged_versions_are_archived_unless_they_hold_an_alias(registry: MlflowClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -277,6 +278,18 @@ def test_more_trials_of_a_market_ask_for_more(monkeypatch: pytest.MonkeyPatch) -
     told = {"1": seen(forecasts(0.08))}
     assert decision(monkeypatch, told).promoted == "1"
     assert "deflated" in decision(monkeypatch, told, trials=many).reason
+
+
+def test_the_same_recipe_on_another_market_is_no_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    months = pd.date_range("2000-01-31", periods=36, freq="ME")
+    one, two = (pd.Series(np.random.default_rng(k).normal(0, 0.05, 36), months) for k in (0, 1))
+    versions = [replace(version("1", "2003-01-31"), market=one), replace(version("2", "2003-02-28"), market=two)]
+    told = {"1": seen(forecasts(0.3)), "2": seen(forecasts(0.3))}
+    made = decision(monkeypatch, told, FIRST, versions=versions)
+    assert made.promoted is None
+    assert {judged.number: judged.role for judged in made.judged}["2"] == "new recipe"
+    versions[1] = replace(versions[1], market=one.iloc[5:] + 1e-5)
+    assert decision(monkeypatch, told, FIRST, versions=versions).promoted == "2"
 
 
 def test_versions_that_cannot_be_read_hold_up_no_other(registry: MlflowClient, panel: pd.DataFrame) -> None:

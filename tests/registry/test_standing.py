@@ -166,6 +166,16 @@ def test_a_lock_that_another_command_holds_is_said(registry: MlflowClient, monke
     move(registry, NAME, Standing(), Move(Standing().promote("1")))
 
 
+def test_a_stopped_move_gives_way_to_a_hold_that_came_after(registry: MlflowClient) -> None:
+    first = Standing().promote("1")
+    move(registry, NAME, Standing(), Move(first))
+    made = Move(first.promote("2"), unless_held=True)
+    registry.set_registered_model_tag(NAME, "intended", json.dumps(asdict(made)))
+    set_hold(registry, NAME, "under review")
+    assert settle(registry, NAME, ALL) == []
+    assert read_standing(registry, NAME).champion == "1"
+
+
 def test_a_deleted_version_of_the_line_holds_up_nothing(registry: MlflowClient) -> None:
     now = Standing()
     for number in "1234":
