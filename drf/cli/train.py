@@ -15,6 +15,7 @@ from ..experiment.experiment import Experiment, prepare
 from ..experiment.recipe import recipe_of
 from ..models.family import Family
 from ..registry.register import Origin, register_newest
+from ..registry.signing import require_key
 from ..tracking.log import TrainingLog
 from ..tracking.runs import RunTree
 from ..tracking.store import connect, without_secrets
@@ -33,6 +34,7 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
         Naming what is wrong with the config or the data, before anything is logged; or, later, that a disk is full, a
         device or a scheduler is not there, or a training has diverged.
     """
+    require_key()
     experiment = prepare(composed, overrides)
     plan = experiment.tuning_plan()
     config, samples = experiment.config, experiment.samples

@@ -17,6 +17,7 @@ from mlflow.pyfunc import PyFuncModel
 from ..errors import InputError, first_line
 from .evidence import FOLDER, Evidence
 from .manifest import verify
+from .signing import verify_if_asked
 
 MANIFEST = "manifest"
 """The tag of a version that holds the digest of its manifest."""
@@ -70,6 +71,7 @@ def _opened(uri: str, read: Callable[[Path], T]) -> T:
             for cache in list(files.rglob("__pycache__")):
                 shutil.rmtree(cache)  # nothing compiled that somebody left there is run
             verify(files, digest)
+            verify_if_asked(files)
             return read(files)
         except InputError:
             raise

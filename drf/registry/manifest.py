@@ -10,9 +10,9 @@ import hashlib
 import json
 from pathlib import Path
 
-FILE = "manifest.json"
+FILE, SIGNATURE = "manifest.json", "manifest.sig"
 
-_BESIDE = {FILE, "registered_model_meta"}  # MLflow writes the latter into what it downloads
+_BESIDE = {FILE, SIGNATURE, "registered_model_meta"}  # MLflow writes the last into what it downloads
 
 
 def make_manifest(folder: Path) -> str:

@@ -109,10 +109,8 @@ class _Case:
     @property
     def supersedes(self) -> bool:
         """Whether older versions of its recipe need not be looked at: it passed, or lacks nothing but skill."""
-        lacks = [verdict for verdict in self.verdicts if not verdict.passed and verdict not in self.skill]
-        return self.seen is not None and not [
-            verdict for verdict in lacks if verdict != self.beside or self.role != NEW
-        ]
+        excused = [*self.skill, *([self.beside] if self.role == NEW else [])]
+        return self.seen is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 
 
 def decide(court: Court, known: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:

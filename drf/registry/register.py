@@ -36,6 +36,7 @@ from .forecaster import Forecaster, Spec
 from .loading import MANIFEST
 from .manifest import FILE as MANIFEST_FILE
 from .manifest import digest_of, make_manifest
+from .signing import sign_if_asked
 
 # The forecasting code that travels with a version: what forecaster.py imports, and nothing that trains.
 _BUNDLED = (
@@ -205,6 +206,7 @@ def _write(forecaster: Forecaster, evidence: Evidence, folder: Path, model: Mode
     )
     text = make_manifest(folder)
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    sign_if_asked(folder)
     return digest_of(text.encode())
 
 
