@@ -30,7 +30,7 @@ from .gates import (
 from .scores import better_than, score
 from .settings import Refresh
 from .standing import Hold, Standing
-from .versions import RegisteredVersions, Version, why_not_now
+from .versions import SUPERSEDED, RegisteredVersions, Version, why_not_now
 
 Audit = Callable[[Version], pd.DataFrame]
 """Runs the leak suite with a version's training settings, on the data that it is judged on."""
@@ -194,7 +194,7 @@ def _waiting(
     """The versions to be judged now, a list a recipe, newest first; those older than the champion of their recipe, and
     by which they are superseded; those that cannot be judged, and why."""
     held = known.get(standing.champion)
-    done = {court.key, _beside_key(court, held.recipe)} if held is not None else {court.key}
+    done = {SUPERSEDED, court.key, *([_beside_key(court, held.recipe)] if held is not None else [])}
     groups: list[list[Version]] = []
     superseded, aside = {}, {}
     for version in sorted(known.versions, key=lambda version: version.age, reverse=True):

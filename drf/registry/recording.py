@@ -15,7 +15,7 @@ from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, git_commit
 from .decision import Decision, Judged
 from .standing import Move, user
-from .versions import ARCHIVED, GATES, JUDGED, VERDICT, RegisteredVersions, Version, mark
+from .versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, RegisteredVersions, Version, mark
 
 HEALTH = "health"
 """The champion's tag: whether it passes its own gates."""
@@ -47,7 +47,7 @@ def write_verdicts(client: MlflowClient, name: str, known: RegisteredVersions, m
             tags[JUDGED] = one.settled
         mark(client, name, one.number, tags)
     for number, newer in made.superseded.items():
-        mark(client, name, number, {VERDICT: "superseded", "reason": f"by version {newer}", JUDGED: "superseded"})
+        mark(client, name, number, {VERDICT: SUPERSEDED, "reason": f"by version {newer}", JUDGED: SUPERSEDED})
     for number in made.to_archive(known, keep):
         mark(client, name, number, {ARCHIVED: f"judged, and not among the {keep} newest"})
     if made.promoted is not None:

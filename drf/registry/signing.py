@@ -1,8 +1,8 @@
 """Signatures of versions with keys of one's own, by the package model-signing (``pip install 'drf[signing]'``).
 
 A manifest tells that files are those that were registered; a signature, that somebody who has the private key registered
-them. Where ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), every version that is registered is signed;
-where ``DRF_VERIFYING_KEY`` names the public one, every version that is loaded must be.
+them. Where ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), each version that is registered is signed; where
+``DRF_VERIFYING_KEY`` names the public one, each that is loaded must be.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 """Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
 gates its recipe became champion."""
 
-REJECTED = "rejected"
+REJECTED, SUPERSEDED = "rejected", "superseded"
+"""Verdicts: by a person's rollback, and by a newer version of the recipe."""
 
 _NEEDED = {"config", "row_run", "parent_run", "train_last"}
 

@@ -18,7 +18,7 @@ from drf.registry.examine import Seen
 from drf.registry.promote import Court, decide
 from drf.registry.recording import promotion
 from drf.registry.standing import Hold, Standing
-from drf.registry.versions import RegisteredVersions, Version, read_versions
+from drf.registry.versions import SUPERSEDED, RegisteredVersions, Version, read_versions
 from tests.registry.making import LIMITS, NAME, RULE, SOUND, TRIALS, as_told, forecasts, seen, version
 
 NOBODY = Standing()
@@ -117,6 +117,13 @@ def test_of_waiting_refreshes_the_newest_sound_one_is_taken(monkeypatch: pytest.
     assert made.promoted == "3"
     assert made.superseded == {"2": "3"}
     assert "direction" in next(one for one in made.judged if one.number == "4").reason
+
+
+def test_a_superseded_version_stays_so_whatever_the_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"1": seen(forecasts(0.2)), "2": seen(forecasts(0.5))}
+    versions = [version("1"), replace(version("2"), recipe="b", judged=SUPERSEDED)]
+    for asked in ("strict", "research: ..."):
+        assert decision(monkeypatch, told, FIRST, versions=versions, asked=asked).promoted is None
 
 
 def test_one_trained_on_no_later_months_is_no_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
