@@ -1,7 +1,7 @@
 """Signatures of versions with keys of one's own, by the package model-signing (``pip install 'drf[signing]'``).
 
-A manifest tells that files are those that were registered; a signature, that somebody who has the private key registered
-them. Where ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), each version that is registered is signed; where
+A manifest tells that files are those that were registered; a signature, that who registered them has the private key.
+Where ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), each version that is registered is signed; where
 ``DRF_VERIFYING_KEY`` names the public one, each that is loaded must be.
 """
 
