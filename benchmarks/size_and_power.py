@@ -7,6 +7,7 @@ python benchmarks/size_and_power.py gate noise 20 tuning.trials=50 model=[linear
 python benchmarks/size_and_power.py gate simulated 20       train.py and evaluate.py on 20 markets, any overrides,
                                                             in size_and_power/ of the working directory
 python benchmarks/size_and_power.py looks noise 20 12       20 small markets, each trained and evaluated for 12 months
+python benchmarks/size_and_power.py monthly 0.0             the gates of skill asked monthly of forecasts of such skill
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 from scipy import stats
 from tqdm import tqdm
 
@@ -27,8 +29,12 @@ from drf.data.simulate import SimulatedMarket
 from drf.evaluation.hac import hac_mean
 from drf.evaluation.intervals import sharpe_intervals
 from drf.evaluation.metrics import rank_ic
+from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence
 from drf.evaluation.trials import Trials, count_trials
+from drf.experiment.settings import make
+from drf.registry.gates import Thresholds, failures, judge_skill
+from drf.registry.scores import score
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -153,6 +159,34 @@ def gate(data: str, seeds: int, overrides: list[str]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def monthly_looks(skill: float, markets: int = 200, months: int = 36, times: int = 12, tried: int = 50) -> pd.DataFrame:
+    """The strict gates of skill asked every month anew of one recipe, on forecasts made by hand.
+
+    ``skill``: correlation of forecast and return. One search of ``tried`` alike trials stands behind it. One line a
+    market: at which look it passed first, if it did.
+    """
+    strict = make(Thresholds, OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "gate" / "strict.yaml")), "gate")
+    rule = PortfolioRule(quantiles=5, cost_bps=10)
+    rng = np.random.default_rng(0)
+    lines = []
+    for market in tqdm(range(markets), desc=f"skill {skill:g}"):
+        panel = noise_panel(rng, months + times, 60, persistence=0.9)
+        panel["y_true"] = 0.1 * (skill * panel["y_pred"] + np.sqrt(1 - skill**2) * panel["y_true"])
+        panel["asset"] = np.tile([f"S{k:02d}" for k in range(60)], months + times)
+        panel["benchmark"] = noise_panel(rng, months + times, 60, persistence=0.9)["y_pred"]
+        shared, own = rng.standard_normal((12, 1)), rng.standard_normal((12, tried))
+        trials = count_trials([pd.DataFrame(np.sqrt(0.4) * shared + np.sqrt(0.6) * own).rename(columns=str)])
+        dates = panel["date"].unique()
+        passed = 0
+        for look in range(times):
+            made = panel[panel["date"].isin(dates[look : look + months])].reset_index(drop=True)
+            if not failures(judge_skill(score(made, made, rule, trials), strict)):
+                passed = look + 1
+                break
+        lines.append({"market": market, "first passed at look": passed, "independent trials": trials.independent})
+    return pd.DataFrame(lines)
+
+
 def looks(data: str, seeds: int, months: int, overrides: list[str]) -> pd.DataFrame:
     """The same market looked at every month: trained anew and evaluated, until a version is promoted."""
     lines = []
@@ -208,6 +242,12 @@ if __name__ == "__main__":
             result = gate(data, int(seeds), overrides)
             print(f"promoted {result['promoted'].sum()} of {len(result)}")
             result = result.drop(columns="decision")
+        case ["monthly", skill]:
+            table = monthly_looks(float(skill))
+            passed = table["first passed at look"]
+            result = pd.DataFrame(
+                {"looks": range(1, 13), "passed by then": [(passed.between(1, look)).mean() for look in range(1, 13)]}
+            )
         case ["looks", data, seeds, months, *overrides]:
             result = looks(data, int(seeds), int(months), overrides)
             print(f"promoted {result['promoted'].sum()} of {len(result)}")

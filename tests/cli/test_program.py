@@ -130,7 +130,7 @@ def test_a_store_that_cannot_be_opened(refused: Call, monkeypatch: pytest.Monkey
 
 def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: Call) -> None:
     assert "drf-lstm-lrp has no version to evaluate" in refused(evaluate.main)
-    assert "no version with the alias previous" in refused(evaluate.main, "rollback=true")
+    assert "drf-lstm-lrp has no version: run train.py first" in refused(evaluate.main, "rollback=true")
     assert "rollback=no: must be true or false" in refused(evaluate.main, "rollback=no")
     assert "gate.min_sharpe_low=abc: must be a number" in refused(evaluate.main, "gate.min_sharpe_low=abc")
     assert "gate.min_deflated=2: must be a number, at least 0 and at most 1" in refused(
