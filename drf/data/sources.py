@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import pandas as pd
 from annotated_types import Ge
 
+from ..errors import InputError
 from .daily import month_bars
 from .files import read_file, read_table
 from .raw import ITEMS, RawData, build_panel
@@ -142,6 +143,23 @@ class ResearchPanel(Source):
         panel, counts = map_panel(self.path, self.date, self.asset, wanted, self.returns, self.keep)
         log.info("research panel: %s", _in_words(counts))
         return panel
+
+
+@dataclass(frozen=True)
+class NamedElsewhere(Source):
+    """A source of somebody's own that a registry names: it is not made of what a registry says."""
+
+    target: str
+
+    @property
+    def name(self) -> str:
+        return self.target
+
+    def panel(self) -> pd.DataFrame:
+        raise InputError(
+            f"data: it was trained on {self.target}, which is none of this project's sources and is not made of what a "
+            "registry says: name it on the command line (data=...)"
+        )
 
 
 def _in_words(counts: Mapping[str, int]) -> str:

@@ -27,6 +27,8 @@ _FORMER = {
 }
 """Sources by the names under which earlier versions recorded them."""
 
+_ELSEWHERE = "drf.data.sources.NamedElsewhere"
+
 _OWN = frozenset(_FORMER.values())
 """The sources of this project: no other is made of what a registry says."""
 
@@ -108,7 +110,8 @@ def _absolute(settings: Mapping[str, Any], places: set[str]) -> dict[str, Any]:
 def read_recorded(line: str) -> TrainConfig:
     """The typed settings of a training, from the line that was recorded with it (:attr:`Record.line`).
 
-    A registry can be written by others, so nothing but this project's own sources is made of what it says.
+    A registry can be written by others, so nothing but this project's own sources is made of what it says; in place of
+    another stands a :class:`~drf.data.sources.NamedElsewhere`.
 
     Raises
     ------
@@ -121,7 +124,7 @@ def read_recorded(line: str) -> TrainConfig:
     source = values["data"]["source"]
     source["_target_"] = _FORMER.get(source["_target_"], source["_target_"])
     if source["_target_"] not in _OWN:
-        raise InputError(f"its data are made by {source['_target_']}, which is none of this project's sources")
+        values["data"]["source"] = {"_target_": _ELSEWHERE, "target": str(source["_target_"])}
     common = {entry.name for entry in fields(DataConfig)}
     values["data"] = _data({name: value for name, value in values["data"].items() if name in common}, {})
     return make(TrainConfig, values, "")

@@ -11,12 +11,13 @@ import mlflow
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
+from ..data.sources import NamedElsewhere
 from ..errors import InputError, first_few, first_line
 from ..experiment.config import read_recorded
 from ..experiment.recipe import recipe_of
 from ..experiment.schema import TrainConfig
 from ..models.rows import ModelRow, row_named
-from ..tracking.trials import MARKET, from_tag, same_market
+from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
 from .loading import MANIFEST, earlier_release
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
@@ -89,7 +90,8 @@ class Version:
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
             train_last=train_last,
-            recipe=recipe_of(config),
+            # of a source that is not made here the recipe is what the training wrote
+            recipe=tags[RECIPE] if isinstance(config.data.source, NamedElsewhere) else recipe_of(config),
             market=from_tag(tags.get(MARKET)),
             tags=dict(tags),
             judged=tags.get(JUDGED),

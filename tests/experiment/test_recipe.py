@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drf.data.simulate import SimulatedMarket
+from drf.data.sources import NamedElsewhere
 from drf.errors import InputError
 from drf.experiment.config import Record, located, read, read_recorded
 from drf.experiment.recipe import recipe_of
@@ -74,5 +75,7 @@ def test_nothing_but_our_own_sources_is_made_of_what_a_registry_says() -> None:
     assert isinstance(read_recorded(json.dumps(line)).data.source, SimulatedMarket)
     for target in ("os.system", "subprocess.Popen", "tests.experiment.test_recipe.Mine"):
         line["data"]["source"]["_target_"] = target
-        with pytest.raises(InputError, match=rf"{target}, which is none of this project's sources"):
-            read_recorded(json.dumps(line))
+        source = read_recorded(json.dumps(line)).data.source
+        assert source == NamedElsewhere(target)
+        with pytest.raises(InputError, match=rf"{target}, which is none of this project's sources.*data=\.\.\."):
+            source.panel()
