@@ -75,12 +75,14 @@ def _roll_back(
     _require(known, name, number, f"rollback={str(to).lower()}")
     _verify_if_bound(client, name, number)
     after, gone = standing.back_to(number, known.numbers), standing.champion
-    marks = {number: {VERDICT: "champion", "reason": f"rolled back from version {gone}: {reason}"}}
+    what = f"rolled back from version {gone}: {reason}" if gone else f"rolled back: {reason}"
+    marks = {number: {VERDICT: "champion", "reason": what}}
     if gone is not None:
         marks[gone] = {VERDICT: REJECTED, "reason": f"rolled back to version {number}: {reason}"}
-    move(client, name, standing, Move(after, marks, Hold.now(f"rolled back from version {gone}: {reason}")))
+    move(client, name, standing, Move(after, marks, Hold.now(what)))
     _take_from_archive(client, name, number)
-    words = f"rolled back: version {number} is champion again, was version {gone} ({reason})"
+    was = f", was version {gone}" if gone else ""
+    words = f"rolled back: version {number} is champion again{was} ({reason})"
     return Decision(standing, after, f"{words}; {_held(client, name)}")
 
 

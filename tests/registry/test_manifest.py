@@ -54,7 +54,7 @@ def test_every_file_is_in_the_manifest(files: Path) -> None:
     } <= listed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_any_changed_missing_or_added_file_is_named(
     files: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
