@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from drf.errors import InputError
@@ -40,7 +41,7 @@ def test_a_journal_without_a_folder_and_a_database_without_a_driver_are_refused(
 
 def test_open_trials_of_an_interrupted_journal_are_taken_up(tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path / "journal"), None)
-    assert not is_shared(storage)
+    assert not is_shared(shared)
     optuna.create_study(study_name="other", storage=storage).ask()
     study = optuna.create_study(study_name="x", storage=storage)
     study.tell(study.ask(), 1.0)
@@ -72,22 +73,27 @@ def test_a_process_that_dies_while_it_writes_holds_up_nobody(tmp_path: Path) -> 
     assert study.ask().number == 0
 
 
-def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BaseStorage:
+    """A database in which a machine is missed after seconds, not after minutes."""
     monkeypatch.setattr(studies, "HEARTBEAT", 1)
     monkeypatch.setattr(studies, "GRACE", 2)
-    storage = open_storage("", f"sqlite:///{tmp_path}/studies.db")
-    assert is_shared(storage)
-    study = optuna.create_study(study_name="x", storage=storage)
+    return open_storage("", f"sqlite:///{tmp_path}/studies.db")
+
+
+def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
+    shared: BaseStorage,
+) -> None:
+    assert is_shared(shared)
+    study = optuna.create_study(study_name="x", storage=shared)
     heard, silent = study.ask(), study.ask()
     silent.suggest_float("y", 0, 1)
-    with alive([silent], storage):
+    with alive([silent], shared):
         pass  # one sign of life, and no more
     heard_of: set[int] = set()
-    with alive([heard], storage):
+    with alive([heard], shared):
         while study.trials[silent.number].state is TrialState.RUNNING:
-            assert abandoned(study, storage, heard_of) == []
+            assert abandoned(study, shared, heard_of) == []
             time.sleep(0.5)
         assert study.trials[heard.number].state is TrialState.RUNNING
     assert study.trials[silent.number].state is TrialState.FAIL
@@ -95,15 +101,12 @@ def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
 
 
 def test_a_trial_whose_machine_died_before_its_first_sign_of_life_is_missed_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: BaseStorage,
 ) -> None:
-    monkeypatch.setattr(studies, "HEARTBEAT", 1)
-    monkeypatch.setattr(studies, "GRACE", 2)
-    storage = open_storage("", f"sqlite:///{tmp_path}/studies.db")
-    study = optuna.create_study(study_name="x", storage=storage)
+    study = optuna.create_study(study_name="x", storage=shared)
     taken = study.ask()
     heard_of: set[int] = set()
     while study.trials[taken.number].state is TrialState.RUNNING:
-        abandoned(study, storage, heard_of)
+        abandoned(study, shared, heard_of)
         time.sleep(0.5)
     assert study.trials[taken.number].state is TrialState.FAIL
