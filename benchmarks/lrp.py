@@ -17,8 +17,9 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from drf.lrp import FinalState, attribute
+from drf.lrp import attribute
 from drf.lrp.faithfulness import gradient_x_input
+from drf.models.architecture import FinalState
 from tests.lrp import reference
 
 SHAPES = [(16, 16, 5), (16, 16, 12), (94, 64, 12)]  # inputs, hidden, steps

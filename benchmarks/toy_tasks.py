@@ -14,8 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from drf.lrp import GATE_RULES, Composite, FinalState, attribute
+from drf.lrp import GATE_RULES, Composite, attribute
 from drf.lrp.faithfulness import gradient_x_input, integrated_gradients
+from drf.models.architecture import FinalState
 
 TASKS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int, int]] = {
     # what is computed, sign of the second number's part, hidden units

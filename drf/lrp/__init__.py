@@ -1,20 +1,28 @@
-"""Layer-wise relevance propagation for dense and recurrent networks, usable alone and on anybody's model.
+"""Relevance through anybody's PyTorch model: layer-wise relevance propagation and the Shapley rule.
 
 >>> import torch
 >>> from torch import nn
->>> from drf.lrp import FinalState, attribute
->>> model = nn.Sequential(nn.LSTM(16, 8, batch_first=True), FinalState(), nn.Linear(8, 1)).eval()
->>> account = attribute(model, torch.randn(4, 5, 16))
+>>> from drf.lrp import attribute
+>>> class Forecaster(nn.Module):
+...     def __init__(self):
+...         super().__init__()
+...         self.lstm, self.head = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 1)
+...     def forward(self, x):
+...         _, (h, _) = self.lstm(x)
+...         return self.head(h[-1])
+>>> account = attribute(Forecaster().eval(), torch.randn(4, 5, 16))
 >>> account.relevance.shape
 torch.Size([4, 5, 16])
 """
 
 from .account import Account
-from .attributor import UnsupportedLayerError, attribute
+from .attributor import attribute
 from .composite import Composite
 from .gates import GATE_RULES
+from .layout import MixedSamplesError
 from .linearisation import LINEARISATIONS, Linearisation, linearise
-from .readout import AllSteps, FinalState, LastStep
+from .operations import register
+from .propagation import UnsupportedOperationError
 from .rules import RULES, AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZPlus
 
 __all__ = [
@@ -22,18 +30,17 @@ __all__ = [
     "LINEARISATIONS",
     "RULES",
     "Account",
-    "AllSteps",
     "AlphaBeta",
     "Composite",
     "Epsilon",
-    "FinalState",
     "Gamma",
-    "LastStep",
     "Linearisation",
+    "MixedSamplesError",
     "Rule",
-    "UnsupportedLayerError",
+    "UnsupportedOperationError",
     "WSquare",
     "ZPlus",
     "attribute",
     "linearise",
+    "register",
 ]

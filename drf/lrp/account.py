@@ -1,4 +1,4 @@
-"""The account of a forecast: by name, where every bit of f(x) went."""
+"""The account of an output: by name, where every bit of f(x) went."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ class Account:
     """Relevance of every input, and what the rest of f(x) was absorbed by.
 
     For every sample ``inputs + bias + stabiliser + initial_state + baseline == output`` up to the precision of the
-    arithmetic.
+    arithmetic. Where several targets were asked for, every tensor has an axis of targets before the others.
 
     Attributes
     ----------
-    relevance
-        Same shape as the input.
+    relevances
+        One tensor an input of the model, in its shape; see :attr:`relevance`.
     inputs
         Its sum over all inputs of a sample, shape (n,).
     bias
-        Absorbed by the biases of the maps that relevance passed through, shape (n,).
+        Absorbed by biases and other constants that are added on relevance's way, shape (n,).
     stabiliser
         Absorbed by the small terms that keep denominators from zero, shape (n,).
     initial_state
-        Absorbed by the recurrent state before the first date, shape (n,).
+        Absorbed by the recurrent state before the first step, shape (n,).
     baseline
         f(baseline), if relevance was taken against a baseline, else 0, shape (n,).
     output
         f(x), shape (n,).
     """
 
-    relevance: Tensor
+    relevances: tuple[Tensor, ...]
     inputs: Tensor
     bias: Tensor
     stabiliser: Tensor
@@ -41,10 +41,19 @@ class Account:
     output: Tensor
 
     @property
+    def relevance(self) -> Tensor:
+        """Of the model's only input, in its shape.
+
+        Raises
+        ------
+        ValueError
+            If the model was given several inputs: :attr:`relevances` has them.
+        """
+        if len(self.relevances) > 1:
+            raise ValueError(f"the model takes {len(self.relevances)} inputs: use account.relevances, one tensor an input")
+        return self.relevances[0]
+
+    @property
     def residual(self) -> Tensor:
         """What the account fails to explain: zero up to rounding, shape (n,)."""
         return self.output - (self.inputs + self.bias + self.stabiliser + self.initial_state + self.baseline)
-
-    def totals(self) -> tuple[Tensor, ...]:
-        """Everything but the relevance, in the order of the fields."""
-        return self.inputs, self.bias, self.stabiliser, self.initial_state, self.baseline, self.output

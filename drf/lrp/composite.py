@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .gates import GATE_RULES
+from .gates import GATE_RULES, SHAPLEY
 from .rules import RULES, Rule
 
 
@@ -16,23 +17,26 @@ class Composite:
     Attributes
     ----------
     linear
-        Rule for ``nn.Linear`` and for the linear maps inside ``nn.LSTM``: a name of :data:`drf.lrp.rules.RULES`, or a
-        rule.
+        Rule for linear maps: ``nn.Linear``, convolutions, products with a constant matrix, the maps inside recurrent
+        layers. A name of :data:`drf.lrp.RULES`, or a rule.
     gate
-        One of :data:`drf.lrp.gates.GATE_RULES`; ``nn.LSTM`` only.
+        One of :data:`drf.lrp.GATE_RULES`, for products of two signals. Under ``shapley`` linear maps hand down
+        differences from a baseline exactly, so ``linear``, ``layers`` and ``epsilon`` have no part in it.
     epsilon
-        Stabiliser where a cell's state is split between its past and its news.
-    bias_factor
-        Share (0 to 1) of what biases and stabilisers absorb in each map that is spread evenly over the map's inputs: 0
-        as in Arras et al. 2017, 1 makes the inputs sum to f(x), at the price of relevance that no input has earned.
+        Stabiliser where a sum of signals is split between them, such as a cell's state between its past and its news.
     layers
-        Rules for single layers by their dotted name in the model, in place of ``linear``.
+        Rules for single layers by their dotted name in the model, in place of ``linear``; a name holds for all layers
+        inside.
+
+    Raises
+    ------
+    ValueError
+        If a rule or gate is unknown, ``epsilon`` is negative, or a rule is given that ``shapley`` does not use.
     """
 
     linear: Rule | str = "epsilon"
     gate: str = "signal-takes-all"
     epsilon: float = 1e-3
-    bias_factor: float = 0.0
     layers: Mapping[str, Rule | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -40,12 +44,28 @@ class Composite:
             _resolve(rule)
         if self.gate not in GATE_RULES:
             raise ValueError(f"gate rule {self.gate!r} is unknown: use one of {', '.join(GATE_RULES)}")
-        if not 0 <= self.bias_factor <= 1:
-            raise ValueError(f"bias_factor={self.bias_factor} must lie between 0 and 1")
+        if self.epsilon < 0:
+            raise ValueError(f"epsilon={self.epsilon} must not be negative: it moves denominators away from zero")
+        if self.gate == SHAPLEY and (self.linear != "epsilon" or self.layers):
+            raise ValueError("gate='shapley' distributes differences from a baseline, and takes no rule for linear maps")
+        if self.gate == "proportional":
+            warnings.warn(
+                "gate='proportional' divides by a sum that can vanish, which amplifies relevance (up to 1e12 was seen): "
+                "use it to compare, not to explain",
+                stacklevel=3,
+            )
 
-    def rule_for(self, layer: str) -> Rule:
-        """The rule of the linear maps of the layer with this name."""
-        return _resolve(self.layers.get(layer, self.linear))
+    def rule_for(self, layers: Sequence[str]) -> Rule:
+        """The rule of a linear map inside the layers with these names, the outermost first."""
+        for name in reversed(layers):
+            if name in self.layers:
+                return _resolve(self.layers[name])
+        return _resolve(self.linear)
+
+    @property
+    def blind(self) -> bool:
+        """Whether some rule gives relevance to inputs that are zero."""
+        return any(_resolve(rule).blind for rule in (self.linear, *self.layers.values()))
 
 
 def _resolve(rule: Rule | str) -> Rule:

@@ -1,49 +1,170 @@
-"""Is a map of relevance true? Deletion and insertion curves, other attributions to compare with, randomised weights.
+"""Is a map of relevance true? Deletion and insertion curves, other attributions, randomised weights, Shapley values.
 
-A map can close its account and still be wrong. So each is held against the network itself: if the inputs that it calls
-supportive are deleted first (set to 0), the output must fall faster than under random deletion; if they are inserted
-first into the empty input, it must rise faster.
+A map can close its account and still be wrong. So each is held against the model itself: if the inputs that it calls
+supportive are deleted first (set to the baseline), the output must fall faster than under random deletion; if they are
+inserted first into the baseline, it must rise faster.
 
-All functions take a model from (n, ...) to (n, 1) in eval mode and inputs ``x`` (n, ...), and neutral means 0.
+All functions take a *score*: a function from inputs (n, ...) to one number a sample, (n,) or (n, 1). A module in eval
+mode with one output is one; :func:`score_of` makes one of any output of any model. The baseline is 0 unless given, a
+tensor with one sample.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .inputs import check_targets
+
+Score = Callable[[Tensor], Tensor]
 STEPS = 20
+EXACT_UP_TO = 12
+
+
+def score_of(
+    model: nn.Module, *others: Tensor, target: Any = None, select: Callable[[Any], Tensor] | None = None
+) -> Score:
+    """One output of a model, as a function of its first input.
+
+    Parameters
+    ----------
+    others
+        The model's further inputs, for the same samples on axis 0.
+    target, select
+        As in :func:`drf.lrp.attribute`, one target.
+    """
+
+    def score(x: Tensor) -> Tensor:
+        """Of (k n, ...), where the n samples stand k times one after the other."""
+        output = model(x, *(other.repeat(len(x) // len(other), *(1,) * (other.ndim - 1)) for other in others))
+        output = output if select is None else select(output)
+        by_sample = isinstance(target, Tensor) and target.ndim == 1
+        (positions,) = check_targets(target, output.shape[1:], len(target) if by_sample else len(x))
+        positions = positions.repeat(len(x) // len(positions)).to(x.device)
+        return output.reshape(len(x), -1).gather(1, positions[:, None])[:, 0]
+
+    return score
+
+
+def _values(score: Score, x: Tensor) -> Tensor:
+    values = score(x)
+    if values.numel() != len(x):
+        raise ValueError(f"the score has shape {tuple(values.shape)} for {len(x)} samples: pick one output by score_of")
+    return values.reshape(len(x))
+
+
+def _baseline(x: Tensor, baseline: Tensor | None) -> Tensor:
+    return torch.zeros_like(x[:1]) if baseline is None else baseline
 
 
 @torch.no_grad()
-def occlusion(model: nn.Module, x: Tensor) -> Tensor:
-    """f(x) less f(x with one input at 0), for every input, in the shape of ``x``."""
+def occlusion(score: Score, x: Tensor, baseline: Tensor | None = None) -> Tensor:
+    """f(x) less f(x with one input at the baseline), for every input, in the shape of ``x``."""
     n, inputs = len(x), x[0].numel()
-    occluded = x.reshape(n, 1, inputs).repeat(1, inputs, 1)
-    occluded.diagonal(dim1=1, dim2=2).zero_()
-    outputs = model(occluded.reshape(n * inputs, *x.shape[1:])).reshape(n, inputs)
-    return (model(x).reshape(n, 1) - outputs).reshape(x.shape)
+    flat = x.reshape(1, n, inputs).repeat(inputs, 1, 1)
+    places = torch.arange(inputs)
+    flat[places, :, places] = _baseline(x, baseline).reshape(inputs, 1)
+    outputs = _values(score, flat.reshape(inputs * n, *x.shape[1:])).reshape(inputs, n)
+    return (_values(score, x) - outputs).T.reshape(x.shape)
 
 
-def gradient_x_input(model: nn.Module, x: Tensor) -> Tensor:
+def gradient_x_input(score: Score, x: Tensor) -> Tensor:
     """Gradient times input, in the shape of ``x``."""
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(model(leaf).sum(), leaf)
+        (gradient,) = torch.autograd.grad(_values(score, leaf).sum(), leaf)
     return gradient * x
 
 
-def integrated_gradients(model: nn.Module, x: Tensor, steps: int = 32) -> Tensor:
-    """Integrated gradients from 0 (captum), in the shape of ``x``."""
-    from captum.attr import IntegratedGradients  # seconds to import, and not needed to attribute
+def integrated_gradients(score: Score, x: Tensor, steps: int = 32, baseline: Tensor | None = None) -> Tensor:
+    """Mean gradient on the way from the baseline to ``x``, times the difference (Sundararajan et al. 2017).
 
-    return IntegratedGradients(model).attribute(x, torch.zeros_like(x), target=0, n_steps=steps).to(x.dtype)
+    The way is cut by Gauss-Legendre quadrature.
+    """
+    base = _baseline(x, baseline)
+    total = torch.zeros_like(x)
+    for place, weight in _gauss_legendre(steps):
+        point = base + place * (x - base)
+        with torch.enable_grad():
+            leaf = point.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(_values(score, leaf).sum(), leaf)
+        total += weight * gradient
+    return total * (x - base)
+
+
+def _gauss_legendre(points: int) -> list[tuple[float, float]]:
+    """Nodes and weights on the unit interval, from the eigenvalues of Golub and Welsch (1969)."""
+    k = torch.arange(1, points, dtype=torch.float64)
+    beside = k / torch.sqrt(4 * k**2 - 1)
+    nodes, vectors = torch.linalg.eigh(torch.diag(beside, 1) + torch.diag(beside, -1))
+    return list(zip(((nodes + 1) / 2).tolist(), vectors[0].square().tolist(), strict=True))
 
 
 @torch.no_grad()
-def deletion_curve(model: nn.Module, x: Tensor, relevance: Tensor, insert: bool = False) -> Tensor:
+def shapley_values(
+    score: Score, x: Tensor, baseline: Tensor | None = None, permutations: int | None = None, seed: int = 0
+) -> Tensor:
+    """Shapley values of the inputs, in the shape of ``x``: the yardstick for maps that claim to share f(x) - f(x').
+
+    Parameters
+    ----------
+    permutations
+        Number of random orders in which inputs join (Castro et al. 2009), each walked there and back; the cost is twice
+        as many forward passes as there are inputs, each. ``None``: exact, over all coalitions.
+
+    Raises
+    ------
+    ValueError
+        If the exact values of more than 12 inputs are asked for.
+    """
+    n, inputs = len(x), x[0].numel()
+    flat, base = x.reshape(n, inputs), _baseline(x, baseline).reshape(1, inputs)
+
+    def values(coalitions: Tensor) -> Tensor:
+        """(coalitions, n)."""
+        mixed = torch.where(coalitions[:, None], flat, base)
+        return _values(score, mixed.reshape(-1, *x.shape[1:])).reshape(len(coalitions), n)
+
+    if permutations is None:
+        return _exact_shapley(values, inputs, x)
+    result = torch.zeros(inputs, n, dtype=x.dtype, device=x.device)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(permutations):
+        order = torch.randperm(inputs, generator=generator)
+        for way in (order, order.flip(0)):
+            joined = (way.argsort()[None] < torch.arange(inputs + 1)[:, None]).to(x.device)
+            result[way] += values(joined).diff(dim=0)
+    return (result / (2 * permutations)).T.reshape(x.shape)
+
+
+def _exact_shapley(values: Callable[[Tensor], Tensor], inputs: int, x: Tensor) -> Tensor:
+    if inputs > EXACT_UP_TO:
+        raise ValueError(f"exact Shapley values of {inputs} inputs need 2^{inputs} runs: give permutations=")
+    coalitions = torch.tensor(list(itertools.product([False, True], repeat=inputs)), device=x.device)
+    outputs, sizes = values(coalitions), coalitions.sum(1)
+    weights = torch.tensor(
+        [math.factorial(s) * math.factorial(inputs - s - 1) / math.factorial(inputs) for s in range(inputs)],
+        dtype=x.dtype,
+        device=x.device,
+    )
+    result = []
+    for player in range(inputs):
+        without = ~coalitions[:, player]
+        gained = outputs[coalitions[:, player]] - outputs[without]  # in the same order of the others
+        result.append(weights[sizes[without]] @ gained)
+    return torch.stack(result, 1).reshape(x.shape)
+
+
+@torch.no_grad()
+def deletion_curve(
+    score: Score, x: Tensor, relevance: Tensor, insert: bool = False, baseline: Tensor | None = None
+) -> Tensor:
     """Mean output while inputs are deleted in the order of their support, as a share of the mean |f(x)|.
 
     An input supports the output if its relevance has the sign of f(x); those of the other sign go last. Each sample's
@@ -54,20 +175,20 @@ def deletion_curve(model: nn.Module, x: Tensor, relevance: Tensor, insert: bool 
     relevance
         In the shape of ``x``; only its order within a sample matters.
     insert
-        Start from the empty input instead, and insert in the same order: the curve ends at 1.
+        Start from the baseline instead, and insert in the same order: the curve ends at 1.
 
     Returns
     -------
     Tensor of ``STEPS + 1`` values, at equal numbers of inputs.
     """
-    flat = x.flatten(1)
-    f = model(x)[:, 0]
+    flat, base = x.flatten(1), _baseline(x, baseline).flatten(1)
+    f = _values(score, x)
     order = (relevance.flatten(1) * f.sign()[:, None]).argsort(dim=1, descending=True)
     rank = order.argsort(dim=1)
     cuts = torch.linspace(0, flat.shape[1], STEPS + 1).round()
     touched = rank[None] < cuts.to(rank.device)[:, None, None]
-    values = torch.where(touched if insert else ~touched, flat, 0.0)
-    outputs = model(values.reshape(-1, *x.shape[1:]))[:, 0].reshape(STEPS + 1, -1)
+    values = torch.where(touched if insert else ~touched, flat, base)
+    outputs = _values(score, values.reshape(-1, *x.shape[1:])).reshape(STEPS + 1, -1)
     return (outputs * f.sign()).mean(1) / f.abs().mean()
 
 

@@ -1,38 +1,48 @@
-r"""Relevance rules for a product gate * signal, as in an LSTM's cell.
+r"""Rules for a product gate * signal, as in an LSTM's cell: which fraction of its relevance is the gate's.
 
-Only *signal takes all* keeps the account of the signal path clean and is the default (Arras et al. 2017; "LRP-all" in
-Arras et al. 2019, arXiv 1909.12114). The others exist to be compared with it: on tasks whose true attribution is known
-they do not recover it.
+``signal-takes-all``
+    Nothing (Arras et al. 2017; "LRP-all" in Arras et al. 2019, arXiv 1909.12114). The default: the account of the
+    signal path stays clean.
+``half``
+    One half.
+``proportional``, ``absolute``
+    In proportion to the pre-activations of gate and signal, or to their sizes.
+``shapley``
+    Not a fraction but a method of its own, see :mod:`~.shapley`: everything counts by its difference from a baseline.
 
-Each rule maps the pre-activations of gate and signal, and the relevance of their product, to the gate's share; the
-signal receives the rest.
+On tasks whose true attribution is known, half, proportional and absolute do not recover it; they exist to be compared
+with. ``proportional`` divides by a sum that can vanish, and warns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from .rules import stabiliser
 
-GateRule = Callable[[Tensor, Tensor, Tensor], Tensor]
+Fraction = Callable[[Tensor, Tensor], Tensor]
+"""From the pre-activations of gate and signal to the gate's fraction of the product's relevance."""
 
 
-def _half(gate: Tensor, signal: Tensor, relevance: Tensor) -> Tensor:
-    return relevance / 2
+def _half(gate: Tensor, signal: Tensor) -> Tensor:
+    return torch.full_like(gate, 0.5)
 
 
-def _proportional(gate: Tensor, signal: Tensor, relevance: Tensor) -> Tensor:
+def _proportional(gate: Tensor, signal: Tensor) -> Tensor:
     both = gate + signal
-    return relevance * gate / (both + stabiliser(both, 1e-3))
+    return gate / (both + stabiliser(both, 1e-3))
 
 
-def _absolute(gate: Tensor, signal: Tensor, relevance: Tensor) -> Tensor:
-    return relevance * gate.abs() / (gate.abs() + signal.abs() + 1e-9)
+def _absolute(gate: Tensor, signal: Tensor) -> Tensor:
+    return gate.abs() / (gate.abs() + signal.abs() + 1e-9)
 
 
-GATE_RULES: dict[str, GateRule | None] = {
+SHAPLEY = "shapley"
+
+FRACTIONS: dict[str, Fraction | None] = {
     "signal-takes-all": None,
     "half": _half,
     "proportional": _proportional,
@@ -40,8 +50,4 @@ GATE_RULES: dict[str, GateRule | None] = {
 }
 """By name. ``None``: gates receive nothing and their maps need not be computed at all."""
 
-
-def gate_share(rule: GateRule, gate: Tensor, signal: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
-    """Split the relevance of a product into (gate, signal); the two sum to what came in."""
-    share = rule(gate, signal, relevance)
-    return share, relevance - share
+GATE_RULES = (*FRACTIONS, SHAPLEY)

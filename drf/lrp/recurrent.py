@@ -1,227 +1,316 @@
-r"""Relevance through ``nn.LSTM``: this is where the LSTM's relevance is computed.
+r"""Relevance through an LSTM: this is where the LSTM's relevance is computed.
 
-For each layer and direction, with :math:`i, f, o = \sigma(\cdot)`, :math:`g = \tanh(z^g)`,
-:math:`z^g_t = W_g x_t + U_g h_{t-1} + b_g`,
+For each layer and direction, with :math:`i, f, o = \sigma(z^i), \sigma(z^f), \sigma(z^o)`, :math:`g = \tanh(z^g)` and
+:math:`z_t = W x_t + U h_{t-1} + b`,
 
 .. math::  c_t = f_t \odot c_{t-1} + i_t \odot g_t, \qquad h_t = o_t \odot \tanh c_t .
 
-Going back in time (Arras et al. 2017, arXiv 1706.07206):
+Every method of attribution goes back through these equations in the same way. With :math:`\bar h_t` and
+:math:`\bar c_t` the relevance per unit of :math:`h_t` and of :math:`c_t` after its stabiliser,
 
-* :math:`h_t`: the product's relevance goes to the signal :math:`c_t` (tanh passes relevance through);
-* :math:`c_t`: the epsilon rule splits it between :math:`f_t \odot c_{t-1}` and :math:`i_t \odot g_t`;
-* in both products the signal, :math:`c_{t-1}` or :math:`g_t`, takes all;
-* :math:`g_t`: the linear rule splits it between :math:`x_t`, :math:`h_{t-1}` and the bias over :math:`z^g_t`.
+.. math::
 
-Under the other gate rules a share goes to the gate and from there, by the same linear rule, to :math:`x_t`,
-:math:`h_{t-1}` and the gate's bias.
+   \bar h_t = \text{(from above)}_t + \sum_k U_k^T r^k_{t+1}, \qquad
+   \bar c_t = A_t \odot \bar h_t + K_t \odot \bar c_{t+1}, \qquad
+   r^k_t = B^k_t \odot \bar c_t \;(k = i, f, g), \qquad r^o_t = B^o_t \odot \bar h_t,
 
-Everything that does not depend on the relevance itself is computed for all steps at once; what is left to the loop over
-time is one product with :math:`U` and a few multiplications a step.
+and the input's is :math:`\sum_k W_k^T r^k_t`. The methods differ in the slopes A, K and B, which do not depend on
+relevance and are computed for all steps at once; what is left to the loop over time is one product with U and a few
+multiplications a step.
+
+**Layer-wise relevance** (Arras et al. 2017, arXiv 1706.07206): the epsilon rule splits :math:`c_t` between
+:math:`f_t \odot c_{t-1}` and :math:`i_t \odot g_t`; in every product the signal gets all, or what the gate's fraction
+leaves it; tanh and sigmoid pass relevance on to their pre-activation; from there the linear rule takes it.
+
+**Shapley**: secants for tanh and sigmoid, means with the baseline for the products, see :mod:`~.shapley`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .composite import Composite
-from .gates import GATE_RULES, gate_share
-from .rules import Rule, Term, collect, row_sums, stabiliser, total
+from .gates import Fraction
+from .rules import ALL, Part, Rule, Term, lift, row_sums, stabiliser
+
+Account = Callable[[str, Tensor], None]
+"""Takes a kind and what it absorbed, by sample."""
 
 
 @dataclass
-class LSTMShares:
-    """Relevance of the input sequence (n, steps, features), and per sample (n,) what else absorbed some."""
+class Trace:
+    """A forward pass through one direction of one layer, which keeps what relevance needs.
 
-    relevance: Tensor
-    bias: Tensor
-    stabiliser: Tensor
-    initial_state: Tensor
+    Shapes: ``x`` (steps, n, features); ``h`` and ``c`` (steps + 1, n, hidden), from the initial state on; all others
+    (steps, n, hidden). ``z`` and ``active`` are the gates' pre-activations and values in PyTorch's order i, f, g, o, and
+    ``squashed`` is tanh c; a trace without ``gates`` keeps but the pre-activation of g, and ``kept`` f * c before the
+    step, ``new`` i * g, and ``first_forget``, the first step's f.
+    """
+
+    x: Tensor
+    h: Tensor
+    c: Tensor
+    kept: Tensor
+    new: Tensor
+    first_forget: Tensor
+    z: Sequence[Tensor]
+    active: Sequence[Tensor]
+    squashed: Tensor | None
+    weights: tuple[Tensor, ...]
+
+    @classmethod
+    def run(cls, x: Tensor, h0: Tensor, c0: Tensor, weights: tuple[Tensor, ...], gates: bool) -> Trace:
+        """``weights``: of input and hidden state, and unless there are none the bias."""
+        of_input, of_hidden, *bias = weights
+        steps, n, _ = x.shape
+        size = of_hidden.shape[1]
+        rows = [slice(gate * size, (gate + 1) * size) for gate in range(4)]
+        # What the input sends to each gate comes from one product over all steps; in each gate's own tensor, since the
+        # elementwise functions are much faster on contiguous memory.
+        flat = x.reshape(steps * n, -1)
+        z = [
+            (torch.addmm(bias[0][r], flat, of_input[r].T) if bias else flat @ of_input[r].T).view(steps, n, size)
+            for r in rows
+        ]
+        recurrent = [of_hidden[r].T.contiguous() for r in rows]
+        kept_steps = steps if gates else 1  # without gates every step overwrites the one before
+        active = [x.new_empty(kept_steps, n, size) for _ in range(5)]
+        h, c = x.new_empty(steps + 1, n, size), x.new_empty(steps + 1, n, size)
+        h[0], c[0] = h0, c0
+        kept, new = x.new_empty(steps, n, size), x.new_empty(steps, n, size)
+        started = bool(h0.any())
+        for t in range(steps):
+            if t or started:
+                for pre, u in zip(z, recurrent, strict=True):
+                    pre[t].addmm_(h[t], u)
+            i, f, g, o, squashed = (values[t if gates else 0] for values in active)
+            torch.sigmoid(z[0][t], out=i)
+            torch.sigmoid(z[1][t], out=f)
+            torch.tanh(z[2][t], out=g)
+            torch.sigmoid(z[3][t], out=o)
+            torch.mul(f, c[t], out=kept[t])
+            torch.mul(i, g, out=new[t])
+            torch.add(kept[t], new[t], out=c[t + 1])
+            torch.tanh(c[t + 1], out=squashed)
+            torch.mul(o, squashed, out=h[t + 1])
+        first_forget = z[1][0].sigmoid()
+        if gates:
+            return cls(x, h, c, kept, new, first_forget, z, active[:4], active[4], weights)
+        return cls(x, h, c, kept, new, first_forget, z[2:3], (), None, weights)
+
+    def map_of(self, gate: int) -> tuple[Tensor, Tensor, Tensor]:
+        """A gate's weights of the input and of the hidden state, and its bias."""
+        size = self.h.shape[2]
+        rows = slice(gate * size, (gate + 1) * size)
+        of_input, of_hidden, *bias = self.weights
+        return of_input[rows], of_hidden[rows], bias[0][rows] if bias else of_input.new_zeros(size)
 
 
-class LSTMTrace:
-    """A forward pass through an ``nn.LSTM`` that keeps what relevance needs.
+@dataclass
+class Way:
+    """From a state to a gate: what the pre-activation gets of the relevance per unit of h or c, and its linear map.
+
+    ``slopes`` (steps, n, hidden) and ``parts`` are one a channel of the map's rule.
+    """
+
+    of_output: bool
+    slopes: list[Tensor]
+    parts: list[Part]
+    of_input: Term
+    of_hidden: Term
+    bias: Tensor | None
+
+
+@dataclass
+class Slopes:
+    """What one method makes of a trace.
+
+    Shapes: ``state`` A, ``carry`` K (for all steps but the last), ``own``, what :math:`c_t` gets of what reaches it
+    from above (asked for only where a cell state was read), and ``stabiliser`` of the cell state, all (steps, n,
+    hidden); ``before``, the slope to the cell state before the first step, (n, hidden).
+    """
+
+    state: Tensor
+    carry: Tensor
+    own: Callable[[], Tensor]
+    before: Tensor
+    ways: list[Way]
+    stabiliser: Tensor | None
+
+
+@dataclass(frozen=True)
+class CellRule:
+    """How one method goes back through a cell, and whether it needs the values of all gates."""
+
+    gates: bool
+    slopes: Callable[[Trace], Slopes]
+
+
+I, F, G, O = range(4)  # the gates in PyTorch's order
+
+
+def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> CellRule:
+    """Layer-wise relevance: a rule for linear maps, the gates' fraction of products, a stabiliser of the cell state."""
+
+    def slopes(trace: Trace) -> Slopes:
+        change = lift if rule.blind else lambda x: x
+        c, h, before = trace.c[1:], change(trace.h[1:]), change(trace.h[:-1])
+
+        def way(gate: int, z: Tensor, relevance: Tensor) -> Way:
+            of_input, of_hidden, bias = trace.map_of(gate)
+            terms = Term(trace.x, of_input), Term(before, of_hidden)
+            parts = rule.split(terms, bias, z)
+            return Way(gate == O, [part.factor.mul_(relevance) for part in parts], parts, *terms, bias)
+
+        away = stabiliser(c, epsilon)
+        per_cell = (c + away).reciprocal_()
+        kept, output, first = trace.kept, h, trace.first_forget
+        if fraction:
+            i, f, g, o = trace.z
+            to_i, to_f, to_o = fraction(i, g), fraction(f, trace.c[:-1]), fraction(o, c)
+            ways = [
+                way(I, i, to_i * trace.new),
+                way(F, f, to_f * kept),
+                way(G, g, (1 - to_i) * trace.new),
+                way(O, o, to_o * h),
+            ]
+            kept, first, output = (1 - to_f) * kept, (1 - to_f[0]) * first, (1 - to_o) * h
+        else:
+            ways = [way(G, trace.z[0], trace.new)]
+        carry = kept[1:] * per_cell[:-1]
+        return Slopes(per_cell.mul_(output), carry, lambda: c / (c + away), first, ways, away)
+
+    return CellRule(fraction is not None, slopes)
+
+
+def shapley_rule(baseline: Trace) -> CellRule:
+    """Differences from the trace of a baseline: of one sample for all, or of one a sample."""
+
+    def slopes(trace: Trace) -> Slopes:
+        def way(gate: int, partner: Tensor, partner0: Tensor) -> Way:
+            of_input, of_hidden, _ = trace.map_of(gate)
+            terms = Term(trace.x, of_input), Term(trace.h[:-1], of_hidden)
+            slope = _half_secant(trace, baseline, gate).mul_(partner + partner0)
+            return Way(gate == O, [slope], [Part(ALL, slope, 0.0)], *terms, None)
+
+        (i, f, g, o), (i0, f0, g0, o0) = trace.active, baseline.active
+        assert trace.squashed is not None and baseline.squashed is not None
+        ways = [
+            way(I, g, g0),
+            way(F, trace.c[:-1], baseline.c[:-1]),
+            way(G, i, i0),
+            way(O, trace.squashed, baseline.squashed),
+        ]
+        of_state = _half_secant_of_tanh(trace.c[1:], baseline.c[1:], trace.squashed, baseline.squashed)
+        forget = torch.add(f0 / 2, f, alpha=0.5)
+        return Slopes(of_state.mul_(o + o0), forget[1:], lambda: torch.ones_like(forget), forget[0], ways, None)
+
+    return CellRule(True, slopes)
+
+
+def _half_secant(trace: Trace, baseline: Trace, gate: int) -> Tensor:
+    """Half the slope of a gate's function between the two; the half is of the mean that the slope is multiplied by."""
+    of = _half_secant_of_tanh if gate == 2 else _half_secant_of_sigmoid
+    return of(trace.z[gate], baseline.z[gate], trace.active[gate], baseline.active[gate])
+
+
+# By tanh a - tanh b = tanh(a - b) (1 - tanh a tanh b) the slopes need no quotient of two small differences, so they are
+# exact however close input and baseline are. 1e-30 changes no difference but zero.
+
+
+def _half_secant_of_tanh(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:
+    step = (z - z0).add_(1e-30)
+    return step.tanh().div_(step).mul_(torch.addcmul(y.new_tensor(0.5), y, y0, value=-0.5))
+
+
+def _half_secant_of_sigmoid(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:
+    half_step = torch.add(-z0 / 2, z, alpha=0.5).add_(1e-30)
+    return half_step.tanh().div_(half_step).mul_(torch.addcmul(y0 / 4, y, (1 - 2 * y0) / 4))
+
+
+def lstm_layer(
+    x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...], rule: CellRule, account: Account
+) -> tuple[Tensor, Tensor]:
+    """One direction of one layer.
 
     Parameters
     ----------
-    lstm
-        Unprojected; any number of layers, one or two directions.
-    x
-        Input, (n, steps, features).
-    gates
-        Whether the gates' own pre-activations will be needed, which is so for all rules but signal-takes-all.
+    x, h, c
+        Input (steps, n, features) and initial states (n, hidden), any of them signals.
+    weights
+        Of the input (4 hidden, features), of the hidden state (4 hidden, hidden), and the sum of the biases if any.
+
+    Returns
+    -------
+    Hidden and cell states (steps, n, hidden), through which relevance goes back by ``rule``.
     """
-
-    def __init__(self, lstm: nn.LSTM, x: Tensor, gates: bool) -> None:
-        self.directions = 2 if lstm.bidirectional else 1
-        self.layers: list[list[_Trace]] = []
-        signal = x.transpose(0, 1).contiguous()
-        for layer in range(lstm.num_layers):
-            traces = []
-            for direction in range(self.directions):
-                weights = _Weights.of(lstm, layer, direction)
-                traces.append(_run(weights, _in_time(signal, direction), gates))
-            self.layers.append(traces)
-            outputs = [_in_time(trace.h, k) for k, trace in enumerate(traces)]
-            signal = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
-        self.output = signal.transpose(0, 1)
-        self.final = torch.cat([trace.h[-1] for trace in self.layers[-1]], dim=1)
-
-    def less(self, baseline: LSTMTrace) -> LSTMTrace:
-        """Differences from the trace of one other sample. Biases cancel."""
-        result = object.__new__(LSTMTrace)
-        result.directions, result.output, result.final = self.directions, self.output, self.final
-        result.layers = [
-            [a.less(b) for a, b in zip(these, those, strict=True)]
-            for these, those in zip(self.layers, baseline.layers, strict=True)
-        ]
-        return result
-
-    def propagate(self, relevance: Tensor, rule: Rule, composite: Composite) -> LSTMShares:
-        """Hand the relevance (n, steps, hidden * directions) of the output sequence down to the input sequence."""
-        n = len(relevance)
-        shares = LSTMShares(relevance.transpose(0, 1), *(relevance.new_zeros(n) for _ in range(3)))
-        for traces in reversed(self.layers):
-            parts = shares.relevance.chunk(self.directions, dim=2)
-            below = [
-                _propagate(trace, _in_time(part, k), rule, composite)
-                for k, (trace, part) in enumerate(zip(traces, parts, strict=True))
-            ]
-            shares = LSTMShares(
-                total([_in_time(part.relevance, k) for k, part in enumerate(below)]),
-                shares.bias + total([part.bias for part in below]),
-                shares.stabiliser + total([part.stabiliser for part in below]),
-                shares.initial_state + total([part.initial_state for part in below]),
-            )
-        return replace(shares, relevance=shares.relevance.transpose(0, 1))
+    return _LSTMLayer.apply(x, h, c, weights, rule, account)
 
 
-def _in_time(sequence: Tensor, direction: int) -> Tensor:
-    """Between a direction's own order of steps and the calendar's; its own inverse."""
-    return sequence.flip(0) if direction else sequence
+class _LSTMLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...], rule: CellRule, account: Account
+    ) -> tuple[Tensor, Tensor]:
+        trace = Trace.run(x, h, c, weights, rule.gates)
+        ctx.trace, ctx.rule, ctx.account, ctx.slopes = trace, rule, account, None
+        ctx.set_materialize_grads(False)
+        return trace.h[1:], trace.c[1:]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        if ctx.slopes is None:
+            ctx.slopes = ctx.rule.slopes(ctx.trace)
+        return *_propagate(ctx.slopes, grads[0], grads[1], ctx.account), None, None, None
 
 
-@dataclass
-class _Weights:
-    """One direction of one layer; gates stacked as PyTorch does: i, f, g, o."""
-
-    input: Tensor
-    hidden: Tensor
-    biases: tuple[Tensor, ...]
-
-    @classmethod
-    def of(cls, lstm: nn.LSTM, layer: int, direction: int) -> _Weights:
-        suffix = f"l{layer}" + ("_reverse" if direction else "")
-        names = ("bias_ih", "bias_hh") if lstm.bias else ()
-        return cls(
-            getattr(lstm, f"weight_ih_{suffix}").detach(),
-            getattr(lstm, f"weight_hh_{suffix}").detach(),
-            tuple(getattr(lstm, f"{name}_{suffix}").detach() for name in names),
-        )
-
-    @property
-    def bias(self) -> Tensor:
-        return total(self.biases) if self.biases else self.input.new_zeros(len(self.input))
-
-
-@dataclass
-class _Trace:
-    """What one direction of one layer computed, in its own order of time.
-
-    Shapes: ``term_x.x`` (steps, n, features); ``z`` (steps, n, rows), the pre-activations of the maps that carry
-    relevance, the candidate's alone under signal-takes-all; the rest (steps, n, hidden).
-    """
-
-    term_x: Term
-    term_h: Term  # h before the step
-    bias: Tensor
-    z: Tensor
-    c: Tensor
-    kept: Tensor  # f * c before the step
-    new: Tensor  # i * g
-    h: Tensor
-
-    def less(self, other: _Trace) -> _Trace:
-        return _Trace(
-            Term(self.term_x.x - other.term_x.x, self.term_x.weight),
-            Term(self.term_h.x - other.term_h.x, self.term_h.weight),
-            torch.zeros_like(self.bias),
-            *(getattr(self, name) - getattr(other, name) for name in ("z", "c", "kept", "new", "h")),
-        )
+def _propagate(
+    slopes: Slopes, of_h: Tensor | None, of_c: Tensor | None, account: Account
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Relevance per unit of x, of the initial h and of the initial c, given that of h and c."""
+    cells = torch.empty_like(slopes.state)
+    ratios = [[torch.empty_like(slope) for slope in way.slopes] for way in slopes.ways]
+    own = None if of_c is None else slopes.own()
+    below = torch.zeros_like(cells[0])
+    for t in reversed(range(len(cells))):
+        output = below if of_h is None else below.add_(of_h[t])
+        torch.mul(output, slopes.state[t], out=cells[t])
+        if t < len(cells) - 1:
+            cells[t].addcmul_(cells[t + 1], slopes.carry[t])
+        if of_c is not None and own is not None:
+            cells[t].addcmul_(of_c[t], own[t])
+        below = torch.zeros_like(output)
+        for way, mine in zip(slopes.ways, ratios, strict=True):
+            before = Term(way.of_hidden.x[t], way.of_hidden.weight)
+            for part, slope, ratio in zip(way.parts, way.slopes, mine, strict=True):
+                torch.mul(output if way.of_output else cells[t], slope[t], out=ratio[t])
+                part.channel.accumulate(below, before, ratio[t])
+    to_cell = cells[0] * slopes.before
+    of_x = _through_maps(slopes.ways, ratios)
+    _put_down(slopes, cells, ratios, account)
+    return of_x, below, to_cell
 
 
-def _run(weights: _Weights, x: Tensor, gates: bool) -> _Trace:
-    steps, n, _ = x.shape
-    size = weights.hidden.shape[1]
-    rows = [slice(gate * size, (gate + 1) * size) for gate in range(4)]
-    # What the input sequence sends to each gate comes from one product over all steps; in each gate's own tensor, since
-    # the elementwise functions are much faster on contiguous memory.
-    flat = x.reshape(steps * n, -1)
-    pre = [torch.addmm(weights.bias[r], flat, weights.input[r].T).view(steps, n, size) for r in rows]
-    recurrent = [weights.hidden[r].T.contiguous() for r in rows]
-    h = x.new_zeros(steps + 1, n, size)  # from the initial state on
-    c, kept, new = (x.new_empty(steps, n, size) for _ in range(3))
-    before = h[0]
-    for t in range(steps):
-        if t:
-            for z, u in zip(pre, recurrent, strict=True):
-                z[t].addmm_(h[t], u)
-        i, f, g, o = (z[t] for z in pre)
-        torch.sigmoid(f, out=kept[t]).mul_(before)
-        torch.tanh(g, out=new[t]).mul_(i.sigmoid())
-        before = torch.add(kept[t], new[t], out=c[t])
-        torch.tanh(before, out=h[t + 1]).mul_(o.sigmoid())
-    mapped = slice(0, 4 * size) if gates else rows[2]
-    return _Trace(
-        Term(x, weights.input[mapped]),
-        Term(h[:-1], weights.hidden[mapped]),
-        weights.bias[mapped],
-        torch.cat(pre, dim=2) if gates else pre[2],
-        *(c, kept, new, h[1:]),
-    )
+def _through_maps(ways: Sequence[Way], ratios: Sequence[Sequence[Tensor]]) -> Tensor:
+    x = ways[0].of_input.x
+    result = torch.zeros_like(x).flatten(0, 1)
+    for way, mine in zip(ways, ratios, strict=True):
+        term = Term(x.flatten(0, 1), way.of_input.weight)
+        for part, ratio in zip(way.parts, mine, strict=True):
+            part.channel.accumulate(result, term, ratio.flatten(0, 1))
+    return result.view_as(x)
 
 
-def _propagate(trace: _Trace, relevance: Tensor, rule: Rule, composite: Composite) -> LSTMShares:
-    to_gate = GATE_RULES[composite.gate]
-    terms = (trace.term_x, trace.term_h)
-    parts = rule.split(terms, trace.bias, trace.z)
-    away = stabiliser(trace.c, composite.epsilon)
-    per_cell = (trace.c + away).reciprocal_()
-    new, kept = trace.new, trace.kept
-    spread, units = composite.bias_factor, sum(term.weight.shape[1] for term in terms)
-    if spread:
-        new, kept = new + spread / 2 * away, kept + spread / 2 * away
-        lost = [(part.channel.of_bias(trace.bias) + part.stabiliser).expand_as(trace.z) for part in parts]
-
-    r_cells = torch.empty_like(trace.c)  # each divided by the stabilised state
-    ratios = [torch.empty_like(trace.z) for _ in parts]
-    even = trace.z.new_zeros(trace.z.shape[:2])
-    r_h = r_c = torch.zeros_like(trace.c[0])
-    for t in reversed(range(len(relevance))):
-        r_signal = r_h + relevance[t]
-        if to_gate is None:
-            r_cell = torch.mul(r_signal.add_(r_c), per_cell[t], out=r_cells[t])
-            r_z, r_c = r_cell * new[t], r_cell * kept[t]
-        else:
-            i, f, g, o = trace.z[t].chunk(4, dim=1)
-            c_before = trace.c[t - 1] if t else torch.zeros_like(r_c)
-            r_o, r_signal = gate_share(to_gate, o, trace.c[t], r_signal)
-            r_cell = torch.mul(r_c + r_signal, per_cell[t], out=r_cells[t])
-            r_i, r_g = gate_share(to_gate, i, g, r_cell * new[t])
-            r_f, r_c = gate_share(to_gate, f, c_before, r_cell * kept[t])
-            r_z = torch.cat([r_i, r_f, r_g, r_o], dim=1)
-        here = [torch.mul(r_z, part.factor[t], out=ratio[t]) for part, ratio in zip(parts, ratios, strict=True)]
-        before = Term(trace.term_h.x[t], trace.term_h.weight)
-        r_h = total([part.channel.backward(before, ratio) for part, ratio in zip(parts, here, strict=True)])
-        if spread:
-            even[t] = spread / units * total([row_sums(r * e[t]) for r, e in zip(here, lost, strict=True)])
-            r_h = r_h + even[t][:, None]
-
-    shares = collect(parts, [trace.term_x], trace.bias, ratios)
-    below, left = shares.inputs[0], 1 - spread
-    if spread:
-        below = below + even[..., None]
-    stabiliser_share = shares.stabiliser.sum(0) + row_sums(r_cells.mul_(away)).sum(0)
-    return LSTMShares(below, left * shares.bias.sum(0), left * stabiliser_share, (r_h + r_c).sum(1))
+def _put_down(slopes: Slopes, cells: Tensor, ratios: Sequence[Sequence[Tensor]], account: Account) -> None:
+    """Keep account of what biases and stabilisers took, by sample."""
+    for way, mine in zip(slopes.ways, ratios, strict=True):
+        if way.bias is not None:
+            for part, ratio in zip(way.parts, mine, strict=True):
+                account("bias", (ratio @ part.channel.of_bias(way.bias)).sum(0))
+                account("stabiliser", row_sums(ratio * part.stabiliser).sum(0))
+    if slopes.stabiliser is not None:
+        account("stabiliser", row_sums(cells.mul_(slopes.stabiliser)).sum(0))

@@ -10,6 +10,10 @@ the squared weights in their stead) and :math:`m_{kj}` does not depend on :math:
 reaches no input goes to the bias, :math:`\sum_{kj} \langle b_j \rangle_k m_{kj} R_j`, or to the stabiliser,
 :math:`\sum_{kj} e_{kj} m_{kj} R_j` with :math:`e_{kj}` what was added to keep a denominator from zero, by name.
 
+What is handed down is :math:`R_i / x_i`, relevance per unit of the input, so that autograd can carry it on through
+whatever the model does with :math:`x_i` before; the input's relevance is that times its value. A rule that gives
+relevance to inputs that are zero is *blind*; for it zeros count as :func:`lift` makes them.
+
 Sources: Bach et al. 2015 (epsilon, alpha-beta), Montavon et al. 2017 (z+, w2), Montavon et al. 2019 (gamma; the form
 for inputs and outputs of either sign follows Andeol et al. 2021).
 """
@@ -17,19 +21,63 @@ for inputs and outputs of either sign follows Andeol et al. 2021).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 
+class LinearMap:
+    """A function of input and weight that is linear in each, such as a convolution; the biases are apart."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.function = function
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.function(x, weight)
+
+    def backward(self, x: Tensor, weight: Tensor, ratio: Tensor) -> Tensor:
+        """The transposed map of ``ratio``, in the shape of ``x``, of which only the shape matters."""
+        with torch.enable_grad():
+            leaf = torch.zeros_like(x).requires_grad_()
+            (result,) = torch.autograd.grad(self.function(leaf, weight), leaf, ratio)
+        return result
+
+
+    def accumulate(self, onto: Tensor, x: Tensor, weight: Tensor, ratio: Tensor) -> None:
+        """Add what goes back to ``onto``."""
+        onto.add_(self.backward(x, weight, ratio))
+
+
+class _Dense(LinearMap):
+    """Weights (out, in) as ``nn.Linear`` stores them, any axes of samples before the inputs."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.nn.functional.linear)
+
+    def backward(self, x: Tensor, weight: Tensor, ratio: Tensor) -> Tensor:
+        return ratio @ weight
+
+    def accumulate(self, onto: Tensor, x: Tensor, weight: Tensor, ratio: Tensor) -> None:
+        onto.addmm_(ratio, weight)
+
+
+DENSE = _Dense()
+
+
 class Term(NamedTuple):
-    """One input of a linear map: values (..., in) and weight (out, in), as ``nn.Linear`` stores it."""
+    """One input of a linear map: its values, its weight, and the map; ``nn.Linear``'s unless told otherwise."""
 
     x: Tensor
     weight: Tensor
+    map: LinearMap = DENSE
+
+
+def lift(x: Tensor) -> Tensor:
+    """Zeros become the smallest number that is safe to divide by, where a blind rule must give them relevance."""
+    return torch.where(x == 0, 1e-30, x)
 
 
 class Channel(ABC):
@@ -41,19 +89,26 @@ class Channel(ABC):
 
     @abstractmethod
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        """Sum over the outputs of contribution times ``ratio`` (..., out), shape (..., in)."""
+        """Sum over the outputs of contribution times ``ratio`` (..., out), divided by the input, (..., in)."""
+
+    def accumulate(self, onto: Tensor, term: Term, ratio: Tensor) -> None:
+        """Add what goes back to ``onto``; one axis of samples."""
+        onto.add_(self.backward(term, ratio))
 
     @abstractmethod
     def of_bias(self, bias: Tensor) -> Tensor:
-        """The part of the bias that counts, (out,)."""
+        """The part of the bias that counts, in the bias's shape."""
 
 
 class _All(Channel):
     def forward(self, term: Term) -> Tensor:
-        return term.x @ term.weight.T
+        return term.map.forward(term.x, term.weight)
 
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        return (ratio @ term.weight).mul_(term.x)
+        return term.map.backward(term.x, term.weight, ratio)
+
+    def accumulate(self, onto: Tensor, term: Term, ratio: Tensor) -> None:
+        term.map.accumulate(onto, term.x, term.weight, ratio)
 
     def of_bias(self, bias: Tensor) -> Tensor:
         return bias
@@ -70,12 +125,13 @@ class _Signed(Channel):
         return (positive, negative) if self.sign > 0 else (negative, positive)
 
     def forward(self, term: Term) -> Tensor:
+        x, map_ = term.x, term.map
         for_positive, for_negative = self._parts(term.weight)
-        return term.x.clamp(min=0) @ for_positive.T + term.x.clamp(max=0) @ for_negative.T
+        return map_.forward(x.clamp(min=0), for_positive) + map_.forward(x.clamp(max=0), for_negative)
 
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        for_positive, for_negative = self._parts(term.weight)
-        return term.x.clamp(min=0) * (ratio @ for_positive) + term.x.clamp(max=0) * (ratio @ for_negative)
+        by_sign = [term.map.backward(term.x, weight, ratio) for weight in self._parts(term.weight)]
+        return torch.where(term.x > 0, *by_sign)
 
     def of_bias(self, bias: Tensor) -> Tensor:
         return bias.clamp(min=0) if self.sign > 0 else bias.clamp(max=0)
@@ -83,10 +139,10 @@ class _Signed(Channel):
 
 class _Squares(Channel):
     def forward(self, term: Term) -> Tensor:
-        return term.weight.square().sum(1)
+        return term.map.forward(torch.ones_like(term.x), term.weight.square())
 
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        return ratio @ term.weight.square()
+        return term.map.backward(term.x, term.weight.square(), ratio) / lift(term.x)
 
     def of_bias(self, bias: Tensor) -> Tensor:
         return torch.zeros_like(bias)
@@ -103,34 +159,26 @@ class Part(NamedTuple):
     stabiliser: Tensor | float
 
 
-class Shares(NamedTuple):
-    """Where relevance went: a tensor (..., in) a term, and (...) to bias and stabiliser."""
-
-    inputs: list[Tensor]
-    bias: Tensor
-    stabiliser: Tensor
-
-
 class Rule(ABC):
     """Distributes the relevance of a linear map."""
 
+    blind: ClassVar[bool] = False
+    """Whether it gives relevance to inputs that are zero."""
+
     @abstractmethod
     def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
-        """How to split the relevance of the map with output ``z`` (..., out) and bias (out,)."""
+        """How to split the relevance of the map with output ``z`` and a bias that broadcasts to it.
+
+        The factors are the caller's to change.
+        """
 
 
-def distribute(parts: Sequence[Part], terms: Sequence[Term], bias: Tensor, relevance: Tensor) -> Shares:
-    """Hand relevance (..., out) down to the terms, the bias and the stabiliser."""
-    return collect(parts, terms, bias, [relevance * part.factor for part in parts])
-
-
-def collect(parts: Sequence[Part], terms: Sequence[Term], bias: Tensor, ratios: Sequence[Tensor]) -> Shares:
-    """The second half of :func:`distribute`, when relevance times factor is known for every channel."""
-    used = [(part, ratio) for part, ratio in zip(parts, ratios, strict=True)]
-    return Shares(
-        [total([part.channel.backward(term, ratio) for part, ratio in used]) for term in terms],
-        total([ratio @ part.channel.of_bias(bias) for part, ratio in used]),
-        total([row_sums(ratio * part.stabiliser) for part, ratio in used]),
+def absorbed(parts: Sequence[Part], bias: Tensor, ratios: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """What bias and stabiliser take of every output, given relevance times factor of every channel, each (..., out)."""
+    pairs = list(zip(parts, ratios, strict=True))
+    return (
+        total([ratio * part.channel.of_bias(bias) for part, ratio in pairs]),
+        total([ratio * part.stabiliser for part, ratio in pairs]),
     )
 
 
@@ -161,6 +209,10 @@ class Epsilon(Rule):
     def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
         away = stabiliser(z, self.epsilon)
         return [Part(ALL, (z + away).reciprocal_(), away)]
+
+    def __post_init__(self) -> None:
+        if self.epsilon < 0:
+            raise ValueError(f"epsilon={self.epsilon} must not be negative: it moves denominators away from zero")
 
 
 @dataclass(frozen=True)
@@ -210,11 +262,12 @@ class ZPlus(AlphaBeta):
 class WSquare(Rule):
     r""":math:`R_i = \sum_j w_{ij}^2 / \sum_{i'} w_{i'j}^2 \, R_j`: blind to the values, so biases receive nothing."""
 
+    blind: ClassVar[bool] = True
     epsilon: float = 1e-9
 
     def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
         weights = total([SQUARES.forward(term) for term in terms])
-        factor = (weights + self.epsilon).reciprocal().expand_as(z)
+        factor = (weights + self.epsilon).reciprocal().expand_as(z).clone()
         return [Part(SQUARES, factor, self.epsilon)]
 
 

@@ -7,7 +7,21 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from ..lrp import FinalState
+
+class FinalState(nn.Module):
+    """Of what ``nn.LSTM`` returns, ``(output, (h_n, c_n))``, the last layer's final hidden state, (n, hidden *
+    directions).
+
+    The backward direction's final state is the one at the first date, where it has read the whole sequence.
+    """
+
+    def __init__(self, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+
+    def forward(self, lstm_output: tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        h_n = lstm_output[1][0]
+        return torch.cat([h_n[-2], h_n[-1]], dim=1) if self.bidirectional else h_n[-1]
 
 
 def dense_network(inputs: int, hidden: Sequence[int], signal_bias: bool) -> nn.Sequential:

@@ -9,21 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from drf.lrp import (
-    GATE_RULES,
-    AllSteps,
-    AlphaBeta,
-    Composite,
-    Epsilon,
-    FinalState,
-    Gamma,
-    LastStep,
-    WSquare,
-    ZPlus,
-    attribute,
-)
-from drf.lrp.rules import Rule
+from drf.lrp import GATE_RULES, AlphaBeta, Composite, Epsilon, Gamma, Rule, WSquare, ZPlus, attribute
+from drf.models.architecture import FinalState
 from tests.lrp import reference
+
+
+class LastStep(nn.Module):
+    def forward(self, of_lstm: tuple[Tensor, tuple[Tensor, Tensor]]) -> Tensor:
+        return of_lstm[0][:, -1]
+
+
+class AllSteps(nn.Module):
+    def forward(self, of_lstm: tuple[Tensor, tuple[Tensor, Tensor]]) -> Tensor:
+        return of_lstm[0]
 
 
 def network(
@@ -112,7 +110,7 @@ def test_it_is_the_modified_gradient_as_epsilon_vanishes() -> None:
     bidirectional=st.booleans(),
     readout=st.sampled_from(["final", "last", "all"]),
     rule=st.sampled_from([Epsilon(), Gamma(), AlphaBeta(), ZPlus(), WSquare()]),
-    gate=st.sampled_from(sorted(GATE_RULES)),
+    gate=st.sampled_from([gate for gate in GATE_RULES if gate != "shapley"]),
     seed=st.integers(0, 10_000),
 )
 def test_the_books_close_for_every_shape_and_rule(
@@ -129,7 +127,7 @@ def test_the_books_close_for_every_shape_and_rule(
     module = {"final": FinalState(bidirectional), "last": LastStep(), "all": AllSteps()}[readout]
     model = network(features, hidden, layers, bidirectional, module, seed)
     x = torch.randn(5, steps, features, dtype=torch.float64)
-    account = attribute(model, x, composite=Composite(rule, gate), chunk=2)
+    account = attribute(model, x, composite=Composite(rule, gate), chunk=2, target=0)
     size = max(1.0, account.relevance.abs().max().item(), account.stabiliser.abs().max().item())
     assert (account.residual.abs() <= 1e-10 * size).all()
     assert torch.allclose(account.output, model(x).reshape(5, -1)[:, 0], atol=1e-12)
@@ -158,5 +156,6 @@ def test_a_gpu_gives_what_the_processor_gives(dtype: torch.dtype) -> None:
     tolerance = 1e-4 if dtype == torch.float32 else 1e-11
     assert there.relevance.is_cuda
     assert torch.allclose(there.relevance.cpu(), here.relevance, rtol=tolerance, atol=tolerance)
-    for entry, expected in zip(there.totals(), here.totals(), strict=True):
+    for name in ("inputs", "bias", "stabiliser", "initial_state", "output"):
+        entry, expected = getattr(there, name), getattr(here, name)
         assert torch.allclose(entry.cpu(), expected, rtol=tolerance, atol=tolerance)

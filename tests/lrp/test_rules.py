@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import Tensor
 
 from drf.lrp import AlphaBeta, Epsilon, Gamma, WSquare, ZPlus
-from drf.lrp.rules import Rule, Shares, Term, distribute
+from drf.lrp.rules import LinearMap, Rule, Term, absorbed, lift, total
 
 RULES: list[Rule] = [Epsilon(), Epsilon(0.1), Gamma(), Gamma(2.0), AlphaBeta(), AlphaBeta(1.5, 0.5), ZPlus(), WSquare()]
 
 
+class Shares(NamedTuple):
+    inputs: list[Tensor]
+    bias: Tensor
+    stabiliser: Tensor
+
+
 def shares_of(rule: Rule, terms: list[Term], bias: Tensor, z: Tensor, relevance: Tensor) -> Shares:
-    return distribute(rule.split(terms, bias, z), terms, bias, relevance)
+    """Relevance of the terms' inputs, and what bias and stabiliser took of every sample."""
+    parts = rule.split(terms, bias, z)
+    ratios = [relevance * part.factor for part in parts]
+    back = lambda term: total([p.channel.backward(term, r) for p, r in zip(parts, ratios, strict=True)])  # noqa: E731
+    return Shares([lift(t.x) * back(t) for t in terms], *(amount.sum(1) for amount in absorbed(parts, bias, ratios)))
 
 
 @pytest.fixture
@@ -83,3 +95,33 @@ def test_the_epsilon_rule_on_a_hand_made_case() -> None:
 def test_alpha_and_beta_must_conserve() -> None:
     with pytest.raises(ValueError, match="alpha - beta must be 1"):
         AlphaBeta(2.0, 0.5)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_any_map_that_is_linear_in_both_follows_the_same_rule(
+    rule: Rule, case: tuple[Tensor, Tensor, Tensor, Tensor]
+) -> None:
+    x, weight, bias, relevance = case
+    z = x @ weight.T + bias
+    dense = shares_of(rule, [Term(x, weight)], bias, z, relevance)
+    general = shares_of(rule, [Term(x, weight, LinearMap(lambda x, w: x @ w.T))], bias, z, relevance)
+    assert torch.allclose(general.inputs[0], dense.inputs[0], atol=1e-13)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_a_convolution_is_the_dense_map_of_its_windows(rule: Rule) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, weight, relevance = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in [(3, 2, 6), (4, 2, 3), (3, 4, 4)]
+    )
+    convolution = LinearMap(torch.nn.functional.conv1d)
+    bias = torch.zeros(4, 1, dtype=torch.float64)
+    z = convolution.forward(x, weight)
+    found = shares_of(rule, [Term(x, weight, convolution)], bias, z, relevance).inputs[0]
+    windows = x.unfold(2, 3, 1).permute(0, 2, 1, 3).reshape(12, 6)  # a row a window, (channel, place)
+    rows = lambda of: of.transpose(1, 2).reshape(12, 4)  # noqa: E731
+    shares = shares_of(rule, [Term(windows, weight.reshape(4, 6))], bias[:, 0], rows(z), rows(relevance)).inputs[0]
+    expected = torch.zeros_like(x)
+    for place in range(4):
+        expected[:, :, place : place + 3] += shares.reshape(3, 4, 2, 3)[:, place]
+    assert torch.allclose(found, expected, atol=1e-12)

@@ -1,0 +1,112 @@
+r"""Which sample every element of every intermediate result belongs to.
+
+Accounts are kept by sample, and an input's baseline is one sample for all, but what a model does with the axis of
+samples is its own affair: it may stand first or second, or be merged with steps or heads. Flattened, element e of a
+result of n samples belongs to sample :math:`\lfloor e / s \rfloor \bmod n` with one stride s. The strides are found by
+running the model on three samples and on the last two of them: sizes say which axis holds the samples, and the values
+say in which order. A result of two samples that is not found among those of three depends on other samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+THREE, TWO = 3, 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The stride of samples at every site; ``None`` where there is none, as in a packed sequence."""
+
+    strides: tuple[int | None, ...]
+    output_axis: int
+    random: bool
+    """Whether the model draws random numbers."""
+
+    @property
+    def regular(self) -> bool:
+        """Whether samples can be told apart when several are handled at once."""
+        return None not in self.strides
+
+    def by_sample(self, site: int, amount: Tensor, samples: int) -> Tensor:
+        """Sums (samples,) of amounts in the shape of a site."""
+        if samples == 1:
+            return amount.sum()[None]
+        return amount.reshape(-1, samples, self._stride(site)).sum((0, 2))
+
+    def spread(self, site: int, baseline: Tensor, like: Tensor, samples: int) -> Tensor:
+        """What stood at a site for a single sample, once for each of many."""
+        if baseline.shape == like.shape:
+            return baseline
+        stride = self._stride(site)
+        return baseline.reshape(-1, 1, stride).expand(-1, samples, stride).reshape(like.shape)
+
+    def _stride(self, site: int) -> int:
+        stride = self.strides[site]
+        assert stride is not None, "an irregular layout takes samples one by one"
+        return stride
+
+
+class MixedSamplesError(ValueError):
+    """A sample's result depends on other samples."""
+
+
+def find_layout(
+    three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool
+) -> Layout:
+    """The layout, from what stood at every site when three samples were run, and the last two of them.
+
+    Parameters
+    ----------
+    outputs
+        The model's output in both runs.
+    random
+        Whether the model drew random numbers, so that values of the two runs cannot be compared.
+
+    Raises
+    ------
+    MixedSamplesError
+        If a sample's values depend on the other samples, or the outputs have no axis of samples.
+    """
+    axes = [k for k, (a, b) in enumerate(zip(outputs[0].shape, outputs[1].shape, strict=False)) if (a, b) == (3, 2)]
+    if outputs[0].ndim != outputs[1].ndim or len(axes) != 1:
+        raise MixedSamplesError(
+            f"the output has shape {tuple(outputs[0].shape)} for three samples and {tuple(outputs[1].shape)} for two: "
+            "it needs one axis with as many elements as there are samples"
+        )
+    if not random and _stride(*outputs, random=False) is None:
+        raise MixedSamplesError(
+            "a sample's output changes with the other samples of the batch: explain a model whose samples do not "
+            "touch each other, such as one in eval mode"
+        )
+    same_way = len(three) == len(two)
+    strides = tuple(_stride(a, b, random) for a, b in zip(three, two, strict=True)) if same_way else (None,)
+    return Layout(strides, axes[0], random)
+
+
+def _stride(three: Tensor, two: Tensor, random: bool) -> int | None:
+    if three.ndim != two.ndim:
+        return None
+    axes = [k for k in range(three.ndim) if three.shape[k] != two.shape[k]]
+    if len(axes) != 1 or three.shape[axes[0]] * TWO != two.shape[axes[0]] * THREE:
+        return None
+    inside, after = three.shape[axes[0]] // THREE, math.prod(three.shape[axes[0] + 1 :])
+    candidates = [after * k for k in range(1, inside + 1) if inside % k == 0]
+    if random:
+        return candidates[0] if inside == 1 else None
+    fitting = [stride for stride in candidates if _fits(three, two, stride)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _fits(three: Tensor, two: Tensor, stride: int) -> bool:
+    expected = three.reshape(-1, THREE, stride)[:, 1:]
+    found = two.reshape(-1, TWO, stride)
+    if not expected.dtype.is_floating_point:
+        return torch.equal(expected, found)
+    tolerance = 1e-3 * float(three.nan_to_num(0, 0, 0).abs().max())
+    return torch.allclose(expected, found, rtol=1e-3, atol=tolerance, equal_nan=True)

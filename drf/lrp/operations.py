@@ -1,0 +1,522 @@
+"""Which function of torch is which kind of operation: the table that the rules of relevance hang on.
+
+A function that stands in no table is run as it is, and refuses relevance by name if any reaches it; so nothing is ever
+explained by a plain gradient of something unknown. :func:`register` adds to the table, and takes layers too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from . import decompositions, sequences
+from .propagation import (
+    Barrier,
+    Propagation,
+    UnsupportedOperationError,
+    current,
+    follow_indices,
+    indices_signal,
+    is_gate,
+    is_signal,
+    map_tensors,
+    mark_gate,
+    stand_for,
+    tensors,
+)
+from .rules import DENSE, LinearMap
+
+Operation = Callable[..., Any]
+"""``operation(propagation, function, *args, **kwargs)``, with the function's own arguments."""
+
+OPERATIONS: dict[str, Operation] = {}
+"""By the function's name, without underscores of methods and of in-place forms."""
+
+LAYERS: dict[type[nn.Module], Callable[..., Any]] = {}
+"""Layers that are explained by other means than their own ``forward``, see :func:`register`."""
+
+
+def register(what: type[nn.Module] | Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add a layer or a function to what relevance can be propagated through.
+
+    A layer's rule is a function ``rule(layer, *inputs)`` that computes the layer's output in operations that have rules
+    of their own; relevance takes their way. A function's rule is ``rule(propagation, function, *args, **kwargs)`` and
+    calls one of the kinds of operation of :class:`~.propagation.Propagation`.
+
+    >>> @register(MyGate)                                    # doctest: +SKIP
+    ... def rule(layer, x):
+    ...     return torch.sigmoid(layer.scale) * x
+    """
+
+    def add(rule: Callable[..., Any]) -> Callable[..., Any]:
+        if isinstance(what, type) and issubclass(what, nn.Module):
+            LAYERS[what] = rule
+        else:
+            OPERATIONS[_name(what)] = rule
+        return rule
+
+    return add
+
+
+def operation(*names: str) -> Callable[[Operation], Operation]:
+    def add(rule: Operation) -> Operation:
+        OPERATIONS.update(dict.fromkeys(names, rule))
+        return rule
+
+    return add
+
+
+def run_operation(propagation: Propagation, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run one function of torch, by its rule if a signal is among its arguments."""
+    name = _name(func)
+    if name in RANDOM:
+        propagation.drew_random_numbers = True
+    args, kwargs = map_tensors(_as_seen, args), map_tensors(_as_seen, kwargs)
+    if name == "requires_grad":  # a common habit with initial states; here it would make them inputs
+        return args[0]
+    kwargs = {key: value for key, value in kwargs.items() if key != "requires_grad"}
+    if not any(map(is_signal, tensors((args, kwargs)))):
+        return _without_signals(propagation, func, name, args, kwargs)
+    rule = OPERATIONS.get(name)
+    if _is_in_place(func, args, kwargs):
+        return _in_place(propagation, func, rule, name, args, kwargs)
+    if rule is None:
+        return _refuse_relevance(propagation, func, name, args, kwargs)
+    return rule(propagation, func, *args, **kwargs)
+
+
+def _name(func: Callable[..., Any]) -> str:
+    name = getattr(func, "__name__", str(func))
+    if name in ("__get__", "__set__"):
+        return f"{name} {getattr(getattr(func, '__self__', None), '__name__', '')}"
+    if name.startswith("__"):
+        name = name.strip("_")
+        return name[1:] if name in AUGMENTED else name
+    return name.rstrip("_")
+
+
+AUGMENTED = {"iadd", "isub", "imul", "itruediv", "ipow"}
+RANDOM = {
+    "randn", "rand", "randint", "randn_like", "rand_like", "randint_like", "randperm", "normal", "uniform", "bernoulli",
+    "xavier_uniform", "xavier_normal", "multinomial",
+}  # fmt: skip
+
+
+def _as_seen(value: Tensor) -> Tensor:
+    """What a model changed in place is what stands for it; parameters, though they require a gradient, are no signals."""
+    return value.detach() if isinstance(value, nn.Parameter) else current(value)
+
+
+def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    if name == "__setitem__":  # into a constant, autograd does it
+        return is_signal(args[0])
+    augmented = name.strip("_") in AUGMENTED
+    return augmented or (name.endswith("_") and not name.startswith("__")) or kwargs.get("inplace", False) is True
+
+
+def _in_place(
+    propagation: Propagation, func: Callable[..., Any], rule: Operation | None, name: str, args: Any, kwargs: Any
+) -> Any:
+    """Compute the result beside, and let it stand for the tensor that the model meant to change."""
+    target, *others = args
+    kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
+    if name in WRITES:
+        result = target.clone()
+        func(result, *others, **kwargs)
+    else:
+        outside = getattr(torch, name, None) or getattr(functional, name, None) or getattr(Tensor, name)
+        run = rule or (lambda p, f, *a, **k: _refuse_relevance(p, f, name, a, k))
+        result = run(propagation, outside, target, *others, **kwargs)
+    return stand_for(target, result)
+
+
+WRITES = {"copy", "zero", "fill", "setitem"}
+
+
+def _without_signals(
+    propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    result = func(*args, **kwargs)
+    followed = next((value for value in tensors((args, kwargs)) if indices_signal(value) is not None), None)
+    if followed is None:
+        return result
+    ones = indices_signal(followed)
+    assert ones is not None
+    if name in LOOKUPS and isinstance(result, Tensor):
+        value = result if result.is_floating_point() else result.to(torch.get_default_dtype())
+        return propagation.lookup(value.to(ones.dtype), ones)
+    if name in MOVES:
+        with torch.enable_grad():
+            moved = func(*[ones if a is followed else a for a in args], **kwargs)
+        for here, there in zip(tensors(result), tensors(moved), strict=True):
+            follow_indices(here, there)
+    elif isinstance(result, Tensor) and result.shape == followed.shape and not result.is_floating_point():
+        if result.dtype != torch.bool:  # a number of its own still, such as index + 1; a mask is none
+            follow_indices(result, ones)
+    return result
+
+
+LOOKUPS = {"embedding", "one_hot"}
+
+
+def _refuse_relevance(
+    propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    result = map_tensors(lambda value: value.detach(), (args, kwargs))
+    result = func(*result[0], **result[1])
+    message = (
+        f"{propagation.where}: torch.{name} has no relevance rule, and relevance reached it. Give it one by "
+        "drf.lrp.register, or explain an output that does not depend on it"
+    )
+    return map_tensors(
+        lambda value: Barrier.apply(propagation.end(value), message) if value.is_floating_point() else value, result
+    )
+
+
+# ---- what autograd carries relevance through by itself
+
+MOVES = {
+    "getitem", "view", "reshape", "permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t",
+    "squeeze", "unsqueeze", "expand", "expand_as", "repeat", "repeat_interleave", "tile", "flip", "fliplr", "roll",
+    "chunk", "split", "tensor_split", "unbind", "contiguous", "clone", "narrow", "flatten", "unflatten", "unfold",
+    "select", "index_select", "gather", "take_along_dim", "masked_select", "view_as", "reshape_as", "broadcast_to",
+    "atleast_2d", "atleast_3d", "unsafe_chunk", "unsafe_split", "diagonal", "iter", "as_strided", "pixel_shuffle",
+    "rot90", "ravel", "cpu", "cuda", "triu", "tril", "column_stack", "_pack_padded_sequence", "_pad_packed_sequence",
+}  # fmt: skip
+LINEAR = MOVES | {
+    "sum", "mean", "neg", "positive", "cumsum", "diff", "nansum", "nanmean", "to", "float", "double", "type",
+    "type_as", "sum_to_size", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d", "interpolate", "upsample", "pad", "constant_pad_nd", "fold", "real", "setitem", "copy",
+    "__get__ T", "__get__ mT", "__get__ H", "__get__ real",
+}  # fmt: skip
+IGNORES_VALUES = {
+    "size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous", "is_floating_point", "is_complex",
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones",
+    "new_empty", "new_full", "new_tensor", "len", "hash", "element_size", "get_device", "eq", "ne", "lt", "le", "gt",
+    "ge", "equal", "allclose", "isclose", "isnan", "isinf", "isfinite", "argmax", "argmin", "argsort", "any", "all",
+    "nonzero", "count_nonzero", "bool", "logical_not", "logical_and", "logical_or", "repr", "format", "storage_offset",
+    "data_ptr", "is_same_size", "result_type", "is_nonzero", "searchsorted", "bucketize", "is_tensor", "retain_grad",
+    "is_nested", "is_sparse", "has_names", "register_hook", "backward", "sign", "sgn", "floor", "ceil", "round",
+}  # fmt: skip
+
+
+def _linear(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    result = func(*args, **kwargs)
+    if all(map(is_gate, filter(is_signal, tensors((args, kwargs))))):
+        for value in tensors(result):
+            mark_gate(value)
+    return result
+
+
+def _ignore_values(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    args, kwargs = map_tensors(lambda value: value.detach(), args), map_tensors(lambda value: value.detach(), kwargs)
+    return func(*args, **kwargs)
+
+
+OPERATIONS.update(dict.fromkeys(LINEAR, _linear))
+OPERATIONS.update(dict.fromkeys(IGNORES_VALUES, _ignore_values))
+
+
+@operation("detach", "__get__ data", "__get__ grad_fn")
+def _same(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> Any:
+    """A value is used as it is where a model hides it from its training."""
+    return func(x) if _name(func).endswith("grad_fn") else x
+
+
+@operation(
+    "__get__ shape", "__get__ dtype", "__get__ device", "__get__ ndim", "__get__ requires_grad", "__get__ is_leaf",
+    "__get__ layout", "__get__ is_cuda", "__get__ grad", "__get__ is_nested", "__get__ is_sparse", "__get__ is_mps",
+    "__get__ is_quantized", "__get__ is_meta", "__get__ itemsize", "__get__ names", "__get__ is_cpu", "__get__ is_xpu",
+    "__get__ _version", "__get__ _backward_hooks", "__get__ output_nr",
+)  # fmt: skip
+def _property(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> Any:
+    return func(x)
+
+
+@operation("item", "tolist", "numpy", "__array__", "array", "float_", "int", "long", "short", "index")
+def _leaves_torch(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    name = _name(func)
+    if name in ("int", "long", "short"):
+        raise UnsupportedOperationError(
+            f"{propagation.where}: .{name}() makes an index of a continuous input, through which no relevance goes: "
+            "give the model its indices as an integer input of their own"
+        )
+    raise UnsupportedOperationError(f"{propagation.where}: .{name}() takes a signal out of torch, where no rule follows")
+
+
+@operation("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
+def _join(propagation: Propagation, func: Callable[..., Any], parts: Any, *args: Any, **kwargs: Any) -> Any:
+    return _linear(propagation, func, [_beside(propagation, part) for part in parts], *args, **kwargs)
+
+
+def _beside(propagation: Propagation, part: Any) -> Any:
+    """What stands beside a signal: constants count as biases there."""
+    constant = isinstance(part, Tensor) and part.is_floating_point() and not is_signal(part)
+    return propagation.source(part) if constant else part
+
+
+@operation("where")
+def _where(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    condition, *branches = args
+    if isinstance(args[0], Tensor) and func is Tensor.where:  # x.where(condition, other)
+        branches, condition = [args[0], *args[2:]], args[1]
+    like = next(branch for branch in branches if is_signal(branch))
+    shape = torch.broadcast_shapes(condition.shape, *(b.shape for b in branches if isinstance(b, Tensor)))
+    branches = [b if isinstance(b, Tensor) else like.new_full((), b) for b in branches]
+    branches = [b if is_signal(b) else _beside(propagation, b.to(like.dtype).expand(shape)) for b in branches]
+    return _linear(propagation, torch.where, condition, *branches)
+
+
+@operation("masked_fill")
+def _masked_fill(propagation: Propagation, func: Callable[..., Any], x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    if not isinstance(value, Tensor) and abs(value) >= 1e4:  # a mask before a softmax; nothing comes back from there
+        return func(x, mask, value)
+    value = value if isinstance(value, Tensor) else x.new_full((), value)
+    return _where(propagation, torch.where, mask, value, x)
+
+
+@operation("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
+def _dropout(propagation: Propagation, func: Callable[..., Any], x: Tensor, p: float = 0.5, *args: Any, **kwargs: Any) -> Any:
+    training = args[0] if args else kwargs.get("training", True)
+    if training and p > 0:
+        raise ValueError(
+            f"{propagation.where}: dropout is active, so f(x) is random: call model.eval() first, and give a functional "
+            "dropout training=self.training"
+        )
+    return x
+
+
+# ---- sums and products
+
+
+@operation("add", "radd", "sub", "rsub", "subtract")
+def _add(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *, alpha: float = 1) -> Tensor:
+    name = _name(func)
+    sign = -alpha if name in ("sub", "subtract") else alpha
+    if name == "rsub":  # b - a
+        a, b, sign = b, a, -1
+    y = func(*((b, a) if name == "rsub" else (a, b)), **({} if alpha == 1 else {"alpha": alpha}))
+    if is_signal(a) and is_signal(b):
+        result = propagation.total(y)
+        return mark_gate(result) if is_gate(a) and is_gate(b) else result
+    signal, constant = (a, sign * _tensor(b, y)) if is_signal(a) else (b, _tensor(a, y))
+    result = propagation.constant(y, constant.expand_as(y)) if constant.any() else y
+    return mark_gate(result) if is_gate(signal) else result
+
+
+def _tensor(value: Any, like: Tensor) -> Tensor:
+    return value.to(like.dtype) if isinstance(value, Tensor) else like.new_full((), value)
+
+
+@operation("mul", "rmul", "multiply")
+def _mul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any) -> Tensor:
+    if is_signal(a) and is_signal(b):
+        return propagation.product(torch.mul, a, b)
+    return _linear(propagation, func, a, b)
+
+
+@operation("div", "truediv", "rdiv", "rtruediv", "true_divide", "divide")
+def _div(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, **kwargs: Any) -> Tensor:
+    if kwargs.get("rounding_mode"):
+        return _refuse_relevance(propagation, func, "div", (a, b), kwargs)
+    if _name(func) in ("rdiv", "rtruediv"):
+        a, b = b, a
+    if not is_signal(b):
+        return _linear(propagation, torch.div, a, b)
+    inverse = _reciprocal(propagation, torch.reciprocal, b)
+    return propagation.product(torch.mul, a, inverse) if is_signal(a) else _linear(propagation, torch.mul, inverse, a)
+
+
+@operation("reciprocal", "rsqrt", "exp")
+def _reciprocal(propagation: Propagation, func: Callable[..., Any], z: Tensor) -> Tensor:
+    return mark_gate(propagation.activation(func, z))
+
+
+@operation("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "inner", "tensordot", "linear", "outer", "ger")
+def _matmul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *args: Any, **kwargs: Any) -> Tensor:
+    name = _name(func)
+    if name == "rmatmul":
+        a, b, func = b, a, torch.matmul
+    bias = (args[0] if args else kwargs.get("bias")) if name == "linear" else None
+    if name == "linear":
+        args, kwargs = (), {}
+    if is_signal(a) and is_signal(b):
+        result = propagation.product(lambda p, q: func(p, q, *args, **kwargs), a, b)
+        return result if bias is None else _add(propagation, torch.add, result, bias)
+    if is_signal(a):
+        function = DENSE if name == "linear" else LinearMap(lambda x, w: func(x, w, *args, **kwargs))
+        return propagation.linear_map(function, a, b, bias)
+    if is_signal(bias):
+        return _add(propagation, torch.add, _matmul(propagation, func, a, b) if is_signal(b) else func(a, b), bias)
+    return propagation.linear_map(LinearMap(lambda x, w: func(w, x, *args, **kwargs)), b, a, bias)
+
+
+@operation("addmm", "addmv", "addbmm", "baddbmm")
+def _addmm(propagation: Propagation, func: Callable[..., Any], c: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    with propagation:
+        product = {"addmm": torch.mm, "addmv": torch.mv, "addbmm": torch.bmm, "baddbmm": torch.bmm}[_name(func)](a, b)
+        product = product.sum(0) if _name(func) == "addbmm" else product
+        return beta * c + alpha * product
+
+
+@operation("einsum")
+def _einsum(propagation: Propagation, func: Callable[..., Any], equation: Any, *operands: Any) -> Tensor:
+    factors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else list(operands)
+    signals = [k for k, factor in enumerate(factors) if is_signal(factor)]
+    if len(signals) > 2:
+        return _refuse_relevance(propagation, func, "einsum of more than two signals", (equation, *factors), {})
+
+    def of(*values: Tensor) -> Tensor:
+        given = dict(zip(signals, values, strict=True))
+        return func(equation, *(given.get(k, factor) for k, factor in enumerate(factors)))
+
+    if len(signals) == 2:
+        return propagation.product(of, *(factors[k] for k in signals))
+    if len(factors) == 1:
+        return _linear(propagation, func, equation, *factors)
+    (place,) = signals
+    if len(factors) != 2:
+        return _linear(propagation, func, equation, *factors)
+    pair = lambda x, w: func(equation, *((x, w) if place == 0 else (w, x)))  # noqa: E731
+    return propagation.linear_map(LinearMap(pair), factors[place], factors[1 - place])
+
+
+@operation("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def _convolution(propagation: Propagation, func: Callable[..., Any], x: Tensor, weight: Tensor, bias: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+    over = weight.ndim - 2
+    aside = None if bias is None else bias.view(-1, *(1,) * over)
+    return propagation.linear_map(LinearMap(lambda p, w: func(p, w, None, *args, **kwargs)), x, weight, aside)
+
+
+@operation("bilinear")
+def _bilinear(propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    function = lambda p, q: func(p, q, weight)  # noqa: E731
+    if is_signal(a) and is_signal(b):
+        result = propagation.product(function, a, b)
+    else:
+        result = _linear(propagation, func, a, b, weight)
+    return result if bias is None else _add(propagation, torch.add, result, bias)
+
+
+# ---- functions of every element by itself
+
+THROUGH_ZERO = {
+    "relu", "tanh", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardtanh", "hardswish",
+    "softsign", "tanhshrink", "softshrink", "hardshrink", "prelu", "rrelu", "sin", "sinh", "asinh", "atan", "arctan",
+    "tan", "asin", "erf", "abs", "absolute", "square", "sqrt", "expm1", "log1p", "swish",
+}  # fmt: skip
+AWAY_FROM_ZERO = {
+    "softplus", "logsigmoid", "cos", "cosh", "log", "log2", "log10", "clamp", "clip", "clamp_min", "clamp_max", "pow",
+    "float_power", "threshold", "erfc", "acos", "exp2", "nan_to_num", "rpow",
+}  # fmt: skip
+GATES = {"sigmoid", "hardsigmoid", "expit"}
+
+
+def _elementwise(offset: bool, gate: bool = False) -> Operation:
+    def run(propagation: Propagation, func: Callable[..., Any], z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        others = list(tensors((args, kwargs)))
+        if not is_signal(z) or any(map(is_signal, others)):
+            return _refuse_relevance(propagation, func, _name(func), (z, *args), kwargs)
+        kwargs.pop("inplace", None)
+        result = propagation.activation(lambda t: func(t, *args, **kwargs), z, offset)
+        return mark_gate(result) if gate else result
+
+    return run
+
+
+OPERATIONS.update(dict.fromkeys(THROUGH_ZERO, _elementwise(offset=False)))
+OPERATIONS.update(dict.fromkeys(AWAY_FROM_ZERO, _elementwise(offset=True)))
+OPERATIONS.update(dict.fromkeys(GATES, _elementwise(offset=True, gate=True)))
+
+
+# ---- normalised exponentials, maxima, tables
+
+
+@operation("softmax", "log_softmax", "softmin")
+def _softmax(propagation: Propagation, func: Callable[..., Any], z: Tensor, dim: int | None = None, *args: Any, **kwargs: Any) -> Tensor:
+    if dim is None:
+        dim = 0 if z.ndim in (0, 1, 3) else 1  # torch's own choice
+    if _name(func) == "softmin":
+        z = -z
+    return propagation.log_softmax(z, dim) if _name(func) == "log_softmax" else propagation.softmax(z, dim)
+
+
+@operation("max", "min", "amax", "amin", "topk", "sort", "median", "max_pool1d", "max_pool2d", "max_pool3d",
+           "adaptive_max_pool1d", "adaptive_max_pool2d", "max_pool1d_with_indices", "kthvalue", "cummax")  # fmt: skip
+def _select(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if len(args) > 1 and is_signal(args[1]):
+        return _larger(propagation, func, *args)
+    return propagation.selection(func, _name(func), args, kwargs)
+
+
+@operation("maximum", "minimum", "fmax", "fmin")
+def _larger(propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor) -> Tensor:
+    with propagation:
+        return a + torch.relu(b - a) if "max" in _name(func) else a - torch.relu(a - b)
+
+
+@operation("embedding")
+def _embedding(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return _refuse_relevance(propagation, func, "embedding with a table that depends on the input", args, kwargs)
+
+
+# ---- layers that torch computes in one call
+
+
+def _decomposed(by: Callable[..., Any]) -> Operation:
+    def run(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with propagation:
+            return by(*args, **kwargs)
+
+    return run
+
+
+for _function, _by in decompositions.ALL.items():
+    OPERATIONS[_function] = _decomposed(_by)
+
+
+@operation("batch_norm")
+def _batch_norm(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+    if kwargs.get("training", args[5] if len(args) > 5 else False):
+        raise ValueError(
+            f"{propagation.where} normalises by the batch, so a sample's output depends on the others: call model.eval() "
+            "first"
+        )
+    with propagation:
+        return decompositions.batch_norm(*args, **kwargs)
+
+
+@operation("lstm", "gru", "rnn_tanh", "rnn_relu")
+def _recurrent(propagation: Propagation, func: Callable[..., Any], *args: Any) -> Any:
+    kind = _name(func)
+    packed = isinstance(args[1], Tensor) and not args[1].is_floating_point()
+    if packed:
+        data, sizes, states, weights, biases, layers, dropout, training, bidirectional = args
+        lengths = sequences.Lengths.of(sizes)
+        x = lengths.unpack(data)
+    else:
+        data, states, weights, biases, layers, dropout, training, bidirectional, batch_first = args
+        lengths, x = None, data.transpose(0, 1) if batch_first else data
+    if training and dropout > 0 and layers > 1:
+        raise ValueError(f"{propagation.where}: dropout is active, so f(x) is random: call model.eval() first")
+    given = states if kind == "lstm" else (states,)
+    output, final = sequences.run_layers(
+        kind, propagation, x.contiguous(), tuple(given), weights, layers, 2 if bidirectional else 1, biases, lengths
+    )
+    output = lengths.pack(output) if lengths else output.transpose(0, 1) if not packed and args[8] else output
+    return output, *final
+
+
+@operation("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+def _cell(propagation: Propagation, func: Callable[..., Any], x: Tensor, state: Any, *weights: Any) -> Any:
+    kind = _name(func).removesuffix("_cell")
+    given = tuple(state) if kind == "lstm" else (state,)
+    own = tuple(weight for weight in weights if weight is not None)
+    states = tuple(value[None] for value in given)
+    _, final = sequences.run_layers(kind, propagation, x[None], states, own, 1, 1, len(own) > 2, None)
+    return (final[0][0], final[1][0]) if kind == "lstm" else final[0][0]

@@ -1,0 +1,193 @@
+"""The passes of an attribution: forward under a method, back once a target, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .account import Account
+from .composite import Composite
+from .inputs import Inputs, take
+from .layout import Layout
+from .propagation import Propagation, Recording, follow_indices, signal
+from .relevance import KINDS, LayerwiseRelevance
+from .rules import lift
+from .running import Runner
+from .shapley import ShapleyDifferences
+
+VALUES_AT_ONCE = 2**19
+"""Input values handled at once: few enough for a processor's cache, many enough that a pass is worth its start."""
+
+
+class Reference(NamedTuple):
+    """What a model made of a baseline."""
+
+    values: Sequence[Tensor]
+    output: Tensor
+    recording: Recording
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Everything that a pass needs to know. ``baseline``: of the Shapley rule; without one relevance is layer-wise."""
+
+    runner: Runner
+    inputs: Inputs
+    composite: Composite
+    layout: Layout
+    targets: Sequence[Tensor]
+    baseline: Inputs | None
+
+    def account(self, chunk: int | None) -> Account:
+        """The account of all samples, with an axis of targets before the others."""
+        relevances = tuple(self._empty(x, axis) for x, axis in zip(self.inputs.values, self.inputs.axes, strict=True))
+        reference_of = self._references()
+        totals = []
+        for rows in self._chunks(chunk):
+            places = [
+                [None if axis is None else take(whole[k], axis, rows) for whole, axis in self._with_axes(relevances)]
+                for k in range(len(self.targets))
+            ]
+            totals.append(self._pass(rows, reference_of(rows), places))
+        return Account(relevances, *torch.cat(totals, dim=2).unbind(0))
+
+    def _empty(self, x: Tensor, axis: int | None) -> Tensor:
+        dtype = x.dtype if x.is_floating_point() else self.runner.precision
+        make = torch.zeros if axis is None else torch.empty  # what has no samples receives nothing
+        return make(len(self.targets), *x.shape, dtype=dtype, device=x.device)
+
+    def _with_axes(self, values: Sequence[Tensor]) -> list[tuple[Tensor, int | None]]:
+        return list(zip(values, self.inputs.axes, strict=True))
+
+    def _chunks(self, chunk: int | None) -> list[slice]:
+        samples = self.inputs.samples
+        values = sum(x.numel() for x, axis in self._with_axes(self.inputs.values) if axis is not None)
+        at_once = (chunk or max(1, VALUES_AT_ONCE * samples // values)) if self.layout.regular else 1
+        return [slice(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
+
+    def _references(self) -> Callable[[slice], Reference | None]:
+        """From some samples to their baseline."""
+        baseline = self.baseline
+        if baseline is None:
+            return lambda rows: None
+
+        def recorded(rows: slice | Tensor) -> Reference:
+            values = baseline.take(rows)
+            return Reference(values, *record(self.runner, values, baseline.axes))
+
+        if baseline.samples > 1:
+            return recorded
+        if self.layout.random:  # as often as there are samples, so that both draw the same numbers
+            return lambda rows: recorded(torch.zeros(rows.stop - rows.start, dtype=torch.long))
+        once = recorded(slice(0, 1))
+        return lambda rows: once
+
+    def _pass(self, rows: slice, reference: Reference | None, places: Sequence[Sequence[Tensor | None]]) -> Tensor:
+        """Write relevance of every input for every target to its place; return the totals (6, targets, n) beside it."""
+        values, targets = self.inputs.take(rows), [target[rows] for target in self.targets]
+        propagation = self._propagation(rows.stop - rows.start, values[0].device, reference)
+        given, leaves = signals(values, self.inputs.axes, self.runner.precision)
+        output = self.runner(given, propagation)
+        picked = [_pick(output, self.layout, target) for target in targets]
+        steps = _steps(values, None if reference is None else reference.values, leaves, propagation)
+        totals = []
+        for k, value in enumerate(picked):
+            grads = _way_back(value, [*leaves, *propagation.ends], last=k == len(picked) - 1)
+            by_sample = [
+                _write(grad, step, place).movedim(axis, 0).reshape(len(value), -1).sum(1)
+                for grad, step, place, axis in zip(grads, steps, places[k], self.inputs.axes, strict=False)
+                if step is not None and place is not None and axis is not None
+            ]
+            totals.append(self._totals(value.detach(), by_sample, propagation, reference, targets[k]))
+        return torch.stack(totals, dim=1)
+
+    def _propagation(
+        self, samples: int, device: torch.device, reference: Reference | None
+    ) -> LayerwiseRelevance | ShapleyDifferences:
+        if reference is not None:
+            return ShapleyDifferences(reference.recording, self.layout, samples)
+        like = torch.zeros((), dtype=self.runner.precision, device=device)
+        return LayerwiseRelevance(self.composite, self.layout, samples, like)
+
+    def _totals(
+        self,
+        value: Tensor,
+        by_sample: Sequence[Tensor],
+        propagation: Propagation,
+        reference: Reference | None,
+        target: Tensor,
+    ) -> Tensor:
+        nothing = torch.zeros_like(value)
+        absorbed = propagation.take_account() if isinstance(propagation, LayerwiseRelevance) else {}
+        kinds = [absorbed.get(kind, nothing) for kind in KINDS]
+        of_baseline = nothing if reference is None else _pick(reference.output, self.layout, target)
+        return torch.stack([sum(by_sample, nothing), *kinds, of_baseline, value])
+
+
+def record(
+    runner: Runner, values: Sequence[Tensor], axes: Sequence[int | None], blind: bool = False
+) -> tuple[Tensor, Recording]:
+    """Run a model as it is; its output, and what stood at every operation."""
+    recording = Recording(blind)
+    output = runner(signals(values, axes, runner.precision)[0], recording)
+    return output.detach(), recording
+
+
+def signals(
+    values: Sequence[Tensor], axes: Sequence[int | None], dtype: torch.dtype
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Inputs as a model is given them, and for each the leaf whose relevance is asked for."""
+    given: list[Tensor] = []
+    leaves: list[Tensor | None] = []
+    for value, axis in zip(values, axes, strict=True):
+        if axis is None:
+            given.append(value)
+            leaves.append(None)
+            continue
+        leaf = signal(value if value.is_floating_point() else torch.ones_like(value, dtype=dtype))
+        leaves.append(leaf)
+        given.append(leaf if value.is_floating_point() else follow_indices(value.clone(), leaf))
+    return given, leaves
+
+
+def _steps(
+    values: Sequence[Tensor],
+    reference: Sequence[Tensor] | None,
+    leaves: Sequence[Tensor | None],
+    propagation: Propagation,
+) -> list[Tensor | None]:
+    """What relevance per unit is multiplied by: the input, or its difference from the baseline."""
+    steps: list[Tensor | None] = []
+    for k, (value, leaf) in enumerate(zip(values, leaves, strict=True)):
+        if leaf is None:
+            steps.append(None)
+        elif not value.is_floating_point():
+            steps.append(leaf.detach())
+        elif reference is not None:
+            steps.append(value - reference[k])
+        else:
+            steps.append(lift(value) if propagation.blind else value)
+    return steps
+
+
+def _way_back(value: Tensor, leaves: Sequence[Tensor | None], last: bool) -> list[Tensor | None]:
+    """Relevance per unit of every leaf; ``None`` where nothing arrives."""
+    asked = [leaf for leaf in leaves if leaf is not None]
+    if not value.requires_grad:
+        return [None] * len(leaves)
+    found = iter(torch.autograd.grad(value.sum(), asked, retain_graph=not last, allow_unused=True))
+    return [None if leaf is None else next(found) for leaf in leaves]
+
+
+def _write(per_unit: Tensor | None, step: Tensor, place: Tensor) -> Tensor:
+    return place.zero_() if per_unit is None else torch.mul(per_unit, step, out=place)
+
+
+def _pick(output: Tensor, layout: Layout, target: Tensor) -> Tensor:
+    """The targets (n,) of an output; of a single sample's output, as often as there are targets."""
+    flat = output.movedim(layout.output_axis, 0).flatten(1) if output.ndim > 1 else output[:, None]
+    return flat.expand(len(target), -1).gather(1, target.to(flat.device)[:, None])[:, 0]

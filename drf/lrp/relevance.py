@@ -1,0 +1,209 @@
+r"""Layer-wise relevance propagation: the way back of each kind of operation.
+
+=============  =====================================================================================================
+activation     :math:`y = \varphi(0) + s z` with the secant s: z gets all but the constant, which counts as bias
+product        the gate gets a fraction, see :mod:`~.gates`, the signal the rest; two signals, or two gates, half each
+linear map     its rule, see :mod:`~.rules`
+total          in proportion to the signals that are added, with the stabiliser of the composite
+constant       what was added counts as bias
+softmax        every class by how far its own logit is above the mean of all; an even distribution counts as bias
+=============  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .composite import Composite
+from .gates import FRACTIONS
+from .layout import Layout
+from .propagation import (
+    Bilinear,
+    Carry,
+    Elementwise,
+    Propagation,
+    Through,
+    UnsupportedOperationError,
+    is_gate,
+)
+from .recurrent import lstm_layer, relevance_rule
+from .rules import LinearMap, Part, Rule, Term, absorbed, lift, stabiliser, total
+
+KINDS = ("bias", "stabiliser", "initial_state")
+
+
+class LayerwiseRelevance(Propagation):
+    """Propagates by the rules of a composite, and keeps account by sample of what reaches no input."""
+
+    def __init__(self, composite: Composite, layout: Layout, samples: int, like: Tensor) -> None:
+        super().__init__(composite.blind)
+        self.composite, self.layout, self.samples = composite, layout, samples
+        self.absorbed = {kind: like.new_zeros(samples) for kind in KINDS}
+
+    def absorb(self, kind: str, site: int, amount: Tensor) -> None:
+        """Put down what an operation's constants took of relevance, in the shape of its site."""
+        self.absorbed[kind] += self.layout.by_sample(site, amount, self.samples)
+
+    def take_account(self) -> dict[str, Tensor]:
+        """What was absorbed since the last time, by kind."""
+        taken, self.absorbed = self.absorbed, {kind: torch.zeros_like(v) for kind, v in self.absorbed.items()}
+        return taken
+
+    def _lstm(
+        self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        rule = self.composite.rule_for([name for name, _ in self.modules])
+
+        def account(kind: str, by_sample: Tensor) -> None:
+            self.absorbed[kind] += by_sample
+
+        cell = relevance_rule(rule, FRACTIONS[self.composite.gate], self.composite.epsilon)
+        return lstm_layer(x, h, c, weights, cell, account)
+
+    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        return function(*args, **kwargs)  # the winner takes all, which is autograd's way
+
+    def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor:
+        z0 = z.detach()
+        y = function(z0)
+        at_zero = function(torch.zeros_like(z0)) if offset else None
+        if at_zero is not None:
+            at_zero = torch.where(at_zero.isfinite(), at_zero, 0)  # as at a denominator's 0: then z gets all
+            at_zero = torch.where(z0.isfinite(), at_zero, y)  # masked before a softmax
+        change = y if at_zero is None else y - at_zero
+        if self.blind:
+            slope = lift(change) / lift(z0)
+        else:
+            slope = torch.where(z0 == 0, 0, change / z0)
+        result = Carry.apply(z, y, slope)
+        return result if at_zero is None else Absorb.apply(result, at_zero, self, "bias", site)
+
+    def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
+        gate = self.composite.gate
+        if is_gate(a) == is_gate(b) or gate == "half":
+            return Halve.apply(function(a, b))
+        if gate == "signal-takes-all":
+            return function(a.detach(), b) if is_gate(a) else function(a, b.detach())
+        raise UnsupportedOperationError(
+            f"{self.where}: gate={gate!r} needs pre-activations, which only an LSTM's own gates have: use "
+            "'signal-takes-all', 'half' or 'shapley'"
+        )
+
+    def _linear_map(
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+    ) -> Tensor:
+        rule = self.composite.rule_for([name for name, _ in self.modules])
+        return MapByRule.apply(x, weight, z.new_zeros(()) if bias is None else bias, z, function, rule, self, site)
+
+    def _total(self, site: int, y: Tensor) -> Tensor:
+        return Stabilise.apply(y, self.composite.epsilon, self, site)
+
+    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
+        return Absorb.apply(y, amount, self, "bias", site)
+
+    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
+        amount = constant.detach()
+        return Absorb.apply(constant, lift(amount) if self.blind else amount, self, kind, site)
+
+    def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
+        return Through.apply(indices[..., None] * value, value)
+
+    def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
+        possible = z.detach().isfinite()
+        even = possible / possible.sum(dim, keepdim=True)
+        y = z.detach().softmax(dim)
+        centred = z - torch.where(possible, z, 0).sum(dim, keepdim=True) / possible.sum(dim, keepdim=True)
+        above = torch.where(possible, centred, 0)
+        away = stabiliser(above.detach(), self.composite.epsilon)
+        result = Carry.apply(above, y, (y - even) / (above.detach() + away))
+        lost = (y - even) * away / (above.detach() + away)
+        return Absorb.apply(Absorb.apply(result, even, self, "bias", site), lost, self, "stabiliser", site)
+
+    def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
+        y = z.detach().log_softmax(dim)
+        return Absorb.apply(Through.apply(z, y), y - z.detach(), self, "bias", site)
+
+
+class Absorb(torch.autograd.Function):
+    """Puts down what a constant in ``y`` takes of its relevance; the rest of ``y`` gets what is its own."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, amount: Tensor, propagation: LayerwiseRelevance, kind: str, site: int
+    ) -> Tensor:
+        ctx.save_for_backward(amount)
+        ctx.propagation, ctx.kind, ctx.site = propagation, kind, site
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (amount,), grad = ctx.saved_tensors, grads[0]
+        ctx.propagation.absorb(ctx.kind, ctx.site, torch.where(grad == 0, 0, grad * amount))
+        return grad, None, None, None, None
+
+
+class Stabilise(torch.autograd.Function):
+    r""":math:`g \mapsto g z / (z + \epsilon\,\mathrm{sign}\,z)`, the epsilon rule of a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, epsilon: float, propagation: LayerwiseRelevance, site: int) -> Tensor:
+        ctx.save_for_backward(z)
+        ctx.epsilon, ctx.propagation, ctx.site = epsilon, propagation, site
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (z,), grad = ctx.saved_tensors, grads[0]
+        away = stabiliser(z, ctx.epsilon)
+        kept = grad * (z / (z + away))
+        ctx.propagation.absorb("stabiliser", ctx.site, kept * away)
+        return kept, None, None, None
+
+
+class Halve(torch.autograd.Function):
+    """Each factor of a product gets half of its relevance."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0] / 2
+
+
+class MapByRule(torch.autograd.Function):
+    """A linear map whose relevance is distributed by a rule."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        z: Tensor,
+        function: LinearMap,
+        rule: Rule,
+        propagation: LayerwiseRelevance,
+        site: int,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, bias, z)
+        ctx.function, ctx.rule, ctx.propagation, ctx.site = function, rule, propagation, site
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, weight, bias, z = ctx.saved_tensors
+        term = Term(x, weight, ctx.function)
+        parts: list[Part] = ctx.rule.split([term], bias, z)
+        relevance = grads[0] * (lift(z) if ctx.propagation.blind else z)
+        ratios = [relevance * part.factor for part in parts]
+        to_bias, to_stabiliser = absorbed(parts, bias, ratios)
+        ctx.propagation.absorb("bias", ctx.site, to_bias)
+        ctx.propagation.absorb("stabiliser", ctx.site, to_stabiliser)
+        below = total([part.channel.backward(term, ratio) for part, ratio in zip(parts, ratios, strict=True)])
+        return below, *(None,) * 7

@@ -1,0 +1,151 @@
+"""Run somebody's model under a method of attribution, and leave it as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .operations import LAYERS
+from .propagation import Propagation, UnsupportedOperationError, current
+
+Select = Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A model, and which of its outputs counts."""
+
+    model: nn.Module
+    select: Select | None = None
+
+    @classmethod
+    def of(cls, model: nn.Module, select: Select | None) -> Runner:
+        """Of the module inside a wrapper; a model in half precision is run as a copy in single precision.
+
+        Raises
+        ------
+        TypeError, UnsupportedOperationError
+            If it is no module, or one that was compiled to TorchScript.
+        """
+        while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)) or hasattr(model, "_orig_mod"):
+            model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"the model must be an nn.Module, not {type(model).__name__}: wrap a function in a module")
+        if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+            raise UnsupportedOperationError("a TorchScript model shows no operations: explain the module it was made of")
+        _check_dropout(model)
+        if any(value.dtype in (torch.bfloat16, torch.float16) for value in _floats(model)):
+            model = copy.deepcopy(model).float()
+        return cls(model, select)
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Of the model's numbers, if they are all of one type."""
+        kinds = {value.dtype for value in _floats(self.model)}
+        return kinds.pop() if len(kinds) == 1 else None
+
+    @property
+    def precision(self) -> torch.dtype:
+        """In which to reckon where no input says so."""
+        return self.dtype or torch.get_default_dtype()
+
+    def __call__(self, inputs: Sequence[Tensor], propagation: Propagation | None = None) -> Tensor:
+        """The selected output, of the model as it is or under a method of attribution.
+
+        Raises
+        ------
+        ValueError
+            If the output is no tensor.
+        """
+        with _untouched(self.model), _eager(), ExitStack() as stack:
+            if propagation is not None:
+                stack.enter_context(_telling_layers(self.model, propagation))
+                stack.enter_context(propagation)
+            output = self.model(*inputs)
+            output = output if self.select is None else self.select(output)
+            output = current(output) if isinstance(output, Tensor) else output
+        if not isinstance(output, Tensor):
+            raise ValueError(f"the model returns {_describe(output)}: pick the output to explain, such as {_pick(output)}")
+        if not output.is_floating_point():
+            raise ValueError(f"the output is {output.dtype}, of which nothing can be distributed: explain the scores")
+        return output
+
+
+def _floats(model: nn.Module) -> Iterator[Tensor]:
+    yield from (value for value in (*model.parameters(), *model.buffers()) if value.is_floating_point())
+
+
+def _check_dropout(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        probability = getattr(module, "p", 0) if isinstance(module, nn.modules.dropout._DropoutNd) else 0
+        if module.training and probability:
+            label = f"layer '{name or 'model'}' ({type(module).__name__})"
+            raise ValueError(f"{label} is active, so f(x) is random: call model.eval() first")
+
+
+def _describe(output: object) -> str:
+    if isinstance(output, dict):
+        return f"a dict with the keys {', '.join(map(repr, output))}"
+    if isinstance(output, (tuple, list)):
+        return f"a {type(output).__name__} of {len(output)}"
+    return f"a {type(output).__name__}"
+
+
+def _pick(output: object) -> str:
+    return f"select=lambda y: y[{next(iter(output))!r}]" if isinstance(output, dict) and output else "select=lambda y: y[0]"
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Compiled parts run as they were written, or no operation would be seen."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Whatever a forward pass leaves in a model (states, statistics, random numbers drawn) is as before afterwards."""
+    kept = [(m, dict(m.__dict__), dict(m._buffers)) for m in model.modules()]
+    buffers = [(b, b._version, b.clone()) for b in model.buffers()]
+    devices = sorted({b.device.index or 0 for b in (*model.parameters(), *model.buffers()) if b.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        for module, attributes, own in kept:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+            module._buffers.clear()
+            module._buffers.update(own)
+        with torch.no_grad():
+            for buffer, version, value in buffers:
+                if buffer._version != version:
+                    buffer.copy_(value)
+
+
+@contextmanager
+def _telling_layers(model: nn.Module, propagation: Propagation) -> Iterator[None]:
+    """The propagation knows which layers are running; registered ones are run by their rule."""
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+
+            def enter(module: nn.Module, args: Any, name: str = name) -> None:
+                propagation.modules.append((name, module))
+
+            def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+                propagation.modules.pop()
+                rule = LAYERS.get(type(module))
+                return output if rule is None else rule(module, *args, **kwargs)
+
+            for handle in (
+                module.register_forward_pre_hook(enter, prepend=True),
+                module.register_forward_hook(leave, with_kwargs=True),
+            ):
+                stack.callback(handle.remove)
+        yield

@@ -1,0 +1,161 @@
+"""Recurrent layers as torch calls them: layers, directions, packed sequences, projections, and cells.
+
+An LSTM goes back in closed form, one layer and direction at a time (:mod:`~.recurrent`). GRUs, plain RNNs and projected
+LSTMs run step by step in plain operations, each of which has its own rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from .propagation import Propagation, is_signal
+
+State = tuple[Tensor, ...]
+"""(h,), or (h, c) of an LSTM; each (n, hidden)."""
+Weights = tuple[Tensor, ...]
+"""Of input and hidden state, then both biases if there are any, then the projection if there is one."""
+
+
+class Step(NamedTuple):
+    """One step of a cell: from the input's and the hidden state's linear maps, and the state, to the new state."""
+
+    gates: int
+    run: Callable[[Tensor, Tensor, State], State]
+
+
+def _lstm(of_x: Tensor, of_h: Tensor, state: State) -> State:
+    i, f, g, o = (of_x + of_h).chunk(4, -1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def _gru(of_x: Tensor, of_h: Tensor, state: State) -> State:
+    (x_r, x_u, x_n), (h_r, h_u, h_n) = of_x.chunk(3, -1), of_h.chunk(3, -1)
+    reset, update = (x_r + h_r).sigmoid(), (x_u + h_u).sigmoid()
+    return ((1 - update) * (x_n + reset * h_n).tanh() + update * state[0],)
+
+
+def _rnn_tanh(of_x: Tensor, of_h: Tensor, state: State) -> State:
+    return ((of_x + of_h).tanh(),)
+
+
+def _rnn_relu(of_x: Tensor, of_h: Tensor, state: State) -> State:
+    return ((of_x + of_h).relu(),)
+
+
+STEPS = {"lstm": _lstm, "gru": _gru, "rnn_tanh": _rnn_tanh, "rnn_relu": _rnn_relu}
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Where each of n sequences ends, when they are packed; ``rows`` (steps, n) is where a packed row stands."""
+
+    sizes: Tensor
+    lengths: Tensor
+    rows: Tensor
+    there: Tensor
+
+    @classmethod
+    def of(cls, sizes: Tensor) -> Lengths:
+        """From the number of sequences that reach each step, which is how torch packs."""
+        n = int(sizes[0])
+        there = torch.arange(n) < sizes[:, None]
+        rows = (torch.arange(n) + (sizes.cumsum(0) - sizes)[:, None]).where(there, torch.zeros(()).long())
+        return cls(sizes, there.sum(0), rows, there)
+
+    def unpack(self, data: Tensor) -> Tensor:
+        """(steps, n, features), with arbitrary values after a sequence's end."""
+        return data[self.rows]
+
+    def pack(self, padded: Tensor) -> Tensor:
+        return padded[self.there]
+
+    def reverse(self, padded: Tensor) -> Tensor:
+        """Every sequence backwards within its own length."""
+        steps = torch.arange(len(padded))[:, None]
+        order = (self.lengths - 1 - steps).where(self.there, steps)
+        return padded[order, torch.arange(padded.shape[1])]
+
+    def last(self, padded: Tensor) -> Tensor:
+        return padded[self.lengths - 1, torch.arange(padded.shape[1])]
+
+
+def run_layers(
+    kind: str,
+    propagation: Propagation,
+    x: Tensor,
+    states: State,
+    weights: Sequence[Tensor],
+    layers: int,
+    directions: int,
+    biases: bool,
+    lengths: Lengths | None,
+) -> tuple[Tensor, State]:
+    """All layers and directions.
+
+    Parameters
+    ----------
+    x
+        (steps, n, features).
+    states
+        Initial states, each (layers * directions, n, hidden).
+
+    Returns
+    -------
+    The output (steps, n, hidden * directions) and the final states in the shape of the initial ones.
+    """
+    each = len(weights) // (layers * directions)
+    finals: list[State] = []
+    for layer in range(layers):
+        outputs = []
+        for direction in range(directions):
+            place = layer * directions + direction
+            own = tuple(weights[place * each : (place + 1) * each])
+            start = tuple(state[place] for state in states)
+            signal = _in_time(x, direction, lengths)
+            output, reached = _run_direction(kind, propagation, signal, start, own, biases)
+            outputs.append(_in_time(output, direction, lengths))
+            finals.append(tuple(sequence[-1] if lengths is None else lengths.last(sequence) for sequence in reached))
+        x = outputs[0] if directions == 1 else torch.cat(outputs, dim=2)
+    return x, tuple(torch.stack(states) for states in zip(*finals, strict=True))
+
+
+def _in_time(sequence: Tensor, direction: int, lengths: Lengths | None) -> Tensor:
+    """Between a direction's own order of steps and the calendar's; its own inverse."""
+    if not direction:
+        return sequence
+    return sequence.flip(0) if lengths is None else lengths.reverse(sequence)
+
+
+def _run_direction(
+    kind: str, propagation: Propagation, x: Tensor, start: State, weights: Weights, biases: bool
+) -> tuple[Tensor, State]:
+    """The output sequence, and the sequences of every state."""
+    start = tuple(state if is_signal(state) else propagation.source(state, "initial_state") for state in start)
+    projected = len(weights) > (4 if biases else 2)
+    if kind != "lstm" or projected:
+        with propagation:
+            return _by_steps(kind, x, start, weights, biases)
+    states = propagation.lstm(x, *start, (*weights[:2], weights[2] + weights[3]) if biases else weights[:2])
+    return states[0], states
+
+
+def _by_steps(kind: str, x: Tensor, start: State, weights: Weights, biases: bool) -> tuple[Tensor, State]:
+    of_input, of_hidden, *others = weights
+    bias_x, bias_h = others[:2] if biases else (None, None)
+    projection = others[-1] if len(others) in (1, 3) else None
+    mapped = linear(x, of_input, bias_x)
+    state, history = start, []
+    for step in mapped.unbind(0):
+        state = STEPS[kind](step, linear(state[0], of_hidden, bias_h), state)
+        if projection is not None:
+            state = (linear(state[0], projection), *state[1:])
+        history.append(state)
+    sequences = tuple(torch.stack(values) for values in zip(*history, strict=True))
+    return sequences[0], sequences

@@ -1,0 +1,123 @@
+r"""The Shapley rule: every operation distributes its difference from a baseline exactly.
+
+The model is run on the baseline first. With a, a' what stands at a place for the input and for the baseline:
+
+=============  =====================================================================================================
+activation     :math:`R_z = \Delta y`, by the secant :math:`\Delta y / \Delta z`
+product        :math:`y = a b`: the Shapley values of two players, :math:`R_a = \Delta a\,(b + b')/2` and
+               :math:`R_b = \Delta b\,(a + a')/2`
+linear map     :math:`R_i = w_i \Delta x_i`; biases cancel
+softmax        exponential, sum, reciprocal and product, each by the rules above
+=============  =====================================================================================================
+
+So the inputs sum to f(x) - f(x') without stabilisers, whatever biases the model has. For activations it is the rescale
+rule of DeepLIFT (Shrikumar et al. 2017, arXiv 1704.02685), for products the exact game of Lundberg and Lee 2017 (arXiv
+1705.07874) played by the two factors alone; layer upon layer it approximates the Shapley values of the whole model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .layout import Layout
+from .propagation import Bilinear, Carry, Elementwise, Propagation, Recording, Through, UnsupportedOperationError
+from .recurrent import lstm_layer, shapley_rule
+from .rules import LinearMap
+
+
+class ShapleyDifferences(Propagation):
+    """Distributes differences from what a model did with its baseline."""
+
+    def __init__(self, baseline: Recording, layout: Layout, samples: int) -> None:
+        super().__init__()
+        self.baseline, self.layout, self.samples = baseline, layout, samples
+        self._lstms = iter(baseline.lstms)
+
+    def reference(self, site: int, like: Tensor) -> Tensor:
+        """What stood at a site for the baseline, in the shape of what stands there now."""
+        return self.layout.spread(site, self.baseline.values[site], like, self.samples)
+
+    def _lstm(
+        self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        return lstm_layer(x, h, c, weights, shapley_rule(next(self._lstms)), lambda kind, by_sample: None)
+
+    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        raise UnsupportedOperationError(
+            f"{self.where}: torch.{name} picks other elements for the baseline than for the input, for which the "
+            "Shapley rule has no exact split: use gate='signal-takes-all'"
+        )
+
+    def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor:
+        y, slope = secant(function, z.detach(), self.reference(site, z))
+        return Carry.apply(z, y, slope)
+
+    def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
+        middle_a, middle_b = (
+            (value.detach() + self.reference(site, value)) / 2 for site, value in zip(sites, (a, b), strict=True)
+        )
+        path = function(a, middle_b) + function(middle_a, b)
+        return Through.apply(path, function(a.detach(), b.detach()))
+
+    def _linear_map(
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+    ) -> Tensor:
+        return Through.apply(function.forward(x, weight), z)
+
+    def _total(self, site: int, y: Tensor) -> Tensor:
+        return y
+
+    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
+        return y
+
+    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
+        return constant
+
+    def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
+        return Through.apply(indices[..., None] * (value - self.reference(site, value)), value)
+
+    def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
+        up, up_slope = _exponential(z.detach(), self.reference(site, z), dim)
+        down, below = (1 / e.sum(dim, keepdim=True) for e in up)
+        y = up[0] * down
+        middle_up, middle_down = (up[0] + up[1]) / 2, (down + below) / 2
+        e = Carry.apply(z, up[0], up_slope)
+        reciprocal = -down * below * e.sum(dim, keepdim=True)
+        return Through.apply(e * middle_down + middle_up * reciprocal, y)
+
+    def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
+        up, up_slope = _exponential(z.detach(), self.reference(site, z), dim)
+        _, slope = secant(torch.log, *(e.sum(dim, keepdim=True) for e in up))
+        e = Carry.apply(z, up[0], up_slope)
+        return Through.apply(z - slope * e.sum(dim, keepdim=True), z.detach().log_softmax(dim))
+
+
+def _exponential(z: Tensor, z0: Tensor, dim: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """exp of input and baseline, both scaled by the same number, and the secant; masked places (-inf) have slope 0."""
+    top = torch.maximum(z.amax(dim, keepdim=True), z0.amax(dim, keepdim=True))
+    y, slope = secant(lambda t: torch.exp(t - top), z, z0)
+    slope = torch.where(z.isfinite() & z0.isfinite(), slope, 0)
+    return (y, torch.exp(z0 - top)), slope
+
+
+def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor]:
+    """f(z), and (f(z) - f(z0)) / (z - z0); where the two are too close for that, the derivative between them."""
+    y, y0, step = function(z), function(z0), z - z0
+    close = step.abs() < closeness(z)
+    slope = (y - y0) / torch.where(close, 1, step)
+    if close.any():
+        with torch.enable_grad():
+            middle = ((z + z0) / 2).detach().requires_grad_()
+            (derivative,) = torch.autograd.grad(function(middle).sum(), middle)
+        slope = torch.where(close, derivative, slope)
+    return y, slope
+
+
+
+def closeness(z: Tensor) -> float:
+    """Below this difference a derivative is nearer to the secant than rounding lets the quotient be."""
+    return 1e-5 if z.dtype == torch.float64 else 1e-3
