@@ -33,7 +33,6 @@ from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, WindowRule, validation_windows
-from drf.training.parallel import _on_one_thread
 
 FAMILIES = {
     "dnn": (DNN, {"weight_decay": 0.001, "epochs": 60, "patience": 6}),
@@ -48,6 +47,7 @@ def explain(
     family: str, signal_bias: bool, window: Window, following: Window, samples: Samples, seed: int
 ) -> dict[str, tuple]:
     """Fit once; forecast and explain the window in every form that the network has, and explain the one that follows."""
+    torch.set_num_threads(1)
     kind, settings = FAMILIES[family]
     train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
     later = samples.x[samples.sample_slice(following.test)]
@@ -69,10 +69,8 @@ def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFram
     windows = validation_windows(samples, rule, first_test, MONTHS, MONTHS // REFIT)
     after = {window: windows[min(k + 1, len(windows) - 1)] for k, window in enumerate(windows)}
     tasks = [(f, b, w, s) for f in FAMILIES for b in (True, False) for w in windows for s in range(SEEDS)]
-    done = Parallel(n_jobs=-1)(
-        delayed(_on_one_thread)(explain, k, (f, b, w, after[w], samples, s)) for k, (f, b, w, s) in enumerate(tasks)
-    )
-    results = dict(zip(tasks, (result for _, result in done), strict=True))
+    done = Parallel(n_jobs=-1)(delayed(explain)(f, b, w, after[w], samples, s) for f, b, w, s in tasks)
+    results = dict(zip(tasks, done, strict=True))
     rows = samples.sample_slice(range(windows[0].test.start, windows[-1].test.stop))
     lines = []
     for family in FAMILIES:
