@@ -174,7 +174,10 @@ def _refuse_relevance(
         "drf.lrp.register, or explain an output that does not depend on it"
     )
     return map_tensors(
-        lambda value: Barrier.apply(propagation.end(value), message) if value.is_floating_point() else value, result
+        lambda value: (
+            Barrier.apply(propagation.end(value), message) if value.is_floating_point() or value.is_complex() else value
+        ),
+        result,
     )
 
 

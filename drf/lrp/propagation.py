@@ -93,10 +93,10 @@ class Propagation(TorchFunctionMode, ABC):
         """A signal to which a constant was added."""
         return self._constant(self.site(y), y, amount)
 
-    def source(self, constant: Tensor, kind: str = "bias") -> Tensor:
+    def source(self, constant: Tensor, kind: str = "bias", even_zero: bool = False) -> Tensor:
         """A constant that will stand beside signals, such as in a concatenation: a signal too, unless it is zero."""
         site = self.site(constant)
-        if not self.blind and not constant.any():
+        if not (even_zero or self.blind or constant.any()):
             return constant
         return self._source(site, self.end(constant), kind)
 

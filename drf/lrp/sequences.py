@@ -137,9 +137,14 @@ def _run_direction(
     kind: str, propagation: Propagation, x: Tensor, start: State, weights: Weights, biases: bool
 ) -> tuple[Tensor, State]:
     """The output sequence, and the sequences of every state."""
-    start = tuple(state if is_signal(state) else propagation.source(state, "initial_state") for state in start)
     projected = len(weights) > (4 if biases else 2)
-    if kind != "lstm" or projected:
+    by_steps = kind != "lstm" or projected
+    start = tuple(
+        # What a gate scales in the first step must be a signal even there, or the gate would stand for it.
+        state if is_signal(state) else propagation.source(state, "initial_state", even_zero=by_steps)
+        for state in start
+    )
+    if by_steps:
         with propagation:
             return _by_steps(kind, x, start, weights, biases)
     states = propagation.lstm(x, *start, (*weights[:2], weights[2] + weights[3]) if biases else weights[:2])
