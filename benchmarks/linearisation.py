@@ -46,7 +46,7 @@ RULE = PortfolioRule(quantiles=5, cost_bps=10)
 def explain(
     family: str, signal_bias: bool, window: Window, following: Window, samples: Samples, seed: int
 ) -> dict[str, tuple]:
-    """Fit once; forecast and explain the window in every form that the network has, and explain the one that follows."""
+    """Fit once; forecast and explain the window in every form of the network, and explain the window that follows."""
     torch.set_num_threads(1)
     kind, settings = FAMILIES[family]
     train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
@@ -79,7 +79,12 @@ def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFram
             own = np.concatenate([np.mean([forecast for forecast, *_ in seeds], axis=0) for seeds in parts])
             explanation = Explanation.concatenate([Explanation.mean([e for _, e, _ in seeds]) for seeds in parts])
             lines.append(
-                {"family": family, "form": form(bias, method), **score(samples, rows, own, explanation), **stable(parts)}
+                {
+                    "family": family,
+                    "form": form(bias, method),
+                    **score(samples, rows, own, explanation),
+                    **stable(parts),
+                }
             )
     return pd.DataFrame(lines)
 

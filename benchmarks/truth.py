@@ -51,7 +51,9 @@ def maps(samples: Samples, signal_bias: bool) -> tuple[pd.DataFrame, dict[str, n
     for window in windows:
         train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
         members = [
-            LSTM(**SETTINGS, signal_bias=signal_bias, random_state=k).fit(samples.x[train], samples.y[train], samples.month[train])
+            LSTM(**SETTINGS, signal_bias=signal_bias, random_state=k).fit(
+                samples.x[train], samples.y[train], samples.month[train]
+            )
             for k in range(MEMBERS)
         ]
         x = torch.tensor(samples.x[test])

@@ -18,10 +18,10 @@ torch.Size([4, 5, 16])
 from .account import Account
 from .attributor import attribute
 from .composite import Composite
+from .dispatch import register
 from .gates import GATE_RULES
 from .layout import MixedSamplesError
 from .linearisation import LINEARISATIONS, Linearisation, linearise
-from .operations import register
 from .propagation import UnsupportedOperationError
 from .rules import RULES, AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZPlus
 

@@ -50,7 +50,9 @@ class Account:
             If the model was given several inputs: :attr:`relevances` has them.
         """
         if len(self.relevances) > 1:
-            raise ValueError(f"the model takes {len(self.relevances)} inputs: use account.relevances, one tensor an input")
+            raise ValueError(
+                f"the model takes {len(self.relevances)} inputs: use account.relevances, one tensor an input"
+            )
         return self.relevances[0]
 
     @property

@@ -102,13 +102,15 @@ def attribute(
 def _check_composite(composite: Any, baseline: Any) -> Composite:
     composite = Composite() if composite is None else composite
     if isinstance(composite, str):
-        raise TypeError(f"composite={composite!r} is a name: use Composite({composite!r}), or Composite(gate='shapley')")
+        raise TypeError(
+            f"composite={composite!r} is a name: use Composite({composite!r}), or Composite(gate='shapley')"
+        )
     if not isinstance(composite, Composite):
         raise TypeError(f"composite must be a drf.lrp.Composite, not {type(composite).__name__}")
     if baseline is not None and composite.gate != SHAPLEY:
         raise ValueError(
-            f"a baseline needs composite=Composite(gate='shapley'): under {composite.gate!r} the difference of a product "
-            "holds a part that is not the signal's, and the map has nothing to do with the network"
+            f"a baseline needs composite=Composite(gate='shapley'): under {composite.gate!r} a part of a product's "
+            "difference is not the signal's, and the map has nothing to do with the network"
         )
     return composite
 

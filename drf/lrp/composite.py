@@ -47,11 +47,13 @@ class Composite:
         if self.epsilon < 0:
             raise ValueError(f"epsilon={self.epsilon} must not be negative: it moves denominators away from zero")
         if self.gate == SHAPLEY and (self.linear != "epsilon" or self.layers):
-            raise ValueError("gate='shapley' distributes differences from a baseline, and takes no rule for linear maps")
+            raise ValueError(
+                "gate='shapley' distributes differences from a baseline, and takes no rule for linear maps"
+            )
         if self.gate == "proportional":
             warnings.warn(
-                "gate='proportional' divides by a sum that can vanish, which amplifies relevance (up to 1e12 was seen): "
-                "use it to compare, not to explain",
+                "gate='proportional' divides by a sum that can vanish, which amplifies relevance (up to 1e12 was "
+                "seen): use it to compare, not to explain",
                 stacklevel=3,
             )
 

@@ -1,7 +1,7 @@
 """Layers that torch computes in one call, written in operations that have rules of their own.
 
-They take the arguments of the functions of ``torch.nn.functional`` of the same names, and run inside a propagation. In a
-normalisation the deviation is a denominator, so a gate; in attention the weights are.
+They take the arguments of the functions of ``torch.nn.functional`` of the same names. In a normalisation the deviation
+is a denominator, so a gate; in attention the weights are.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def batch_norm(
         raise UnsupportedOperationError("a BatchNorm without running statistics makes samples depend on each other")
     scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
     shift = (0 if bias is None else bias) - running_mean * scale
-    return x * _along_channels(scale, x) + _along_channels(shift, x)
+    return _affine(x, _along_channels(scale, x), _along_channels(shift, x))
 
 
 def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -103,11 +103,13 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
     return norm(x, ord, dim, keepdim)
 
 
-def var(x: Tensor, dim: Any = None, *args: Any, correction: int = 1, unbiased: bool = True, keepdim: bool = False) -> Tensor:
+def var(
+    x: Tensor, dim: Any = None, *args: Any, correction: int = 1, unbiased: bool = True, keepdim: bool = False
+) -> Tensor:
     """With the forms of its arguments that models use: ``var(dim, unbiased, keepdim)``, by position or by name."""
     if dim is None or isinstance(dim, bool):
         raise UnsupportedOperationError("a variance over all elements makes samples depend on each other: give an axis")
-    unbiased, keepdim = (*args, *(unbiased, keepdim)[len(args) :])
+    unbiased, keepdim = args[0] if args else unbiased, args[1] if len(args) > 1 else keepdim
     axes = (dim,) if isinstance(dim, int) else tuple(dim)
     count = math.prod(x.shape[axis] for axis in axes) - (correction if unbiased else 0)
     return (x - x.mean(axes, keepdim=True)).square().sum(axes, keepdim=keepdim) / count
@@ -164,9 +166,7 @@ def scaled_dot_product_attention(
     return weights @ value
 
 
-def _attend(
-    query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float
-) -> tuple[Tensor, Tensor]:
+def _attend(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float) -> tuple[Tensor, Tensor]:
     scores = (query * scale) @ key.transpose(-2, -1)
     if causal:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
@@ -204,19 +204,18 @@ def multi_head_attention_forward(
 ) -> tuple[Tensor, Tensor | None]:
     """Steps before samples, (steps, n, features), as nn.MultiheadAttention calls it."""
     if any(given is not None for given in (bias_k, bias_v, static_k, static_v)) or add_zero_attn:
-        raise UnsupportedOperationError("MultiheadAttention with bias_k, bias_v, static keys or add_zero_attn has no rule")
+        raise UnsupportedOperationError(
+            "MultiheadAttention with bias_k, bias_v, static keys or add_zero_attn has no rule"
+        )
     if training and dropout_p > 0:
         raise ValueError("attention has active dropout, so f(x) is random: call model.eval() first")
     batched = query.ndim == 3
     if not batched:
         query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
-    if use_separate_proj_weight:
-        maps = (q_proj_weight, k_proj_weight, v_proj_weight)
-    else:
-        assert in_proj_weight is not None
-        maps = in_proj_weight.chunk(3)
-    biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
-    steps, n, width = query.shape
+    apart = (q_proj_weight, k_proj_weight, v_proj_weight)
+    maps: Sequence[Any] = apart if in_proj_weight is None else in_proj_weight.chunk(3)
+    biases: Sequence[Any] = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
+    steps, n, _ = query.shape
     size = embed_dim_to_check // num_heads
     q, k, v = (
         linear(x, w, b).reshape(len(x), n * num_heads, size).transpose(0, 1)
@@ -233,9 +232,7 @@ def multi_head_attention_forward(
     return output, shown
 
 
-def _attention_mask(
-    mask: Tensor | None, padding: Tensor | None, n: int, heads: int, like: Tensor
-) -> Tensor | None:
+def _attention_mask(mask: Tensor | None, padding: Tensor | None, n: int, heads: int, like: Tensor) -> Tensor | None:
     """What is added to the scores: -inf where a step must not be looked at."""
     added = [_as_added(given, like) for given in (mask,) if given is not None]
     if padding is not None:

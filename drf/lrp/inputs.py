@@ -34,9 +34,7 @@ def take(value: Tensor, axis: int | None, rows: Tensor | slice) -> Tensor:
     return value.index_select(axis, rows.to(value.device))
 
 
-def check_inputs(
-    inputs: Sequence[Any], sample_axis: int | Sequence[int | None], dtype: torch.dtype | None
-) -> Inputs:
+def check_inputs(inputs: Sequence[Any], sample_axis: int | Sequence[int | None], dtype: torch.dtype | None) -> Inputs:
     """Inputs in the model's precision.
 
     Raises
@@ -118,7 +116,9 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
             raise ValueError("whole numbers have no zero to be held against: give baseline=, such as the padding index")
         given = tuple(torch.zeros_like(x) if x.is_floating_point() else None for x in inputs.values)
         if all(value is not None for value in given):
-            given = tuple(take(x, axis, slice(0, 1)) for x, axis in zip(given, inputs.axes, strict=True) if x is not None)
+            given = tuple(
+                take(x, axis, slice(0, 1)) for x, axis in zip(given, inputs.axes, strict=True) if x is not None
+            )
     if len(given) != len(inputs.values):
         raise ValueError(f"baseline has {len(given)} parts, and there are {len(inputs.values)} inputs")
     values = [
@@ -186,7 +186,9 @@ def _positions(target: Any, shape: Sequence[int], outputs: int, samples: int) ->
                 f"({samples},)"
             )
         if target.min() < 0 or target.max() >= outputs:
-            raise ValueError(f"target holds {int(target.max())} or less than 0: the model has {outputs} outputs a sample")
+            raise ValueError(
+                f"target holds {int(target.max())} or less than 0: the model has {outputs} outputs a sample"
+            )
         return target.cpu().long()
     if isinstance(target, bool) or not isinstance(target, (int, Tensor)):
         raise ValueError(f"target={target!r} must be a whole number, a tuple of them, a tensor (n,), or a list of such")

@@ -56,9 +56,7 @@ class MixedSamplesError(ValueError):
     """A sample's result depends on other samples."""
 
 
-def find_layout(
-    three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool
-) -> Layout:
+def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool) -> Layout:
     """The layout, from what stood at every site when three samples were run, and the last two of them.
 
     Parameters

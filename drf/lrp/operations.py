@@ -1,8 +1,4 @@
-"""Which function of torch is which kind of operation: the table that the rules of relevance hang on.
-
-A function that stands in no table is run as it is, and refuses relevance by name if any reaches it; so nothing is ever
-explained by a plain gradient of something unknown. :func:`register` adds to the table, and takes layers too.
-"""
+"""Which function of torch is which kind of operation: the table that the rules of relevance hang on."""
 
 from __future__ import annotations
 
@@ -10,187 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from . import decompositions, sequences
-from .propagation import (
-    Barrier,
-    Propagation,
-    UnsupportedOperationError,
-    current,
-    follow_indices,
-    indices_signal,
-    is_gate,
-    is_signal,
-    map_tensors,
-    mark_gate,
-    stand_for,
-    tensors,
-)
+from .dispatch import MOVES, OPERATIONS, Operation, Swapped, name_of, operation, refuse_relevance
+from .marks import is_gate, is_signal, map_tensors, mark_gate, tensors
+from .propagation import Propagation, UnsupportedOperationError
 from .rules import DENSE, LinearMap
-
-Operation = Callable[..., Any]
-"""``operation(propagation, function, *args, **kwargs)``, with the function's own arguments."""
-
-OPERATIONS: dict[str, Operation] = {}
-"""By the function's name, without underscores of methods and of in-place forms."""
-
-LAYERS: dict[type[nn.Module], Callable[..., Any]] = {}
-"""Layers that are explained by other means than their own ``forward``, see :func:`register`."""
-
-
-def register(what: type[nn.Module] | Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add a layer or a function to what relevance can be propagated through.
-
-    A layer's rule is a function ``rule(layer, *inputs)`` that computes the layer's output in operations that have rules
-    of their own; relevance takes their way. A function's rule is ``rule(propagation, function, *args, **kwargs)`` and
-    calls one of the kinds of operation of :class:`~.propagation.Propagation`.
-
-    >>> @register(MyGate)                                    # doctest: +SKIP
-    ... def rule(layer, x):
-    ...     return torch.sigmoid(layer.scale) * x
-    """
-
-    def add(rule: Callable[..., Any]) -> Callable[..., Any]:
-        if isinstance(what, type) and issubclass(what, nn.Module):
-            LAYERS[what] = rule
-        else:
-            OPERATIONS[_name(what)] = rule
-        return rule
-
-    return add
-
-
-def operation(*names: str) -> Callable[[Operation], Operation]:
-    def add(rule: Operation) -> Operation:
-        OPERATIONS.update(dict.fromkeys(names, rule))
-        return rule
-
-    return add
-
-
-def run_operation(propagation: Propagation, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """Run one function of torch, by its rule if a signal is among its arguments."""
-    name = _name(func)
-    if name in RANDOM:
-        propagation.drew_random_numbers = True
-    args, kwargs = map_tensors(_as_seen, args), map_tensors(_as_seen, kwargs)
-    if name == "requires_grad":  # a common habit with initial states; here it would make them inputs
-        return args[0]
-    kwargs = {key: value for key, value in kwargs.items() if key != "requires_grad"}
-    if not any(map(is_signal, tensors((args, kwargs)))):
-        return _without_signals(propagation, func, name, args, kwargs)
-    rule = OPERATIONS.get(name)
-    if _is_in_place(func, args, kwargs):
-        return _in_place(propagation, func, rule, name, args, kwargs)
-    if rule is None:
-        return _refuse_relevance(propagation, func, name, args, kwargs)
-    return rule(propagation, func, *args, **kwargs)
-
-
-def _name(func: Callable[..., Any]) -> str:
-    name = getattr(func, "__name__", str(func))
-    if name in ("__get__", "__set__"):
-        return f"{name} {getattr(getattr(func, '__self__', None), '__name__', '')}"
-    if name.startswith("__"):
-        name = name.strip("_")
-        return name[1:] if name in AUGMENTED else name
-    return name.rstrip("_")
-
-
-AUGMENTED = {"iadd", "isub", "imul", "itruediv", "ipow"}
-RANDOM = {
-    "randn", "rand", "randint", "randn_like", "rand_like", "randint_like", "randperm", "normal", "uniform", "bernoulli",
-    "xavier_uniform", "xavier_normal", "multinomial",
-}  # fmt: skip
-
-
-def _as_seen(value: Tensor) -> Tensor:
-    """What a model changed in place is what stands for it; parameters, though they require a gradient, are no signals."""
-    return value.detach() if isinstance(value, nn.Parameter) else current(value)
-
-
-def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
-    name = getattr(func, "__name__", "")
-    if name == "__setitem__":  # into a constant, autograd does it
-        return is_signal(args[0])
-    augmented = name.strip("_") in AUGMENTED
-    return augmented or (name.endswith("_") and not name.startswith("__")) or kwargs.get("inplace", False) is True
-
-
-def _in_place(
-    propagation: Propagation, func: Callable[..., Any], rule: Operation | None, name: str, args: Any, kwargs: Any
-) -> Any:
-    """Compute the result beside, and let it stand for the tensor that the model meant to change."""
-    target, *others = args
-    kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
-    if name in WRITES:
-        result = target.clone()
-        func(result, *others, **kwargs)
-    else:
-        outside = getattr(torch, name, None) or getattr(functional, name, None) or getattr(Tensor, name)
-        run = rule or (lambda p, f, *a, **k: _refuse_relevance(p, f, name, a, k))
-        result = run(propagation, outside, target, *others, **kwargs)
-    return stand_for(target, result)
-
-
-WRITES = {"copy", "zero", "fill", "setitem"}
-
-
-def _without_signals(
-    propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
-) -> Any:
-    result = func(*args, **kwargs)
-    followed = next((value for value in tensors((args, kwargs)) if indices_signal(value) is not None), None)
-    if followed is None:
-        return result
-    ones = indices_signal(followed)
-    assert ones is not None
-    if name in LOOKUPS and isinstance(result, Tensor):
-        value = result if result.is_floating_point() else result.to(torch.get_default_dtype())
-        return propagation.lookup(value.to(ones.dtype), ones)
-    if name in MOVES:
-        with torch.enable_grad():
-            moved = func(*[ones if a is followed else a for a in args], **kwargs)
-        for here, there in zip(tensors(result), tensors(moved), strict=True):
-            follow_indices(here, there)
-    elif isinstance(result, Tensor) and result.shape == followed.shape and not result.is_floating_point():
-        if result.dtype != torch.bool:  # a number of its own still, such as index + 1; a mask is none
-            follow_indices(result, ones)
-    return result
-
-
-LOOKUPS = {"embedding", "one_hot"}
-
-
-def _refuse_relevance(
-    propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
-) -> Any:
-    result = map_tensors(lambda value: value.detach(), (args, kwargs))
-    result = func(*result[0], **result[1])
-    message = (
-        f"{propagation.where}: torch.{name} has no relevance rule, and relevance reached it. Give it one by "
-        "drf.lrp.register, or explain an output that does not depend on it"
-    )
-    return map_tensors(
-        lambda value: (
-            Barrier.apply(propagation.end(value), message) if value.is_floating_point() or value.is_complex() else value
-        ),
-        result,
-    )
-
 
 # ---- what autograd carries relevance through by itself
 
-MOVES = {
-    "getitem", "view", "reshape", "permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t",
-    "squeeze", "unsqueeze", "expand", "expand_as", "repeat", "repeat_interleave", "tile", "flip", "fliplr", "roll",
-    "chunk", "split", "tensor_split", "unbind", "contiguous", "clone", "narrow", "flatten", "unflatten", "unfold",
-    "select", "index_select", "gather", "take_along_dim", "masked_select", "view_as", "reshape_as", "broadcast_to",
-    "atleast_2d", "atleast_3d", "unsafe_chunk", "unsafe_split", "diagonal", "iter", "as_strided", "pixel_shuffle",
-    "rot90", "ravel", "cpu", "cuda", "triu", "tril", "column_stack", "_pack_padded_sequence", "_pad_packed_sequence",
-}  # fmt: skip
 LINEAR = MOVES | {
     "sum", "mean", "neg", "positive", "cumsum", "diff", "nansum", "nanmean", "to", "float", "double", "type",
     "type_as", "sum_to_size", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
@@ -228,7 +53,7 @@ OPERATIONS.update(dict.fromkeys(IGNORES_VALUES, _ignore_values))
 @operation("detach", "__get__ data", "__get__ grad_fn")
 def _same(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> Any:
     """A value is used as it is where a model hides it from its training."""
-    return func(x) if _name(func).endswith("grad_fn") else x
+    return func(x) if name_of(func).endswith("grad_fn") else x
 
 
 @operation(
@@ -243,13 +68,15 @@ def _property(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> 
 
 @operation("item", "tolist", "numpy", "__array__", "array", "float_", "int", "long", "short", "index")
 def _leaves_torch(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    name = _name(func)
+    name = name_of(func)
     if name in ("int", "long", "short"):
         raise UnsupportedOperationError(
             f"{propagation.where}: .{name}() makes an index of a continuous input, through which no relevance goes: "
             "give the model its indices as an integer input of their own"
         )
-    raise UnsupportedOperationError(f"{propagation.where}: .{name}() takes a signal out of torch, where no rule follows")
+    raise UnsupportedOperationError(
+        f"{propagation.where}: .{name}() takes a signal out of torch, where no rule follows"
+    )
 
 
 @operation("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
@@ -283,13 +110,17 @@ def _masked_fill(propagation: Propagation, func: Callable[..., Any], x: Tensor, 
     return _where(propagation, torch.where, mask, value, x)
 
 
-@operation("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
-def _dropout(propagation: Propagation, func: Callable[..., Any], x: Tensor, p: float = 0.5, *args: Any, **kwargs: Any) -> Any:
+@operation(
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"
+)
+def _dropout(
+    propagation: Propagation, func: Callable[..., Any], x: Tensor, p: float = 0.5, *args: Any, **kwargs: Any
+) -> Any:
     training = args[0] if args else kwargs.get("training", True)
     if training and p > 0:
         raise ValueError(
-            f"{propagation.where}: dropout is active, so f(x) is random: call model.eval() first, and give a functional "
-            "dropout training=self.training"
+            f"{propagation.where}: dropout is active, so f(x) is random: call model.eval() first, and give a "
+            "functional dropout training=self.training"
         )
     return x
 
@@ -299,7 +130,7 @@ def _dropout(propagation: Propagation, func: Callable[..., Any], x: Tensor, p: f
 
 @operation("add", "radd", "sub", "rsub", "subtract")
 def _add(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *, alpha: float = 1) -> Tensor:
-    name = _name(func)
+    name = name_of(func)
     sign = -alpha if name in ("sub", "subtract") else alpha
     if name == "rsub":  # b - a
         a, b, sign = b, a, -1
@@ -326,8 +157,8 @@ def _mul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any) -> 
 @operation("div", "truediv", "rdiv", "rtruediv", "true_divide", "divide")
 def _div(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, **kwargs: Any) -> Tensor:
     if kwargs.get("rounding_mode"):
-        return _refuse_relevance(propagation, func, "div", (a, b), kwargs)
-    if _name(func) in ("rdiv", "rtruediv"):
+        return refuse_relevance(propagation, func, "div", (a, b), kwargs)
+    if name_of(func) in ("rdiv", "rtruediv"):
         a, b = b, a
     if not is_signal(b):
         return _linear(propagation, torch.div, a, b)
@@ -342,7 +173,7 @@ def _reciprocal(propagation: Propagation, func: Callable[..., Any], z: Tensor) -
 
 @operation("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "inner", "tensordot", "linear", "outer", "ger")
 def _matmul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *args: Any, **kwargs: Any) -> Tensor:
-    name = _name(func)
+    name = name_of(func)
     if name == "rmatmul":
         a, b, func = b, a, torch.matmul
     bias = (args[0] if args else kwargs.get("bias")) if name == "linear" else None
@@ -360,11 +191,12 @@ def _matmul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, 
 
 
 @operation("addmm", "addmv", "addbmm", "baddbmm")
-def _addmm(propagation: Propagation, func: Callable[..., Any], c: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    with propagation:
-        product = {"addmm": torch.mm, "addmv": torch.mv, "addbmm": torch.bmm, "baddbmm": torch.bmm}[_name(func)](a, b)
-        product = product.sum(0) if _name(func) == "addbmm" else product
-        return beta * c + alpha * product
+def _addmm(
+    propagation: Propagation, func: Callable[..., Any], c: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    with Swapped(propagation):
+        product = torch.matmul(a, b)
+        return beta * c + alpha * (product.sum(0) if name_of(func) == "addbmm" else product)
 
 
 @operation("einsum")
@@ -372,7 +204,7 @@ def _einsum(propagation: Propagation, func: Callable[..., Any], equation: Any, *
     factors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else list(operands)
     signals = [k for k, factor in enumerate(factors) if is_signal(factor)]
     if len(signals) > 2:
-        return _refuse_relevance(propagation, func, "einsum of more than two signals", (equation, *factors), {})
+        return refuse_relevance(propagation, func, "einsum of more than two signals", (equation, *factors), {})
 
     def of(*values: Tensor) -> Tensor:
         given = dict(zip(signals, values, strict=True))
@@ -390,14 +222,24 @@ def _einsum(propagation: Propagation, func: Callable[..., Any], equation: Any, *
 
 
 @operation("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def _convolution(propagation: Propagation, func: Callable[..., Any], x: Tensor, weight: Tensor, bias: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+def _convolution(
+    propagation: Propagation,
+    func: Callable[..., Any],
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *args: Any,
+    **kwargs: Any,
+) -> Tensor:
     over = weight.ndim - 2
     aside = None if bias is None else bias.view(-1, *(1,) * over)
     return propagation.linear_map(LinearMap(lambda p, w: func(p, w, None, *args, **kwargs)), x, weight, aside)
 
 
 @operation("bilinear")
-def _bilinear(propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _bilinear(
+    propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
     function = lambda p, q: func(p, q, weight)  # noqa: E731
     if is_signal(a) and is_signal(b):
         result = propagation.product(function, a, b)
@@ -424,7 +266,7 @@ def _elementwise(offset: bool, gate: bool = False) -> Operation:
     def run(propagation: Propagation, func: Callable[..., Any], z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         others = list(tensors((args, kwargs)))
         if not is_signal(z) or any(map(is_signal, others)):
-            return _refuse_relevance(propagation, func, _name(func), (z, *args), kwargs)
+            return refuse_relevance(propagation, func, name_of(func), (z, *args), kwargs)
         kwargs.pop("inplace", None)
         result = propagation.activation(lambda t: func(t, *args, **kwargs), z, offset)
         return mark_gate(result) if gate else result
@@ -441,12 +283,14 @@ OPERATIONS.update(dict.fromkeys(GATES, _elementwise(offset=True, gate=True)))
 
 
 @operation("softmax", "log_softmax", "softmin")
-def _softmax(propagation: Propagation, func: Callable[..., Any], z: Tensor, dim: int | None = None, *args: Any, **kwargs: Any) -> Tensor:
+def _softmax(
+    propagation: Propagation, func: Callable[..., Any], z: Tensor, dim: int | None = None, *args: Any, **kwargs: Any
+) -> Tensor:
     if dim is None:
         dim = 0 if z.ndim in (0, 1, 3) else 1  # torch's own choice
-    if _name(func) == "softmin":
+    if name_of(func) == "softmin":
         z = -z
-    return propagation.log_softmax(z, dim) if _name(func) == "log_softmax" else propagation.softmax(z, dim)
+    return propagation.log_softmax(z, dim) if name_of(func) == "log_softmax" else propagation.softmax(z, dim)
 
 
 @operation("max", "min", "amax", "amin", "topk", "sort", "median", "max_pool1d", "max_pool2d", "max_pool3d",
@@ -454,18 +298,18 @@ def _softmax(propagation: Propagation, func: Callable[..., Any], z: Tensor, dim:
 def _select(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if len(args) > 1 and is_signal(args[1]):
         return _larger(propagation, func, *args)
-    return propagation.selection(func, _name(func), args, kwargs)
+    return propagation.selection(func, name_of(func), args, kwargs)
 
 
 @operation("maximum", "minimum", "fmax", "fmin")
 def _larger(propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor) -> Tensor:
-    with propagation:
-        return a + torch.relu(b - a) if "max" in _name(func) else a - torch.relu(a - b)
+    with Swapped(propagation):
+        return a + torch.relu(b - a) if "max" in name_of(func) else a - torch.relu(a - b)
 
 
 @operation("embedding")
 def _embedding(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return _refuse_relevance(propagation, func, "embedding with a table that depends on the input", args, kwargs)
+    return refuse_relevance(propagation, func, "embedding with a table that depends on the input", args, kwargs)
 
 
 # ---- layers that torch computes in one call
@@ -473,7 +317,7 @@ def _embedding(propagation: Propagation, func: Callable[..., Any], *args: Any, *
 
 def _decomposed(by: Callable[..., Any]) -> Operation:
     def run(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        with propagation:
+        with Swapped(propagation):
             return by(*args, **kwargs)
 
     return run
@@ -487,16 +331,16 @@ for _function, _by in decompositions.ALL.items():
 def _batch_norm(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
     if kwargs.get("training", args[5] if len(args) > 5 else False):
         raise ValueError(
-            f"{propagation.where} normalises by the batch, so a sample's output depends on the others: call model.eval() "
-            "first"
+            f"{propagation.where} normalises by the batch, so a sample's output depends on the others: call "
+            "model.eval() first"
         )
-    with propagation:
+    with Swapped(propagation):
         return decompositions.batch_norm(*args, **kwargs)
 
 
 @operation("lstm", "gru", "rnn_tanh", "rnn_relu")
 def _recurrent(propagation: Propagation, func: Callable[..., Any], *args: Any) -> Any:
-    kind = _name(func)
+    kind = name_of(func)
     packed = isinstance(args[1], Tensor) and not args[1].is_floating_point()
     if packed:
         data, sizes, states, weights, biases, layers, dropout, training, bidirectional = args
@@ -517,7 +361,7 @@ def _recurrent(propagation: Propagation, func: Callable[..., Any], *args: Any) -
 
 @operation("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
 def _cell(propagation: Propagation, func: Callable[..., Any], x: Tensor, state: Any, *weights: Any) -> Any:
-    kind = _name(func).removesuffix("_cell")
+    kind = name_of(func).removesuffix("_cell")
     given = tuple(state) if kind == "lstm" else (state,)
     own = tuple(weight for weight in weights if weight is not None)
     states = tuple(value[None] for value in given)

@@ -13,7 +13,9 @@ from .account import Account
 from .composite import Composite
 from .inputs import Inputs, take
 from .layout import Layout
-from .propagation import Propagation, Recording, follow_indices, signal
+from .marks import follow_indices, signal
+from .propagation import Propagation
+from .recording import Recording
 from .relevance import KINDS, LayerwiseRelevance
 from .rules import lift
 from .running import Runner

@@ -2,8 +2,7 @@
 
 A rule of relevance is a change of one operation's backward pass: what flows back is relevance per unit of a signal, and
 an input's relevance is that times its value. Slices, sums, loops, dictionaries and residual connections then need no
-rule, for autograd carries it through them; and the model stays as it is, for a ``TorchFunctionMode`` swaps the
-operations while its own ``forward`` runs.
+rule, for autograd carries it through them.
 
 A *signal* is a tensor that depends on the inputs; it requires a gradient. Parameters are constants here. A *gate* is a
 signal that scales others: what comes from a sigmoid, a softmax, a denominator.
@@ -15,13 +14,13 @@ of which kind stands in :mod:`~.operations`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from .marks import is_gate, mark_gate, signal
 from .rules import LinearMap
 
 Elementwise = Callable[[Tensor], Tensor]
@@ -32,14 +31,13 @@ class UnsupportedOperationError(TypeError):
     """Something in the model that relevance cannot be propagated through; the message names it."""
 
 
-class Propagation(TorchFunctionMode, ABC):
+class Propagation(ABC):
     """A method of attribution, for one run of a model.
 
     Operations are numbered in the order in which they run, the same for every method: their *sites*.
     """
 
     def __init__(self, blind: bool = False) -> None:
-        super().__init__()
         self.blind = blind
         """Whether zeros get relevance, see :func:`~.rules.lift`."""
         self.modules: list[tuple[str, nn.Module]] = []
@@ -48,14 +46,6 @@ class Propagation(TorchFunctionMode, ABC):
         """Signals that come from no input; relevance must be asked for there too, or their account stays open."""
         self.drew_random_numbers = False
         self._sites = 0
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        from .operations import run_operation  # they name their kind by calling what is below
-
-        with torch.enable_grad():  # a model's own no_grad() hides no signal
-            return run_operation(self, func, args, kwargs or {})
 
     @property
     def where(self) -> str:
@@ -158,61 +148,6 @@ class Propagation(TorchFunctionMode, ABC):
     def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor: ...
 
 
-class Recording(Propagation):
-    """Runs the model as it is and keeps what stood at every site."""
-
-    def __init__(self, blind: bool = False) -> None:
-        super().__init__(blind)
-        self.values: list[Tensor] = []
-        self.lstms: list[Any] = []
-        """The trace of every LSTM layer, in the order in which they ran."""
-
-    def site(self, value: Tensor) -> int:
-        self.values.append(value.detach())
-        return super().site(value)
-
-    def _lstm(
-        self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
-        from .recurrent import Trace
-
-        trace = Trace.run(x.detach(), h.detach(), c.detach(), weights, gates=True)
-        self.lstms.append(trace)
-        return passing(trace.h[1:]), passing(trace.c[1:])
-
-    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
-        return function(*args, **kwargs)
-
-    def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        return passing(z.detach().softmax(dim))
-
-    def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        return passing(z.detach().log_softmax(dim))
-
-    def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor:
-        return passing(function(z.detach()))
-
-    def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
-        return passing(function(a.detach(), b.detach()))
-
-    def _linear_map(
-        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
-    ) -> Tensor:
-        return passing(z)
-
-    def _total(self, site: int, y: Tensor) -> Tensor:
-        return y
-
-    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
-        return y
-
-    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
-        return constant
-
-    def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
-        return passing(value)
-
-
 class Carry(torch.autograd.Function):
     """A value that was computed elsewhere; what comes back is multiplied by a slope and handed to ``z``."""
 
@@ -252,81 +187,3 @@ class Barrier(torch.autograd.Function):
         if grads[0].any():
             raise UnsupportedOperationError(ctx.message)
         return None, None
-
-
-def signal(value: Tensor) -> Tensor:
-    """A tensor that counts as a signal and remembers nothing of where it came from."""
-    return value.detach().requires_grad_()
-
-
-def passing(value: Tensor) -> Tensor:
-    """A signal that remembers nothing, but can be written into as what a model computes can."""
-    return signal(value).clone()
-
-
-def is_signal(value: object) -> bool:
-    return isinstance(value, Tensor) and value.requires_grad
-
-
-_GATE = "_drf_lrp_gate"
-_INDICES = "_drf_lrp_indices"
-_CURRENT = "_drf_lrp_current"
-
-
-def stand_for(target: Tensor, result: Tensor) -> Tensor:
-    """Note that a tensor was changed in place; its old values stay where they are, for rules still need them."""
-    setattr(target, _CURRENT, result)
-    return target
-
-
-def current(value: Tensor) -> Tensor:
-    """The tensor after all changes that were made to it in place."""
-    while (later := getattr(value, _CURRENT, None)) is not None:
-        value = later
-    return value
-
-
-def mark_gate(value: Tensor) -> Tensor:
-    """Say that a signal scales others."""
-    setattr(value, _GATE, True)
-    return value
-
-
-def is_gate(value: object) -> bool:
-    return getattr(value, _GATE, False)
-
-
-def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
-    """Give a tensor of whole numbers the signal, 1 everywhere, that its relevance goes to."""
-    setattr(indices, _INDICES, ones)
-    return indices
-
-
-def indices_signal(value: object) -> Tensor | None:
-    return getattr(value, _INDICES, None)
-
-
-def tensors(values: Any) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples and dictionaries."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (list, tuple)):
-        for value in values:
-            yield from tensors(value)
-    elif isinstance(values, dict):
-        yield from tensors(tuple(values.values()))
-
-
-def map_tensors(change: Callable[[Tensor], Tensor], values: Any) -> Any:
-    """The same structure with every tensor changed."""
-    if isinstance(values, Tensor):
-        return change(values)
-    if isinstance(values, tuple) and hasattr(values, "_fields"):
-        return type(values)(*(map_tensors(change, value) for value in values))
-    if isinstance(values, (list, tuple)) and type(values) in (list, tuple):
-        return type(values)(map_tensors(change, value) for value in values)
-    if isinstance(values, tuple):  # torch.return_types
-        return type(values)([map_tensors(change, value) for value in values])
-    if type(values) is dict:
-        return {key: map_tensors(change, value) for key, value in values.items()}
-    return values

@@ -46,9 +46,9 @@ class Trace:
     """A forward pass through one direction of one layer, which keeps what relevance needs.
 
     Shapes: ``x`` (steps, n, features); ``h`` and ``c`` (steps + 1, n, hidden), from the initial state on; all others
-    (steps, n, hidden). ``z`` and ``active`` are the gates' pre-activations and values in PyTorch's order i, f, g, o, and
-    ``squashed`` is tanh c; a trace without ``gates`` keeps but the pre-activation of g, and ``kept`` f * c before the
-    step, ``new`` i * g, and ``first_forget``, the first step's f.
+    (steps, n, hidden). ``z`` and ``active`` are the gates' pre-activations and values in PyTorch's order i, f, g, o,
+    and ``squashed`` is tanh c; a trace without ``gates`` keeps but the pre-activation of g. ``kept`` is f * c before
+    the step, ``new`` i * g, and ``first_forget`` the first step's f.
     """
 
     x: Tensor
@@ -150,7 +150,7 @@ class CellRule:
     slopes: Callable[[Trace], Slopes]
 
 
-I, F, G, O = range(4)  # the gates in PyTorch's order
+_I, _F, _G, _O = range(4)  # the gates in PyTorch's order
 
 
 def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> CellRule:
@@ -164,7 +164,7 @@ def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> Cel
             of_input, of_hidden, bias = trace.map_of(gate)
             terms = Term(trace.x, of_input), Term(before, of_hidden)
             parts = rule.split(terms, bias, z)
-            return Way(gate == O, [part.factor.mul_(relevance) for part in parts], parts, *terms, bias)
+            return Way(gate == _O, [part.factor.mul_(relevance) for part in parts], parts, *terms, bias)
 
         away = stabiliser(c, epsilon)
         per_cell = (c + away).reciprocal_()
@@ -173,14 +173,14 @@ def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> Cel
             i, f, g, o = trace.z
             to_i, to_f, to_o = fraction(i, g), fraction(f, trace.c[:-1]), fraction(o, c)
             ways = [
-                way(I, i, to_i * trace.new),
-                way(F, f, to_f * kept),
-                way(G, g, (1 - to_i) * trace.new),
-                way(O, o, to_o * h),
+                way(_I, i, to_i * trace.new),
+                way(_F, f, to_f * kept),
+                way(_G, g, (1 - to_i) * trace.new),
+                way(_O, o, to_o * h),
             ]
             kept, first, output = (1 - to_f) * kept, (1 - to_f[0]) * first, (1 - to_o) * h
         else:
-            ways = [way(G, trace.z[0], trace.new)]
+            ways = [way(_G, trace.z[0], trace.new)]
         carry = kept[1:] * per_cell[:-1]
         return Slopes(per_cell.mul_(output), carry, lambda: c / (c + away), first, ways, away)
 
@@ -195,15 +195,15 @@ def shapley_rule(baseline: Trace) -> CellRule:
             of_input, of_hidden, _ = trace.map_of(gate)
             terms = Term(trace.x, of_input), Term(trace.h[:-1], of_hidden)
             slope = _half_secant(trace, baseline, gate).mul_(partner + partner0)
-            return Way(gate == O, [slope], [Part(ALL, slope, 0.0)], *terms, None)
+            return Way(gate == _O, [slope], [Part(ALL, slope, 0.0)], *terms, None)
 
         (i, f, g, o), (i0, f0, g0, o0) = trace.active, baseline.active
         assert trace.squashed is not None and baseline.squashed is not None
         ways = [
-            way(I, g, g0),
-            way(F, trace.c[:-1], baseline.c[:-1]),
-            way(G, i, i0),
-            way(O, trace.squashed, baseline.squashed),
+            way(_I, g, g0),
+            way(_F, trace.c[:-1], baseline.c[:-1]),
+            way(_G, i, i0),
+            way(_O, trace.squashed, baseline.squashed),
         ]
         of_state = _half_secant_of_tanh(trace.c[1:], baseline.c[1:], trace.squashed, baseline.squashed)
         forget = torch.add(f0 / 2, f, alpha=0.5)

@@ -21,15 +21,8 @@ from torch import Tensor
 from .composite import Composite
 from .gates import FRACTIONS
 from .layout import Layout
-from .propagation import (
-    Bilinear,
-    Carry,
-    Elementwise,
-    Propagation,
-    Through,
-    UnsupportedOperationError,
-    is_gate,
-)
+from .marks import is_gate
+from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recurrent import lstm_layer, relevance_rule
 from .rules import LinearMap, Part, Rule, Term, absorbed, lift, stabiliser, total
 
@@ -53,9 +46,7 @@ class LayerwiseRelevance(Propagation):
         taken, self.absorbed = self.absorbed, {kind: torch.zeros_like(v) for kind, v in self.absorbed.items()}
         return taken
 
-    def _lstm(
-        self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         rule = self.composite.rule_for([name for name, _ in self.modules])
 
         def account(kind: str, by_sample: Tensor) -> None:
@@ -132,9 +123,7 @@ class Absorb(torch.autograd.Function):
     """Puts down what a constant in ``y`` takes of its relevance; the rest of ``y`` gets what is its own."""
 
     @staticmethod
-    def forward(
-        ctx: Any, y: Tensor, amount: Tensor, propagation: LayerwiseRelevance, kind: str, site: int
-    ) -> Tensor:
+    def forward(ctx: Any, y: Tensor, amount: Tensor, propagation: LayerwiseRelevance, kind: str, site: int) -> Tensor:
         ctx.save_for_backward(amount)
         ctx.propagation, ctx.kind, ctx.site = propagation, kind, site
         return y.view_as(y)

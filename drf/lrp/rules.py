@@ -45,7 +45,6 @@ class LinearMap:
             (result,) = torch.autograd.grad(self.function(leaf, weight), leaf, ratio)
         return result
 
-
     def accumulate(self, onto: Tensor, x: Tensor, weight: Tensor, ratio: Tensor) -> None:
         """Add what goes back to ``onto``."""
         onto.add_(self.backward(x, weight, ratio))
@@ -130,8 +129,8 @@ class _Signed(Channel):
         return map_.forward(x.clamp(min=0), for_positive) + map_.forward(x.clamp(max=0), for_negative)
 
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        by_sign = [term.map.backward(term.x, weight, ratio) for weight in self._parts(term.weight)]
-        return torch.where(term.x > 0, *by_sign)
+        above, below = (term.map.backward(term.x, weight, ratio) for weight in self._parts(term.weight))
+        return torch.where(term.x > 0, above, below)
 
     def of_bias(self, bias: Tensor) -> Tensor:
         return bias.clamp(min=0) if self.sign > 0 else bias.clamp(max=0)

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .operations import LAYERS
-from .propagation import Propagation, UnsupportedOperationError, current
+from . import operations  # noqa: F401  fills the table
+from .dispatch import LAYERS, Swapped
+from .marks import current
+from .propagation import Propagation, UnsupportedOperationError
 
 Select = Callable[[Any], Tensor]
 
@@ -33,12 +35,13 @@ class Runner:
         TypeError, UnsupportedOperationError
             If it is no module, or one that was compiled to TorchScript.
         """
-        while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)) or hasattr(model, "_orig_mod"):
-            model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+        model = _unwrapped(model)
         if not isinstance(model, nn.Module):
             raise TypeError(f"the model must be an nn.Module, not {type(model).__name__}: wrap a function in a module")
         if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-            raise UnsupportedOperationError("a TorchScript model shows no operations: explain the module it was made of")
+            raise UnsupportedOperationError(
+                "a TorchScript model shows no operations: explain the module it was made of"
+            )
         _check_dropout(model)
         if any(value.dtype in (torch.bfloat16, torch.float16) for value in _floats(model)):
             model = copy.deepcopy(model).float()
@@ -66,15 +69,23 @@ class Runner:
         with _untouched(self.model), _eager(), ExitStack() as stack:
             if propagation is not None:
                 stack.enter_context(_telling_layers(self.model, propagation))
-                stack.enter_context(propagation)
+                stack.enter_context(Swapped(propagation))
             output = self.model(*inputs)
             output = output if self.select is None else self.select(output)
             output = current(output) if isinstance(output, Tensor) else output
         if not isinstance(output, Tensor):
-            raise ValueError(f"the model returns {_describe(output)}: pick the output to explain, such as {_pick(output)}")
+            raise ValueError(
+                f"the model returns {_describe(output)}: pick the output to explain, such as {_pick(output)}"
+            )
         if not output.is_floating_point():
             raise ValueError(f"the output is {output.dtype}, of which nothing can be distributed: explain the scores")
         return output
+
+
+def _unwrapped(model: Any) -> Any:
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return _unwrapped(model.module)
+    return _unwrapped(model._orig_mod) if hasattr(model, "_orig_mod") else model
 
 
 def _floats(model: nn.Module) -> Iterator[Tensor]:
@@ -98,7 +109,11 @@ def _describe(output: object) -> str:
 
 
 def _pick(output: object) -> str:
-    return f"select=lambda y: y[{next(iter(output))!r}]" if isinstance(output, dict) and output else "select=lambda y: y[0]"
+    return (
+        f"select=lambda y: y[{next(iter(output))!r}]"
+        if isinstance(output, dict) and output
+        else "select=lambda y: y[0]"
+    )
 
 
 @contextmanager

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from .propagation import Propagation, is_signal
+from .dispatch import Swapped
+from .marks import is_signal
+from .propagation import Propagation
 
 State = tuple[Tensor, ...]
 """(h,), or (h, c) of an LSTM; each (n, hidden)."""
@@ -145,9 +147,10 @@ def _run_direction(
         for state in start
     )
     if by_steps:
-        with propagation:
+        with Swapped(propagation):
             return _by_steps(kind, x, start, weights, biases)
-    states = propagation.lstm(x, *start, (*weights[:2], weights[2] + weights[3]) if biases else weights[:2])
+    h, c = start
+    states = propagation.lstm(x, h, c, (*weights[:2], weights[2] + weights[3]) if biases else weights[:2])
     return states[0], states
 
 

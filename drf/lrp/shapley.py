@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from .layout import Layout
-from .propagation import Bilinear, Carry, Elementwise, Propagation, Recording, Through, UnsupportedOperationError
+from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
+from .recording import Recording
 from .recurrent import lstm_layer, shapley_rule
 from .rules import LinearMap
 
@@ -41,9 +42,7 @@ class ShapleyDifferences(Propagation):
         """What stood at a site for the baseline, in the shape of what stands there now."""
         return self.layout.spread(site, self.baseline.values[site], like, self.samples)
 
-    def _lstm(
-        self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         return lstm_layer(x, h, c, weights, shapley_rule(next(self._lstms)), lambda kind, by_sample: None)
 
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -115,7 +114,6 @@ def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor
             (derivative,) = torch.autograd.grad(function(middle).sum(), middle)
         slope = torch.where(close, derivative, slope)
     return y, slope
-
 
 
 def closeness(z: Tensor) -> float:

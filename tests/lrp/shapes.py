@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 T, FEATURES, H = 5, 3, 4
@@ -93,7 +93,7 @@ class ZeroStates(Module):
     def forward(self, x: Tensor) -> Tensor:
         h0 = torch.zeros(2, x.size(0), H, dtype=x.dtype).requires_grad_()
         c0 = torch.zeros(2, x.size(0), H, dtype=x.dtype).requires_grad_()
-        out, (hn, cn) = self.lstm(x, (h0.detach(), c0.detach()))
+        out, _ = self.lstm(x, (h0.detach(), c0.detach()))
         return self.fc(out[:, -1, :])
 
 
@@ -619,7 +619,13 @@ class DLinear(nn.Module):
 class Dense(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(
-            nn.Flatten(), nn.Linear(T * FEATURES, 6), nn.GELU(), nn.LayerNorm(6), nn.Linear(6, 4), nn.Mish(), nn.Linear(4, 1)
+            nn.Flatten(),
+            nn.Linear(T * FEATURES, 6),
+            nn.GELU(),
+            nn.LayerNorm(6),
+            nn.Linear(6, 4),
+            nn.Mish(),
+            nn.Linear(4, 1),
         )
 
 

@@ -16,7 +16,7 @@ from drf.lrp import (
     attribute,
     register,
 )
-from drf.lrp.operations import LAYERS, OPERATIONS
+from drf.lrp.dispatch import LAYERS, OPERATIONS
 
 SHAPLEY = Composite(gate="shapley")
 
@@ -218,7 +218,11 @@ class Returning(nn.Module):
 @pytest.mark.parametrize(
     ("make", "kind", "told"),
     [
-        (lambda y: {"mean": y, "scale": y}, ValueError, r"dict with the keys 'mean', 'scale'.*select=lambda y: y\['mean'\]"),
+        (
+            lambda y: {"mean": y, "scale": y},
+            ValueError,
+            r"dict with the keys 'mean', 'scale'.*select=lambda y: y\['mean'\]",
+        ),
         (lambda y: (y, y), ValueError, r"tuple of 2.*select=lambda y: y\[0\]"),
         (lambda y: y.argmax(1), ValueError, "explain the scores"),
         (lambda y: y.mean(), MixedSamplesError, "one axis with as many elements as there are samples"),
@@ -292,7 +296,7 @@ def test_active_dropout_and_batch_statistics_are_refused(x: Tensor) -> None:
         attribute(nn.LSTM(3, 4, 2, dropout=0.5, batch_first=True).double(), x, target=0, select=lambda y: y[0])
     with pytest.raises(ValueError, match="normalises by the batch"):
         attribute(nn.Sequential(nn.Flatten(), nn.Linear(15, 4), nn.BatchNorm1d(4)).double(), x, target=0)
-    with pytest.raises(ValueError, match="training=self.training"):
+    with pytest.raises(ValueError, match=r"training=self\.training"):
         attribute(Returning(lambda y: nn.functional.dropout(y)).double().eval(), x, target=0)
 
 

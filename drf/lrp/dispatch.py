@@ -1,0 +1,200 @@
+"""Swap the operations of a model while its own ``forward`` runs: the table, and what happens to what is not in it.
+
+A function that stands in no table is run as it is, and refuses relevance by name if any reaches it; so nothing is ever
+explained by a plain gradient of something unknown. :func:`register` adds to the table, and takes layers too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from .marks import (
+    current,
+    follow_indices,
+    indices_signal,
+    is_signal,
+    map_tensors,
+    stand_for,
+    tensors,
+)
+from .propagation import Barrier, Propagation
+
+Operation = Callable[..., Any]
+"""``operation(propagation, function, *args, **kwargs)``, with the function's own arguments."""
+
+OPERATIONS: dict[str, Operation] = {}
+"""By the function's name, without underscores of methods and of in-place forms."""
+
+LAYERS: dict[type[nn.Module], Callable[..., Any]] = {}
+"""Layers that are explained by other means than their own ``forward``, see :func:`register`."""
+
+
+def register(what: type[nn.Module] | Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add a layer or a function to what relevance can be propagated through.
+
+    A layer's rule is a function ``rule(layer, *inputs)`` that computes the layer's output in operations that have rules
+    of their own; relevance takes their way. A function's rule is ``rule(propagation, function, *args, **kwargs)`` and
+    calls one of the kinds of operation of :class:`~.propagation.Propagation`.
+
+    >>> @register(MyGate)                                    # doctest: +SKIP
+    ... def rule(layer, x):
+    ...     return torch.sigmoid(layer.scale) * x
+    """
+
+    def add(rule: Callable[..., Any]) -> Callable[..., Any]:
+        if isinstance(what, type) and issubclass(what, nn.Module):
+            LAYERS[what] = rule
+        else:
+            OPERATIONS[name_of(what)] = rule
+        return rule
+
+    return add
+
+
+def operation(*names: str) -> Callable[[Operation], Operation]:
+    def add(rule: Operation) -> Operation:
+        OPERATIONS.update(dict.fromkeys(names, rule))
+        return rule
+
+    return add
+
+
+class Swapped(TorchFunctionMode):
+    """While it is active, every function of torch is run by its rule."""
+
+    def __init__(self, propagation: Propagation) -> None:
+        super().__init__()
+        self.propagation = propagation
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        with torch.enable_grad():  # a model's own no_grad() hides no signal
+            return run_operation(self.propagation, func, args, kwargs or {})
+
+
+def run_operation(propagation: Propagation, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run one function of torch, by its rule if a signal is among its arguments."""
+    name = name_of(func)
+    if name in RANDOM:
+        propagation.drew_random_numbers = True
+    args, kwargs = map_tensors(_as_seen, args), map_tensors(_as_seen, kwargs)
+    if name == "requires_grad":  # a common habit with initial states; here it would make them inputs
+        return args[0]
+    kwargs = {key: value for key, value in kwargs.items() if key != "requires_grad"}
+    if not any(map(is_signal, tensors((args, kwargs)))):
+        return _without_signals(propagation, func, name, args, kwargs)
+    rule = OPERATIONS.get(name)
+    if _is_in_place(func, args, kwargs):
+        return _in_place(propagation, func, rule, name, args, kwargs)
+    if rule is None:
+        return refuse_relevance(propagation, func, name, args, kwargs)
+    return rule(propagation, func, *args, **kwargs)
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    name = getattr(func, "__name__", str(func))
+    if name in ("__get__", "__set__"):
+        return f"{name} {getattr(getattr(func, '__self__', None), '__name__', '')}"
+    if name.startswith("__"):
+        name = name.strip("_")
+        return name[1:] if name in AUGMENTED else name
+    return name.rstrip("_")
+
+
+AUGMENTED = {"iadd", "isub", "imul", "itruediv", "ipow"}
+RANDOM = {
+    "randn", "rand", "randint", "randn_like", "rand_like", "randint_like", "randperm", "normal", "uniform", "bernoulli",
+    "xavier_uniform", "xavier_normal", "multinomial",
+}  # fmt: skip
+
+
+def _as_seen(value: Tensor) -> Tensor:
+    """What stands for a tensor that was changed in place; and parameters as the constants that they are here."""
+    return value.detach() if isinstance(value, nn.Parameter) else current(value)
+
+
+def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    if name == "__setitem__":  # into a constant, autograd does it
+        return is_signal(args[0])
+    augmented = name.strip("_") in AUGMENTED
+    return augmented or (name.endswith("_") and not name.startswith("__")) or kwargs.get("inplace", False) is True
+
+
+def _in_place(
+    propagation: Propagation, func: Callable[..., Any], rule: Operation | None, name: str, args: Any, kwargs: Any
+) -> Any:
+    """Compute the result beside, and let it stand for the tensor that the model meant to change."""
+    target, *others = args
+    kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
+    if name in WRITES:
+        result = target.clone()
+        func(result, *others, **kwargs)
+    else:
+        outside = getattr(torch, name, None) or getattr(functional, name, None) or getattr(Tensor, name)
+        run = rule or (lambda p, f, *a, **k: refuse_relevance(p, f, name, a, k))
+        result = run(propagation, outside, target, *others, **kwargs)
+    return stand_for(target, result)
+
+
+WRITES = {"copy", "zero", "fill", "setitem"}
+
+
+def _without_signals(
+    propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    result = func(*args, **kwargs)
+    followed = next((value for value in tensors((args, kwargs)) if indices_signal(value) is not None), None)
+    if followed is None:
+        return result
+    ones = indices_signal(followed)
+    assert ones is not None
+    if name in LOOKUPS and isinstance(result, Tensor):
+        value = result if result.is_floating_point() else result.to(torch.get_default_dtype())
+        return propagation.lookup(value.to(ones.dtype), ones)
+    if name in MOVES:
+        with torch.enable_grad():
+            moved = func(*[ones if a is followed else a for a in args], **kwargs)
+        for here, there in zip(tensors(result), tensors(moved), strict=True):
+            follow_indices(here, there)
+    elif isinstance(result, Tensor) and result.shape == followed.shape and result.dtype in WHOLE:
+        follow_indices(result, ones)  # an index still, such as index + 1
+    return result
+
+
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+LOOKUPS = {"embedding", "one_hot"}
+MOVES = {
+    "getitem", "view", "reshape", "permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t",
+    "squeeze", "unsqueeze", "expand", "expand_as", "repeat", "repeat_interleave", "tile", "flip", "fliplr", "roll",
+    "chunk", "split", "tensor_split", "unbind", "contiguous", "clone", "narrow", "flatten", "unflatten", "unfold",
+    "select", "index_select", "gather", "take_along_dim", "masked_select", "view_as", "reshape_as", "broadcast_to",
+    "atleast_2d", "atleast_3d", "unsafe_chunk", "unsafe_split", "diagonal", "iter", "as_strided", "pixel_shuffle",
+    "rot90", "ravel", "cpu", "cuda", "triu", "tril", "column_stack", "_pack_padded_sequence", "_pad_packed_sequence",
+}  # fmt: skip
+
+
+def refuse_relevance(
+    propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    result = map_tensors(lambda value: value.detach(), (args, kwargs))
+    result = func(*result[0], **result[1])
+    message = (
+        f"{propagation.where}: torch.{name} has no relevance rule, and relevance reached it. Give it one by "
+        "drf.lrp.register, or explain an output that does not depend on it"
+    )
+    return map_tensors(
+        lambda value: (
+            Barrier.apply(propagation.end(value), message) if value.is_floating_point() or value.is_complex() else value
+        ),
+        result,
+    )

@@ -1,0 +1,86 @@
+"""What is known of a tensor on its way through a model: whether it is a signal, a gate, an index, changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+
+def signal(value: Tensor) -> Tensor:
+    """A tensor that counts as a signal and remembers nothing of where it came from."""
+    return value.detach().requires_grad_()
+
+
+def passing(value: Tensor) -> Tensor:
+    """A signal that remembers nothing, but can be written into as what a model computes can."""
+    return signal(value).clone()
+
+
+def is_signal(value: object) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+_GATE = "_drf_lrp_gate"
+_INDICES = "_drf_lrp_indices"
+_CURRENT = "_drf_lrp_current"
+
+
+def stand_for(target: Tensor, result: Tensor) -> Tensor:
+    """Note that a tensor was changed in place; its old values stay where they are, for rules still need them."""
+    setattr(target, _CURRENT, result)
+    return target
+
+
+def current(value: Tensor) -> Tensor:
+    """The tensor after all changes that were made to it in place."""
+    while (later := getattr(value, _CURRENT, None)) is not None:
+        value = later
+    return value
+
+
+def mark_gate(value: Tensor) -> Tensor:
+    """Say that a signal scales others."""
+    setattr(value, _GATE, True)
+    return value
+
+
+def is_gate(value: object) -> bool:
+    return getattr(value, _GATE, False)
+
+
+def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
+    """Give a tensor of whole numbers the signal, 1 everywhere, that its relevance goes to."""
+    setattr(indices, _INDICES, ones)
+    return indices
+
+
+def indices_signal(value: object) -> Tensor | None:
+    return getattr(value, _INDICES, None)
+
+
+def tensors(values: Any) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples and dictionaries."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            yield from tensors(value)
+    elif isinstance(values, dict):
+        yield from tensors(tuple(values.values()))
+
+
+def map_tensors(change: Callable[[Tensor], Tensor], values: Any) -> Any:
+    """The same structure with every tensor changed."""
+    if isinstance(values, Tensor):
+        return change(values)
+    if isinstance(values, tuple) and hasattr(values, "_fields"):
+        return type(values)(*(map_tensors(change, value) for value in values))
+    if isinstance(values, (list, tuple)) and type(values) in (list, tuple):
+        return type(values)(map_tensors(change, value) for value in values)
+    if isinstance(values, tuple):  # torch.return_types
+        return type(values)([map_tensors(change, value) for value in values])
+    if type(values) is dict:
+        return {key: map_tensors(change, value) for key, value in values.items()}
+    return values

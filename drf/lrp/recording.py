@@ -1,0 +1,64 @@
+"""A run of a model as it is, that keeps what stood at every operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from .marks import passing
+from .propagation import Bilinear, Elementwise, Propagation
+from .recurrent import Trace
+from .rules import LinearMap
+
+
+class Recording(Propagation):
+    """Runs the model as it is and keeps what stood at every site."""
+
+    def __init__(self, blind: bool = False) -> None:
+        super().__init__(blind)
+        self.values: list[Tensor] = []
+        self.lstms: list[Any] = []
+        """The trace of every LSTM layer, in the order in which they ran."""
+
+    def site(self, value: Tensor) -> int:
+        self.values.append(value.detach())
+        return super().site(value)
+
+    def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        trace = Trace.run(x.detach(), h.detach(), c.detach(), weights, gates=True)
+        self.lstms.append(trace)
+        return passing(trace.h[1:]), passing(trace.c[1:])
+
+    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        return function(*args, **kwargs)
+
+    def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
+        return passing(z.detach().softmax(dim))
+
+    def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
+        return passing(z.detach().log_softmax(dim))
+
+    def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor:
+        return passing(function(z.detach()))
+
+    def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
+        return passing(function(a.detach(), b.detach()))
+
+    def _linear_map(
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+    ) -> Tensor:
+        return passing(z)
+
+    def _total(self, site: int, y: Tensor) -> Tensor:
+        return y
+
+    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
+        return y
+
+    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
+        return constant
+
+    def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
+        return passing(value)
