@@ -82,21 +82,24 @@ class Trace:
         h, c = x.new_empty(steps + 1, n, size), x.new_empty(steps + 1, n, size)
         h[0], c[0] = h0, c0
         kept, new = x.new_empty(steps, n, size), x.new_empty(steps, n, size)
+        by_step = zip(*(pre.unbind(0) for pre in z), kept.unbind(0), new.unbind(0), strict=True)
+        values = list(zip(*(value.unbind(0) for value in active), strict=True))
+        h_at, c_at = h.unbind(0), c.unbind(0)
         started = bool(h0.any())
-        for t in range(steps):
+        for t, (*pre, kept_now, new_now) in enumerate(by_step):
             if t or started:
-                for pre, u in zip(z, recurrent, strict=True):
-                    pre[t].addmm_(h[t], u)
-            i, f, g, o, squashed = (values[t if gates else 0] for values in active)
-            torch.sigmoid(z[0][t], out=i)
-            torch.sigmoid(z[1][t], out=f)
-            torch.tanh(z[2][t], out=g)
-            torch.sigmoid(z[3][t], out=o)
-            torch.mul(f, c[t], out=kept[t])
-            torch.mul(i, g, out=new[t])
-            torch.add(kept[t], new[t], out=c[t + 1])
-            torch.tanh(c[t + 1], out=squashed)
-            torch.mul(o, squashed, out=h[t + 1])
+                for z_now, u in zip(pre, recurrent, strict=True):
+                    z_now.addmm_(h_at[t], u)
+            i, f, g, o, squashed = values[t if gates else 0]
+            torch.sigmoid(pre[0], out=i)
+            torch.sigmoid(pre[1], out=f)
+            torch.tanh(pre[2], out=g)
+            torch.sigmoid(pre[3], out=o)
+            torch.mul(f, c_at[t], out=kept_now)
+            torch.mul(i, g, out=new_now)
+            torch.add(kept_now, new_now, out=c_at[t + 1])
+            torch.tanh(c_at[t + 1], out=squashed)
+            torch.mul(o, squashed, out=h_at[t + 1])
         first_forget = z[1][0].sigmoid()
         if gates:
             return cls(x, h, c, kept, new, first_forget, z, active[:4], active[4], weights)
@@ -181,7 +184,7 @@ def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> Cel
             kept, first, output = (1 - to_f) * kept, (1 - to_f[0]) * first, (1 - to_o) * h
         else:
             ways = [way(_G, trace.z[0], trace.new)]
-        carry = kept[1:] * per_cell[:-1]
+        carry = kept[1:].mul_(per_cell[:-1])  # the trace has served its turn
         return Slopes(per_cell.mul_(output), carry, lambda: c / (c + away), first, ways, away)
 
     return CellRule(fraction is not None, slopes)
@@ -311,6 +314,6 @@ def _put_down(slopes: Slopes, cells: Tensor, ratios: Sequence[Sequence[Tensor]],
         if way.bias is not None:
             for part, ratio in zip(way.parts, mine, strict=True):
                 account("bias", (ratio @ part.channel.of_bias(way.bias)).sum(0))
-                account("stabiliser", row_sums(ratio * part.stabiliser).sum(0))
+                account("stabiliser", row_sums(ratio.mul_(part.stabiliser)).sum(0))
     if slopes.stabiliser is not None:
         account("stabiliser", row_sums(cells.mul_(slopes.stabiliser)).sum(0))
