@@ -141,7 +141,15 @@ def main() -> None:
         for name, method in MAPS.items():
             rho, error = compare(method(model, x), exact)
             lines.append(
-                {"network": network, "biases": biases, "task": task, "seed": seed, "map": name, "rho": rho, "error": error}
+                {
+                    "network": network,
+                    "biases": biases,
+                    "task": task,
+                    "seed": seed,
+                    "map": name,
+                    "rho": rho,
+                    "error": error,
+                }
             )
     table = pd.DataFrame(lines)
     by_case = table.groupby(["network", "biases", "task", "map"], sort=False)[["rho", "error"]].mean().unstack("map")

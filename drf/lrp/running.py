@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -119,6 +120,9 @@ def _pick(output: object) -> str:
 @contextmanager
 def _eager() -> Iterator[None]:
     """Compiled parts run as they were written, or no operation would be seen."""
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and to import it takes seconds
+        yield
+        return
     with torch.compiler.set_stance("force_eager"):
         yield
 

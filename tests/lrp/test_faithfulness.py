@@ -13,6 +13,8 @@ from drf.lrp.faithfulness import (
     integrated_gradients,
     occlusion,
     randomised,
+    score_of,
+    shapley_values,
 )
 
 
@@ -67,3 +69,34 @@ def test_randomising_changes_the_weights_of_a_copy_alone(linear: nn.Sequential) 
     assert torch.equal(linear[1].weight, before)
     assert not torch.allclose(other[1].weight, before)
     assert torch.equal(randomised(linear, 3)[1].weight, randomised(linear, 3)[1].weight)
+
+
+class Beside(nn.Module):
+    """Two outputs of a sequence and its scale."""
+
+    def forward(self, x: torch.Tensor, scale: torch.Tensor) -> dict[str, torch.Tensor]:
+        total = x.sum((1, 2)) * scale[:, 0]
+        return {"both": torch.stack([total, -2 * total], 1)}
+
+
+def test_any_output_of_any_model_is_a_score() -> None:
+    torch.manual_seed(0)
+    x, scale = torch.randn(6, 2, 3), torch.rand(6, 1) + 0.5
+    pick = {"select": lambda y: y["both"]}
+    truth = -2 * x * scale[:, :, None]
+    score = score_of(Beside(), scale, target=1, **pick)
+    for method in (occlusion, gradient_x_input, integrated_gradients, shapley_values):
+        assert torch.allclose(method(score, x), truth, atol=1e-4), method
+    assert torch.allclose(shapley_values(score, x, permutations=3), truth, atol=1e-4)
+    assert area(deletion_curve(score, x, truth)) < area(deletion_curve(score, x, -truth))
+    by_sample = score_of(Beside(), scale, target=torch.arange(6) % 2, **pick)
+    expected = torch.where((torch.arange(6) % 2)[:, None, None] == 1, truth, -truth / 2)
+    assert torch.allclose(occlusion(by_sample, x), expected, atol=1e-4)
+    base = torch.ones(1, 2, 3)
+    assert torch.allclose(occlusion(score, x, base), -2 * (x - base) * scale[:, :, None], atol=1e-4)
+    with pytest.raises(ValueError, match="2 outputs a sample"):
+        score_of(Beside(), scale, **pick)(x)
+    with pytest.raises(ValueError, match=r"shape \(\d+, 2\) for \d+ samples: pick one output by score_of"):
+        occlusion(nn.Linear(3, 2), torch.randn(4, 3))
+    with pytest.raises(ValueError, match="give permutations="):
+        shapley_values(nn.Linear(20, 1), torch.randn(2, 20))
