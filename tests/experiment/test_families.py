@@ -41,7 +41,7 @@ def test_families_can_be_chosen_and_set() -> None:
         ("model.lstm.signal_bias=no", "model.lstm.signal_bias=no: must be true or false"),
         ("model.lstm.label=order", "model.lstm.label=order: must be one of return, rank"),
         ("model.lstm.learning_rate=1e30", "model.lstm.learning_rate=1e+30: must be a number, above 0 and at most 10"),
-        ("model.dnn.linearisation=no", "model.dnn.linearisation=no: must be one of plain, spread-bias, neutral"),
+        ("model.dnn.linearisation=no", "model.dnn.linearisation=no: must be one of plain, shapley"),
         ("model.dnn.hidden=80-x", "model.dnn.hidden=80-x: must be sizes of layers"),
         ("+model.lstm.space.hiden={type: int, low: 1, high: 3}", "unknown config key model.lstm.hiden"),
         ("+model.linear.space.x={type: int, low: 1, high: 3}", "unknown config key model.linear.x"),
