@@ -90,7 +90,7 @@ def compare(market: Market, signal_bias: bool) -> pd.DataFrame:
 
 
 def main() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     for signal_bias in (False, True):
         tables = [compare(simulate(SimulatedMarket(500, 96, seed)), signal_bias) for seed in range(SEEDS)]
         print("biases everywhere" if signal_bias else "no bias on the signal path")

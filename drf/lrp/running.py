@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -138,26 +139,37 @@ def _untouched(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         for module, attributes, own in kept:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
-            module._buffers.clear()
-            module._buffers.update(own)
+            _restore(module.__dict__, attributes)
+            _restore(module._buffers, own)
         with torch.no_grad():
             for buffer, version, value in buffers:
                 if buffer._version != version:
                     buffer.copy_(value)
 
 
+def _restore(now: dict[str, Any], before: dict[str, Any]) -> None:
+    """Touch what changed alone: another thread may be running the same model."""
+    for name in [name for name in now if name not in before]:
+        del now[name]
+    for name, value in before.items():
+        if now.get(name) is not value:
+            now[name] = value
+
+
 @contextmanager
 def _telling_layers(model: nn.Module, propagation: Propagation) -> Iterator[None]:
     """The propagation knows which layers are running; registered ones are run by their rule."""
+    thread = threading.get_ident()
     with ExitStack() as stack:
         for name, module in model.named_modules():
 
             def enter(module: nn.Module, args: Any, name: str = name) -> None:
-                propagation.modules.append((name, module))
+                if threading.get_ident() == thread:
+                    propagation.modules.append((name, module))
 
             def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+                if threading.get_ident() != thread:
+                    return output
                 propagation.modules.pop()
                 rule = LAYERS.get(type(module))
                 return output if rule is None else rule(module, *args, **kwargs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -349,6 +351,14 @@ def test_a_value_that_is_hidden_from_training_is_seen(net: Net, x: Tensor) -> No
         account = attribute(hiding, x, target=1, composite=composite)
         assert account.relevance.any()
         assert account.residual.abs().max() < 1e-12
+
+
+def test_threads_can_explain_the_same_model(net: Net, x: Tensor) -> None:
+    composite = Composite(layers={"head": "gamma"})
+    expected = attribute(net, x, target=0, composite=composite).relevance
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: attribute(net, x, target=0, composite=composite).relevance, range(40)))
+    assert all(torch.equal(one, expected) for one in found)
 
 
 def test_a_module_that_stands_twice_counts_twice() -> None:
