@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ from torch import Tensor, nn
 
 from .account import Account
 from .composite import Composite
-from .gates import SHAPLEY
+from .gates import GATE_RULES, SHAPLEY
 from .inputs import Inputs, check_baselines, check_inputs, check_targets
-from .layout import THREE, TWO, Layout, find_layout
+from .layout import THREE, TURNED, TWO, Layout, find_layout
 from .passes import Passes, record
 from .propagation import UnsupportedOperationError
 from .running import Runner
@@ -84,6 +85,8 @@ def attribute(
     torch.Size([4, 5, 3])
     """
     composite = _check_composite(composite, baseline)
+    if select is not None and not callable(select):
+        raise TypeError(f"select={select!r} must be a function of the model's output: select=lambda y: y[{select!r}]")
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ValueError(f"chunk={chunk} must be a positive number of samples, or None for a good one")
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
@@ -96,15 +99,16 @@ def attribute(
         accounts = [Passes(runner, given, composite, layout, targets, b).account(chunk) for b in baselines]
     account = accounts[0] if len(accounts) == 1 else _mean(accounts)
     _check_books(account, given.axes)
+    if composite.gate == SHAPLEY:
+        _warn_of_amplification(account, given.axes)
     return account if isinstance(target, list) else _only(account)
 
 
 def _check_composite(composite: Any, baseline: Any) -> Composite:
     composite = Composite() if composite is None else composite
     if isinstance(composite, str):
-        raise TypeError(
-            f"composite={composite!r} is a name: use Composite({composite!r}), or Composite(gate='shapley')"
-        )
+        argument = f"gate={composite!r}" if composite in GATE_RULES else repr(composite)
+        raise TypeError(f"composite={composite!r} is a name: use Composite({argument})")
     if not isinstance(composite, Composite):
         raise TypeError(f"composite must be a drf.lrp.Composite, not {type(composite).__name__}")
     if baseline is not None and composite.gate != SHAPLEY:
@@ -119,10 +123,6 @@ def _check_layers(model: nn.Module, composite: Composite) -> None:
     layers = dict(model.named_modules())
     if unknown := sorted(set(composite.layers) - set(layers)):
         raise ValueError(f"composite.layers names {unknown}, the model has {[name for name in layers if name]}")
-    for name, rule in composite.layers.items():
-        if not any(True for _ in layers[name].parameters()):
-            label = f"layer '{name}' ({type(layers[name]).__name__})"
-            raise ValueError(f"{label} has no linear map, so it cannot take the rule {rule!r}")
 
 
 def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[int, ...]]:
@@ -134,12 +134,20 @@ def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[i
         If the model's own output is not that of its operations.
     """
     rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
-    runs = []
-    for some in (rows, rows[-TWO:]):
-        runs.append(record(runner, inputs.take(some), inputs.axes, blind))
-    (three, first), (two, second) = runs
+    try:
+        (three, first), (two, second) = (
+            record(runner, inputs.take(some), inputs.axes, blind) for some in (rows, rows[list(TURNED)])
+        )
+    except RuntimeError as error:
+        if inputs.samples in (TWO, THREE):
+            raise
+        runner(inputs.take(slice(0, inputs.samples)))  # if it fails by itself, its own error says why
+        raise UnsupportedOperationError(
+            f"the model runs on the {inputs.samples} samples that it was given and not on three of them, which tell "
+            f"how it lays them out: make states and shapes of x.shape, and reset what it keeps between runs ({error})"
+        ) from error
     with torch.no_grad():
-        own = runner(inputs.take(rows))
+        own = runner([value.clone() for value in inputs.take(rows)])
     tolerance = 1e-3 if own.dtype == torch.float32 else 1e-9
     if own.shape != three.shape or not torch.allclose(own, three, rtol=tolerance, atol=tolerance * _size(own)):
         raise UnsupportedOperationError(
@@ -165,6 +173,21 @@ def _mean(accounts: Sequence[Account]) -> Account:
     return Account(relevances, *(mean([getattr(account, name) for account in accounts]) for name in names))
 
 
+def _warn_of_amplification(account: Account, axes: Sequence[int | None]) -> None:
+    """Differences that cancel by the hundred say that the baseline is where the model was never meant to be."""
+    sizes = sum(float(r.abs().sum()) for r, axis in zip(account.relevances, axes, strict=True) if axis is not None)
+    moved = float((account.output - account.baseline).abs().sum())
+    if sizes > AMPLIFIED * moved > 0:
+        warnings.warn(
+            f"relevances are {sizes / moved:.0f} times as large as the differences that they share: a denominator may "
+            "all but vanish for the baseline (a normalisation of constants); give one like the data, such as a mean",
+            stacklevel=3,
+        )
+
+
+AMPLIFIED = 100
+
+
 def _only(account: Account) -> Account:
     names = ("inputs", "bias", "stabiliser", "initial_state", "baseline", "output")
     return Account(tuple(r[0] for r in account.relevances), *(getattr(account, name)[0] for name in names))
@@ -178,21 +201,26 @@ def _check_books(account: Account, axes: Sequence[int | None]) -> None:
     UnsupportedOperationError
         If some of an output is not accounted for, or relevance is not finite.
     """
-    parts = (account.inputs, account.bias, account.stabiliser, account.initial_state, account.baseline, account.output)
-    size = torch.stack([part.abs() for part in parts]).amax(0)
+    moved = account.output - account.baseline - account.bias  # what is left of f(x) without what is constant in it
+    size = torch.stack([part.abs() for part in (account.inputs, account.stabiliser, moved)]).amax(0)
     if not torch.isfinite(size).all():
-        raise UnsupportedOperationError("relevance is not finite: a denominator vanishes; raise epsilon")
+        raise UnsupportedOperationError(
+            "relevance is not finite: a denominator vanishes, which a larger epsilon prevents, or a number overflows"
+        )
     tolerance = 1e-3 if account.output.dtype == torch.float32 else 1e-6
-    if (account.residual.abs() <= tolerance * size).all():
+    rounding = 64 * torch.finfo(size.dtype).eps * torch.stack([account.output.abs(), account.bias.abs()]).amax(0)
+    if (account.residual.abs() <= tolerance * size + rounding).all():
         return
     # Where all parts are small, rounding is of the size of what cancels in their sums.
     for relevance, axis in zip(account.relevances, axes, strict=True):
         if axis is not None:
             by_sample = relevance.abs().movedim(axis + 1, 1)
             size = size + by_sample.reshape(*size.shape, -1).sum(2)
-    worst = float((account.residual.abs() / (size + torch.finfo(size.dtype).tiny)).max())
+    unexplained = (account.residual.abs() - rounding).clamp(min=0)
+    worst = float((unexplained / (size + torch.finfo(size.dtype).tiny)).max())
     if worst > tolerance:
         raise UnsupportedOperationError(
-            f"{worst:.1%} of an output is not accounted for: values that depend on the input may choose what the model "
-            "computes (a mask, an index), or constants may have been written into its tensors"
+            f"{worst:.2g} of what changes an output is not accounted for: values that depend on the input may choose "
+            "what the model computes (a mask, an index), constants may have been written into its tensors, or code may "
+            "have run that hides its operations (a custom autograd.Function, a scripted function)"
         )

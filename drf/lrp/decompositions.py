@@ -15,11 +15,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from .propagation import UnsupportedOperationError
-
-
-def _standardise(x: Tensor, axes: Sequence[int], eps: float, centre: bool = True) -> Tensor:
-    deviation = x - x.mean(tuple(axes), keepdim=True) if centre else x
-    return deviation * torch.rsqrt(deviation.square().mean(tuple(axes), keepdim=True) + eps)
+from .standardising import standardise
 
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -38,21 +34,21 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    return _affine(_standardise(x, range(-len(normalized_shape), 0), eps), weight, bias)
+    return _affine(standardise(x, tuple(range(-len(normalized_shape), 0)), eps), weight, bias)
 
 
 def rms_norm(
     x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
     eps = torch.finfo(x.dtype).eps if eps is None else eps
-    return _affine(_standardise(x, range(-len(normalized_shape), 0), eps, centre=False), weight, None)
+    return _affine(standardise(x, tuple(range(-len(normalized_shape), 0)), eps, False), weight, None)
 
 
 def group_norm(
     x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     grouped = x.reshape(len(x), num_groups, -1)
-    result = _standardise(grouped, (-1,), eps).reshape(x.shape)
+    result = standardise(grouped, (-1,), eps).reshape(x.shape)
     return _affine(result, _along_channels(weight, x), _along_channels(bias, x))
 
 
@@ -68,7 +64,7 @@ def instance_norm(
 ) -> Tensor:
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
-    result = _standardise(x, range(2, x.ndim), eps)
+    result = standardise(x, tuple(range(2, x.ndim)), eps)
     return _affine(result, _along_channels(weight, x), _along_channels(bias, x))
 
 

@@ -102,6 +102,8 @@ def name_of(func: Callable[..., Any]) -> str:
     name = getattr(func, "__name__", str(func))
     if name in ("__get__", "__set__"):
         return f"{name} {getattr(getattr(func, '__self__', None), '__name__', '')}"
+    if name in ("__float__", "__int__", "__index__", "__bool__"):  # float(x) is another thing than x.float()
+        return name
     if name.startswith("__"):
         name = name.strip("_")
         return name[1:] if name in AUGMENTED else name
@@ -150,29 +152,61 @@ WRITES = {"copy", "zero", "fill", "setitem"}
 def _without_signals(
     propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
 ) -> Any:
+    """Constants; and whole numbers of the input, which carry a signal beside them, 1 everywhere."""
     result = func(*args, **kwargs)
-    followed = next((value for value in tensors((args, kwargs)) if indices_signal(value) is not None), None)
-    if followed is None:
+    followed = [value for value in tensors((args, kwargs)) if indices_signal(value) is not None]
+    if not followed or not isinstance(result, (Tensor, tuple, list)):
         return result
-    ones = indices_signal(followed)
-    assert ones is not None
-    if name in LOOKUPS and isinstance(result, Tensor):
-        value = result if result.is_floating_point() else result.to(torch.get_default_dtype())
-        return propagation.lookup(value.to(ones.dtype), ones)
-    if name in MOVES:
+    source = next(tensors(args))
+    if name in LOOKUPS or (name in MOVES and source is not followed[0] and source.is_floating_point()):
+        return _look_up(propagation, name, args, result, followed)
+    if name in MOVES or name in JOINS:
         with torch.enable_grad():
-            moved = func(*[ones if a is followed else a for a in args], **kwargs)
+            moved = func(*map_tensors(_beside, args), **{k: v for k, v in kwargs.items() if k != "value"})
         for here, there in zip(tensors(result), tensors(moved), strict=True):
             follow_indices(here, there)
-    elif isinstance(result, Tensor) and result.shape == followed.shape and result.dtype in WHOLE:
-        follow_indices(result, ones)  # an index still, such as index + 1
+    elif isinstance(result, Tensor) and result.dtype != torch.bool:
+        ones = [one for one in map(indices_signal, followed) if one is not None]
+        try:
+            joint = sum(ones[1:], ones[0]).expand(result.shape) / len(ones)  # several make one number: a part for each
+        except RuntimeError:
+            return _refused(propagation, name, result)
+        if result.is_floating_point():  # used as a number
+            return propagation.lookup(result[..., None].to(joint.dtype), joint)[..., 0].to(result.dtype)
+        follow_indices(result, joint)
     return result
 
 
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+def _beside(value: Tensor) -> Tensor:
+    """What is moved with an index: its signal; of other whole numbers nothing."""
+    ones = indices_signal(value)
+    if ones is not None:
+        return ones
+    return torch.zeros(value.shape, device=value.device) if not value.is_floating_point() else value
 
 
-LOOKUPS = {"embedding", "one_hot"}
+def _look_up(propagation: Propagation, name: str, args: Any, result: Any, followed: list[Tensor]) -> Any:
+    """Rows of a constant table, or one-hot vectors."""
+    ones = indices_signal(followed[0])
+    plain = len(followed) == 1 and isinstance(result, Tensor) and ones is not None and result.ndim == ones.ndim + 1
+    if not plain or ones is None or result.shape[:-1] != ones.shape:
+        return _refused(propagation, name, result)
+    value = result if result.is_floating_point() else result.to(ones.dtype)
+    return propagation.lookup(value.to(ones.dtype), ones)
+
+
+def _refused(propagation: Propagation, name: str, result: Any) -> Any:
+    message = (
+        f"{propagation.where}: torch.{name} uses whole numbers of the input in a way that has no relevance rule, and "
+        "relevance reached it: look them up by nn.Embedding or F.one_hot"
+    )
+    return map_tensors(
+        lambda value: Barrier.apply(propagation.end(value), message) if value.is_floating_point() else value, result
+    )
+
+
+LOOKUPS = {"embedding", "one_hot", "embedding_bag"}
+JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "vstack", "pad"}
 MOVES = {
     "getitem", "view", "reshape", "permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t",
     "squeeze", "unsqueeze", "expand", "expand_as", "repeat", "repeat_interleave", "tile", "flip", "fliplr", "roll",

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .inputs import check_targets
+from .joint import gauss_legendre
 
 Score = Callable[[Tensor], Tensor]
 STEPS = 20
@@ -89,21 +90,13 @@ def integrated_gradients(score: Score, x: Tensor, steps: int = 32, baseline: Ten
     """
     base = _baseline(x, baseline)
     total = torch.zeros_like(x)
-    for place, weight in _gauss_legendre(steps):
+    for place, weight in gauss_legendre(steps):
         point = base + place * (x - base)
         with torch.enable_grad():
             leaf = point.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(_values(score, leaf).sum(), leaf)
         total += weight * gradient
     return total * (x - base)
-
-
-def _gauss_legendre(points: int) -> list[tuple[float, float]]:
-    """Nodes and weights on the unit interval, from the eigenvalues of Golub and Welsch (1969)."""
-    k = torch.arange(1, points, dtype=torch.float64)
-    beside = k / torch.sqrt(4 * k**2 - 1)
-    nodes, vectors = torch.linalg.eigh(torch.diag(beside, 1) + torch.diag(beside, -1))
-    return list(zip(((nodes + 1) / 2).tolist(), vectors[0].square().tolist(), strict=True))
 
 
 @torch.no_grad()

@@ -67,9 +67,14 @@ def check_inputs(inputs: Sequence[Any], sample_axis: int | Sequence[int | None],
 
 def _checked(name: str, x: Any, dtype: torch.dtype | None) -> Tensor:
     if not isinstance(x, Tensor):
-        numpy = type(x).__module__ == "numpy"
-        remedy = "torch.from_numpy(x)" if numpy else "torch.tensor(x)"
-        raise TypeError(f"{name} is a {'NumPy array' if numpy else type(x).__name__}, needed is a tensor: {remedy}")
+        kind, remedy = type(x).__name__, "torch.as_tensor(x)"
+        if type(x).__module__ == "numpy":
+            kind, remedy = "NumPy array", "torch.from_numpy(x)"
+        elif x is None or isinstance(x, (list, tuple, dict)):
+            remedy = "wrap the model in a module that takes tensors alone and makes this of them"
+        elif hasattr(x, "to_numpy"):
+            remedy = "torch.from_numpy(x.to_numpy())"
+        raise TypeError(f"{name} is a {kind}, needed is a tensor: {remedy}")
     x = x.clone() if x.is_inference() else x.detach()
     if x.is_complex():
         raise ValueError(f"{name} is complex, of which nothing can be explained: give real and imaginary parts")
@@ -83,7 +88,7 @@ def _checked(name: str, x: Any, dtype: torch.dtype | None) -> Tensor:
         if {x.dtype, dtype} <= {torch.float32, torch.float64}:
             method = {torch.float32: "float", torch.float64: "double"}
             raise ValueError(
-                f"{name} is {x.dtype} and the model {dtype}: use x.{method[dtype]}() or model.{method[x.dtype]}()"
+                f"{name} is {x.dtype} and the model {dtype}: use .{method[dtype]}(), or model.{method[x.dtype]}()"
             )
         raise ValueError(f"{name} is {x.dtype} and the model {dtype}: relevance needs float32 or float64")
     return x
@@ -190,6 +195,8 @@ def _positions(target: Any, shape: Sequence[int], outputs: int, samples: int) ->
                 f"target holds {int(target.max())} or less than 0: the model has {outputs} outputs a sample"
             )
         return target.cpu().long()
+    if hasattr(target, "__index__") and not isinstance(target, bool) and not isinstance(target, Tensor):
+        target = target.__index__()  # NumPy's whole numbers too
     if isinstance(target, bool) or not isinstance(target, (int, Tensor)):
         raise ValueError(f"target={target!r} must be a whole number, a tuple of them, a tensor (n,), or a list of such")
     if not 0 <= int(target) < outputs:

@@ -29,12 +29,14 @@ IGNORES_VALUES = {
     "ge", "equal", "allclose", "isclose", "isnan", "isinf", "isfinite", "argmax", "argmin", "argsort", "any", "all",
     "nonzero", "count_nonzero", "bool", "logical_not", "logical_and", "logical_or", "repr", "format", "storage_offset",
     "data_ptr", "is_same_size", "result_type", "is_nonzero", "searchsorted", "bucketize", "is_tensor", "retain_grad",
-    "is_nested", "is_sparse", "has_names", "register_hook", "backward", "sign", "sgn", "floor", "ceil", "round",
+    "is_nested", "is_sparse", "has_names", "register_hook", "backward",
 }  # fmt: skip
 
 
 def _linear(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     result = func(*args, **kwargs)
+    if isinstance(result, Tensor) and not result.is_floating_point() and not result.is_complex():
+        raise _index_of_signal(propagation, name_of(func))
     if all(map(is_gate, filter(is_signal, tensors((args, kwargs))))):
         for value in tensors(result):
             mark_gate(value)
@@ -66,16 +68,20 @@ def _property(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> 
     return func(x)
 
 
-@operation("item", "tolist", "numpy", "__array__", "array", "float_", "int", "long", "short", "index")
+@operation("item", "tolist", "numpy", "array", "__float__", "__int__", "__index__", "__bool__", "int", "long", "short")
 def _leaves_torch(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Any:
     name = name_of(func)
     if name in ("int", "long", "short"):
-        raise UnsupportedOperationError(
-            f"{propagation.where}: .{name}() makes an index of a continuous input, through which no relevance goes: "
-            "give the model its indices as an integer input of their own"
-        )
+        raise _index_of_signal(propagation, name)
     raise UnsupportedOperationError(
         f"{propagation.where}: .{name}() takes a signal out of torch, where no rule follows"
+    )
+
+
+def _index_of_signal(propagation: Propagation, name: str) -> UnsupportedOperationError:
+    return UnsupportedOperationError(
+        f"{propagation.where}: .{name}() makes an index of a continuous input, through which no relevance goes: "
+        "give the model its indices as an integer input of their own"
     )
 
 
@@ -139,7 +145,7 @@ def _add(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *, 
         result = propagation.total(y)
         return mark_gate(result) if is_gate(a) and is_gate(b) else result
     signal, constant = (a, sign * _tensor(b, y)) if is_signal(a) else (b, _tensor(a, y))
-    result = propagation.constant(y, constant.expand_as(y)) if constant.any() else y
+    result = propagation.constant(y, constant.expand_as(y))
     return mark_gate(result) if is_gate(signal) else result
 
 
@@ -252,12 +258,13 @@ def _bilinear(
 
 THROUGH_ZERO = {
     "relu", "tanh", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardtanh", "hardswish",
-    "softsign", "tanhshrink", "softshrink", "hardshrink", "prelu", "rrelu", "sin", "sinh", "asinh", "atan", "arctan",
+    "softsign", "sign", "sgn", "round", "trunc", "fix",
+    "tanhshrink", "softshrink", "hardshrink", "prelu", "rrelu", "sin", "sinh", "asinh", "atan", "arctan",
     "tan", "asin", "erf", "abs", "absolute", "square", "sqrt", "expm1", "log1p", "swish",
 }  # fmt: skip
 AWAY_FROM_ZERO = {
     "softplus", "logsigmoid", "cos", "cosh", "log", "log2", "log10", "clamp", "clip", "clamp_min", "clamp_max", "pow",
-    "float_power", "threshold", "erfc", "acos", "exp2", "nan_to_num", "rpow",
+    "float_power", "threshold", "erfc", "acos", "exp2", "floor", "ceil", "nan_to_num", "rpow",
 }  # fmt: skip
 GATES = {"sigmoid", "hardsigmoid", "expit"}
 
@@ -325,6 +332,13 @@ def _decomposed(by: Callable[..., Any]) -> Operation:
 
 for _function, _by in decompositions.ALL.items():
     OPERATIONS[_function] = _decomposed(_by)
+
+
+@operation("standardise")
+def _standardise(
+    propagation: Propagation, func: Callable[..., Any], x: Tensor, axes: tuple[int, ...], eps: float, centre: bool
+) -> Tensor:
+    return propagation.standardise(x, axes, eps, centre)
 
 
 @operation("batch_norm")

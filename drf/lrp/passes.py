@@ -105,7 +105,14 @@ class Passes:
                 if step is not None and place is not None and axis is not None
             ]
             totals.append(self._totals(value.detach(), by_sample, propagation, reference, targets[k]))
+        if isinstance(propagation, LayerwiseRelevance):
+            self._check_rules_served(propagation)
         return torch.stack(totals, dim=1)
+
+    def _check_rules_served(self, propagation: LayerwiseRelevance) -> None:
+        for name, rule in self.composite.layers.items():
+            if name not in propagation.served:
+                raise ValueError(f"layer '{name}' has no linear map that ran, so it cannot take the rule {rule!r}")
 
     def _propagation(
         self, samples: int, device: torch.device, reference: Reference | None
@@ -147,7 +154,7 @@ def signals(
     leaves: list[Tensor | None] = []
     for value, axis in zip(values, axes, strict=True):
         if axis is None:
-            given.append(value)
+            given.append(value.clone())  # the caller's own, which a model may write into
             leaves.append(None)
             continue
         leaf = signal(value if value.is_floating_point() else torch.ones_like(value, dtype=dtype))
@@ -191,5 +198,8 @@ def _write(per_unit: Tensor | None, step: Tensor, place: Tensor) -> Tensor:
 
 def _pick(output: Tensor, layout: Layout, target: Tensor) -> Tensor:
     """The targets (n,) of an output; of a single sample's output, as often as there are targets."""
-    flat = output.movedim(layout.output_axis, 0).flatten(1) if output.ndim > 1 else output[:, None]
+    if output.numel() == layout.outputs:  # of one sample, whose axis a squeeze() may have taken away
+        flat = output.reshape(1, -1)
+    else:
+        flat = output.movedim(layout.output_axis, 0).reshape(-1, layout.outputs)
     return flat.expand(len(target), -1).gather(1, target.to(flat.device)[:, None])[:, 0]

@@ -62,7 +62,8 @@ class Propagation(ABC):
 
     def activation(self, function: Elementwise, z: Tensor, offset: bool = True) -> Tensor:
         """A function of every element by itself. ``offset``: whether it may differ from 0 at 0."""
-        return self._activation(self.site(z), function, z, offset)
+        result = self._activation(self.site(z), function, z, offset)
+        return mark_gate(result) if is_gate(z) else result
 
     def product(self, function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
         """A function of two signals that is linear in each."""
@@ -99,6 +100,10 @@ class Propagation(ABC):
         """Rows of a table (..., features) for indices (...), which are a signal that is 1 everywhere."""
         return self._lookup(self.site(value), value, indices)
 
+    def standardise(self, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
+        """Deviations from the mean over some axes, or the values themselves, divided by their root mean square."""
+        return self._standardise(self.site(x), x, axes, eps, centre)
+
     def softmax(self, z: Tensor, dim: int) -> Tensor:
         return mark_gate(self._softmax(self.site(z), z, dim))
 
@@ -107,7 +112,7 @@ class Propagation(ABC):
 
     def lstm(self, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """One direction of one layer of an LSTM, see :func:`drf.lrp.recurrent.lstm_layer`."""
-        return self._lstm(self.site(x), x, h, c, weights)
+        return self._lstm(self.site(x[0].sum(1)), x, h, c, weights)  # one value a sequence says whose it is
 
     @abstractmethod
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -140,6 +145,9 @@ class Propagation(ABC):
 
     @abstractmethod
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor: ...
 
     @abstractmethod
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor: ...

@@ -11,6 +11,7 @@ from .marks import passing
 from .propagation import Bilinear, Elementwise, Propagation
 from .recurrent import Trace
 from .rules import LinearMap
+from .standardising import standardised
 
 
 class Recording(Propagation):
@@ -33,6 +34,9 @@ class Recording(Propagation):
 
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         return function(*args, **kwargs)
+
+    def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
+        return passing(standardised(x.detach(), axes, eps, centre))
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
         return passing(z.detach().softmax(dim))

@@ -28,7 +28,7 @@ leaves it; tanh and sigmoid pass relevance on to their pre-activation; from ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -104,6 +104,18 @@ class Trace:
         if gates:
             return cls(x, h, c, kept, new, first_forget, z, active[:4], active[4], weights)
         return cls(x, h, c, kept, new, first_forget, z[2:3], (), None, weights)
+
+    def rows(self, rows: Tensor) -> Trace:
+        """Of other samples: those at the given places."""
+        take = lambda value: value.index_select(1, rows)  # noqa: E731
+        return replace(
+            self,
+            **{name: take(getattr(self, name)) for name in ("x", "h", "c", "kept", "new")},
+            first_forget=self.first_forget[rows],
+            z=[take(value) for value in self.z],
+            active=[take(value) for value in self.active],
+            squashed=None if self.squashed is None else take(self.squashed),
+        )
 
     def map_of(self, gate: int) -> tuple[Tensor, Tensor, Tensor]:
         """A gate's weights of the input and of the hidden state, and its bias."""

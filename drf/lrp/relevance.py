@@ -6,7 +6,9 @@ product        the gate gets a fraction, see :mod:`~.gates`, the signal the rest
 linear map     its rule, see :mod:`~.rules`
 total          in proportion to the signals that are added, with the stabiliser of the composite
 constant       what was added counts as bias
-softmax        every class by how far its own logit is above the mean of all; an even distribution counts as bias
+standardise    the deviations, held the root mean square that divides them
+softmax        every logit by how far it is above the mean of all, see :mod:`~.joint`; the even distribution counts as
+               bias
 =============  =====================================================================================================
 """
 
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from .composite import Composite
 from .gates import FRACTIONS
+from .joint import Joint
 from .layout import Layout
 from .marks import is_gate
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
@@ -36,10 +39,17 @@ class LayerwiseRelevance(Propagation):
         super().__init__(composite.blind)
         self.composite, self.layout, self.samples = composite, layout, samples
         self.absorbed = {kind: like.new_zeros(samples) for kind in KINDS}
+        self.served: set[str] = set()
+        """Names of the layers in which some linear map ran."""
 
     def absorb(self, kind: str, site: int, amount: Tensor) -> None:
         """Put down what an operation's constants took of relevance, in the shape of its site."""
         self.absorbed[kind] += self.layout.by_sample(site, amount, self.samples)
+
+    def _rule(self) -> Rule:
+        names = [name for name, _ in self.modules]
+        self.served.update(names)
+        return self.composite.rule_for(names)
 
     def take_account(self) -> dict[str, Tensor]:
         """What was absorbed since the last time, by kind."""
@@ -47,10 +57,10 @@ class LayerwiseRelevance(Propagation):
         return taken
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        rule = self.composite.rule_for([name for name, _ in self.modules])
+        rule = self._rule()
 
-        def account(kind: str, by_sample: Tensor) -> None:
-            self.absorbed[kind] += by_sample
+        def account(kind: str, by_sequence: Tensor) -> None:
+            self.absorb(kind, site, by_sequence)
 
         cell = relevance_rule(rule, FRACTIONS[self.composite.gate], self.composite.epsilon)
         return lstm_layer(x, h, c, weights, cell, account)
@@ -87,7 +97,7 @@ class LayerwiseRelevance(Propagation):
     def _linear_map(
         self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
     ) -> Tensor:
-        rule = self.composite.rule_for([name for name, _ in self.modules])
+        rule = self._rule()
         return MapByRule.apply(x, weight, z.new_zeros(()) if bias is None else bias, z, function, rule, self, site)
 
     def _total(self, site: int, y: Tensor) -> Tensor:
@@ -101,18 +111,20 @@ class LayerwiseRelevance(Propagation):
         return Absorb.apply(constant, lift(amount) if self.blind else amount, self, kind, site)
 
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
-        return Through.apply(indices[..., None] * value, value)
+        own = indices.detach()[..., None] * value  # rows of indices that are no input's, such as padding, are constants
+        return Absorb.apply(Through.apply(indices[..., None] * value, value), value - own, self, "bias", site)
+
+    def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
+        deviation = x - x.mean(axes, keepdim=True) if centre else x
+        return deviation * torch.rsqrt(deviation.detach().square().mean(axes, keepdim=True) + eps)
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        possible = z.detach().isfinite()
-        even = possible / possible.sum(dim, keepdim=True)
-        y = z.detach().softmax(dim)
-        centred = z - torch.where(possible, z, 0).sum(dim, keepdim=True) / possible.sum(dim, keepdim=True)
-        above = torch.where(possible, centred, 0)
-        away = stabiliser(above.detach(), self.composite.epsilon)
-        result = Carry.apply(above, y, (y - even) / (above.detach() + away))
-        lost = (y - even) * away / (above.detach() + away)
-        return Absorb.apply(Absorb.apply(result, even, self, "bias", site), lost, self, "stabiliser", site)
+        possible = z.detach().isfinite()  # what is masked before a softmax is not
+        count = possible.sum(dim, keepdim=True)
+        centred = z - torch.where(possible, z, 0).sum(dim, keepdim=True) / count
+        level = torch.where(possible, 0, z.detach())
+        y = Joint.apply(torch.where(possible, centred, level), level, lambda z: z.softmax(dim), (dim,))
+        return Absorb.apply(y, possible.to(z.dtype) / count, self, "bias", site)
 
     def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
         y = z.detach().log_softmax(dim)

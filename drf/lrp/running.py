@@ -21,6 +21,10 @@ from .propagation import Propagation, UnsupportedOperationError
 Select = Callable[[Any], Tensor]
 
 
+_ONE_AT_A_TIME = threading.RLock()
+"""Hooks tell which layer is running, and two threads may explain the same model."""
+
+
 @dataclass(frozen=True)
 class Runner:
     """A model, and which of its outputs counts."""
@@ -68,7 +72,7 @@ class Runner:
         ValueError
             If the output is no tensor.
         """
-        with _untouched(self.model), _eager(), ExitStack() as stack:
+        with _ONE_AT_A_TIME, _untouched(self.model), _eager(), ExitStack() as stack:
             if propagation is not None:
                 stack.enter_context(_telling_layers(self.model, propagation))
                 stack.enter_context(Swapped(propagation))
@@ -131,24 +135,70 @@ def _eager() -> Iterator[None]:
 @contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
     """Whatever a forward pass leaves in a model (states, statistics, random numbers drawn) is as before afterwards."""
-    kept = [(m, dict(m.__dict__), dict(m._buffers)) for m in model.modules()]
-    buffers = [(b, b._version, b.clone()) for b in model.buffers()]
-    devices = sorted({b.device.index or 0 for b in (*model.parameters(), *model.buffers()) if b.device.type == "cuda"})
+    kept = [_Kept.of(module) for module in model.modules()]
+    tensors = (*model.parameters(), *model.buffers())
+    devices = sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
     try:
         with torch.random.fork_rng(devices=devices):
+            for module in kept:
+                module.lend_copies()
             yield
     finally:
-        for module, attributes, own in kept:
-            _restore(module.__dict__, attributes)
-            _restore(module._buffers, own)
-        with torch.no_grad():
-            for buffer, version, value in buffers:
-                if buffer._version != version:
-                    buffer.copy_(value)
+        for module in kept:
+            module.restore()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a module holds: its attributes, and the contents of its lists and dictionaries, buffers among them."""
+
+    attributes: dict[str, Any]
+    before: dict[str, Any]
+    containers: list[tuple[Any, Any]]
+    parameters: list[tuple[Tensor, int]]
+
+    @classmethod
+    def of(cls, module: nn.Module) -> _Kept:
+        attributes = module.__dict__
+        containers = [value for value in attributes.values() if type(value) in (list, dict, set)]
+        return cls(
+            attributes,
+            dict(attributes),
+            [(value, copy.copy(value)) for value in containers],
+            [(value, value._version) for value in attributes["_parameters"].values() if value is not None],
+        )
+
+    def lend_copies(self) -> None:
+        """Buffers, and tensors that are attributes, are copies while the model runs, for it may write into them."""
+        for holder in (self.attributes, self.attributes["_buffers"]):
+            for name, value in holder.items():
+                if isinstance(value, Tensor):
+                    holder[name] = value.clone()
+
+    def restore(self) -> None:
+        """Touch what changed alone: another thread may be running the same model.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            If a parameter was changed, of which there is no copy.
+        """
+        _restore(self.attributes, self.before)
+        for container, contents in self.containers:
+            if isinstance(container, list):
+                container[:] = contents
+            elif isinstance(container, set) or not _same(container, contents):
+                container.clear()
+                container.update(contents)
+        if any(parameter._version != version for parameter, version in self.parameters):
+            raise UnsupportedOperationError("the model changes its own parameters when it runs")
+
+
+def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    return now.keys() == before.keys() and all(now[key] is value for key, value in before.items())
 
 
 def _restore(now: dict[str, Any], before: dict[str, Any]) -> None:
-    """Touch what changed alone: another thread may be running the same model."""
     for name in [name for name in now if name not in before]:
         del now[name]
     for name, value in before.items():

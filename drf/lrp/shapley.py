@@ -7,7 +7,8 @@ activation     :math:`R_z = \Delta y`, by the secant :math:`\Delta y / \Delta z`
 product        :math:`y = a b`: the Shapley values of two players, :math:`R_a = \Delta a\,(b + b')/2` and
                :math:`R_b = \Delta b\,(a + a')/2`
 linear map     :math:`R_i = w_i \Delta x_i`; biases cancel
-softmax        exponential, sum, reciprocal and product, each by the rules above
+softmax,       the mean gradient from baseline to input, Aumann and Shapley's values of players that join in small
+normalisation  parts, which stay bounded where a denominator is all but 0 for one of the two
 =============  =====================================================================================================
 
 So the inputs sum to f(x) - f(x') without stabilisers, whatever biases the model has. For activations it is the rescale
@@ -23,11 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .joint import Joint
 from .layout import Layout
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recording import Recording
 from .recurrent import lstm_layer, shapley_rule
 from .rules import LinearMap
+from .standardising import standardised
 
 
 class ShapleyDifferences(Propagation):
@@ -43,7 +46,12 @@ class ShapleyDifferences(Propagation):
         return self.layout.spread(site, self.baseline.values[site], like, self.samples)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        return lstm_layer(x, h, c, weights, shapley_rule(next(self._lstms)), lambda kind, by_sample: None)
+        baseline = next(self._lstms)
+        sequences, of_baseline = x.shape[1], baseline.x.shape[1]
+        if of_baseline not in (1, sequences):  # several sequences a sample
+            rows = torch.arange(of_baseline, device=x.device)
+            baseline = baseline.rows(self.layout.spread(site, rows, x[0, :, 0], self.samples))
+        return lstm_layer(x, h, c, weights, shapley_rule(baseline), lambda kind, by_sequence: None)
 
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         raise UnsupportedOperationError(
@@ -79,28 +87,15 @@ class ShapleyDifferences(Propagation):
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
         return Through.apply(indices[..., None] * (value - self.reference(site, value)), value)
 
+    def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
+        function = lambda x: standardised(x, axes, eps, centre)  # noqa: E731
+        return Joint.apply(x, self.reference(site, x), function, axes)
+
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        up, up_slope = _exponential(z.detach(), self.reference(site, z), dim)
-        down, below = (1 / e.sum(dim, keepdim=True) for e in up)
-        y = up[0] * down
-        middle_up, middle_down = (up[0] + up[1]) / 2, (down + below) / 2
-        e = Carry.apply(z, up[0], up_slope)
-        reciprocal = -down * below * e.sum(dim, keepdim=True)
-        return Through.apply(e * middle_down + middle_up * reciprocal, y)
+        return Joint.apply(z, self.reference(site, z), lambda z: z.softmax(dim), (dim,))
 
     def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        up, up_slope = _exponential(z.detach(), self.reference(site, z), dim)
-        _, slope = secant(torch.log, *(e.sum(dim, keepdim=True) for e in up))
-        e = Carry.apply(z, up[0], up_slope)
-        return Through.apply(z - slope * e.sum(dim, keepdim=True), z.detach().log_softmax(dim))
-
-
-def _exponential(z: Tensor, z0: Tensor, dim: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """exp of input and baseline, both scaled by the same number, and the secant; masked places (-inf) have slope 0."""
-    top = torch.maximum(z.amax(dim, keepdim=True), z0.amax(dim, keepdim=True))
-    y, slope = secant(lambda t: torch.exp(t - top), z, z0)
-    slope = torch.where(z.isfinite() & z0.isfinite(), slope, 0)
-    return (y, torch.exp(z0 - top)), slope
+        return Joint.apply(z, self.reference(site, z), lambda z: z.log_softmax(dim), (dim,))
 
 
 def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,9 +36,9 @@ class Network(BaseEstimator, ABC):
         ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes, so that the neutral
         stock (all ranks 0) has network output and relevance zero, and contributions sum to the network's output.
     linearisation
-        How contributions are read off the network, see :mod:`drf.lrp.linearisation`.
+        How contributions are read off the network, see :mod:`drf.lrp.linearisation`; ``plain`` is the papers' rule.
     epsilon
-        Stabiliser of the relevance rule.
+        Stabiliser of the rule ``plain``.
     label
         What it is trained to say: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
         for no more than its place. Forecasts are returns in either case, see :mod:`~.label`.
@@ -58,7 +58,7 @@ class Network(BaseEstimator, ABC):
     patience: Annotated[int, Ge(1)] = 6
     validation_months: Annotated[int, Ge(1)] = 6
     signal_bias: bool = False
-    linearisation: Linearisation = "plain"
+    linearisation: Linearisation = "shapley"
     epsilon: Annotated[float, Interval(ge=0, le=1)] = 1e-3
     label: Label = "return"
     warm_start: bool = False

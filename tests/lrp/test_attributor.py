@@ -185,8 +185,10 @@ def test_a_rule_that_amplifies_warns() -> None:
     ("kind", "given", "arguments", "told"),
     [
         (TypeError, np.zeros((2, 5, 3)), {}, "NumPy array, needed is a tensor: torch.from_numpy"),
-        (TypeError, [[1.0]], {}, "x is a list"),
-        (ValueError, torch.zeros(2, 5, 3), {}, r"x is torch.float32 and the model torch.float64: use x.double\(\)"),
+        (TypeError, [[1.0]], {}, "x is a list, needed is a tensor: wrap the model"),
+        (TypeError, torch.zeros(2, 5, 3).double(), {"composite": "shapley"}, r"use Composite\(gate='shapley'\)"),
+        (TypeError, torch.zeros(2, 5, 3).double(), {"select": "mean"}, r"select=lambda y: y\['mean'\]"),
+        (ValueError, torch.zeros(2, 5, 3), {}, r"x is torch.float32 and the model torch.float64: use .double\(\)"),
         (ValueError, torch.full((2, 5, 3), float("nan")).double(), {}, "NaN or infinite"),
         (ValueError, torch.zeros(0, 5, 3).double(), {}, "at least one"),
         (ValueError, torch.zeros(2, 5, 3).double(), {"sample_axis": 3}, "no axis 3 of samples"),

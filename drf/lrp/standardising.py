@@ -1,0 +1,20 @@
+"""What all normalisations by a sample's own values have in common."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+
+def standardised(x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
+    """Deviations from the mean over ``axes`` (or, without ``centre``, the values) over their root mean square."""
+    deviation = x - x.mean(axes, keepdim=True) if centre else x
+    return deviation * torch.rsqrt(deviation.square().mean(axes, keepdim=True) + eps)
+
+
+def standardise(x: Tensor, axes: tuple[int, ...], eps: float, centre: bool = True) -> Tensor:
+    """The same, as one operation that has a rule of its own."""
+    if has_torch_function_unary(x):
+        return handle_torch_function(standardise, (x,), x, axes, eps, centre)
+    return standardised(x, axes, eps, centre)
