@@ -57,7 +57,7 @@ def test_captum_integrates_gradients_alike() -> None:
     assert torch.allclose(integrated_gradients(model, x), theirs, atol=1e-12)
 
 
-@pytest.mark.parametrize("composite", [Composite(), Composite("gamma"), Composite(gate="half"), SHAPLEY], ids=str)
+@pytest.mark.parametrize("composite", [Composite(), Composite("gamma"), Composite(gate="half"), SHAPLEY])
 def test_cells_in_a_loop_are_the_layer(composite: Composite) -> None:
     cells, x = build("LSTM cells in a loop"), draw("LSTM cells in a loop")[0]
     layer = nn.LSTM(3, 4, 2, batch_first=True).double()
@@ -77,7 +77,7 @@ def test_cells_in_a_loop_are_the_layer(composite: Composite) -> None:
         assert torch.allclose(getattr(one, name), getattr(other, name), atol=1e-13), name
 
 
-@pytest.mark.parametrize("composite", [NO_EPSILON, SHAPLEY], ids=str)
+@pytest.mark.parametrize("composite", [NO_EPSILON, SHAPLEY])
 def test_a_cell_written_by_hand_is_the_layer_as_epsilon_vanishes(composite: Composite) -> None:
     by_hand, x = build("an LSTM cell written by hand"), draw("an LSTM cell written by hand")[0]
     layer = nn.LSTM(3, 4, batch_first=True).double()
@@ -137,7 +137,7 @@ def test_attention_is_the_gradient_with_weights_and_deviations_held() -> None:
     assert torch.allclose(found, gradient_times_input(held(mixed[:, -1, 1]), x), atol=1e-9)
 
 
-@pytest.mark.parametrize("composite", [Composite(), SHAPLEY], ids=str)
+@pytest.mark.parametrize("composite", [Composite(), SHAPLEY])
 def test_packing_is_cutting_every_sequence_at_its_end(composite: Composite) -> None:
     model, (x, lengths) = build("packed sequences"), draw("packed sequences", 6)
     packed = attribute(model, x, lengths, composite=composite)

@@ -237,7 +237,6 @@ class Returning(nn.Module):
         (lambda y: torch.tensor(y.detach().numpy()), UnsupportedOperationError, "takes a signal out of torch"),
         (lambda y: y.long().double(), UnsupportedOperationError, "integer input of their own"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_explained_is_refused_by_name(make: object, kind: type[Exception], told: str | None) -> None:
     torch.manual_seed(0)
