@@ -21,9 +21,9 @@ Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 NETWORKS: list[Any] = [
     DNN(hidden="8-4", epochs=3, validation_months=3),
-    DNN(hidden="8-4-4", epochs=3, validation_months=3, signal_bias=True),
+    DNN(hidden="8-4-4", epochs=3, validation_months=3, signal_bias=True, linearisation="plain"),
     LSTM(hidden=4, epochs=3, validation_months=3),
-    LSTM(hidden=4, epochs=3, validation_months=3, signal_bias=True),
+    LSTM(hidden=4, epochs=3, validation_months=3, signal_bias=True, linearisation="plain"),
     LSTM(hidden=4, epochs=3, validation_months=3, label="rank"),
     LSTM(hidden=4, layers=2, bidirectional=True, epochs=3, validation_months=3),
 ]
