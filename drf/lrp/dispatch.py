@@ -20,8 +20,8 @@ from .marks import (
     indices_signal,
     is_signal,
     map_tensors,
-    stand_for,
     tensors,
+    write_through,
 )
 from .propagation import Barrier, Propagation
 
@@ -124,7 +124,7 @@ def _as_seen(value: Tensor) -> Tensor:
 
 def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
     name = getattr(func, "__name__", "")
-    if name == "__setitem__":  # into a constant, autograd does it
+    if name in ("__setitem__", "copy_"):  # into a constant, autograd does it
         return is_signal(args[0])
     augmented = name.strip("_") in AUGMENTED
     return augmented or (name.endswith("_") and not name.startswith("__")) or kwargs.get("inplace", False) is True
@@ -143,7 +143,8 @@ def _in_place(
         outside = getattr(torch, name, None) or getattr(functional, name, None) or getattr(Tensor, name)
         run = rule or (lambda p, f, *a, **k: refuse_relevance(p, f, name, a, k))
         result = run(propagation, outside, target, *others, **kwargs)
-    return stand_for(target, result)
+    write_through(target, result)
+    return target
 
 
 WRITES = {"copy", "zero", "fill", "setitem"}

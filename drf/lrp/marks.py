@@ -25,12 +25,30 @@ def is_signal(value: object) -> bool:
 _GATE = "_drf_lrp_gate"
 _INDICES = "_drf_lrp_indices"
 _CURRENT = "_drf_lrp_current"
+_VIEW = "_drf_lrp_view"
 
 
 def stand_for(target: Tensor, result: Tensor) -> Tensor:
     """Note that a tensor was changed in place; its old values stay where they are, for rules still need them."""
     setattr(target, _CURRENT, result)
     return target
+
+
+def remember_view(view: Tensor, base: Tensor) -> None:
+    """Note that a tensor is a part of another, or of what that is a part of, for it may be written into."""
+    setattr(view, _VIEW, getattr(base, _VIEW, base))
+
+
+def write_through(target: Tensor, result: Tensor) -> None:
+    """Let a result stand for a tensor that was changed in place, and for those that it is a part of."""
+    stand_for(target, result)
+    base = getattr(target, _VIEW, None)
+    if base is not None:
+        changed = current(base).clone()
+        if changed.stride() == base.stride():  # else the output differs from the model's own, and is refused
+            offset = target.storage_offset() - base.storage_offset()
+            changed.as_strided(target.shape, target.stride(), offset).copy_(result)
+            write_through(base, changed)
 
 
 def current(value: Tensor) -> Tensor:

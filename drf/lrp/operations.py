@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import decompositions, sequences
 from .dispatch import MOVES, OPERATIONS, Operation, Swapped, name_of, operation, refuse_relevance
-from .marks import is_gate, is_signal, map_tensors, mark_gate, tensors
+from .marks import is_gate, is_signal, map_tensors, mark_gate, remember_view, tensors
 from .propagation import Propagation, UnsupportedOperationError
 from .rules import DENSE, LinearMap
 
@@ -40,6 +40,9 @@ def _linear(propagation: Propagation, func: Callable[..., Any], *args: Any, **kw
     if all(map(is_gate, filter(is_signal, tensors((args, kwargs))))):
         for value in tensors(result):
             mark_gate(value)
+    for value in tensors(result):
+        if is_signal(args[0]) and value is not args[0] and value._is_view():
+            remember_view(value, args[0])
     return result
 
 

@@ -275,3 +275,32 @@ def test_a_function_that_hides_its_operations_does_not_pass(x: Tensor, composite
     net = Net(lambda self, x: self.l(Swish.apply(self.k(x))).mean((1, 2)))
     with pytest.raises(UnsupportedOperationError, match="hides its operations"):
         attribute(net, x, composite=composite)
+
+
+def looped(self: Net, x: Tensor) -> Tensor:
+    h, out = self.k(x), torch.zeros(len(x), 6, 1, dtype=x.dtype)
+    for t in range(6):
+        out[:, t].copy_(self.l(h[:, t]))
+    return out.mean((1, 2))
+
+
+def partly(self: Net, x: Tensor) -> Tensor:
+    h = self.k(x) * 1
+    h[:, :2].relu_()
+    h[..., 0].mul_(2)
+    h.view(len(x), -1).add_(1)
+    for part in h.chunk(3, -1):
+        torch.tanh_(part)
+    h[:, 3:][:, 1:].zero_()
+    return self.l(h).mean((1, 2))
+
+
+@BOTH
+@pytest.mark.parametrize("forward", [looped, partly])
+def test_a_part_of_a_tensor_that_is_changed_in_place_is_seen(x: Tensor, composite: Composite, forward: Any) -> None:
+    net = Net(forward)
+    account, before = attribute(net, x, composite=composite), x.clone()
+    assert closed(account)
+    with torch.no_grad():  # torch itself allows some of it there alone
+        assert torch.allclose(account.output, net(x))
+    assert torch.equal(x, before)
