@@ -136,6 +136,10 @@ def addcmul(c: Tensor, a: Tensor, b: Tensor, *, value: float = 1) -> Tensor:
     return c + value * (a * b)
 
 
+def addcdiv(c: Tensor, a: Tensor, b: Tensor, *, value: float = 1) -> Tensor:
+    return c + value * (a / b)
+
+
 def lerp(a: Tensor, b: Tensor, weight: Any) -> Tensor:
     return a + weight * (b - a)
 
@@ -246,7 +250,8 @@ ALL: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         layer_norm, rms_norm, group_norm, instance_norm, normalize, norm, vector_norm, var, std, glu, prod,
-        cosine_similarity, addcmul, lerp, logsumexp, scaled_dot_product_attention, multi_head_attention_forward,
+        cosine_similarity, addcdiv, addcmul, lerp, logsumexp, scaled_dot_product_attention,
+        multi_head_attention_forward,
     )
 } | {"linalg_vector_norm": vector_norm}  # fmt: skip
 """By the name of the function that each stands for."""

@@ -18,6 +18,7 @@ from .marks import (
     current,
     follow_indices,
     indices_signal,
+    is_foreign,
     is_signal,
     map_tensors,
     tensors,
@@ -119,7 +120,8 @@ RANDOM = {
 
 def _as_seen(value: Tensor) -> Tensor:
     """What stands for a tensor that was changed in place; and parameters as the constants that they are here."""
-    return value.detach() if isinstance(value, nn.Parameter) else current(value)
+    value = current(value)
+    return value.detach() if is_foreign(value) else value
 
 
 def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:

@@ -10,7 +10,14 @@ from torch import Tensor
 
 def signal(value: Tensor) -> Tensor:
     """A tensor that counts as a signal and remembers nothing of where it came from."""
-    return value.detach().requires_grad_()
+    result = value.detach().requires_grad_()
+    setattr(result, _OURS, True)
+    return result
+
+
+def is_foreign(value: Tensor) -> bool:
+    """Whether a tensor requires a gradient for the model's own sake, as parameters do: it is no signal."""
+    return value.requires_grad and value.is_leaf and not getattr(value, _OURS, False)
 
 
 def passing(value: Tensor) -> Tensor:
@@ -23,6 +30,7 @@ def is_signal(value: object) -> bool:
 
 
 _GATE = "_drf_lrp_gate"
+_OURS = "_drf_lrp_ours"
 _INDICES = "_drf_lrp_indices"
 _CURRENT = "_drf_lrp_current"
 _VIEW = "_drf_lrp_view"

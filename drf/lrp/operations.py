@@ -19,7 +19,7 @@ from .rules import DENSE, LinearMap
 LINEAR = MOVES | {
     "sum", "mean", "neg", "positive", "cumsum", "diff", "nansum", "nanmean", "to", "float", "double", "type",
     "type_as", "sum_to_size", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d", "interpolate", "upsample", "pad", "constant_pad_nd", "fold", "real", "setitem", "copy",
+    "adaptive_avg_pool3d", "interpolate", "upsample", "fold", "real", "setitem", "copy",
     "__get__ T", "__get__ mT", "__get__ H", "__get__ real",
 }  # fmt: skip
 IGNORES_VALUES = {
@@ -109,6 +109,13 @@ def _where(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwa
     branches = [b if isinstance(b, Tensor) else like.new_full((), b) for b in branches]
     branches = [b if is_signal(b) else _beside(propagation, b.to(like.dtype).expand(shape)) for b in branches]
     return _linear(propagation, torch.where, condition, *branches)
+
+
+@operation("pad", "constant_pad_nd")
+def _pad(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    result = _linear(propagation, func, x, *args, **kwargs)
+    around = func(torch.zeros_like(x.detach()), *args, **kwargs)
+    return propagation.constant(result, around) if around.any() else result
 
 
 @operation("masked_fill")
@@ -267,7 +274,7 @@ THROUGH_ZERO = {
 }  # fmt: skip
 AWAY_FROM_ZERO = {
     "softplus", "logsigmoid", "cos", "cosh", "log", "log2", "log10", "clamp", "clip", "clamp_min", "clamp_max", "pow",
-    "float_power", "threshold", "erfc", "acos", "exp2", "floor", "ceil", "nan_to_num", "rpow",
+    "float_power", "threshold", "erfc", "acos", "exp2", "floor", "ceil", "nan_to_num",
 }  # fmt: skip
 GATES = {"sigmoid", "hardsigmoid", "expit"}
 
@@ -289,6 +296,17 @@ OPERATIONS.update(dict.fromkeys(AWAY_FROM_ZERO, _elementwise(offset=True)))
 OPERATIONS.update(dict.fromkeys(GATES, _elementwise(offset=True, gate=True)))
 
 
+@operation("pow", "rpow", "float_power")
+def _power(propagation: Propagation, func: Callable[..., Any], base: Any, exponent: Any) -> Tensor:
+    if name_of(func) == "rpow":  # exponent ** base
+        base, exponent = exponent, base
+    if is_signal(base) and is_signal(exponent):
+        return refuse_relevance(propagation, func, "pow of two signals", (base, exponent), {})
+    if is_signal(base):
+        return propagation.activation(lambda z: torch.pow(z, exponent), base)
+    return mark_gate(propagation.activation(lambda z: torch.pow(base, z), exponent))
+
+
 # ---- normalised exponentials, maxima, tables
 
 
@@ -306,7 +324,7 @@ def _softmax(
 @operation("max", "min", "amax", "amin", "topk", "sort", "median", "max_pool1d", "max_pool2d", "max_pool3d",
            "adaptive_max_pool1d", "adaptive_max_pool2d", "max_pool1d_with_indices", "kthvalue", "cummax")  # fmt: skip
 def _select(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    if len(args) > 1 and is_signal(args[1]):
+    if len(args) > 1 and isinstance(args[1], Tensor):
         return _larger(propagation, func, *args)
     return propagation.selection(func, name_of(func), args, kwargs)
 

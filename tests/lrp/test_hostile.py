@@ -304,3 +304,25 @@ def test_a_part_of_a_tensor_that_is_changed_in_place_is_seen(x: Tensor, composit
     with torch.no_grad():  # torch itself allows some of it there alone
         assert torch.allclose(account.output, net(x))
     assert torch.equal(x, before)
+
+
+WEIGHT = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: self.l(F.pad(self.k(x), (0, 0, 1, 1), value=1.5)).mean((1, 2)),
+        lambda self, x: self.l(torch.max(self.k(x), torch.tensor(0.3, dtype=x.dtype))).mean((1, 2)),
+        lambda self, x: self.l(torch.minimum(self.k(x), x)).mean((1, 2)),
+        lambda self, x: self.l(torch.relu(x @ WEIGHT)).mean((1, 2)),
+        lambda self, x: self.l(torch.pow(2.0, self.k(x)) + 3**x + x**2).mean((1, 2)),
+        lambda self, x: self.l(torch.addcdiv(x, self.k(x), x.abs() + 1)).mean((1, 2)),
+    ],
+    ids=["pad", "max of a constant", "minimum", "a weight that is no parameter", "powers", "addcdiv"],
+)
+def test_what_people_write_now_and_then(x: Tensor, composite: Composite, forward: Any) -> None:
+    account = attribute(Net(forward), x, composite=composite)
+    assert closed(account)
+    assert account.relevance.any()
