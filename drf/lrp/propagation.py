@@ -134,14 +134,16 @@ class Propagation(ABC):
         self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
     ) -> Tensor: ...
 
-    @abstractmethod
-    def _total(self, site: int, y: Tensor) -> Tensor: ...
+    # Where nothing is kept account of, sums and constants need no way back of their own.
 
-    @abstractmethod
-    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor: ...
+    def _total(self, site: int, y: Tensor) -> Tensor:
+        return y
 
-    @abstractmethod
-    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor: ...
+    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
+        return y
+
+    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
+        return constant
 
     @abstractmethod
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor: ...

@@ -55,14 +55,5 @@ class Recording(Propagation):
     ) -> Tensor:
         return passing(z)
 
-    def _total(self, site: int, y: Tensor) -> Tensor:
-        return y
-
-    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
-        return y
-
-    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
-        return constant
-
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
         return passing(value)

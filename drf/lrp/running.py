@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import operations  # noqa: F401  fills the table
+from . import layers, operations  # noqa: F401  they fill the table
 from .dispatch import LAYERS, Swapped
 from .marks import current
 from .propagation import Propagation, UnsupportedOperationError

@@ -75,15 +75,6 @@ class ShapleyDifferences(Propagation):
     ) -> Tensor:
         return Through.apply(function.forward(x, weight), z)
 
-    def _total(self, site: int, y: Tensor) -> Tensor:
-        return y
-
-    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
-        return y
-
-    def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
-        return constant
-
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
         return Through.apply(indices[..., None] * (value - self.reference(site, value)), value)
 
