@@ -6,9 +6,8 @@ LSTMs run step by step in plain operations, each of which has its own rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,11 +23,7 @@ Weights = tuple[Tensor, ...]
 """Of input and hidden state, then both biases if there are any, then the projection if there is one."""
 
 
-class Step(NamedTuple):
-    """One step of a cell: from the input's and the hidden state's linear maps, and the state, to the new state."""
-
-    gates: int
-    run: Callable[[Tensor, Tensor, State], State]
+# One step of a cell: from the input's and the hidden state's linear maps, and the state, to the new state.
 
 
 def _lstm(of_x: Tensor, of_h: Tensor, state: State) -> State:
