@@ -90,9 +90,15 @@ def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Te
 
 
 def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Tensor:
-    if p not in (2, 2.0, "fro", None) or dim is None:
-        raise UnsupportedOperationError(f"torch.norm with p={p}, dim={dim} has no relevance rule: use p=2 and an axis")
-    return x.square().sum(dim, keepdim=keepdim).sqrt()
+    if dim is None:
+        raise UnsupportedOperationError("a norm over all elements makes samples depend on each other: give an axis")
+    if p in (2, 2.0, "fro", None):
+        return x.square().sum(dim, keepdim=keepdim).sqrt()
+    if p in (math.inf, "inf"):
+        return x.abs().amax(dim, keepdim=keepdim)
+    if isinstance(p, str) or p <= 0:
+        raise UnsupportedOperationError(f"torch.norm with p={p} has no relevance rule: use a p above 0")
+    return x.abs().pow(p).sum(dim, keepdim=keepdim).pow(1 / p)
 
 
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Tensor:  # noqa: A002
@@ -125,6 +131,13 @@ def prod(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     for other in others:
         first = first * other
     return first.unsqueeze(dim) if keepdim else first
+
+
+def cumprod(x: Tensor, dim: int) -> Tensor:
+    products = [x.select(dim, 0)]
+    for factor in x.unbind(dim)[1:]:
+        products.append(products[-1] * factor)
+    return torch.stack(products, dim)
 
 
 def cosine_similarity(a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -203,10 +216,8 @@ def multi_head_attention_forward(
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Steps before samples, (steps, n, features), as nn.MultiheadAttention calls it."""
-    if any(given is not None for given in (bias_k, bias_v, static_k, static_v)) or add_zero_attn:
-        raise UnsupportedOperationError(
-            "MultiheadAttention with bias_k, bias_v, static keys or add_zero_attn has no rule"
-        )
+    if static_k is not None or static_v is not None:
+        raise UnsupportedOperationError("MultiheadAttention with static keys has no relevance rule")
     if training and dropout_p > 0:
         raise ValueError("attention has active dropout, so f(x) is random: call model.eval() first")
     batched = query.ndim == 3
@@ -217,9 +228,19 @@ def multi_head_attention_forward(
     biases: Sequence[Any] = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
     steps, n, _ = query.shape
     size = embed_dim_to_check // num_heads
-    q, k, v = (
-        linear(x, w, b).reshape(len(x), n * num_heads, size).transpose(0, 1)
-        for x, w, b in zip((query, key, value), maps, biases, strict=True)
+    mapped = [linear(x, w, b) for x, w, b in zip((query, key, value), maps, biases, strict=True)]
+    # Steps that no input has: biases that are learned, and zeros.
+    more: list[list[Tensor]] = []
+    if bias_k is not None and bias_v is not None:
+        more += [[bias.expand(1, n, -1) for bias in (bias_k, bias_v)]]
+    if add_zero_attn:
+        more += [[torch.zeros_like(part[:1].detach()) for part in mapped[1:]]]
+    for k_and_v in more:
+        mapped[1:] = [torch.cat([part, step]) for part, step in zip(mapped[1:], k_and_v, strict=True)]
+    q, k, v = (part.reshape(len(part), n * num_heads, size).transpose(0, 1) for part in mapped)
+    attn_mask, key_padding_mask = (
+        None if given is None else torch.nn.functional.pad(given, (0, len(more)))
+        for given in (attn_mask, key_padding_mask)
     )
     mask = _attention_mask(attn_mask, key_padding_mask, n, num_heads, q)
     weights, _ = _attend(q, k, mask, False, 1 / math.sqrt(size))
@@ -249,7 +270,7 @@ def _as_added(mask: Tensor, like: Tensor) -> Tensor:
 ALL: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        layer_norm, rms_norm, group_norm, instance_norm, normalize, norm, vector_norm, var, std, glu, prod,
+        layer_norm, rms_norm, group_norm, instance_norm, normalize, norm, vector_norm, var, std, glu, prod, cumprod,
         cosine_similarity, addcdiv, addcmul, lerp, logsumexp, scaled_dot_product_attention,
         multi_head_attention_forward,
     )

@@ -114,9 +114,14 @@ class Propagation(ABC):
         """One direction of one layer of an LSTM, see :func:`drf.lrp.recurrent.lstm_layer`."""
         return self._lstm(self.site(x[0].sum(1)), x, h, c, weights)  # one value a sequence says whose it is
 
-    @abstractmethod
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A function that picks elements by their values, such as a maximum."""
+        """A function that picks elements of its first argument by their values, such as a maximum."""
+        return self._selection(self.site(args[0]), function, name, args, kwargs)
+
+    @abstractmethod
+    def _selection(
+        self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
+    ) -> Any: ...
 
     @abstractmethod
     def _lstm(

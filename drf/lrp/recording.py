@@ -32,7 +32,7 @@ class Recording(Propagation):
         self.lstms.append(trace)
         return passing(trace.h[1:]), passing(trace.c[1:])
 
-    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _selection(self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         return function(*args, **kwargs)
 
     def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:

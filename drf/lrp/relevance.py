@@ -65,7 +65,7 @@ class LayerwiseRelevance(Propagation):
         cell = relevance_rule(rule, FRACTIONS[self.composite.gate], self.composite.epsilon)
         return lstm_layer(x, h, c, weights, cell, account)
 
-    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _selection(self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         return function(*args, **kwargs)  # the winner takes all, which is autograd's way
 
     def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor:

@@ -2,14 +2,15 @@ r"""The Shapley rule: every operation distributes its difference from a baseline
 
 The model is run on the baseline first. With a, a' what stands at a place for the input and for the baseline:
 
-=============  =====================================================================================================
-activation     :math:`R_z = \Delta y`, by the secant :math:`\Delta y / \Delta z`
-product        :math:`y = a b`: the Shapley values of two players, :math:`R_a = \Delta a\,(b + b')/2` and
-               :math:`R_b = \Delta b\,(a + a')/2`
-linear map     :math:`R_i = w_i \Delta x_i`; biases cancel
-softmax,       the mean gradient from baseline to input, Aumann and Shapley's values of players that join in small
-normalisation  parts, which stay bounded where a denominator is all but 0 for one of the two
-=============  =====================================================================================================
+==============  ====================================================================================================
+activation      :math:`R_z = \Delta y`, by the secant :math:`\Delta y / \Delta z`
+product         :math:`y = a b`: the Shapley values of two players, :math:`R_a = \Delta a\,(b + b')/2` and
+                :math:`R_b = \Delta b\,(a + a')/2`
+linear map      :math:`R_i = w_i \Delta x_i`; biases cancel
+softmax,        the mean gradient from baseline to input, Aumann and Shapley's values of players that join in small
+normalisation,  parts, which stay bounded where a denominator is all but 0 for one of the two
+maximum
+==============  ====================================================================================================
 
 So the inputs sum to f(x) - f(x') without stabilisers, whatever biases the model has. For activations it is the rescale
 rule of DeepLIFT (Shrikumar et al. 2017, arXiv 1704.02685), for products the exact game of Lundberg and Lee 2017 (arXiv
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from .joint import Joint
 from .layout import Layout
+from .maxima import shares, windows
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recording import Recording
 from .recurrent import lstm_layer, shapley_rule
@@ -53,11 +55,25 @@ class ShapleyDifferences(Propagation):
             baseline = baseline.rows(self.layout.spread(site, rows, x[0, :, 0], self.samples))
         return lstm_layer(x, h, c, weights, shapley_rule(baseline), lambda kind, by_sequence: None)
 
-    def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
-        raise UnsupportedOperationError(
-            f"{self.where}: torch.{name} picks other elements for the baseline than for the input, for which the "
-            "Shapley rule has no exact split: use gate='signal-takes-all'"
-        )
+    def _selection(self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        x, *rest = args
+        reference, sign = self.reference(site, x), -1 if "min" in name else 1
+        lowest = torch.stack([x.detach(), reference]).mul(sign)
+        outside = float(torch.where(lowest.isfinite(), lowest, 0).min()) - 1
+        try:
+            here, of_input, of_baseline = (
+                windows(name, sign * value, rest, kwargs, outside) for value in (x, x.detach(), reference)
+            )
+        except UnsupportedOperationError as error:
+            raise UnsupportedOperationError(f"{self.where}: {error}") from None
+        masked = of_input.isneginf() & of_baseline.isneginf()
+        share = shares(of_input.masked_fill(masked, outside), of_baseline.masked_fill(masked, outside))
+        path = sign * (share * here.masked_fill(masked, 0)).sum(-1)
+        found = function(*args, **kwargs)
+        if isinstance(found, Tensor):
+            return Through.apply(path, found.detach())
+        value, *others = found
+        return type(found)((Through.apply(path, value.detach()), *others))
 
     def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor:
         y, slope = secant(function, z.detach(), self.reference(site, z))

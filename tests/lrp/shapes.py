@@ -23,8 +23,6 @@ class Shape:
     model: Callable[[], nn.Module]
     inputs: Callable[[int], tuple[Tensor, ...]] = lambda n: (torch.randn(n, T, FEATURES),)
     told: dict[str, Any] = field(default_factory=dict)
-    shapley: bool = True
-    """Whether the Shapley rule covers it, too."""
     batched: bool = True
     """Whether a sample's output is the same alone and among others: not if the model draws random numbers."""
 
@@ -175,13 +173,13 @@ class MeanPooled(Module):
         return self.fc(self.lstm(x)[0].mean(dim=1))
 
 
-@shape("maximum over time", shapley=False)
+@shape("maximum over time")
 class MaxPooled(Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.lstm(x)[0].max(dim=1)[0])
 
 
-@shape("mean and maximum joined", shapley=False)
+@shape("mean and maximum joined")
 class BothPooled(Module):
     def __init__(self) -> None:
         super().__init__()
@@ -488,7 +486,7 @@ class ConvLstm(Module):
         return self.fc(self.lstm(self.conv(x.permute(0, 2, 1)).permute(0, 2, 1))[0][:, -1])
 
 
-@shape("maximum pooling between convolution and LSTM", shapley=False)
+@shape("maximum pooling between convolution and LSTM")
 class PooledConv(Module):
     def __init__(self) -> None:
         super().__init__()

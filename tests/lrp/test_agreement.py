@@ -195,7 +195,7 @@ def test_sampled_shapley_values_come_close_to_the_exact_ones(name: str) -> None:
     assert (sampled - exact).abs().max() < 0.15 * exact.abs().max()
 
 
-@pytest.mark.parametrize("name", [n for n, s in SHAPES.items() if s.shapley and s.batched])
+@pytest.mark.parametrize("name", [n for n, s in SHAPES.items() if s.batched])
 def test_an_input_without_effect_gets_nothing(name: str) -> None:
     """A dummy player: at its baseline already."""
     model, inputs, arguments = build(name), draw(name), told(name)
@@ -207,3 +207,35 @@ def test_an_input_without_effect_gets_nothing(name: str) -> None:
     account = attribute(model, *inputs, composite=SHAPLEY, **arguments)
     several = isinstance(arguments.get("target"), list)
     assert not account.relevances[0].select(1 + several, 2).any()
+
+
+@pytest.mark.parametrize("options", [{"add_bias_kv": True}, {"add_zero_attn": True}, {"kdim": 3, "vdim": 3}])
+@pytest.mark.parametrize("composite", [Composite(), SHAPLEY])
+def test_attention_over_steps_that_no_input_has(options: dict[str, object], composite: Composite) -> None:
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True, **options)  # type: ignore[arg-type]
+            self.fc, self.kdim = nn.Linear(4, 1), options.get("kdim")
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            other = x if self.kdim is None else x[..., :3]
+            return self.fc(self.attention(x, other, other, key_padding_mask=mask)[0][:, -1])
+
+    torch.manual_seed(0)
+    model, x = Attending().double().eval(), torch.randn(3, 5, 4, dtype=torch.float64)
+    mask = torch.arange(5)[None] >= torch.tensor([5, 4, 3])[:, None]
+    account = attribute(model, x, mask, composite=composite)
+    assert torch.allclose(account.output, model(x, mask)[:, 0], atol=1e-12)
+    assert account.residual.abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("p", [1, 3, float("inf")])
+def test_norms_and_running_products_close(p: float) -> None:
+    class Sized(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.norm(x, p, dim=-1).sum(1) + torch.linalg.vector_norm(x, p, -1).mean(1) + x.cumprod(1)[:, -1, 0]
+
+    x = 1 + torch.rand(3, 4, 2, dtype=torch.float64)
+    account = attribute(Sized(), x, composite=SHAPLEY, baseline=torch.ones(1, 4, 2, dtype=torch.float64))
+    assert torch.allclose(account.output, Sized()(x)) and account.residual.abs().max() < 1e-12
