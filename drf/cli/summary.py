@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from ..comparison.rows import RAW_METRICS
 from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..experiment.experiment import Experiment
 from ..registry.decision import Decision, Judged
@@ -13,9 +14,10 @@ from ..registry.versions import ARCHIVED, REJECTED
 
 
 def printed(table: pd.DataFrame) -> str:
-    """The main metrics of a comparison as text, errors with five decimals, other numbers with three; then its notes."""
-    shown = table[[name for name in table if name not in (*MORE_METRICS, "note")]]
-    formats = {name: ("{:.5f}" if name in ("mae", "rmse") else "{:.3f}").format for name in METRICS if name in shown}
+    """The main metrics of a comparison as text, errors and R² with five decimals, others with three; then its notes."""
+    shown = table[[name for name in table if name not in (*MORE_METRICS, *RAW_METRICS, "note")]]
+    five = ("mae", "rmse", "r2")
+    formats = {name: ("{:.5f}" if name in five else "{:.3f}").format for name in METRICS if name in shown}
     text = shown.to_string(index=False, formatters=formats, na_rep="unknown")
     notes = [f"{row}: {note}" for row, note in zip(table["row"], table["note"], strict=True) if note]
     return "\n".join([text, *notes])

@@ -9,9 +9,11 @@ import pandas as pd
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
+from ..comparison.blending import blended_walk
 from ..comparison.evidence import gather
 from ..comparison.rows import Row, comparison_table, make_rows
 from ..experiment.experiment import Experiment, prepare
+from ..experiment.families import BLEND
 from ..experiment.recipe import recipe_of
 from ..models.family import Family
 from ..registry.register import Origin, register_newest
@@ -45,17 +47,19 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
         families = tune(experiment.families, samples, plan, trials.note)
         walks = walk_forward(families, samples, experiment.schedule, config.seed, config.compute, checkpoints)
         tree.parent.metrics({"fits_restored": checkpoints.restored, "fits_refused": checkpoints.refused})
+        if experiment.blend:
+            walks[BLEND] = blended_walk(experiment.blend, walks, samples)
         rows = make_rows(walks, experiment.judging)
         figures = log.comparison(rows, families, walks)
         tables = _evidence(experiment, rows, trials)
         log.evidence(tables)
         log.report(rows, tables, figures)
         log.truth(rows)
-        row = experiment.registered_row
-        version = None
-        if row.family in walks:
+        row, version = experiment.registered_row, None
+        if row in experiment.rows:
             origin = Origin(log.rows[row.name].run_id, tree.parent.run_id)
-            version = register_newest(walks[row.family].members, experiment, rows, origin)
+            groups = [walks[family].members for family in experiment.registered_families]
+            version = register_newest(groups, experiment, rows, origin)
         log.resources()
     if checkpoints.refused:
         print(f"{checkpoints.refused} kept fits were damaged or another user's, and were fitted again.")
@@ -86,5 +90,6 @@ def _evidence(experiment: Experiment, rows: Sequence[Row], trials: _Trials) -> d
         axis=1,
     ).rename_axis("date")
     tried = trials_on(market_returns(experiment.panel), {recipe_of(experiment.config): own})
-    tables = gather(rows, experiment.judging, tried, studies, experiment.config.seed)
+    config = experiment.config
+    tables = gather(rows, experiment.judging, tried, studies, config.window.periods, config.seed)
     return {**tables, "trials": own.reset_index()}

@@ -12,6 +12,8 @@ from ..evaluation.hac import hac_mean
 from ..evaluation.intervals import sharpe_intervals
 from ..evaluation.metrics import summarise, why_not
 from ..evaluation.overfitting import overfitting
+from ..evaluation.pairs import pairs
+from ..evaluation.periods import by_period
 from ..evaluation.portfolio import PortfolioRule, exposures, quantile_returns
 from ..evaluation.sharpe import sharpe_evidence
 from ..evaluation.trials import Trials
@@ -26,7 +28,12 @@ BY_SEED = ("mae", "rmse", "rank_ic", "sharpe", "sharpe_net")
 
 
 def gather(
-    rows: Sequence[Row], judging: Judging, trials: Trials, studies: Mapping[str, pd.DataFrame], seed: int
+    rows: Sequence[Row],
+    judging: Judging,
+    trials: Trials,
+    studies: Mapping[str, pd.DataFrame],
+    periods: Sequence[str] | None,
+    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """All tables, by the name under which they are logged.
 
@@ -36,6 +43,8 @@ def gather(
         Everything that was tried on the market.
     studies
         Family -> its trials' monthly returns on the validation months, one column a trial.
+    periods
+        Dates at which parts of the months begin; None: calendar years.
     seed
         Of the resampling.
 
@@ -44,7 +53,9 @@ def gather(
     ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before (gross)
     and after (net) costs with intervals, beside ``linear`` on the same months. ``deflated``: probabilistic and deflated
     ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and over returns after costs.
-    ``quantiles``: their mean returns and whether they rise. ``variants``, ``exposures``, ``seeds``, ``overfitting``.
+    ``pairs``: every row against every other. ``periods``: parts of the months. ``scales``: what forecasts promised and
+    what was earned. ``quantiles``: their mean returns and whether they rise. ``variants``, ``exposures``, ``seeds``,
+    ``overfitting``.
     """
     rule = judging.rule
     returns = {
@@ -72,6 +83,9 @@ def gather(
             else [pd.DataFrame([{"note": f"cannot be estimated, because there is no row {BENCHMARK}"}])],
             ignore_index=True,
         ),
+        "pairs": pairs({row.name: row.series for row in rows}),
+        "periods": by_period({row.name: row.judged for row in rows}, rule, periods),
+        "scales": _scales(rows),
         "quantiles": pd.concat([_quantiles(row, rule, seed) for row in rows], ignore_index=True),
         "variants": variants({row.name: row.predictions for row in rows}, judging.panel, rule),
         "exposures": _exposures(rows, judging.samples),
@@ -85,6 +99,22 @@ def _tests(rows: Sequence[Row]) -> pd.DataFrame:
         hac_mean(row.series[list(TESTED)]).rename_axis("series").reset_index().assign(row=row.name) for row in rows
     ]
     return pd.concat(parts, ignore_index=True).pipe(lambda table: table[["row", *table.columns.drop("row")]])
+
+
+def _scales(rows: Sequence[Row]) -> pd.DataFrame:
+    """By row: R², the promised and the earned long-short return a year, as said by the models and as spread."""
+    return pd.DataFrame(
+        [
+            {
+                "row": row.name,
+                "scale_mean": row.scale.mean(),
+                "scale_newest": row.newest_scale,
+                **{name: row.metrics[name] for name in ("r2_raw", "r2", "promised_return_raw", "promised_return")},
+                "earned_return": row.metrics["annual_return"],
+            }
+            for row in rows
+        ]
+    )
 
 
 def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:

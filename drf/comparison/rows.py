@@ -9,13 +9,20 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation import contributions as parts
+from ..evaluation.annual import MONTHS_A_YEAR
 from ..evaluation.attributes import equipped
 from ..evaluation.factor_returns import carried_forward
-from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, summarise, why_not
+from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, note_on, out_of_sample_r2, summarise
 from ..evaluation.portfolio import PortfolioRule, Weights, make_weights
+from ..evaluation.scale import newest_scale, scales
+from ..models.base import Explanation
 from ..models.rows import ModelRow, rows_of
+from ..models.units import shrunk
 from ..samples.lagged import Samples
 from ..training.forecasts import Forecasts, WalkForward, forecast_table, relevance_table
+
+RAW_METRICS = ("r2_raw", "promised_return_raw")
+"""Of the forecasts as the models said them."""
 
 PAPERS_TABLE = ("mae", "rmse", "annual_return", "annual_volatility", "sharpe")
 
@@ -31,7 +38,11 @@ class Row:
     model
         Which row it is.
     predictions
-        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months.
+        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, spread as far as earlier months allow.
+    raw
+        ``y_pred`` as the models said it, shape (n,).
+    scale, newest_scale
+        Month -> the factor between the two, see :mod:`drf.evaluation.scale`; that of the newest months.
     judged
         The same with the columns that the portfolio rule needs beside.
     weights
@@ -53,6 +64,9 @@ class Row:
 
     model: ModelRow
     predictions: pd.DataFrame
+    raw: np.ndarray
+    scale: pd.Series
+    newest_scale: float
     judged: pd.DataFrame
     weights: Weights
     forecast: pd.DataFrame
@@ -70,7 +84,7 @@ class Row:
     @property
     def note(self) -> str:
         """What of the metrics cannot be estimated, and why; empty if all can."""
-        return why_not(self.metrics, len(self.series), int(self.series["long_short"].isna().sum()))
+        return note_on(self.metrics, self.series)
 
 
 @dataclass(frozen=True)
@@ -104,26 +118,53 @@ def make_rows(walks: Mapping[str, WalkForward], judging: Judging) -> list[Row]:
 
 def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
     samples, rule, tested = judging.samples, judging.rule, walk.tested
-    predictions, forecast = (_said(model, part, samples) for part in (tested, walk.newest))
+    said = _said(model, tested, samples)
+    scale, newest = scales(said), newest_scale(said)
+    factor = said["date"].map(scale).to_numpy()
+    predictions = _spread(said, factor)
     judged = judging.equip(predictions)
     weights = make_weights(judged, rule)
-    relevance = risk = None
+    relevance = risk = carried = None
     if model.explained and tested.explanation:
-        relevance = relevance_table(samples, tested.samples_slice, tested.explanation)
+        explanation = _in_units(tested.explanation, said, factor)
+        relevance = relevance_table(samples, tested.samples_slice, explanation)
         risk = parts.risk_table(relevance, weights, judging.factors)
+        carried = _carried(samples, tested.samples_slice, explanation)
+    series = monthly_series(judged, rule)
     return Row(
         model=model,
         predictions=predictions,
+        raw=said["y_pred"].to_numpy(),
+        scale=scale,
+        newest_scale=newest,
         judged=judged,
         weights=weights,
-        forecast=forecast,
+        forecast=_spread(_said(model, walk.newest, samples), newest),
         relevance=relevance,
         risk=risk,
-        carried=_carried(samples, tested) if model.explained else None,
-        by_seed=_by_seed(model, tested),
-        metrics=summarise(judged, rule),
-        series=monthly_series(judged, rule),
+        carried=carried,
+        by_seed=np.array([_spread(said.assign(y_pred=own), factor)["y_pred"] for own in _by_seed(model, tested)]),
+        metrics={**summarise(judged, rule), **_raw(said, series, scale)},
+        series=series.assign(scale=scale),
     )
+
+
+def _raw(said: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
+    """What the forecasts would show as the models said them; their order, so all else, is the same."""
+    promised = float((series["promised"] / scale).mean() * MONTHS_A_YEAR)
+    return {"r2_raw": out_of_sample_r2(said), "promised_return_raw": promised}
+
+
+def _spread(said: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
+    """Forecasts spread around their month's mean by a factor."""
+    forecast = said["y_pred"].to_numpy()
+    multiple, offset = shrunk(forecast, said["date"].to_numpy(), scale)
+    return said.assign(y_pred=multiple * forecast + offset)
+
+
+def _in_units(explanation: Explanation, said: pd.DataFrame, scale: np.ndarray) -> Explanation:
+    """The explanation of the forecasts after :func:`_spread`."""
+    return explanation.times(*shrunk(said["y_pred"].to_numpy(), said["date"].to_numpy(), scale))
 
 
 def _said(model: ModelRow, part: Forecasts, samples: Samples) -> pd.DataFrame:
@@ -138,27 +179,24 @@ def _by_seed(model: ModelRow, tested: Forecasts) -> np.ndarray:
     return tested.by_seed if linearised is None else linearised
 
 
-def _carried(samples: Samples, tested: Forecasts) -> pd.DataFrame | None:
-    assert tested.explanation is not None
-    explanation, x = tested.explanation, samples.x[tested.samples_slice]
-    table = forecast_table(samples, tested.samples_slice, explanation.linearised)
-    forecasts = carried_forward(table, explanation.relevance, x, explanation.intercept)
+def _carried(samples: Samples, where: slice, explanation: Explanation) -> pd.DataFrame | None:
+    table = forecast_table(samples, where, explanation.linearised)
+    forecasts = carried_forward(table, explanation.relevance, samples.x[where], explanation.intercept)
     table = table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
     return table if len(table) else None  # the first month has none before it
 
 
 def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row: ``row``, the papers' table, the other metrics, and a ``note`` on what cannot be estimated."""
-    order = [*PAPERS_TABLE, *(name for name in (*METRICS, *MORE_METRICS) if name not in PAPERS_TABLE)]
+    every = (*METRICS, *MORE_METRICS, *RAW_METRICS)
+    order = [*PAPERS_TABLE, *(name for name in every if name not in PAPERS_TABLE)]
     return pd.DataFrame(
         [{"row": row.name, **{name: row.metrics[name] for name in order}, "note": row.note} for row in rows]
     )
 
 
-def drivers(rows: Sequence[Row]) -> tuple[str, pd.Series] | None:
-    """What drives the forecasts of the comparison's best explained row.
-
-    That is the linearised row with the best Sharpe ratio after costs; without one, any that has contributions.
+def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
+    """What drives the forecasts of the row ``headline``; if it has no contributions, of the best row that has.
 
     Returns
     -------
@@ -166,10 +204,10 @@ def drivers(rows: Sequence[Row]) -> tuple[str, pd.Series] | None:
     in decimals a month. None if no row has contributions.
     """
     explained = [row for row in rows if row.risk is not None]
-    linearised = [row for row in explained if row.model.linearised] or explained
-    if not linearised:
+    if not explained:
         return None
-    row = max(linearised, key=lambda row: np.nan_to_num(row.metrics["sharpe_net"], nan=-np.inf))
+    chosen = [row for row in explained if row.name == headline] or explained
+    row = max(chosen, key=lambda row: np.nan_to_num(row.metrics["sharpe_net"], nan=-np.inf))
     table = row.risk
     assert table is not None
     spread = table[(table["portfolio"] == "spread") & (table["level"] == "factor")]

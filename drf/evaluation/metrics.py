@@ -9,11 +9,12 @@ import pandas as pd
 
 from .annual import MONTHS_A_YEAR, annualised_ratio
 from .hac import LEAST_PERIODS, hac_mean
-from .portfolio import PortfolioRule, long_short
+from .portfolio import PortfolioRule, Quantiles, earned, make_weights
 
 METRICS = (
     "mae",
     "rmse",
+    "r2",
     "annual_return",
     "annual_volatility",
     "sharpe",
@@ -32,6 +33,7 @@ MORE_METRICS = (
     "spread_t",
     "hit_rate",
     "breakeven_bps",
+    "promised_return",
 )
 """Logged on every row besides."""
 
@@ -47,18 +49,24 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
     Returns
     -------
     One row a month: ``long_short``, ``long_short_net``, ``turnover``, ``traded`` (see :func:`~.portfolio.earned`),
-    ``rank_ic`` and ``ic`` (Spearman's and Pearson's correlation of forecast and return; 0 where the forecast is the
-    same for all stocks), ``mae``, ``rmse``.
+    ``promised`` (the forecast of ``long_short``), ``tied`` (stocks that share a place in the portfolio, because their
+    forecasts are the same), ``rank_ic`` and ``ic`` (Spearman's and Pearson's correlation of forecast and return; 0
+    where the forecast is the same for all stocks), ``mae``, ``rmse``.
     """
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
-    portfolio = long_short(forecasts, rule)
+    weights = make_weights(forecasts, rule, tradable=forecasts["y_true"].notna())
+    portfolio = earned(weights, forecasts["y_true"], rule.cost_bps)
+    promised = (weights.table["weight"] * forecasts["y_pred"]).groupby(forecasts["date"]).sum()
+    tied = pd.Series(Quantiles.of(forecasts, rule).cut, index=forecasts.index).groupby(forecasts["date"]).sum()
     return pd.DataFrame(
         {
             "long_short": portfolio["gross"],
             "long_short_net": portfolio["net"],
             "turnover": portfolio["turnover"],
             "traded": portfolio["traded"],
+            "promised": promised.where(portfolio["gross"].notna()),
+            "tied": tied,
             "rank_ic": rank_ic(known),
             "ic": ic(known),
             "mae": error.abs().groupby(known["date"]).mean(),
@@ -93,14 +101,17 @@ def ic(forecasts: pd.DataFrame) -> pd.Series:
 def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
     """The metrics of :data:`METRICS` and :data:`MORE_METRICS`.
 
-    ``mae`` and ``rmse`` are over all stocks and months. Returns are decimals a year: the arithmetic mean month times
-    12; volatility is the sample standard deviation times the root of 12; Sharpe their ratio, without a risk-free rate.
-    ``ic_ir`` and ``rank_ic_ir`` are the mean of the monthly (rank) IC over its standard deviation, times the root of
-    12; ``rank_ic_t`` and ``spread_t`` the t-statistics of the mean rank IC and the mean long-short return, see
-    :func:`~.hac.hac_mean`. ``max_drawdown`` is the largest loss from a peak of the compounded long-short return, as a
-    positive decimal. ``hit_rate`` is the share of months with a long-short return above 0. ``breakeven_bps`` is the
-    cost of trading, in basis points each side, that would take the whole mean return. What cannot be estimated,
-    because there are fewer than two months (four for the t-statistics) or no variation, is NaN.
+    ``mae`` and ``rmse`` are over all stocks and months. ``r2`` is 1 less the sum of squared errors over that of
+    squared returns, so below 0 where forecasting nothing has the smaller error (Gu, Kelly and Xiu 2020). Returns
+    are decimals a year: the arithmetic mean month times 12; volatility is the sample standard deviation times the
+    root of 12; Sharpe their ratio, without a risk-free rate. ``ic_ir`` and ``rank_ic_ir`` are the mean of the
+    monthly (rank) IC over its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the
+    t-statistics of the mean rank IC and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is
+    the largest loss from a peak of the compounded long-short return, as a positive decimal; there is none if a
+    month loses everything. ``promised_return`` is the forecast of ``annual_return``. ``hit_rate`` is the share of
+    months with a long-short return above 0. ``breakeven_bps`` is the cost of trading, in basis points each side,
+    that would take the whole mean return. What cannot be estimated, because there are fewer than two months (four
+    for the t-statistics) or no variation, is NaN.
     """
     series = monthly_series(forecasts, rule)
     known = forecasts.dropna(subset=["y_true"])
@@ -110,21 +121,53 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
     return {
         "mae": float(error.abs().mean()),
         "rmse": float(np.sqrt((error**2).mean())),
+        "r2": out_of_sample_r2(known),
         "annual_return": float(gross.mean() * MONTHS_A_YEAR),
         "annual_volatility": float(gross.std() * np.sqrt(MONTHS_A_YEAR)),
         "sharpe": annualised_ratio(gross),
-        "rank_ic": float(series["rank_ic"].mean()),
+        "rank_ic": mean_ic(series["rank_ic"]),
         "rank_ic_ir": annualised_ratio(series["rank_ic"]),
         "max_drawdown": max_drawdown(gross),
         "turnover": float(series["turnover"].mean()),
         "sharpe_net": annualised_ratio(series["long_short_net"]),
-        "ic": float(series["ic"].mean()),
+        "ic": mean_ic(series["ic"]),
         "ic_ir": annualised_ratio(series["ic"]),
         "rank_ic_t": float(t["rank_ic"]),
         "spread_t": float(t["long_short"]),
         "hit_rate": float((gross.dropna() > 0).mean()),
         "breakeven_bps": float(1e4 * gross.mean() / series["traded"].mean()) if series["traded"].mean() > 0 else np.nan,
+        "promised_return": float(series["promised"].mean() * MONTHS_A_YEAR),
     }
+
+
+def mean_ic(by_month: pd.Series) -> float:
+    """NaN if no month's forecasts differ: 0 in every month is no correlation of 0."""
+    return float(by_month.mean()) if by_month.any() else float("nan")
+
+
+def out_of_sample_r2(forecasts: pd.DataFrame) -> float:
+    """1 less the sum of squared errors over that of squared returns; NaN without a return other than 0."""
+    known = forecasts.dropna(subset=["y_true"])
+    nothing = float((known["y_true"] ** 2).sum())
+    return float(1 - ((known["y_true"] - known["y_pred"]) ** 2).sum() / nothing) if nothing > 0 else float("nan")
+
+
+def note_on(metrics: Mapping[str, float], series: pd.DataFrame) -> str:
+    """What a reader must know of a row's numbers: ties, losses of everything, what cannot be estimated; may be empty.
+
+    Parameters
+    ----------
+    metrics, series
+        As :func:`summarise` and :func:`monthly_series` return them.
+    """
+    parts, periods = [], len(series)
+    if tied := int((series["tied"] > 0).sum()):
+        parts.append(f"in {tied} of {periods} periods stocks with the same forecast share a place in the portfolio")
+    if lost := int((series["long_short"] <= -1).sum()):
+        parts.append(f"{lost} of {periods} periods lose more than everything, so nothing compounds")
+        metrics = {name: value for name, value in metrics.items() if name != "max_drawdown"}
+    rest = why_not(metrics, periods, int(series["long_short"].isna().sum()))
+    return "; ".join([*parts, *([rest] if rest else [])])
 
 
 def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str:
@@ -150,6 +193,8 @@ def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str
 
 
 def max_drawdown(returns: pd.Series) -> float:
-    """Largest loss from a peak of the compounded returns, as a positive decimal."""
+    """Largest loss from a peak of the compounded returns, as a positive decimal; NaN if a period loses everything."""
+    if (returns <= -1).any():
+        return float("nan")
     wealth = np.concatenate([[1.0], (1 + returns.fillna(0.0)).cumprod()])
     return float((1 - wealth / np.maximum.accumulate(wealth)).max())

@@ -84,29 +84,65 @@ class Weights:
         return wide.reindex(months, fill_value=0.0)  # months in which nothing is held keep their place
 
 
-def assign_quantiles(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.Series:
-    """Each row's quantile within its month (and sector), from 1 (lowest forecast) to ``rule.quantiles``.
+@dataclass(frozen=True)
+class Quantiles:
+    """Which quantiles of its month (and sector) each forecast lies in, from 1 (lowest) to ``rule.quantiles``.
 
-    The groups differ by at most one stock; ties keep the order of the assets, so that the result does not depend on the
-    order of the rows. Stocks of a sector with fewer stocks than quantiles, or of no known sector, are in none: 0.
+    The groups differ by at most one stock. Stocks with the same forecast across a cut lie in the groups on both sides
+    of it, each for the share of the places that its like have there, so that no order of rows or names decides. Stocks
+    of a sector with fewer stocks than quantiles, or of no known sector, lie in none.
 
-    Parameters
+    Attributes
     ----------
-    forecasts
-        ``date``, ``asset``, ``y_pred``, and ``sector`` if the rule asks for it.
+    first, last
+        Places that the forecast and its like have in the ascending order of their group: 1 is the lowest.
+    size
+        Stocks of the group; 0 where it has no quantiles. All aligned with the forecasts.
+    count
+        Number of quantiles.
     """
-    ordered = forecasts.sort_values(["date", "asset"], kind="stable")
-    by_group = ordered.groupby(rule.groups)["y_pred"]
-    rank = by_group.rank(method="first")
-    size = by_group.transform("size")
-    quantile = (rank * rule.quantiles / size).apply(np.ceil)
-    if rule.sector_neutral:
-        quantile = quantile.where(size >= rule.quantiles, 0)
-    return quantile.astype(int).reindex(forecasts.index).rename("quantile")
+
+    first: np.ndarray
+    last: np.ndarray
+    size: np.ndarray
+    count: int
+
+    @classmethod
+    def of(cls, forecasts: pd.DataFrame, rule: PortfolioRule) -> Quantiles:
+        """Sort ``forecasts``: ``date``, ``y_pred``, and ``sector`` if the rule asks for it."""
+        by_group = forecasts.groupby(rule.groups)["y_pred"]
+        first, last = (by_group.rank(method=end).to_numpy() for end in ("min", "max"))
+        size = by_group.transform("size").to_numpy(dtype=float)
+        if rule.sector_neutral:
+            size = np.where(size >= rule.quantiles, size, 0.0)  # NaN, of no known sector, is not
+        return cls(first, last, size, rule.quantiles)
+
+    def share(self, quantile: int) -> np.ndarray:
+        """The share of each stock that lies in a quantile, shape (n,)."""
+        # The place r lies in quantile ceil(r * count / size).
+        below, upto = (np.floor(self.size * edge / self.count) for edge in (quantile - 1, quantile))
+        inside = np.minimum(self.last, upto) - np.maximum(self.first, below + 1) + 1
+        share = inside.clip(min=0) / (self.last - self.first + 1)
+        return np.where(self.size > 0, share, 0.0)
+
+    @property
+    def undecided(self) -> np.ndarray:
+        """Whether a stock and its like are so many that they lie in the lowest and in the highest quantile."""
+        return (self.share(1) > 0) & (self.share(self.count) > 0)
+
+    @property
+    def cut(self) -> np.ndarray:
+        """Whether a stock lies in one of the two only for a part, because its like lie across the cut."""
+        outer = np.maximum(self.share(1), self.share(self.count))
+        return (outer > 0) & (outer < 1)
 
 
 def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Series | None = None) -> Weights:
     """The rule's portfolio of each month.
+
+    Stocks whose forecasts are the same across a cut share the place that is left: see :class:`Quantiles`. Where as many
+    stocks have the same forecast that they lie in the lowest and in the highest quantile, nothing of the month (and
+    sector) is held: there is no order to trade on.
 
     Parameters
     ----------
@@ -116,15 +152,16 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
         Boolean, aligned with ``forecasts``: stocks that can be held. All stocks are sorted by their forecasts; those
         that cannot be held leave their weight to the others of their side.
     """
-    quantile = assign_quantiles(forecasts, rule)
-    held = quantile.isin([1, rule.quantiles])
+    quantiles = Quantiles.of(forecasts, rule)
+    part = pd.Series(quantiles.share(rule.quantiles) - quantiles.share(1), index=forecasts.index)
+    keys = [forecasts[name] for name in rule.groups]
+    part[pd.Series(quantiles.undecided, index=forecasts.index).groupby(keys).transform("any").eq(True)] = 0.0
     if tradable is not None:
-        held &= tradable
+        part = part.where(tradable, 0.0)
     if rule.weighting == "value":
-        held &= forecasts["value"] > 0
-    side = (quantile[held] == rule.quantiles).map({True: 1.0, False: -1.0})
-    value = forecasts.loc[held, "value"] if rule.weighting == "value" else pd.Series(1.0, index=side.index)
-    weight = side * value / value.groupby([forecasts.loc[held, "date"], side]).transform("sum")
+        part *= forecasts["value"].where(forecasts["value"] > 0, 0.0)
+    held = part[part != 0]
+    weight = held / held.abs().groupby([forecasts.loc[held.index, "date"], np.sign(held)]).transform("sum")
     table = forecasts[["date", "asset"]].assign(weight=weight.reindex(forecasts.index, fill_value=0.0))
     return Weights(table)
 
@@ -138,8 +175,13 @@ def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFra
         ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks are sorted by their forecasts alone; one without a return is
         left out of its quantile's mean afterwards.
     """
-    quantile = assign_quantiles(forecasts, rule)
-    return forecasts["y_true"].groupby([forecasts["date"], quantile]).mean().unstack()
+    quantiles, y = Quantiles.of(forecasts, rule), forecasts["y_true"]
+    means = {}
+    for quantile in range(1, rule.quantiles + 1):
+        share = pd.Series(quantiles.share(quantile), index=forecasts.index).where(y.notna(), 0.0)
+        sums = pd.DataFrame({"returns": share * y.fillna(0.0), "share": share}).groupby(forecasts["date"]).sum()
+        means[quantile] = sums["returns"] / sums["share"].where(sums["share"] > 0)
+    return pd.DataFrame(means)
 
 
 def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:

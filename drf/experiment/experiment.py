@@ -12,6 +12,7 @@ from ..comparison.rows import Judging
 from ..data.panel import fingerprint
 from ..data.universe import largest
 from ..evaluation.attributes import equipped
+from ..models.blend import Blend
 from ..models.family import Family
 from ..models.rows import ModelRow, row_named, rows_of
 from ..samples.lagged import Samples, make_samples
@@ -21,7 +22,7 @@ from ..tuning.search import TuningPlan
 from ..tuning.studies import open_storage
 from .config import Record, read
 from .factors import Factors, descriptors_of, make_factors
-from .families import make_families, require_training_months
+from .families import BLEND, make_blend, make_families, require_training_months
 from .market import load_market
 from .schema import TrainConfig
 
@@ -36,6 +37,8 @@ class Experiment:
         The settings, typed and as they are logged.
     families
         Not tuned yet.
+    blend
+        Which rows are blended, if any are.
     factors
         The descriptors of each factor, of those that are used.
     panel, samples, schedule
@@ -47,6 +50,7 @@ class Experiment:
     config: TrainConfig
     record: Record
     families: list[Family]
+    blend: Blend | None
     factors: Factors
     panel: pd.DataFrame
     samples: Samples
@@ -56,7 +60,7 @@ class Experiment:
     @property
     def rows(self) -> list[ModelRow]:
         """The rows of the comparison."""
-        return rows_of(family.name for family in self.families)
+        return rows_of([*(family.name for family in self.families), *([BLEND] if self.blend else [])])
 
     @property
     def registered_row(self) -> ModelRow:
@@ -64,6 +68,13 @@ class Experiment:
         row = row_named(self.config.registry.row)
         assert row is not None
         return row
+
+    @property
+    def registered_families(self) -> list[str]:
+        """The families whose models make the registered row; more than one for a blend."""
+        row = self.registered_row
+        parts = [part for name in self.blend.rows if (part := row_named(name))] if self.blend else []
+        return [part.family for part in parts] if row.family == BLEND else [row.family]
 
     @property
     def left_out(self) -> list[str]:
@@ -130,7 +141,7 @@ def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
         Naming what is wrong with the config or the data.
     """
     config = read(composed, TrainConfig)
-    families = make_families(config.model, overrides)
+    families, blend = make_families(config.model, overrides), make_blend(config.model)
     factors = make_factors(config.factors, config.data.descriptors)
     descriptors = descriptors_of(factors)
     market = load_market(config.data, descriptors, config.portfolio.quantiles)
@@ -139,4 +150,6 @@ def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
     samples = make_samples(panel, descriptors, config.window.lags, config.window.target)
     schedule = make_schedule(samples, config.window)
     require_training_months(families, schedule.every)
-    return Experiment(config, Record.of(composed), families, factors, panel, samples, schedule, fingerprint(panel))
+    return Experiment(
+        config, Record.of(composed), families, blend, factors, panel, samples, schedule, fingerprint(panel)
+    )

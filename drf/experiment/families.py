@@ -7,14 +7,19 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from ..errors import InputError, nearest
+from ..errors import InputError, first_line, nearest
+from ..models.blend import Blend
+from ..models.boosting import Boosting
 from ..models.family import Family
-from ..models.rows import FAMILIES
+from ..models.rows import FAMILIES, row_named, rows_of
 from ..samples.windows import Window
 from ..tuning.space import Entry
 from .settings import check, make
 
 _NOT_SETTINGS = ("random_state",)
+
+BLEND = "blend"
+"""Where the ``model`` config says which rows are blended; see :mod:`drf.models.blend`."""
 
 
 def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> list[Family]:
@@ -28,15 +33,37 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> l
     InputError
         For an unknown family or setting, or a setting that the search space names and the family lacks.
     """
+    names = [*FAMILIES, BLEND]
     for name, settings in models.items():
-        if name not in FAMILIES:
-            raise InputError(f"model={name}: unknown family{nearest(name, FAMILIES)}; there are {', '.join(FAMILIES)}")
+        if name not in names:
+            raise InputError(f"model={name}: unknown family{nearest(name, names)}; there are {', '.join(names)}")
         if not isinstance(settings, Mapping):
             raise InputError(f"model.{name}={settings}: must be a group of settings, see conf/model/{name}.yaml")
-    if not models:
+    if not set(models) - {BLEND}:
         raise InputError("model=[]: choose at least one family, see conf/model")
     chosen = {override.lstrip("+").split("=")[0] for override in overrides}
     return [_make_family(name, models[name], chosen) for name in FAMILIES if name in models]
+
+
+def make_blend(models: Mapping[str, Any]) -> Blend | None:
+    """The blend of the ``model`` config, if it has one.
+
+    Raises
+    ------
+    InputError
+        If a row of it is not trained, or has no contributions.
+    """
+    if BLEND not in models:
+        return None
+    blend = make(Blend, models[BLEND], f"model.{BLEND}")
+    possible = [row.name for row in rows_of(name for name in models if name != BLEND) if row.explained]
+    for name in blend.rows:
+        if name not in possible:
+            why = "has no contributions" if row_named(name) in rows_of(models) else "is not among the rows"
+            raise InputError(
+                f"model.{BLEND}.rows: {name} {why}: there are {', '.join(possible)}{nearest(name, possible)}"
+            )
+    return blend
 
 
 def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Family:
@@ -54,6 +81,8 @@ def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Fami
         family.make(0, 0)
     except ValueError as error:
         raise InputError(f"{where}.{error}") from error
+    if model is Boosting:
+        _require_lightgbm()
     for key, entry in space.items():
         if not make(Entry, entry, f"{where}.space.{key}").holds(settings[key]):
             raise InputError(
@@ -61,6 +90,18 @@ def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Fami
                 "tuning.trials=0"
             )
     return family
+
+
+def _require_lightgbm() -> None:
+    try:
+        import lightgbm  # noqa: F401
+    except ImportError:
+        raise InputError("model=boosting needs LightGBM: pip install 'drf[boosting]'") from None
+    except OSError as error:  # its library needs one of the system's
+        raise InputError(
+            f"model=boosting: LightGBM cannot be loaded: {first_line(error)}: on Debian and Ubuntu apt-get install "
+            "libgomp1, on macOS brew install libomp"
+        ) from error
 
 
 def _about(seeds: Annotated[int, Ge(1)], space: Mapping[str, Any] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -55,6 +56,22 @@ class Explanation:
         }
         whole = np.abs(self.total - self.intercept).mean() or 1.0
         return {name: float(np.abs(entry).mean() / whole) for name, entry in entries.items()}
+
+    def times(self, multiple: np.ndarray, offset: np.ndarray) -> Explanation:
+        """The explanation of the forecast times ``multiple`` plus ``offset``, which counts for the intercept: (n,)."""
+        return Explanation(
+            relevance=self.relevance * multiple[:, None, None],
+            intercept=self.intercept * multiple + offset,
+            bias=self.bias * multiple,
+            stabiliser=self.stabiliser * multiple,
+            initial_state=self.initial_state * multiple,
+        )
+
+    @staticmethod
+    def sum(parts: Sequence[Explanation]) -> Explanation:
+        """The explanation of the sum of several forecasts."""
+        names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
+        return Explanation(*(np.sum([getattr(part, name) for part in parts], axis=0) for name in names))
 
     @staticmethod
     def mean(parts: list[Explanation]) -> Explanation:

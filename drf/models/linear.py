@@ -1,44 +1,65 @@
-"""The linear multi-factor model: ordinary least squares on all lags and descriptors."""
+"""The linear multi-factor model: least squares on all lags and descriptors, with and without shrinkage."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.linear_model import LinearRegression
+from annotated_types import Ge
+from sklearn.linear_model import LinearRegression, Ridge
 
 from .base import Explanation
 from .portable import PortableLinear
+from .regression import Regression
+
+# The variance of ranks that are spread evenly over [-1, 1].
+_VARIANCE_OF_RANKS = 1 / 3
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Linear(BaseEstimator):
-    r""":math:`\hat r = \beta_0 + \sum_k \beta_k x_k`. A contribution is :math:`\beta_k x_k`; the account is exact.
+class Linear(Regression):
+    r""":math:`\hat r = \beta_0 + \sum_k \beta_k x_k`. A contribution is :math:`\beta_k x_k`; the account is exact."""
 
-    ``random_state`` is accepted, as by every family, and has no effect.
-    """
+    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
+        self.regression_ = LinearRegression().fit(x.astype(np.float64), target)
 
-    random_state: int = 0
-
-    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Linear:
-        self.shape_ = x.shape[1:]
-        self.regression_ = LinearRegression().fit(x.reshape(len(x), -1).astype(np.float64), y)
-        return self
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.regression_.predict(x.reshape(len(x), -1))
+    def output(self, x: np.ndarray) -> np.ndarray:
+        return self.regression_.predict(x)
 
     def explain(self, x: np.ndarray) -> Explanation:
+        coefficients, intercept = self._in_returns()
         nothing = np.zeros(len(x))
         return Explanation(
-            relevance=x * self.regression_.coef_.reshape(x.shape[1:]),
-            intercept=np.full(len(x), self.regression_.intercept_),
+            relevance=x * coefficients,
+            intercept=np.full(len(x), intercept),
             bias=nothing,
             stabiliser=nothing,
             initial_state=nothing,
         )
 
     def portable(self) -> PortableLinear:
-        lags, descriptors = self.shape_
-        return PortableLinear(self.regression_.coef_.reshape(lags, descriptors), float(self.regression_.intercept_))
+        return PortableLinear(*self._in_returns())
+
+    def _in_returns(self) -> tuple[np.ndarray, float]:
+        """Coefficients, shape (lags, descriptors), and the intercept, as decimal returns."""
+        coefficients = self.multiple_ * self.regression_.coef_.reshape(self.shape_)
+        return coefficients, float(self.offset_ + self.multiple_ * self.regression_.intercept_)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RidgeRegression(Linear):
+    """The linear model with its coefficients shrunk towards 0.
+
+    Parameters
+    ----------
+    shrinkage
+        scikit-learn's penalty is this times the number of samples times the variance of a rank, so that it means the
+        same in windows of any length: 1 halves the coefficient of an input that correlates with no other.
+    """
+
+    shrinkage: Annotated[float, Ge(0)] = 0.3
+
+    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
+        penalty = self.shrinkage * len(x) * _VARIANCE_OF_RANKS
+        self.regression_ = Ridge(alpha=penalty).fit(x.astype(np.float64), target)

@@ -7,15 +7,12 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
-from .label import Label
 from .network import Network
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LSTM(Network):
     """An LSTM whose final state is read out by a dense layer. Everything else as in :class:`~.network.Network`.
-
-    It learns ranks and starts from the window before, which research on a real panel chose (``docs/research``).
 
     Parameters
     ----------
@@ -30,8 +27,6 @@ class LSTM(Network):
     bidirectional: bool = False
     learning_rate: Annotated[float, Interval(gt=0, le=10)] = 3e-3
     weight_decay: Annotated[float, Interval(ge=0, le=10)] = 1e-4
-    label: Label = "rank"
-    warm_start: bool = True
 
     def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
         return {

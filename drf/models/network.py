@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from ..lrp import Linearisation, faithfulness, linearise
+from ..samples.label import Label, label, worth
 from .architecture import ARCHITECTURES
 from .base import Explanation, TrainingDivergedError
-from .label import Label, label, worth
 from .portable import PortableNetwork
 
 
@@ -41,7 +41,7 @@ class Network(BaseEstimator, ABC):
         Stabiliser of the rule ``plain``.
     label
         What it is trained to say: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
-        for no more than its place. Forecasts are returns in either case, see :mod:`~.label`.
+        for no more than its place. Forecasts are returns in either case, see :mod:`drf.samples.label`.
     warm_start
         ``True``: in a walk-forward start from the weights of the window before. Windows then wait for each other.
     random_state
@@ -61,7 +61,7 @@ class Network(BaseEstimator, ABC):
     linearisation: Linearisation = "shapley"
     epsilon: Annotated[float, Interval(ge=0, le=1)] = 1e-3
     label: Label = "return"
-    warm_start: bool = False
+    warm_start: bool = True
     random_state: int = 0
 
     @abstractmethod

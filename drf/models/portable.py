@@ -7,7 +7,7 @@ accounts then close far below anything that a user could see.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -121,5 +121,54 @@ class PortableLinear:
         }
 
 
-KINDS: dict[str, Any] = {"network": PortableNetwork, "linear": PortableLinear}
+@dataclass(frozen=True)
+class PortableTrees:
+    """Boosted trees in LightGBM's own text; a forecast is ``offset`` + ``multiple`` * what they say.
+
+    Attributes
+    ----------
+    shape
+        Lags and descriptors.
+    """
+
+    trees: str
+    multiple: float
+    offset: float
+    shape: Sequence[int]
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PortableTrees:
+        return cls(tensors["trees"].numpy().tobytes().decode(), **settings)
+
+    def settings(self) -> dict[str, Any]:
+        return {"multiple": self.multiple, "offset": self.offset, "shape": list(self.shape)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"trees": torch.frombuffer(bytearray(self.trees.encode()), dtype=torch.uint8)}
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.offset + self.multiple * self._said(x)
+
+    def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        shares = self.multiple * self._said(x, pred_contrib=True)
+        relevance = shares[:, :-1].reshape(len(x), *self.shape)
+        intercept, inputs, nothing = self.offset + shares[:, -1], relevance.sum((1, 2)), np.zeros(len(x))
+        return {
+            "relevance": relevance,
+            "network": self.predict(x),
+            "inputs": inputs,
+            "intercept": intercept,
+            "network_bias": nothing,
+            "stabiliser": nothing,
+            "initial_state": nothing,
+        }
+
+    def _said(self, x: np.ndarray, **how: Any) -> np.ndarray:
+        import lightgbm  # only versions that hold trees need it
+
+        booster = lightgbm.Booster(model_str=self.trees)
+        return np.asarray(booster.predict(x.reshape(len(x), -1).astype(np.float64), num_threads=1, **how))
+
+
+KINDS: dict[str, Any] = {"network": PortableNetwork, "linear": PortableLinear, "trees": PortableTrees}
 """Portable models by the name under which a registered model remembers its own."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .base import Registrable
+from .blend import Blend
+from .boosting import Boosting
 from .dnn import DNN
 from .forest import Forest
-from .linear import Linear
+from .linear import Linear, RidgeRegression
 from .lstm import LSTM
 from .svr import SVR
 
@@ -49,22 +51,25 @@ class ModelRow:
     @property
     def registrable(self) -> bool:
         """Whether the newest models of the row can be registered."""
-        return self.explained and issubclass(self.model, Registrable)
+        return self.explained and (self.model is Blend or issubclass(self.model, Registrable))
 
 
 ROWS: tuple[ModelRow, ...] = (
     ModelRow("linear", "linear", Linear, "#4d4d4d", explained=True),
+    ModelRow("ridge", "ridge", RidgeRegression, "#969696", explained=True),
     ModelRow("svr", "svr", SVR, "#8c6bb1"),
     ModelRow("forest", "forest", Forest, "#41ab5d"),
+    ModelRow("boosting", "boosting", Boosting, "#005a32", explained=True),
     ModelRow("dnn", "dnn", DNN, "#6baed6"),
     ModelRow("dnn_lrp", "dnn", DNN, "#08519c", explained=True, linearised=True),
     ModelRow("lstm", "lstm", LSTM, "#fdae6b"),
     ModelRow("lstm_lrp", "lstm", LSTM, "#d94801", explained=True, linearised=True),
+    ModelRow("blend", "blend", Blend, "#000000", explained=True),
 )
 """In the order of the comparison."""
 
-FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS}
-"""Families by name, in the order of their rows."""
+FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS if row.model is not Blend}
+"""Families that are trained by name, in the order of their rows."""
 
 
 def rows_of(families: Iterable[str]) -> list[ModelRow]:

@@ -7,35 +7,33 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
-from sklearn.base import BaseEstimator
 from sklearn.svm import SVR as KernelSVR
+
+from .regression import Regression
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SVR(BaseEstimator):
-    """scikit-learn's SVR on the flattened ranks, targets as decimal returns.
+class SVR(Regression):
+    """scikit-learn's SVR on the flattened ranks.
 
     Parameters
     ----------
     C, epsilon, gamma
-        As in scikit-learn. The epsilon of 0.1 of Nakagawa et al. 2018 is as wide as a month's return.
+        As in scikit-learn, for targets as decimal returns. The epsilon of 0.1 of Nakagawa et al. 2018 is as wide as a
+        month's return.
     max_samples
         Train on at most so many samples, evenly spaced over months and stocks: the cost grows with their square.
-    random_state
-        Accepted, as by every family, and without effect.
     """
 
     C: Annotated[float, Gt(0)] = 0.1
     epsilon: Annotated[float, Ge(0)] = 0.03
     gamma: Annotated[float, Gt(0)] = 0.005
     max_samples: Annotated[int, Ge(1)] = 3000
-    random_state: int = 0
 
-    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> SVR:
+    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
         kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), self.max_samples)).round().astype(int))
         self.svr_ = KernelSVR(kernel="rbf", C=self.C, epsilon=self.epsilon, gamma=self.gamma)
-        self.svr_.fit(x[kept].reshape(len(kept), -1), y[kept])
-        return self
+        self.svr_.fit(x[kept], target[kept])
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.svr_.predict(x.reshape(len(x), -1))
+    def output(self, x: np.ndarray) -> np.ndarray:
+        return self.svr_.predict(x)

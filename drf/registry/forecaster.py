@@ -17,6 +17,7 @@ import torch
 
 from ..data.universe import largest
 from ..models.portable import KINDS, PARTS, Portable
+from ..models.units import blended, shrunk
 from ..samples.lagged import Samples, make_samples
 
 SPEC, WEIGHTS = "spec.json", "weights.pt"
@@ -36,11 +37,15 @@ class Spec:
         The descriptors of each factor.
     universe
         So many of the largest stocks of each month by CAP; None: all.
+    scale
+        How far the models' forecasts are spread around their month's mean, see :mod:`drf.evaluation.scale`: learned
+        from the test months of the training, and the same for ever after.
     """
 
     lags: list[int]
     factors: dict[str, list[str]]
     universe: int | None
+    scale: float = 1.0
 
     @property
     def descriptors(self) -> list[str]:
@@ -48,29 +53,41 @@ class Spec:
 
 
 class Forecaster:
-    """The mean forecast of several models, and its contributions."""
+    """The mean forecast of several models, and its contributions.
 
-    def __init__(self, spec: Spec, members: Sequence[Portable]) -> None:
+    Attributes
+    ----------
+    groups
+        Models that differ in their seed only, whose forecasts are averaged; several such groups are blended, see
+        :func:`drf.models.units.blended`.
+    """
+
+    def __init__(self, spec: Spec, groups: Sequence[Sequence[Portable]]) -> None:
         self.spec = spec
-        self.members = list(members)
+        self.groups = [list(members) for members in groups]
 
     @classmethod
     def load(cls, folder: Path) -> Forecaster:
         """Read what :meth:`save` wrote; weights are loaded as tensors only."""
         written: dict[str, Any] = json.loads((folder / SPEC).read_text())
         tensors = torch.load(folder / WEIGHTS, weights_only=True)
-        members = [
-            KINDS[member["kind"]].read(member["settings"], own)
-            for member, own in zip(written.pop("members"), tensors, strict=True)
+        members = written.pop("members")
+        made = [
+            KINDS[member["kind"]].read(member["settings"], own) for member, own in zip(members, tensors, strict=True)
         ]
-        return cls(Spec(**written), members)
+        of = [member.get("group", 0) for member in members]  # versions of earlier releases have one group
+        groups = [[model for model, own in zip(made, of, strict=True) if own == group] for group in range(max(of) + 1)]
+        return cls(Spec(**written), groups)
 
     def save(self, folder: Path) -> None:
         """Write the specification and the weights."""
         kinds = {kind: name for name, kind in KINDS.items()}
-        members = [{"kind": kinds[type(member)], "settings": member.settings()} for member in self.members]
-        (folder / SPEC).write_text(json.dumps({**vars(self.spec), "members": members}, indent=1))
-        torch.save([member.tensors() for member in self.members], folder / WEIGHTS)
+        every = [(group, member) for group, members in enumerate(self.groups) for member in members]
+        written = [
+            {"kind": kinds[type(member)], "group": group, "settings": member.settings()} for group, member in every
+        ]
+        (folder / SPEC).write_text(json.dumps({**vars(self.spec), "members": written}, indent=1))
+        torch.save([member.tensors() for _, member in every], folder / WEIGHTS)
 
     def predict(self, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
         """Forecast every stock of every month that has the whole history of lags within ``panel``.
@@ -84,8 +101,8 @@ class Forecaster:
             ``date`` (month ends), ``asset`` and the descriptors; other columns are ignored.
         detail
             ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, what the models' own
-            forecast (``network``) is made of: ``inputs``, ``intercept``, ``network_bias``, ``stabiliser``,
-            ``initial_state``.
+            forecast (``network``), spread alike, is made of: ``inputs``, ``intercept``, ``network_bias``,
+            ``stabiliser``, ``initial_state``.
 
         Returns
         -------
@@ -100,10 +117,8 @@ class Forecaster:
         if detail not in DETAILS:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
         samples = self._samples(panel)
-        accounts = [member.account(samples.x) for member in self.members]
-        account = {name: np.mean([part[name] for part in accounts], axis=0) for name in PARTS}
-        relevance = np.mean([part["relevance"] for part in accounts], axis=0).sum(1)
-        intercept = account["intercept"]
+        account = self._account(samples)
+        relevance, intercept = account.pop("relevance"), account["intercept"]
         keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})
         prediction = relevance.sum(1) + intercept
         if detail == "account":
@@ -112,6 +127,18 @@ class Forecaster:
         if detail == "factors":
             by_name = pd.DataFrame({name: by_name[names].sum(axis=1) for name, names in self.spec.factors.items()})
         return pd.concat([keys.assign(prediction=prediction), by_name.assign(bias=intercept)], axis=1)
+
+    def _account(self, samples: Samples) -> _Account:
+        """Where all of the forecast went: ``relevance``, shape (n, descriptors), and PARTS, shape (n,)."""
+        groups = [_mean([member.account(samples.x) for member in members]) for members in self.groups]
+        together = groups[0]
+        if len(groups) > 1:
+            forecasts = np.array([_linearised(account) for account in groups])
+            multiples, offset = blended(forecasts, samples.month)
+            parts = [_times(account, multiple) for account, multiple in zip(groups, multiples, strict=True)]
+            together = _plus({name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}, offset)
+        multiple, offset = shrunk(_linearised(together), samples.month, self.spec.scale)
+        return _plus(_times(together, multiple), offset)
 
     def _samples(self, panel: pd.DataFrame) -> Samples:
         missing = [name for name in ("date", "asset", *self.spec.descriptors) if name not in panel]
@@ -135,3 +162,25 @@ class Forecaster:
                 f"own month and the {max(self.spec.lags)} before it"
             )
         return samples
+
+
+_Account = dict[str, np.ndarray]
+
+
+def _mean(accounts: Sequence[_Account]) -> _Account:
+    """The account of the mean forecast, its relevance summed over lags."""
+    mean = {name: np.mean([account[name] for account in accounts], axis=0) for name in PARTS}
+    return {"relevance": np.mean([account["relevance"] for account in accounts], axis=0).sum(1), **mean}
+
+
+def _linearised(account: _Account) -> np.ndarray:
+    return account["relevance"].sum(1) + account["intercept"]
+
+
+def _times(account: _Account, multiple: np.ndarray) -> _Account:
+    return {name: values * (multiple[:, None] if values.ndim > 1 else multiple) for name, values in account.items()}
+
+
+def _plus(account: _Account, offset: np.ndarray) -> _Account:
+    """An offset counts for the intercept, so for the whole too."""
+    return account | {name: account[name] + offset for name in ("intercept", "network")}

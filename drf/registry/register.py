@@ -29,6 +29,7 @@ from ..experiment.experiment import Experiment
 from ..experiment.recipe import recipe_of
 from ..models.base import Model as FittedModel
 from ..models.base import Registrable
+from ..models.portable import PortableTrees
 from ..tracking.runs import git_commit
 from ..tracking.trials import MARKET, RECIPE, as_tag, market_returns
 from .evidence import FOLDER, Evidence, remember
@@ -47,6 +48,7 @@ _BUNDLED = (
     "models/__init__.py",
     "models/architecture.py",
     "models/portable.py",
+    "models/units.py",
     "registry/__init__.py",
     "registry/forecaster.py",
     "registry/manifest.py",
@@ -61,9 +63,9 @@ ROUNDING = 1e-4
 """The most that single precision lets a training's forecasts differ from the registered model's, beside the largest."""
 
 
-def make_forecaster(members: Sequence[Registrable], spec: Spec) -> Forecaster:
-    """The forecaster of several fitted models that differ in their seed only."""
-    return Forecaster(spec, [member.portable() for member in members])
+def make_forecaster(groups: Sequence[Sequence[Registrable]], spec: Spec) -> Forecaster:
+    """The forecaster of fitted models: of one group that differs in its seeds only, or of several to be blended."""
+    return Forecaster(spec, [[member.portable() for member in members] for members in groups])
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,15 @@ class Origin:
     parent_run: str
 
 
-def register_newest(members: Sequence[FittedModel], experiment: Experiment, rows: Sequence[Row], origin: Origin) -> str:
+def register_newest(
+    groups: Sequence[Sequence[FittedModel]], experiment: Experiment, rows: Sequence[Row], origin: Origin
+) -> str:
     """Register the newest window's models with the evidence of their training; return the new version.
 
     Parameters
     ----------
-    members
-        Fitted, of the family whose row is registered.
+    groups
+        Fitted, of the family whose row is registered; of a blend, of each of its rows.
     rows
         The rows of the comparison, that row among them.
 
@@ -101,8 +105,11 @@ def register_newest(members: Sequence[FittedModel], experiment: Experiment, rows
         lags=list(experiment.samples.lags),
         factors={name: list(names) for name, names in experiment.factors.items()},
         universe=config.data.universe,
+        scale=next(row.newest_scale for row in rows if row.name == config.registry.row),
     )
-    forecaster = make_forecaster([member for member in members if isinstance(member, Registrable)], spec)
+    forecaster = make_forecaster(
+        [[member for member in members if isinstance(member, Registrable)] for members in groups], spec
+    )
     tags = {
         "config": located(experiment.record.line, config.data.source),
         RECIPE: recipe_of(config),
@@ -202,7 +209,7 @@ def _write(forecaster: Forecaster, evidence: Evidence, folder: Path, model: Mode
         artifacts={"bundle": str(bundle)},
         signature=_signature(forecaster),
         input_example=_example(evidence.history, forecaster.spec),
-        pip_requirements=requirements(),
+        pip_requirements=requirements(forecaster),
     )
     text = make_manifest(folder)
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
@@ -224,9 +231,10 @@ def write_bundle(forecaster: Forecaster, folder: Path) -> None:
             shutil.copyfile(source / part, target)
 
 
-def requirements() -> list[str]:
+def requirements(forecaster: Forecaster) -> list[str]:
     """What a loaded version needs, at the versions that trained it; a local build tag of torch is dropped."""
-    names = ("mlflow", "numpy", "pandas", "torch")
+    trees = any(isinstance(member, PortableTrees) for members in forecaster.groups for member in members)
+    names = ["mlflow", "numpy", "pandas", "torch", *(["lightgbm"] if trees else [])]
     return [f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in names]
 
 

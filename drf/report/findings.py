@@ -11,6 +11,12 @@ from ..comparison.evidence import BENCHMARK
 from ..evaluation.annual import MONTHS_A_YEAR
 from ..models.rows import linearised
 
+RIVALS = (BENCHMARK, "boosting")
+"""The rows that a committee asks about first."""
+
+_MUCH_LESS = 0.5
+"""A Sharpe ratio that is less than this part of the reported one contradicts it."""
+
 
 def best_row(comparison: pd.DataFrame) -> str | None:
     """The row with the best Sharpe ratio after costs; None if none could be estimated."""
@@ -18,37 +24,82 @@ def best_row(comparison: pd.DataFrame) -> str | None:
     return None if known.empty else str(known["row"].iloc[int(known["sharpe_net"].argmax())])
 
 
-def which_model(comparison: pd.DataFrame) -> str:
-    """The best row, and the row with the least error where that is another."""
-    best = best_row(comparison)
-    if best is None:
+def headline_row(comparison: pd.DataFrame, registered: str) -> str | None:
+    """The row that the first screen speaks of: the one that can be promoted; without it, the best."""
+    return registered if registered in set(comparison["row"]) else best_row(comparison)
+
+
+def which_model(comparison: pd.DataFrame, headline: str | None) -> str:
+    """What the row of the first screen shows, beside the best of the others."""
+    if headline is None:
         return "No row's Sharpe ratio can be estimated: there are too few months."
-    line = comparison.set_index("row").loc[best]
-    text = (
-        f"{best} has the best Sharpe ratio after costs of {len(comparison)} rows: {line['sharpe_net']:.2f} a year, "
-        f"with a mean rank IC of {line['rank_ic']:.3f}."
-    )
-    least = str(comparison["row"].iloc[int(comparison["rmse"].argmin())])
-    return text if least == best else f"{text} {least} has the smallest RMSE."
+    lines = comparison.set_index("row")
+    line, others = lines.loc[headline], lines.drop(index=headline)
+    if np.isnan(line["sharpe_net"]):
+        return f"{headline}, the row that can be promoted, has no Sharpe ratio that can be estimated."
+    text = [
+        f"{headline}, the row that can be promoted: Sharpe ratio after costs {line['sharpe_net']:.2f} a year, mean "
+        f"rank IC {line['rank_ic']:.3f}."
+    ]
+    for name, title, digits in (("sharpe_net", "Sharpe ratio after costs", 2), ("rank_ic", "rank IC", 3)):
+        if others[name].notna().any():
+            best = str(others[name].idxmax())
+            value = float(others[name].max())
+            where = "above it" if value > line[name] else "not above it"
+            text.append(f"Best {title} of the other {len(others)}: {best}, {value:.{digits}f}, {where}.")
+    return " ".join(text)
 
 
-def how_sure(evidence: Mapping[str, pd.DataFrame], best: str | None) -> str:
-    """The interval of the best row, its distance to linear, and what the number of trials leaves of it."""
-    if best is None:
+def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
+    """Errors against those of forecasting nothing, and what was promised against what was earned."""
+    if headline is None:
         return "Nothing can be said."
-    net = evidence["sharpe"].query("returns == 'net'").set_index("row").loc[best]
+    line = comparison.set_index("row").loc[headline]
+    text = f"Out-of-sample R² against a forecast of nothing: {100 * line['r2']:.2f} %"
+    text += ": forecasting nothing has the smaller error." if line["r2"] < 0 else "."
+    if np.isnan(line["promised_return"]):
+        return text
+    return (
+        f"{text} Its forecasts promised {line['promised_return']:.1%} a year between the long and the short side; "
+        f"{line['annual_return']:.1%} was earned before costs. As the models said them, before they were spread by "
+        f"what earlier months allowed, they promised {line['promised_return_raw']:.1%}, with an R² of "
+        f"{100 * line['r2_raw']:.2f} %."
+    )
+
+
+def against(pairs: pd.DataFrame, row: str, other: str) -> str:
+    """A row beside another on the same months, in words."""
+    line = pairs[(pairs["row"] == row) & (pairs["other"] == other)].iloc[0]
+    if np.isnan(line["sharpe"]):
+        return f"Against {other}: too few months."
+    told = f"cannot be told from {other}"
+    if line["sharpe_low"] > 0:
+        told = f"is better than {other} beyond chance"
+    if line["sharpe_high"] < 0:
+        told = f"is worse than {other} beyond chance"
+    text = f"Against {other} on the same months: {line['sharpe']:+.2f} ({line['sharpe_low']:.2f} to "
+    text += f"{line['sharpe_high']:.2f}); it {told}."
+    if not np.isnan(line["squared_error_p"]):
+        less = "smaller" if line["squared_error"] < 0 else "larger"
+        sure = "beyond chance" if line["squared_error_p"] < 0.05 else "not beyond chance"
+        text += f" Its squared errors are {less}, {sure} (Diebold-Mariano p = {line['squared_error_p']:.2f})."
+    return text
+
+
+def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
+    """The interval of a row, its distance to the rivals, and what the number of trials leaves of it."""
+    if headline is None:
+        return "Nothing can be said."
+    net = evidence["sharpe"].query("returns == 'net'").set_index("row").loc[headline]
     if net["note"]:
         return f"The interval {net['note']}."
     text = [f"Its 95 % interval over {net['periods']} months is {net['low']:.2f} to {net['high']:.2f}"]
     beside = "lies below 0" if net["high"] < 0 else "does not exclude 0" if net["low"] <= 0 else "excludes 0"
     text[0] += f": it {beside}."
-    if "difference" in net and not np.isnan(net["difference"]):
-        span = f"{net['difference']:+.2f} ({net['difference_low']:.2f} to {net['difference_high']:.2f})"
-        told = f"cannot be told from {BENCHMARK}"
-        if net["difference_low"] > 0:
-            told = f"is better than {BENCHMARK} beyond chance"
-        text.append(f"Against {BENCHMARK} on the same months: {span}; it {told}.")
-    deflated = evidence["deflated"].set_index("row").loc[best]
+    pairs = evidence["pairs"]
+    rivals = [name for name in RIVALS if name != headline and name in set(pairs["other"])]
+    text += [against(pairs, headline, name) for name in rivals]
+    deflated = evidence["deflated"].set_index("row").loc[headline]
     if not np.isnan(deflated["deflated"]):
         text.append(
             "Deflated Sharpe ratio: the probability that its true Sharpe ratio exceeds the best that chance would show "
@@ -76,8 +127,38 @@ def what_drives(contributions: pd.Series, row: str) -> str:
     )
 
 
+def _contradictions(evidence: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, headline: str) -> list[str]:
+    """What of a row's own numbers speaks against its Sharpe ratio."""
+    line = comparison.set_index("row").loc[headline]
+    lines, reported = [], line["sharpe_net"]
+    if line["max_drawdown"] > line["annual_return"]:
+        lines.append(
+            f"{headline} lost {line['max_drawdown']:.1%} from a peak before costs: more than its mean return of a "
+            f"year, {line['annual_return']:.1%}."
+        )
+    if line["r2"] < 0:
+        lines.append(f"{headline}: forecasting nothing has the smaller error (R² {100 * line['r2']:.2f} %).")
+    variants = evidence["variants"].query("row == @headline").set_index("variant")["sharpe_net"]
+    for variant in ("value-weighted", "sector-neutral", "winsorised"):
+        found = variants.get(variant, np.nan)
+        if reported > 0 and found < _MUCH_LESS * reported:
+            lines.append(
+                f"{headline}, {variant}: the Sharpe ratio after costs is {found:.2f}, not {reported:.2f} as reported."
+            )
+    parts = evidence["periods"].query("row == @headline").dropna(subset=["sharpe_net"])
+    if reported > 0 and (parts["sharpe_net"] < 0).any():
+        lost = parts[parts["sharpe_net"] < 0]
+        spans = ", ".join(f"{part['first']:%Y-%m} to {part['last']:%Y-%m}" for part in lost.to_dict("records"))
+        lines.append(f"{headline} lost after costs in {len(lost)} of {len(parts)} parts of the test months: {spans}.")
+    return lines
+
+
 def caveats(
-    evidence: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, simulated: bool, neutral: float
+    evidence: Mapping[str, pd.DataFrame],
+    comparison: pd.DataFrame,
+    headline: str | None,
+    simulated: bool,
+    neutral: float,
 ) -> list[str]:
     """What a reader must know before using a number, as far as the tables tell."""
     sure = evidence["sharpe"].query("returns == 'net'")
@@ -86,6 +167,8 @@ def caveats(
         f"{months} months give an annualised Sharpe ratio a standard error of about "
         f"{np.sqrt(MONTHS_A_YEAR / max(months, 1)):.2f}: differences below that are not to be relied on."
     ]
+    if headline:
+        lines = [*_contradictions(evidence, comparison, headline), *lines]
     if "difference_low" in sure:
         apart = sure.loc[sure["difference_low"] > 0, "row"].tolist()
         lines.append(

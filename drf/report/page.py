@@ -27,6 +27,8 @@ class Material:
         One line a row with its metrics.
     evidence
         See :func:`drf.comparison.evidence.gather`.
+    headline
+        The row that can be promoted.
     drivers
         The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
     figures
@@ -43,6 +45,7 @@ class Material:
 
     comparison: pd.DataFrame
     evidence: Mapping[str, pd.DataFrame]
+    headline: str
     drivers: tuple[str, pd.Series] | None
     figures: Mapping[str, bytes]
     protocol: Sequence[str]
@@ -55,10 +58,11 @@ class Material:
 def comparison_report(material: Material) -> Report:
     """The report of a training."""
     comparison, evidence, drivers = material.comparison, material.evidence, material.drivers
-    best = findings.best_row(comparison)
+    best = findings.headline_row(comparison, material.headline)
     answers = {
-        "Which model?": findings.which_model(comparison),
+        "Which model?": findings.which_model(comparison, best),
         "How sure?": findings.how_sure(evidence, best),
+        "How right?": findings.how_right(comparison, best),
         "What drives it?": findings.what_drives(drivers[1], drivers[0]) if drivers else "No row has contributions.",
     }
     overall = {name: png for name, png in material.figures.items() if "/" not in name}
@@ -81,12 +85,17 @@ def comparison_report(material: Material) -> Report:
                 of_rows,
             ),
             Section("Can it be told from chance?", _chance_words(evidence), _chance_tables(evidence, best)),
+            Section("Promised and earned", [_PROMISED], [_scales(evidence["scales"], best)]),
             Section(
                 "Is it robust to other choices?",
                 [],
-                [_variants(evidence["variants"], best), *_seeds(evidence["seeds"])],
+                [
+                    _variants(evidence["variants"], best),
+                    _periods(evidence["periods"], best),
+                    *_seeds(evidence["seeds"]),
+                ],
             ),
-            Section("Caveats", findings.caveats(evidence, comparison, material.simulated, material.neutral)),
+            Section("Caveats", findings.caveats(evidence, comparison, best, material.simulated, material.neutral)),
         ],
         config=material.config,
         commit=material.commit,
@@ -96,8 +105,9 @@ def comparison_report(material: Material) -> Report:
 def _legend(comparison: pd.DataFrame) -> str:
     return (
         f"{len(comparison)} rows on the same months. Sharpe ratios are annualised, of the top less the bottom quantile "
-        "after costs, with 95 % block bootstrap intervals. Deflated: probability of beating the best that chance would "
-        "show in as many trials. Break-even: cost in basis points a side that would take all of the return."
+        "after costs, with 95 % intervals. R² is against a forecast of nothing. Deflated: probability of beating the "
+        "best that chance would show in as many trials. Break-even: cost in basis points a side that would take all of "
+        "the return."
     )
 
 
@@ -119,6 +129,7 @@ def _rows(comparison: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], best: 
         Column("rank_ic_t", "t", "{:.1f}"),
         Column("mae", "MAE", "{:.5f}"),
         Column("rmse", "RMSE", "{:.5f}"),
+        Column("r2", "R²", "{:.3%}"),
     ]
     portfolio = [
         Column("row", "Portfolio"),
@@ -205,6 +216,43 @@ def _variants(variants: pd.DataFrame, best: str | None) -> Markup:
         Column("note", ""),
     ]
     shown = variants[variants["row"].isin({best, BENCHMARK})]
+    return table(shown, columns)
+
+
+_PROMISED = (
+    "Models promise too much. So every row's forecasts are spread around their month's mean by one factor a month, "
+    "learned from earlier months out of sample alone; no rank, no portfolio and no Sharpe ratio changes. Promised is "
+    "the forecast of the long less the short side, a year, before costs."
+)
+
+
+def _scales(scales: pd.DataFrame, best: str | None) -> Markup:
+    columns = [
+        Column("row", "Row"),
+        Column("earned_return", "Earned", PER_CENT),
+        Column("promised_return", "Promised", PER_CENT),
+        Column("promised_return_raw", "by the models", PER_CENT),
+        Column("r2", "R²", "{:.3%}"),
+        Column("r2_raw", "of the models", "{:.3%}"),
+        Column("scale_mean", "Factor, mean", "{:.2f}"),
+        Column("scale_newest", "newest", "{:.2f}"),
+    ]
+    return table(scales, columns, best)
+
+
+def _periods(periods: pd.DataFrame, best: str | None) -> Markup:
+    shown = periods[periods["row"].isin({best, BENCHMARK})].sort_values(["first", "row"], kind="stable")
+    shown = shown.assign(span=[f"{a:%Y-%m} to {b:%Y-%m}" for a, b in zip(shown["first"], shown["last"], strict=True)])
+    columns = [
+        Column("span", "Forecasts made"),
+        Column("row", "Row"),
+        Column("periods", "Months", "{:.0f}"),
+        Column("sharpe", "Sharpe gross", SHARPE),
+        Column("sharpe_net", "net", SHARPE),
+        Column("rank_ic", "Rank IC", "{:.3f}"),
+        Column("r2", "R²", "{:.3%}"),
+        Column("note", ""),
+    ]
     return table(shown, columns)
 
 

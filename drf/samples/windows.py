@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+import pandas as pd
 from annotated_types import Ge
 
 from ..errors import InputError
+from .label import Label
 from .lagged import Samples, Target
 
 
@@ -23,10 +26,16 @@ class WindowRule:
         Months back at which descriptors are looked at; 0 is the date of the forecast itself.
     target
         What is forecast, see :func:`~.lagged.make_samples`.
+    label
+        What all families are shown of it, unless one is set apart: see :mod:`~.label`.
     train_months
         How many months before its first test month a window trains on.
     test_months
         So many of the newest labelled months are tested on; None: as many as the panel allows.
+    test_from, test_to
+        Test only on forecasts made on these dates and between; None: from the earliest, to the newest.
+    periods
+        Dates at which parts of the test months begin, for which every row is shown on its own; None: calendar years.
     refit_every
         Test months that one fit serves.
     expanding
@@ -36,7 +45,7 @@ class WindowRule:
     Raises
     ------
     ValueError
-        If ``lags`` are none, or not different.
+        If ``lags`` are none, or not different, or a date is none.
     """
 
     lags: Sequence[Annotated[int, Ge(0)]]
@@ -45,10 +54,28 @@ class WindowRule:
     test_months: Annotated[int, Ge(1)] | None
     refit_every: Annotated[int, Ge(1)]
     expanding: bool = False
+    label: Label = "rank"
+    test_from: str | None = None
+    test_to: str | None = None
+    periods: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        for name, text in [("test_from", self.test_from), ("test_to", self.test_to)]:
+            if text is not None:
+                _date(name, text)
+        for text in self.periods or ():
+            _date("periods", text)
         if not self.lags or len(set(self.lags)) < len(self.lags):
             raise ValueError(f"lags={list(self.lags)}: must be different whole numbers of months, at least one")
+
+
+def _date(name: str, text: str) -> pd.Timestamp:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError(f"{name}={text}: must be a date, such as 2015-01-31")
+    try:
+        return pd.Timestamp(text)
+    except ValueError:
+        raise ValueError(f"{name}={text}: there is no such day") from None
 
 
 @dataclass(frozen=True)
@@ -114,12 +141,22 @@ def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
     labelled = samples.labelled_months
     last = int(labelled[-1]) if len(labelled) else -1
     earliest = samples.first_month + rule.train_months
-    available = last - earliest + 1
-    if available < 1:
+    if last < earliest:
         raise InputError(
             f"the panel has {last + 1} months with ret_next, but the largest lag ({samples.first_month}) + "
             f"{rule.train_months} training months + 1 = {earliest + 1} are needed: "
             "give a longer panel, or lower window.train_months or window.lags"
+        )
+    dates = samples.dates[earliest : last + 1]
+    if rule.test_from is not None:
+        earliest = max(earliest, int(samples.dates.searchsorted(pd.Timestamp(rule.test_from))))
+    if rule.test_to is not None:
+        last = min(last, int(samples.dates.searchsorted(pd.Timestamp(rule.test_to), side="right")) - 1)
+    available = last - earliest + 1
+    if available < 1:
+        raise InputError(
+            f"window.test_from={rule.test_from or 'null'} and window.test_to={rule.test_to or 'null'} leave no month: "
+            f"after lags and training the panel can be tested from {dates[0].date()} to {dates[-1].date()}"
         )
     if rule.test_months is not None and rule.test_months > available:
         raise InputError(

@@ -27,7 +27,7 @@ from ..report.figures import png
 from ..report.html import render
 from ..report.page import Material, comparison_report
 from ..training.forecasts import WalkForward
-from ..tuning.search import MACHINE, returns_of
+from ..tuning.search import MACHINE, measures_of, returns_of
 from .runs import RunTree, git_commit
 from .trials import MARKET, RECIPE, TRIED, as_tag, market_returns
 
@@ -93,7 +93,7 @@ class TrainingLog:
         returns = returns_of(done)
         run.metrics(
             {
-                "cv_rmse": done.intermediate_values[max(done.intermediate_values)],
+                **{f"cv_{name}": value for name, value in measures_of(done).items()},
                 "sharpe_net": annualised_ratio(returns),
                 "periods": len(returns),
             }
@@ -109,7 +109,8 @@ class TrainingLog:
         for row in rows:
             made = {name: png(figure) for name, figure in row_figures(row, self.experiment.factors).items()}
             family = row.model.family
-            self._settings(row.name, used[family])
+            if family in used:  # a blend has no settings but its rows, which the parent shows
+                self._settings(row.name, used[family])
             self._row(row, walks[family])
             self._contributions(row, walks[family], made)
             drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}
@@ -123,13 +124,13 @@ class TrainingLog:
     def _row(self, row: Row, walk: WalkForward) -> None:
         run = self.rows[row.name]
         seconds = walk.tested.seconds + walk.newest.seconds
-        run.metrics({**row.metrics, "fit_seconds": seconds, "periods": len(row.series)})
+        run.metrics({**row.metrics, "fit_seconds": seconds, "periods": len(row.series), "scale": row.newest_scale})
         if row.note:
             run.tags({"note": row.note})
         run.monthly(row.series)
         run.tables(
             {
-                "predictions.parquet": row.predictions,
+                "predictions.parquet": row.predictions.assign(y_pred_raw=row.raw),
                 "forecast.parquet": row.forecast,
                 "relevance.parquet": row.relevance,
                 "contributions.parquet": row.risk,
@@ -177,11 +178,13 @@ class TrainingLog:
         drawn = comparison_figures(rows, table, net, experiment.factors, experiment.config.portfolio)
         figures = {name: png(figure) for name, figure in drawn.items()}
         self.parent.figures(figures)
-        drives = drivers(rows)
+        headline = experiment.registered_row.name
+        drives = drivers(rows, headline)
         shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
         material = Material(
             comparison=table,
             evidence=tables,
+            headline=headline,
             drivers=drives,
             figures={**figures, **shown},
             protocol=protocol(experiment),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import optuna
@@ -21,6 +21,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..evaluation.attributes import equipped
+from ..evaluation.metrics import rank_ic
 from ..evaluation.portfolio import PortfolioRule, long_short
 from ..models.base import TrainingDivergedError
 from ..models.family import Family
@@ -52,6 +53,10 @@ class TuningRule:
         Trials a family, those of an interrupted study included; 0: no tuning, the configured settings are used.
     validation_months, folds
         So many of the last months before the first test month, in so many windows.
+    objective
+        What the best trial has most of over the windows, one for all families and of no scale, since an error rewards
+        forecasts that hardly differ: ``rank_ic``, the mean monthly rank correlation with the returns; or ``r2``, the
+        share of the returns' variance within months that the forecast would explain at its best scale.
     batch
         Trials asked for at once. It does not follow the number of workers, so neither do the results.
     journal
@@ -71,6 +76,7 @@ class TuningRule:
     batch: Annotated[int, Ge(1)]
     journal: str
     storage: str | None = None
+    objective: Literal["rank_ic", "r2"] = "rank_ic"
 
     def __post_init__(self) -> None:
         if self.storage is not None:
@@ -113,7 +119,7 @@ class TuningPlan:
 
 
 def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
-    """Return the families with the settings of their best trial: least root mean squared error over the windows.
+    """Return the families with the settings of their best trial: most of the rule's objective over the windows.
 
     The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
     same window are pruned. A study that was interrupted goes on: its finished trials count, its open ones are taken up.
@@ -169,6 +175,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
         "settings": dict(family.settings),
         "windows": [(w.train.start, w.train.stop, w.test.stop) for w in plan.windows],
         "batch": plan.rule.batch,
+        "objective": plan.rule.objective,
         "seed": plan.seed,
         "portfolio": asdict(plan.portfolio),
         **plan.identity,
@@ -178,7 +185,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
         study_name=f"{family.name}-{digest}",
         storage=storage,
         load_if_exists=True,
-        direction="minimize",
+        direction="maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=plan.rule.batch),
     )
     if not study.trials:
@@ -229,13 +236,14 @@ def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningP
         panel = _needed(plan, samples, window)
         waiting = [(family, trial) for family, trial in left if step not in _reported(trial)]
         fits = [Fit(family.with_settings(trial.params), window, 0, plan.seed) for family, trial in waiting]
-        for position, (error, returns) in run_fits(_validate_window, samples, fits, plan.compute, portfolio, panel):
-            trial = waiting[position][1]
+        for position, (measured, returns) in run_fits(_validate_window, samples, fits, plan.compute, portfolio, panel):
+            trial, value = waiting[position][1], measured.get(plan.rule.objective, _WORST)
             earlier = _reported(trial)
             values = [earlier[s] * (s + 1) for s in sorted(earlier)][-1:] or [0.0]
             with suppress(UpdateFinishedTrialError):
                 trial.set_user_attr(f"{_RETURNS}{step}", returns)
-                trial.report((values[0] + error) / (step + 1), step)  # the mean over windows so far
+                trial.set_user_attr(f"{_MEASURED}{step}", measured)
+                trial.report((values[0] + value) / (step + 1), step)  # the mean over windows so far
             bar.update()
         survivors = []
         for family, trial in left:
@@ -263,26 +271,49 @@ def _needed(plan: TuningPlan, samples: Samples, window: Window) -> pd.DataFrame:
 
 def _validate_window(
     samples: Samples, fit: Fit, model: Fitted | None, rule: PortfolioRule, panel: pd.DataFrame
-) -> tuple[float, dict[str, float]]:
-    """Root mean squared error on the window, and the long-short returns after costs by date."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What the forecasts of the window are worth, by measure, and the long-short returns after costs by date."""
     try:
         if model is None:
             model = fit_here(samples, fit)
     except TrainingDivergedError as diverged:
         model = diverged
     if isinstance(model, TrainingDivergedError):
-        return float("inf"), {}  # the worst trial, not the end of the study
+        return {}, {}  # the worst trial, not the end of the study
     tested = samples.sample_slice(fit.window.test)
     forecasts = forecast_table(samples, tested, model.predict(samples.x[tested]).astype(np.float64))
-    errors = (forecasts["y_pred"] - forecasts["y_true"]).dropna()
     returns = long_short(equipped(forecasts, panel, rule), rule)["net"].dropna()
-    error = float(np.sqrt(np.mean(errors**2)))
-    return error if np.isfinite(error) else float("inf"), dict(
-        zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True)
-    )
+    measured = {name: value if np.isfinite(value) else _WORST for name, value in _measure(forecasts).items()}
+    return measured, dict(zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True))
 
 
-_RETURNS = "long_short_net_"  # and the number of the window: a trial's attribute in the study
+MEASURES = ("rank_ic", "r2", "rmse")
+"""What is known of a trial; the first two can be objectives."""
+
+_WORST = -1e9  # finite, so that means and medians of trials exist
+
+
+def _measure(forecasts: pd.DataFrame) -> dict[str, float]:
+    known = forecasts.dropna(subset=["y_true"])
+    values = known[["y_pred", "y_true"]]
+    centred = values - values.groupby(known["date"]).transform("mean")
+    f, y = centred["y_pred"], centred["y_true"]
+    spread = float((f**2).sum() * (y**2).sum())
+    share = float((f * y).sum()) / np.sqrt(spread) if spread > 0 else 0.0
+    return {
+        "rank_ic": float(rank_ic(known).mean()),
+        "r2": share * abs(share),  # a forecast whose best scale is below 0 explains less than nothing
+        "rmse": float(np.sqrt(((known["y_pred"] - known["y_true"]) ** 2).mean())),
+    }
+
+
+_RETURNS, _MEASURED = "long_short_net_", "measured_"  # and the number of the window: a trial's attributes in the study
+
+
+def measures_of(trial: FrozenTrial) -> dict[str, float]:
+    """Means over the windows that a trial went through; nothing if its training diverged."""
+    parts = [part for key, part in trial.user_attrs.items() if key.startswith(_MEASURED)]
+    return {name: float(np.mean([part[name] for part in parts])) for name in MEASURES} if all(parts) and parts else {}
 
 
 def returns_of(trial: FrozenTrial) -> pd.Series:

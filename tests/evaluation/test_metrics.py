@@ -57,6 +57,7 @@ def test_drawdown_of_a_hand_made_path() -> None:
     assert max_drawdown(pd.Series([0.1, -0.5, 0.2, 0.9])) == pytest.approx(0.5)
     assert max_drawdown(pd.Series([-0.1, 0.0])) == pytest.approx(0.1)
     assert max_drawdown(pd.Series([0.1, 0.1])) == 0
+    assert np.isnan(max_drawdown(pd.Series([0.1, -1.0, 0.1])))  # nothing is left to compound
 
 
 def test_what_cannot_be_estimated_is_nan_without_a_warning(forecasts: pd.DataFrame) -> None:
@@ -64,8 +65,8 @@ def test_what_cannot_be_estimated_is_nan_without_a_warning(forecasts: pd.DataFra
     assert np.isnan(summarise(one, rule())["sharpe"])
     assert np.isnan(annualised_ratio(pd.Series([0.01] * 3, pd.date_range("2000-01-31", periods=3, freq="ME"))))
     constant = summarise(forecasts.assign(y_pred=0.0), rule())
-    assert constant["rank_ic"] == 0
-    assert np.isnan(constant["rank_ic_ir"])
+    for name in ("rank_ic", "ic", "rank_ic_ir", "sharpe", "sharpe_net", "annual_return", "promised_return"):
+        assert np.isnan(constant[name]), name
 
 
 def test_the_other_metrics_agree_with_scipy_and_arithmetic(forecasts: pd.DataFrame) -> None:

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.evaluation.portfolio import assign_quantiles, exposures, long_short, make_weights, quantile_returns
+from drf.evaluation.portfolio import (
+    PortfolioRule,
+    Quantiles,
+    exposures,
+    long_short,
+    make_weights,
+    quantile_returns,
+)
 from tests.making import rule
 
 MARCH, APRIL, MAY = pd.to_datetime(["2000-03-31", "2000-04-30", "2000-05-31"])
@@ -15,24 +22,64 @@ def table(date: pd.Timestamp, predictions: list[float], returns: list[float]) ->
     return pd.DataFrame({"date": date, "asset": assets, "y_true": returns, "y_pred": predictions})
 
 
+def shares(forecasts: pd.DataFrame, rule: PortfolioRule) -> np.ndarray:
+    """Each stock's share in every quantile, shape (n, quantiles)."""
+    found = Quantiles.of(forecasts, rule)
+    return np.column_stack([found.share(quantile) for quantile in range(1, rule.quantiles + 1)])
+
+
 def test_quantiles_and_returns_of_a_hand_made_month() -> None:
     month = table(MARCH, [5, 1, 4, 2, 3, 6, 7, 8, 9, 10], [0.05, 0.01, 0.04, 0.02, 0.03, 0.06, 0.07, 0.08, 0.09, 0.10])
-    assert assign_quantiles(month, rule()).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
+    assert (shares(month, rule()) @ [1, 2, 3, 4, 5]).tolist() == [3, 1, 2, 1, 2, 3, 4, 4, 5, 5]
     assert quantile_returns(month, rule()).loc[MARCH].tolist() == pytest.approx([0.015, 0.035, 0.055, 0.075, 0.095])
     assert long_short(month, rule())["gross"].tolist() == pytest.approx([0.08])
 
 
-def test_quantiles_differ_by_at_most_one_stock_and_do_not_depend_on_the_order_of_rows() -> None:
-    rng = np.random.default_rng(0)
-    for n in (5, 13, 501):
-        month = table(MARCH, [0.0] * n, [0.0] * n).assign(asset=[f"{k:03d}" for k in range(n)])
-        month["y_pred"] = rng.integers(0, 4, n)  # many ties
-        quantile = assign_quantiles(month, rule())
-        sizes = quantile.value_counts()
-        assert set(quantile) == {1, 2, 3, 4, 5}
-        assert sizes.max() - sizes.min() <= 1
-        shuffled = assign_quantiles(month.sample(frac=1, random_state=1), rule())
-        assert shuffled.reindex(month.index).equals(quantile)
+def in_any_order(forecasts: list[float], quantiles: int) -> np.ndarray:
+    """Shares of the quantiles over many random orders of stocks that have the same forecast."""
+    rng, n = np.random.default_rng(0), len(forecasts)
+    counted = np.zeros((n, quantiles))
+    for _ in range(4000):
+        order = np.lexsort([rng.random(n), forecasts])
+        places = np.empty(n, dtype=int)
+        places[order] = np.arange(1, n + 1)
+        counted[np.arange(n), -(-places * quantiles // n) - 1] += 1 / 4000
+    return counted
+
+
+@pytest.mark.parametrize("n", [5, 13, 40])
+@pytest.mark.parametrize("values", [2, 4, 1000])
+def test_stocks_of_the_same_forecast_share_their_places_as_chance_would_deal_them(n: int, values: int) -> None:
+    forecasts = np.random.default_rng(n).integers(0, values, n).astype(float)
+    month = table(MARCH, list(forecasts), [0.0] * n)
+    found = shares(month, rule())
+    assert np.allclose(found, in_any_order(list(forecasts), 5), atol=0.04)
+    assert np.allclose(found.sum(axis=1), 1)
+    assert np.ptp(found.sum(axis=0).round(9)) <= 1  # the groups differ by at most one stock
+    shuffled = month.sample(frac=1, random_state=1)
+    assert np.allclose(shares(shuffled, rule()), found[shuffled.index])
+
+
+def test_ties_across_a_cut_share_its_weight_and_no_name_decides() -> None:
+    month = table(MARCH, [1, 2, 2, 2, 3, 4, 5, 5, 5, 6], [0.1 * k for k in range(10)])
+    weights = make_weights(month, rule()).table["weight"]
+    assert weights.tolist() == pytest.approx([-0.5, *[-0.5 / 3] * 3, 0, 0, *[0.5 / 3] * 3, 0.5])
+    renamed = month.assign(asset=month["asset"].to_numpy()[::-1])
+    assert make_weights(renamed, rule()).table["weight"].tolist() == pytest.approx(weights.tolist())
+
+
+@pytest.mark.parametrize("forecasts", [[1.0] * 10, [1.0] * 9 + [2.0], [0.0] + [1.0] * 8 + [2.0]])
+def test_where_the_same_forecast_would_be_long_and_short_nothing_is_held(forecasts: list[float]) -> None:
+    months = pd.concat([table(MARCH, forecasts, [0.1] * 10), table(APRIL, list(range(10)), [0.1] * 10)])
+    months = months.reset_index(drop=True)
+    assert not make_weights(months, rule()).table["weight"][:10].any()
+    assert long_short(months, rule())["gross"].isna().tolist() == [True, False]
+
+
+def test_two_values_are_an_order() -> None:
+    month = table(MARCH, [0.0] * 5 + [1.0] * 5, [0.0] * 5 + [0.1] * 5)
+    assert make_weights(month, rule()).table["weight"].tolist() == pytest.approx([-0.2] * 5 + [0.2] * 5)
+    assert long_short(month, rule())["gross"].item() == pytest.approx(0.1)
 
 
 def test_turnover_and_costs_of_hand_made_months() -> None:
@@ -97,13 +144,12 @@ def test_sector_neutral_quantiles_hold_as_much_of_every_sector() -> None:
     months["y_pred"] += np.where(months["sector"] == "x", 0.1, 0.0)
     share = {}
     for neutral in (False, True):
-        top = months[assign_quantiles(months, rule(sector_neutral=neutral)) == 5]
+        top = months[shares(months, rule(sector_neutral=neutral))[:, -1] == 1]
         share[neutral] = (top["sector"] == "x").mean()
     assert share == {False: 1.0, True: 0.5}
     few = months.assign(sector=np.where(months["asset"] == "A00", "alone", months["sector"]))
     few.loc[few["asset"] == "A01", "sector"] = np.nan
-    quantile = assign_quantiles(few, rule(sector_neutral=True))
-    assert set(quantile[few["asset"].isin(["A00", "A01"])]) == {0}
+    assert not shares(few, rule(sector_neutral=True))[few["asset"].isin(["A00", "A01"])].any()
 
 
 def test_exposures_of_a_portfolio_sorted_by_a_descriptor_itself() -> None:

@@ -19,7 +19,7 @@ from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
 from drf.evaluation.portfolio import PortfolioRule
 from drf.experiment.config import Record, flatten, read, read_recorded
-from drf.experiment.families import make_families
+from drf.experiment.families import make_blend, make_families
 from drf.experiment.schema import ComputeConfig, RegistryConfig, TrackingConfig, TrainConfig
 from drf.experiment.settings import defaults_of
 from drf.models.rows import FAMILIES
@@ -48,22 +48,26 @@ GROUPS = [
 
 @pytest.mark.parametrize(("group", "option"), GROUPS)
 def test_every_option_of_every_group_composes_and_is_read(group: str, option: str) -> None:
-    override = f"{group}=[{option}]" if group == "model" else f"{group}={option}"
+    override = f"{group}={option}"
+    if group == "model":
+        override = "model=[lstm,boosting,blend]" if option == "blend" else f"model=[{option}]"
     if group == "gate":
         assert read(composed(override, name="evaluation"), EvaluateConfig).gate.min_months >= 2
         return
     more = [f"data.{key}=x.csv" for key in NEEDED.get(option, [])]
     more += ["compute.scheduler=tcp://127.0.0.1:1"] if option == "dask" else []
     config = read(composed(override, *more), TrainConfig)
+    make_blend(config.model)
     for family in make_families(config.model):
         family.make(seed=0, member=0)
         for setting, entry in entries(family.space).items():
             assert entry.holds(family.settings[setting]), setting
 
 
-def test_the_default_is_all_families_on_the_simulated_market() -> None:
+def test_the_default_is_the_papers_families_on_the_simulated_market() -> None:
     config = read(composed(), TrainConfig)
-    assert [family.name for family in make_families(config.model)] == list(FAMILIES)
+    assert [family.name for family in make_families(config.model)] == ["linear", "svr", "forest", "dnn", "lstm"]
+    assert make_blend(config.model) is None
     assert config.data.source == SimulatedMarket(500, 96, 0, macro=None)
 
 
@@ -95,7 +99,7 @@ def test_the_default_is_all_families_on_the_simulated_market() -> None:
         ("+data.pth=x", "unknown config key data.pth"),
         ("registry.name=a/b", "registry.name=a/b: must be a name without"),
         ("registry.name=..", "registry.name=..: must be a name without"),
-        ("registry.row=svr", "registry.row=svr: must be one of linear, dnn_lrp, lstm_lrp"),
+        ("registry.row=svr", "registry.row=svr: must be one of linear, ridge, boosting, dnn_lrp, lstm_lrp, blend"),
         ("registry.row=lstm_lpr", "(did you mean lstm_lrp?)"),
         ("tracking.experiment=''", "tracking.experiment=: must be a name"),
         ("tuning.storage=postgresql+psycopg2://drf:hunter2@host/studies", "tuning.storage: holds a password"),

@@ -9,12 +9,13 @@ import torch
 from sklearn.linear_model import LinearRegression
 
 from drf.models.base import Explains, Explanation, TrainingDivergedError
+from drf.models.boosting import Boosting
 from drf.models.dnn import DNN
 from drf.models.forest import Forest
-from drf.models.label import label
-from drf.models.linear import Linear
+from drf.models.linear import Linear, RidgeRegression
 from drf.models.lstm import LSTM
 from drf.models.svr import SVR
+from drf.samples.label import label
 from drf.samples.lagged import Samples
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -27,8 +28,18 @@ NETWORKS: list[Any] = [
     LSTM(hidden=4, epochs=3, validation_months=3, label="rank"),
     LSTM(hidden=4, layers=2, bidirectional=True, epochs=3, validation_months=3),
 ]
-EXPLAINING: list[Any] = [Linear(), *NETWORKS]
-ALL: list[Any] = [*EXPLAINING, SVR(max_samples=300), Forest(n_estimators=5, min_samples_leaf=5)]
+LINEAR: list[Any] = [kind(label=label) for kind in (Linear, RidgeRegression) for label in ("return", "rank")]
+EXPLAINING: list[Any] = [
+    *LINEAR,
+    Boosting(n_estimators=20),
+    Boosting(n_estimators=20, label="rank"),
+    *NETWORKS,
+]
+ALL: list[Any] = [
+    *EXPLAINING,
+    *(SVR(max_samples=300, label=label) for label in ("return", "rank")),
+    *(Forest(n_estimators=5, min_samples_leaf=5, label=label) for label in ("return", "rank")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +180,45 @@ def test_labels_are_returns_or_ranks_within_the_month() -> None:
         expected = (values - values.mean()) / values.std()
         assert np.allclose(label(kind, y, month), expected, atol=1e-6)  # type: ignore[arg-type]
     assert np.array_equal(label("return", np.ones(3, dtype=np.float32), np.zeros(3)), np.zeros(3))
+
+
+@pytest.mark.parametrize("kind", [Linear, RidgeRegression, Forest, SVR, Boosting])
+def test_who_learns_ranks_is_moved_by_no_outlier_and_forecasts_returns(kind: Any, data: Data) -> None:
+    x, y, month = data
+    wild = y.copy()
+    wild[np.argmax(y)] *= 50  # the largest return of its month stays the largest
+    settings = {"max_samples": 10_000} if kind is SVR else {}
+    calm, moved = (kind(label="rank", **settings).fit(x, target, month) for target in (y, wild))
+    order = [pd.Series(model.predict(x)).rank() for model in (calm, moved)]
+    if kind is not SVR:  # its epsilon is in returns, whose spread the outlier changes
+        assert np.abs(order[0] - order[1]).max() <= 1
+    assert moved.predict(x).std() < wild.std()
+    raw, flipped = kind(label="return", **settings).fit(x, y, month), np.corrcoef(calm.predict(x), y)[0, 1]
+    assert flipped > 0 and abs(raw.predict(x).mean() - y.mean()) < 0.02
+    assert abs(calm.predict(x).mean() - y.mean()) < 1e-4
+
+
+def test_ridge_shrinks_every_coefficient_by_what_its_setting_says() -> None:
+    """Inputs that do not correlate: shrinkage 1 halves, 3 leaves a quarter."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200_000, 1, 3)).astype(np.float32)
+    y = (x[:, 0] @ np.array([0.03, -0.02, 0.01], dtype=np.float32)).astype(np.float32)
+    for shrinkage, left in ((0.0, 1.0), (1.0, 0.5), (3.0, 0.25)):
+        model = RidgeRegression(shrinkage=shrinkage).fit(x, y, np.zeros(len(y), dtype=int))
+        assert model.regression_.coef_ == pytest.approx(left * np.array([0.03, -0.02, 0.01]), rel=0.02)
+
+
+@pytest.mark.parametrize("label", ["return", "rank"])
+def test_contributions_of_trees_are_lightgbms_own_and_sum_to_the_forecast(label: str, data: Data) -> None:
+    import lightgbm
+
+    x, y, month = data
+    model = Boosting(n_estimators=30, label=label).fit(x, y, month)
+    flat = x.reshape(len(x), -1).astype(np.float64)
+    theirs = lightgbm.Booster(model_str=model.trees_).predict(flat, pred_contrib=True)
+    account = model.portable().account(x)
+    ratio = account["relevance"].reshape(len(x), -1)[theirs[:, :-1] != 0] / theirs[:, :-1][theirs[:, :-1] != 0]
+    assert np.ptp(ratio) < 1e-9 * abs(ratio.mean())  # one factor puts all into returns
+    explanation = model.explain(x)
+    assert np.abs(explanation.linearised - model.predict(x)).max() < 1e-9
+    assert np.abs(explanation.linearised - account["network"]).max() < 1e-9

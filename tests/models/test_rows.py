@@ -3,19 +3,29 @@ from __future__ import annotations
 from drf.models.base import Explains
 from drf.models.rows import FAMILIES, ROWS, linearised, plain_row, row_named, rows_of
 
+PAPERS = ["linear", "svr", "forest", "dnn", "dnn_lrp", "lstm", "lstm_lrp"]
 
-def test_the_papers_rows_in_their_order() -> None:
-    assert [row.name for row in ROWS] == ["linear", "svr", "forest", "dnn", "dnn_lrp", "lstm", "lstm_lrp"]
-    assert list(FAMILIES) == ["linear", "svr", "forest", "dnn", "lstm"]
+
+def test_the_papers_rows_in_their_order_and_their_rivals() -> None:
+    assert [row.name for row in ROWS if row.name in PAPERS] == PAPERS
+    assert {row.name for row in ROWS} - set(PAPERS) == {"ridge", "boosting", "blend"}
+    assert set(FAMILIES) == {"linear", "svr", "forest", "dnn", "lstm", "ridge", "boosting"}
     assert len({row.colour for row in ROWS}) == len(ROWS)
 
 
 def test_what_each_row_can_do() -> None:
-    assert [row.name for row in ROWS if row.explained] == ["linear", "dnn_lrp", "lstm_lrp"]
+    assert [row.name for row in ROWS if row.explained] == [
+        "linear",
+        "ridge",
+        "boosting",
+        "dnn_lrp",
+        "lstm_lrp",
+        "blend",
+    ]
     assert [row.name for row in ROWS if row.linearised] == ["dnn_lrp", "lstm_lrp"]
-    assert [row.name for row in ROWS if row.registrable] == ["linear", "dnn_lrp", "lstm_lrp"]
+    assert all(row.registrable == row.explained for row in ROWS)
     for row in ROWS:
-        assert not row.explained or issubclass(row.model, Explains)
+        assert not row.explained or row.name == "blend" or issubclass(row.model, Explains)
         assert not row.linearised or row.explained
 
 

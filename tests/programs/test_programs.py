@@ -65,7 +65,7 @@ def test_artifacts_are_where_users_expect_them(work: Path) -> None:
         name, files = row.info.run_name, {a.path for a in here.list_artifacts(row.info.run_id)}
         assert {"predictions.parquet", "forecast.parquet"} <= files
         predictions = pd.read_parquet(here.download_artifacts(row.info.run_id, "predictions.parquet"))
-        assert list(predictions) == ["date", "asset", "y_true", "y_pred"]
+        assert list(predictions) == ["date", "asset", "y_true", "y_pred", "y_pred_raw"]
         assert predictions["date"].nunique() == 24
         assert float(table.loc[table["row"] == name, "sharpe"].iloc[0]) == row.data.metrics["sharpe"]
         assert ("relevance.parquet" in files) == (name in ("linear", "dnn_lrp", "lstm_lrp"))

@@ -114,7 +114,7 @@ def small_forecaster(seed: int = 0) -> Forecaster:
     samples = make_samples(market(), DESCRIPTORS, LAGS)
     rows = samples.sample_slice(range(12, 40))
     model = LSTM(hidden=4, epochs=12, validation_months=3, random_state=seed)
-    return make_forecaster([model.fit(samples.x[rows], samples.y[rows], samples.month[rows])], SPEC)
+    return make_forecaster([[model.fit(samples.x[rows], samples.y[rows], samples.month[rows])]], SPEC)
 
 
 def evidence_of(forecaster: Forecaster, panel: pd.DataFrame) -> Evidence:
@@ -151,12 +151,12 @@ def register_small(
 def with_weights(change: Callable[[nn.Module], None], forecaster: Forecaster | None = None) -> Forecaster:
     """The forecaster with its networks changed."""
     made = []
-    for member in (forecaster or small_forecaster()).members:
+    for member in (forecaster or small_forecaster()).groups[0]:
         assert isinstance(member, PortableNetwork)
         copy = replace(member)  # its network is copied as it is made
         change(copy.network)
         made.append(copy)
-    return Forecaster(SPEC, made)
+    return Forecaster(SPEC, [made])
 
 
 def turned(network: nn.Module) -> None:

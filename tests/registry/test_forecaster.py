@@ -8,6 +8,7 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ import pytest
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.universe import largest
 from drf.models.base import Explanation
+from drf.models.boosting import Boosting
 from drf.models.dnn import DNN
-from drf.models.linear import Linear
+from drf.models.linear import Linear, RidgeRegression
 from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.manifest import FILE, make_manifest
@@ -42,7 +44,7 @@ def members(request: pytest.FixtureRequest, samples: Samples) -> list[LSTM]:
 
 @pytest.fixture(scope="module")
 def forecaster(members: list[LSTM]) -> Forecaster:
-    return make_forecaster(members, SPEC)
+    return make_forecaster([members], SPEC)
 
 
 @pytest.mark.parametrize(("detail", "names"), [("factors", list(FACTORS)), ("descriptors", list(DESCRIPTORS))])
@@ -103,7 +105,7 @@ def test_keys_that_cannot_be_right_are_refused(forecaster: Forecaster, panel: pd
 
 
 def test_a_universe_travels_with_the_model(members: list[LSTM], panel: pd.DataFrame) -> None:
-    narrow = make_forecaster(members, replace(SPEC, universe=20))
+    narrow = make_forecaster([members], replace(SPEC, universe=20))
     whole = narrow.predict(panel)
     assert (whole.groupby("date").size() <= 20).all()
     pd.testing.assert_frame_equal(narrow.predict(largest(panel, 20)), whole)
@@ -176,22 +178,39 @@ def test_a_bundle_needs_nothing_but_its_requirements(
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "forecasts.parquet"), forecaster.predict(panel))
 
 
-def test_requirements_are_pinned_without_local_build_tags() -> None:
-    assert all("==" in line and "+" not in line for line in requirements())
+SETTINGS: dict[type[Any], dict[str, Any]] = {
+    Linear: {},
+    RidgeRegression: {},
+    DNN: {"hidden": "8-4", "epochs": 2, "validation_months": 3},
+    Boosting: {"n_estimators": 20},
+}
 
 
-@pytest.mark.parametrize("kind", [Linear, DNN])
-def test_every_family_that_explains_can_be_carried(
-    kind: type[Linear] | type[DNN], samples: Samples, panel: pd.DataFrame, tmp_path: Path
-) -> None:
-    """Written and read again it says what the fitted model says, in sums of contributions."""
+def fitted_twice(kind: type[Any], samples: Samples, label: str) -> list[Any]:
     chosen = samples.sample_slice(range(12, 40))
-    settings = {} if kind is Linear else {"hidden": "8-4", "epochs": 2, "validation_months": 3}
-    fitted = [
-        kind(**settings, random_state=k).fit(samples.x[chosen], samples.y[chosen], samples.month[chosen])
+    return [
+        kind(**SETTINGS[kind], label=label, random_state=k).fit(
+            samples.x[chosen], samples.y[chosen], samples.month[chosen]
+        )
         for k in range(2)
     ]
-    make_forecaster(fitted, SPEC).save(tmp_path)
+
+
+def test_requirements_are_pinned_without_local_build_tags(samples: Samples, forecaster: Forecaster) -> None:
+    trees = make_forecaster([fitted_twice(Boosting, samples, "rank")], SPEC)
+    for made, needs_trees in ((forecaster, False), (trees, True)):
+        assert all("==" in line and "+" not in line for line in requirements(made))
+        assert any(line.startswith("lightgbm") for line in requirements(made)) == needs_trees
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("label", ["return", "rank"])
+def test_every_family_that_explains_can_be_carried(
+    kind: type[Any], label: str, samples: Samples, panel: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Written and read again it says what the fitted model says, in sums of contributions."""
+    fitted = fitted_twice(kind, samples, label)
+    make_forecaster([fitted], SPEC).save(tmp_path)
     forecasts = Forecaster.load(tmp_path).predict(panel)
     expected = Explanation.mean([model.explain(samples.x) for model in fitted])
     assert np.allclose(forecasts["prediction"], expected.linearised, atol=1e-6)
@@ -200,3 +219,43 @@ def test_every_family_that_explains_can_be_carried(
     parts = account[["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]].sum(axis=1)
     assert np.allclose(parts, account["network"], atol=1e-12)
     assert np.allclose(account["network"], np.mean([m.predict(samples.x) for m in fitted], axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.3, 1.0])
+def test_forecasts_are_spread_by_the_versions_scale_and_nothing_else_changes(
+    members: list[LSTM], panel: pd.DataFrame, tmp_path: Path, scale: float
+) -> None:
+    raw = make_forecaster([members], SPEC).predict(panel)
+    make_forecaster([members], replace(SPEC, scale=scale)).save(tmp_path)
+    scaled = Forecaster.load(tmp_path).predict(panel)
+    mean = raw.groupby("date")["prediction"].transform("mean")
+    assert np.allclose(scaled["prediction"], mean + scale * (raw["prediction"] - mean), atol=1e-15)
+    assert np.allclose(scaled[list(FACTORS)], scale * raw[list(FACTORS)], atol=1e-15)
+    assert np.allclose(scaled[[*FACTORS, "bias"]].sum(axis=1), scaled["prediction"], atol=1e-15)
+
+
+def test_a_blend_is_the_mean_of_standardised_forecasts_and_so_are_its_contributions(
+    members: list[LSTM], samples: Samples, panel: pd.DataFrame, tmp_path: Path
+) -> None:
+    groups = [members, fitted_twice(Boosting, samples, "rank"), fitted_twice(Linear, samples, "return")]
+    make_forecaster(groups, SPEC).save(tmp_path)
+    loaded = Forecaster.load(tmp_path)
+    assert [len(group) for group in loaded.groups] == [2, 2, 2]
+    blend, parts = loaded.predict(panel), [make_forecaster([group], SPEC).predict(panel) for group in groups]
+    moments = [part.groupby("date")["prediction"].agg(["mean", lambda f: f.std(ddof=0)]) for part in parts]
+    for date, said in blend.groupby("date"):
+        standardised, factors, mean, spread = [], [], [], []
+        for part, moment in zip(parts, moments, strict=True):
+            m, s = moment.loc[date]
+            of_month = part[part["date"] == date]
+            standardised.append((of_month["prediction"] - m) / s)
+            factors.append(of_month["Value"] / s)
+            mean.append(m)
+            spread.append(s)
+        expected = np.mean(mean) + np.mean(spread) * np.mean(standardised, axis=0)
+        assert np.allclose(said["prediction"], expected, atol=1e-14)
+        assert np.allclose(said["Value"], np.mean(spread) * np.mean(factors, axis=0), atol=1e-14)
+    assert np.allclose(blend[[*FACTORS, "bias"]].sum(axis=1), blend["prediction"], atol=1e-14)
+    account = loaded.predict(panel, "account")
+    names = ["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]
+    assert np.allclose(account[names].sum(axis=1), account["network"], atol=1e-12)

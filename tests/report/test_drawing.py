@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from drf.comparison.rows import Judging, Row, comparison_table, drivers, make_rows, top_contributions
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.intervals import sharpe_intervals
-from drf.evaluation.portfolio import assign_quantiles, quantile_returns
+from drf.evaluation.portfolio import Quantiles, quantile_returns
 from drf.models.family import Family
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
@@ -92,7 +92,7 @@ def test_the_long_sides_contributions_side_by_side_in_per_cent(rows: list[Row], 
             continue
         assert np.abs(shown[row.name]).sum() == pytest.approx(100)
         newest = row.predictions["date"].max()
-        top = (assign_quantiles(row.predictions, RULE) == 5) & (row.predictions["date"] == newest)
+        top = (Quantiles.of(row.predictions, RULE).share(5) == 1) & (row.predictions["date"] == newest)
         columns = {f: [c for c in row.relevance if c.rsplit("_lag")[0] in names] for f, names in FACTORS.items()}
         means = np.array([row.relevance.loc[top, names].sum(axis=1).mean() for names in columns.values()])
         assert shown[row.name] == pytest.approx(100 * means / np.abs(means).sum(), rel=1e-5)
@@ -124,10 +124,11 @@ def test_intervals_reach_from_low_to_high() -> None:
     assert len(lines) == 3  # interval, point, zero: a row without an interval is not drawn
 
 
-def test_what_drives_the_best_explained_row(rows: list[Row]) -> None:
-    found = drivers(rows)
-    assert found is not None
-    assert found[0] == "lstm_lrp"  # linearised rows before others
-    assert list(found[1].index) == list(FACTORS)
-    assert drivers([row for row in rows if row.name == "lstm"]) is None
-    assert (drivers(rows[:1]) or ("", None))[0] == "linear"
+def test_what_drives_the_row_of_the_first_screen(rows: list[Row]) -> None:
+    for name in ("lstm_lrp", "linear"):
+        found = drivers(rows, name)
+        assert found is not None
+        assert found[0] == name
+        assert list(found[1].index) == list(FACTORS)
+    assert drivers([row for row in rows if row.name == "lstm"], "lstm_lrp") is None
+    assert (drivers(rows[:1], "lstm_lrp") or ("", None))[0] == "linear"  # the best that has contributions

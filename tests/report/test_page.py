@@ -80,11 +80,15 @@ def rows(panel: pd.DataFrame) -> list[Row]:
 
 def judged(table: pd.DataFrame) -> dict[str, Any]:
     """What of a row follows from its predictions."""
+    metrics, months = summarise(table, RULE), np.sort(table["date"].unique())
     return {
         "predictions": table,
+        "raw": table["y_pred"].to_numpy(),
+        "scale": pd.Series(1.0, index=months),
+        "newest_scale": 1.0,
         "judged": table,
         "weights": make_weights(table, RULE),
-        "metrics": summarise(table, RULE),
+        "metrics": {**metrics, "r2_raw": metrics["r2"], "promised_return_raw": metrics["promised_return"]},
         "series": monthly_series(table, RULE),
     }
 
@@ -93,7 +97,7 @@ def judged(table: pd.DataFrame) -> dict[str, Any]:
 def evidence(rows: list[Row], panel: pd.DataFrame) -> dict[str, pd.DataFrame]:
     trials = Trials(pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12}), 20.0)
     noise = np.random.default_rng(0).normal(0, 1, (12, 6))
-    return gather(rows, judging(panel), trials, {"lstm": pd.DataFrame(noise)}, seed=0)
+    return gather(rows, judging(panel), trials, {"lstm": pd.DataFrame(noise)}, periods=None, seed=0)
 
 
 def judging(panel: pd.DataFrame) -> Judging:
@@ -110,8 +114,8 @@ def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
 
 
 def material(table: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
-    told = {"drivers": None, "figures": {}, "protocol": ["Panel: <tiny> & made up."], "simulated": False}
-    told |= {"neutral": 1.5, "config": "seed: 0", "commit": "abc"}
+    told = {"headline": "lstm_lrp", "drivers": None, "figures": {}, "protocol": ["Panel: <tiny> & made up."]}
+    told |= {"simulated": False, "neutral": 1.5, "config": "seed: 0", "commit": "abc"}
     return Material(comparison=table, evidence=evidence, **{**told, **changes})
 
 
@@ -143,16 +147,19 @@ def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
     table = comparison_table(rows)
     best = findings.best_row(table)
     assert best in ("lstm", "lstm_lrp")
-    assert f"{table.set_index('row')['sharpe_net'][best]:.2f}" in findings.which_model(table)
+    assert f"{table.set_index('row')['sharpe_net'][best]:.2f}" in findings.which_model(table, best)
     assert "better than linear beyond chance" in findings.how_sure(evidence, best)
     assert "it excludes 0" in findings.how_sure(evidence, best)
     assert "cannot be told from linear" in findings.how_sure(evidence, "forest") or (
         evidence["sharpe"].query("row == 'forest' and returns == 'net'")["difference_low"].item() > 0
     )
+    linear = findings.which_model(table, "linear")
+    assert linear.startswith("linear, the row that can be promoted")
+    assert f"{best}, {table['sharpe_net'].max():.2f}, above it" in linear
     assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
         "Value 75 %, Risk -25 %. These are signed shares of the absolute contributions to lstm_lrp's forecast"
     )
-    words = " ".join(findings.caveats(evidence, table, simulated=True, neutral=1.5))
+    words = " ".join(findings.caveats(evidence, table, best, simulated=True, neutral=1.5))
     assert "1.50 % of the inputs" in words
     assert "The market is simulated" in words
     assert f"standard error of about {np.sqrt(12 / 35):.2f}" in words
@@ -183,6 +190,9 @@ def three_stocks_in_one_month(table: pd.DataFrame) -> pd.Series:
     return (table["date"] != table["date"].iloc[-1]) | (table.groupby("date").cumcount() < 3)
 
 
+FEW_TRIALS = Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0)
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("kept", "values", "reason"),
@@ -203,7 +213,7 @@ def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
     reason: str,
 ) -> None:
     spoilt = only(rows, kept, **values)
-    tables = gather(spoilt, judging(panel), Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0), {}, seed=0)
+    tables = gather(spoilt, judging(panel), FEW_TRIALS, {}, periods=None, seed=0)
     comparison = comparison_table(spoilt)
     assert comparison["note"].str.contains(reason, regex=False).all()
     for name, table in {**tables, "comparison": comparison}.items():
@@ -269,7 +279,7 @@ class Outline(HTMLParser):
 
 
 HEADINGS = [
-    ["Row", "Sharpe net", "95 % interval", "to linear", "95 %", "Deflated", "Rank IC", "t", "MAE", "RMSE"],
+    ["Row", "Sharpe net", "95 % interval", "to linear", "95 %", "Deflated", "Rank IC", "t", "MAE", "RMSE", "R²"],
     [
         "Portfolio", "Return a year", "Volatility", "Sharpe gross", "t", "Drawdown", "Hit rate", "Turnover",
         "Break-even, bp",
@@ -277,7 +287,9 @@ HEADINGS = [
     ["Exposure", "linear", "forest", "lstm", "lstm_lrp"],
     ["Row", "In the confidence set by error, p", "by return, p", "Sharpe above 0", "Best of chance", "Months needed"],
     ["Mean return by quantile", "1", "2", "3", "4", "5", "Not rising, p"],
+    ["Row", "Earned", "Promised", "by the models", "R²", "of the models", "Factor, mean", "newest"],
     ["Variant", "Row", "Sharpe gross", "net", "Rank IC", "t"],
+    ["Forecasts made", "Row", "Months", "Sharpe gross", "net", "Rank IC", "R²"],
     ["One seed alone", "Seed", "MAE", "Rank IC", "Sharpe gross", "net"],
 ]  # fmt: skip
 
@@ -291,15 +303,16 @@ def test_the_page_has_its_sections_tables_and_pictures_in_order(
     told = material(table, evidence, figures=figures, drivers=drivers)
     page = Outline(render(comparison_report(told)))
     assert page.all("title") == page.all("h1") == ["Deep recurrent factor models: comparison"]
-    assert page.all("b") == ["Which model?", "How sure?", "What drives it?", "Is it in production?"]
+    assert page.all("b") == ["Which model?", "How sure?", "How right?", "What drives it?", "Is it in production?"]
     assert page.all("h2") == [
         "The rows side by side", "Data and protocol", "Figures", "What drives the forecasts",
-        "Can it be told from chance?", "Is it robust to other choices?", "Caveats", "Configuration",
+        "Can it be told from chance?", "Promised and earned", "Is it robust to other choices?", "Caveats",
+        "Configuration",
     ]  # fmt: skip
     assert page.pictures == ["sharpe", "rank_ic", "lstm_lrp/heat"]
     assert [lines[0] for lines in page.tables] == HEADINGS
-    assert set(page.strong) == {findings.best_row(table)}
-    assert len(page.strong) == 4  # in every table of rows
+    assert set(page.strong) == {"lstm_lrp"}
+    assert len(page.strong) == 5  # in every table of rows
     words = " ".join(page.all("p"))
     assert "Superior predictive ability, by squared error: p = " in words
     assert "Probability that tuning lstm overfitted: " in words
@@ -309,7 +322,9 @@ def test_the_page_has_its_sections_tables_and_pictures_in_order(
 
 def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
     page = Outline(render(comparison_report(material(comparison_table(rows), evidence))))
-    sure, portfolio, exposures, chance, quantiles, variants, seeds = (lines[1:] for lines in page.tables)
+    sure, portfolio, exposures, chance, quantiles, scales, variants, periods, seeds = (
+        lines[1:] for lines in page.tables
+    )
     net = evidence["sharpe"].query("returns == 'net'").set_index("row")
     deflated = evidence["deflated"].set_index("row")
     by = {b: part.set_index("row") for b, part in evidence["confidence_set"].groupby("by")}
@@ -324,7 +339,11 @@ def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapp
         assert sure[k] == [
             row.name, f"{m['sharpe_net']:.2f}", f"{interval['low']:.2f} to {interval['high']:.2f}", *apart,
             f"{chances['deflated']:.3f}", f"{m['rank_ic']:.3f}", f"{m['rank_ic_t']:.1f}", f"{m['mae']:.5f}",
-            f"{m['rmse']:.5f}",
+            f"{m['rmse']:.5f}", f"{m['r2']:.3%}",
+        ]  # fmt: skip
+        assert scales[k] == [
+            row.name, f"{m['annual_return']:.1%}", f"{m['promised_return']:.1%}", f"{m['promised_return_raw']:.1%}",
+            f"{m['r2']:.3%}", f"{m['r2_raw']:.3%}", "1.00", "1.00",
         ]  # fmt: skip
         assert portfolio[k] == [
             row.name, f"{m['annual_return']:.1%}", f"{m['annual_volatility']:.1%}", f"{m['sharpe']:.2f}",
@@ -343,12 +362,16 @@ def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapp
         [line["descriptor"], *(f"{line[row.name]:+.2f}" for row in rows)]
         for line in evidence["exposures"].to_dict("records")
     ]
-    best = findings.best_row(comparison_table(rows))
-    shown = evidence["variants"][evidence["variants"]["row"].isin({best, "linear"})]
+    shown = evidence["variants"][evidence["variants"]["row"].isin({"lstm_lrp", "linear"})]
     formats = {"sharpe": "{:.2f}", "sharpe_net": "{:.2f}", "rank_ic": "{:.3f}", "rank_ic_t": "{:.1f}"}
     for cells, line in zip(variants, shown.to_dict("records"), strict=True):
         numbers = ["—" if np.isnan(line[name]) else how.format(line[name]) for name, how in formats.items()]
         assert cells == [line["variant"], line["row"], *numbers, *([line["note"]] if line["note"] else [])]
+    assert [line[:3] for line in periods] == [
+        [f"{line['first']:%Y-%m} to {line['last']:%Y-%m}", line["row"], str(line["periods"])]
+        for line in evidence["periods"].sort_values(["first", "row"], kind="stable").to_dict("records")
+        if line["row"] in ("linear", "lstm_lrp")
+    ]
     each = evidence["seeds"].query("row == 'lstm_lrp'")
     assert [line[:2] for line in seeds] == each[["row", "seed"]].to_numpy().tolist()
     first = each.iloc[0]

@@ -124,3 +124,27 @@ def test_a_panel_without_any_return_is_refused(samples: Samples) -> None:
     none = replace(samples, y=np.full_like(samples.y, np.nan))
     with pytest.raises(InputError, match=r"^the panel has 0 months with ret_next, but the largest lag \(12\) \+ 20"):
         test_windows(none, window_rule(20))
+
+
+def test_months_are_tested_between_two_dates(samples: Samples) -> None:
+    whole = make_schedule(samples, window_rule(12))
+    dates = samples.dates[list(whole.test_months)]
+    inner = make_schedule(
+        samples, window_rule(12, test_from=str(dates[2].date()), test_to=str((dates[6] + pd.Timedelta(days=3)).date()))
+    )
+    assert samples.dates[list(inner.test_months)].tolist() == dates[2:7].tolist()
+    by_month = {window.test.start: window for window in whole.tested}
+    assert all(window == by_month[window.test.start] for window in inner.tested)
+    assert inner.newest == whole.newest
+    three = make_schedule(samples, window_rule(12, 3, test_to=str(dates[6].date())))
+    assert samples.dates[list(three.test_months)].tolist() == dates[4:7].tolist()
+    with pytest.raises(InputError, match=f"leave no month: .* from {dates[0].date()} to {dates[-1].date()}"):
+        make_schedule(samples, window_rule(12, test_from="2050-01-31"))
+
+
+@pytest.mark.parametrize(
+    "dates", [{"test_from": "2000-1-1"}, {"test_to": "31.01.2000"}, {"periods": ["2000-02-30"]}, {"test_from": "soon"}]
+)
+def test_what_is_no_date_is_refused(dates: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"must be a date|there is no such day"):
+        window_rule(12, **dates)

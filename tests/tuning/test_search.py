@@ -8,6 +8,8 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.trial import FrozenTrial
+from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
 
 from drf.evaluation.portfolio import long_short
 from drf.models.family import Family
@@ -19,7 +21,7 @@ from drf.samples.windows import Window
 from drf.training.forecasts import forecast_table
 from drf.training.parallel import Compute
 from drf.tuning import search
-from drf.tuning.search import TuningPlan, TuningRule, returns_of, tune
+from drf.tuning.search import TuningPlan, TuningRule, measures_of, returns_of, tune
 from drf.tuning.studies import open_storage
 from tests.making import rule
 
@@ -40,9 +42,9 @@ class Stop(Exception):
     pass
 
 
-def plan(folder: Path, trials: int = 6, jobs: int = 1, **changes: Any) -> TuningPlan:
+def plan(folder: Path, trials: int = 6, jobs: int = 1, objective: Any = "rank_ic", **changes: Any) -> TuningPlan:
     journal = str(folder / "journal")
-    searched = TuningRule(trials=trials, validation_months=4, folds=2, batch=2, journal=journal)
+    searched = TuningRule(trials=trials, validation_months=4, folds=2, batch=2, journal=journal, objective=objective)
     settings = {"windows": WINDOWS, "seed": 0, "identity": {"data": "x"}, "panel": pd.DataFrame({"date": []})}
     storage = open_storage(journal, None) if trials else None
     settings |= {"rule": searched, "portfolio": rule(), "storage": storage}
@@ -63,9 +65,7 @@ class Log:
         return {(name, trial.number): (trial.params, trial.intermediate_values) for name, trial, _ in self.trials}
 
 
-def test_it_takes_the_trial_with_the_least_error_and_starts_from_the_configuration(
-    samples: Samples, tmp_path: Path
-) -> None:
+def test_it_takes_the_best_trial_and_starts_from_the_configuration(samples: Samples, tmp_path: Path) -> None:
     log = Log()
     tuned = {family.name: family for family in tune(FAMILIES, samples, plan(tmp_path), log)}
     assert tuned["linear"] is FAMILIES[0]
@@ -75,21 +75,34 @@ def test_it_takes_the_trial_with_the_least_error_and_starts_from_the_configurati
         first = next(trial for trial in trials if trial.number == 0)
         original = next(family for family in FAMILIES if family.name == name)
         assert first.params == {key: original.settings[key] for key in original.space}
-        best = min((t for t in trials if t.state.name == "COMPLETE"), key=lambda trial: trial.value)
+        best = max((t for t in trials if t.state.name == "COMPLETE"), key=lambda trial: trial.value)
         assert {key: tuned[name].settings[key] for key in best.params} == best.params
 
 
-def test_the_error_of_a_trial_is_that_of_a_fit_on_the_window(samples: Samples, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["rank_ic", "r2"])
+def test_the_worth_of_a_trial_is_that_of_a_fit_on_the_window(samples: Samples, tmp_path: Path, objective: str) -> None:
     log = Log()
-    tune(FAMILIES, samples, plan(tmp_path, trials=1), log)
+    tune(FAMILIES, samples, plan(tmp_path, trials=1, objective=objective), log)
     trial = next(trial for name, trial, _ in log.trials if name == "svr")
-    errors, returns = [], []
+    found: dict[str, list[float]] = {"rank_ic": [], "r2": [], "rmse": []}
+    returns = []
     for window in WINDOWS:
         train, test = samples.sample_slice(window.train), samples.sample_slice(window.test)
         model = SVR(C=0.5, epsilon=0.05, max_samples=200).fit(samples.x[train], samples.y[train], samples.month[train])
-        errors.append(np.sqrt(np.mean((model.predict(samples.x[test]) - samples.y[test]) ** 2)))
-        returns.append(long_short(forecast_table(samples, test, model.predict(samples.x[test])), rule())["net"])
-    assert trial.value == pytest.approx(np.mean(errors))
+        said, y = model.predict(samples.x[test]), samples.y[test]
+        month = pd.Series(samples.month[test])
+        frame = pd.DataFrame({"f": said, "y": y})
+        found["rank_ic"].append(
+            np.mean([spearmanr(part["f"], part["y"]).statistic for _, part in frame.groupby(month)])
+        )
+        centred = frame - frame.groupby(month).transform("mean")
+        fitted = LinearRegression(fit_intercept=False).fit(centred[["f"]].to_numpy(), centred["y"])
+        explained = fitted.score(centred[["f"]].to_numpy(), centred["y"])  # means are 0: against nothing
+        found["r2"].append(np.sign(fitted.coef_[0]) * explained)
+        found["rmse"].append(np.sqrt(np.mean((said - y) ** 2)))
+        returns.append(long_short(forecast_table(samples, test, said), rule())["net"])
+    assert trial.value == pytest.approx(np.mean(found[objective]))
+    assert measures_of(trial) == pytest.approx({name: np.mean(values) for name, values in found.items()})
     assert np.allclose(returns_of(trial), pd.concat(returns))
 
 

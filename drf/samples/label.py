@@ -1,4 +1,4 @@
-"""What a network is shown of a return, and what its output is worth as one."""
+"""What a model is shown of a return, and what its output is worth as one."""
 
 from __future__ import annotations
 

@@ -1,0 +1,41 @@
+"""A blend of rows: the mean of their standardised forecasts, and of their contributions with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .base import Explanation
+from .units import blended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend:
+    """Which rows are blended: the ``model.blend`` config. There is nothing to train.
+
+    Attributes
+    ----------
+    rows
+        Names of rows that have contributions.
+
+    Raises
+    ------
+    ValueError
+        If they are fewer than two, or not different.
+    """
+
+    rows: Sequence[str] = ("lstm_lrp", "boosting")
+
+    def __post_init__(self) -> None:
+        if len(set(self.rows)) < 2 or len(set(self.rows)) < len(self.rows):
+            raise ValueError(f"rows={list(self.rows)}: must be different rows, at least two")
+
+
+def blend(parts: Sequence[Explanation], month: np.ndarray) -> Explanation:
+    """The explanation of the blend of the linearised forecasts, see :func:`~.units.blended`; ``month``: shape (n,)."""
+    multiples, offset = blended(np.array([part.linearised for part in parts]), month)
+    shares = [part.times(multiple, np.zeros_like(offset)) for part, multiple in zip(parts, multiples, strict=True)]
+    together = Explanation.sum(shares)
+    return together.times(np.ones_like(offset), offset)

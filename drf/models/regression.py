@@ -1,0 +1,53 @@
+"""What the families share that scikit-learn's way of fitting serves: lags and descriptors side by side, and a label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ..samples.label import Label, label, worth
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Regression(BaseEstimator, ABC):
+    """A regression on the flattened ranks.
+
+    Parameters
+    ----------
+    label
+        What it is trained to say: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
+        for no more than its place. Ranks have the mean and the spread of returns, so that settings in units of returns
+        keep their meaning; forecasts are returns in either case, see :mod:`drf.samples.label`.
+    random_state
+        Seed, of the families that draw.
+    """
+
+    label: Label = "return"
+    random_state: int = 0
+
+    @abstractmethod
+    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
+        """Fit on ``x`` (n, inputs), float32, and ``target`` (n,)."""
+
+    @abstractmethod
+    def output(self, x: np.ndarray) -> np.ndarray:
+        """What the regression says of ``x`` (n, inputs): shape (n,)."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Regression:
+        self.shape_, flat = x.shape[1:], x.reshape(len(x), -1)
+        if self.label == "return":
+            self.regress(flat, y)
+            self.multiple_, self.offset_ = 1.0, 0.0
+            return self
+        mean, spread = float(y.mean(dtype=np.float64)), float(y.std(dtype=np.float64))
+        self.regress(flat, mean + spread * label("rank", y, month).astype(np.float64))
+        said = self.output(flat)
+        self.multiple_ = worth(said, y, month)
+        self.offset_ = mean - self.multiple_ * float(said.mean())
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.offset_ + self.multiple_ * self.output(x.reshape(len(x), -1))
