@@ -62,17 +62,21 @@ def measured(panel: pd.DataFrame, rule: WindowRule, title: str, family: Family) 
     }
 
 
-def main() -> None:
-    if len(sys.argv) > 1:
-        universe = int(sys.argv[2]) if len(sys.argv) > 2 else None
-        panels = [largest(check_panel(PanelFile(sys.argv[1]).panel(), DESCRIPTORS, 5), universe)]
-        rule = WindowRule(
+def markets(arguments: list[str]) -> tuple[list[pd.DataFrame], WindowRule]:
+    """The panels that the command line asks for, and how they are cut."""
+    if arguments:
+        universe = int(arguments[1]) if len(arguments) > 1 else None
+        panel = largest(check_panel(PanelFile(arguments[0]).panel(), DESCRIPTORS, 5), universe)
+        return [panel], WindowRule(
             lags=(0, 3, 6, 9, 12), target="raw", train_months=36, test_months=None, refit_every=3, expanding=True,
             test_to=DEVELOPED_TO,
         )  # fmt: skip
-    else:
-        panels = [SimulatedMarket(stocks=500, months=96, seed=seed).panel() for seed in DATA_SEEDS]
-        rule = WindowRule(lags=(0, 3, 6, 9, 12), target="excess", train_months=36, test_months=36, refit_every=3)
+    panels = [SimulatedMarket(stocks=500, months=96, seed=seed).panel() for seed in DATA_SEEDS]
+    return panels, WindowRule(lags=(0, 3, 6, 9, 12), target="excess", train_months=36, test_months=36, refit_every=3)
+
+
+def main() -> None:
+    panels, rule = markets(sys.argv[1:])
     tasks = [(panel, rule, title, family) for title, family in variants() for panel in panels]
     lines = pd.DataFrame(Parallel(n_jobs=-1)(delayed(measured)(*task) for task in tasks))
     print(lines.groupby("variant", sort=False).mean().round(4).to_string())

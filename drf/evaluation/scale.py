@@ -9,12 +9,12 @@ months before, the slope of returns on forecasts and its variance are
            c\, \frac{\sum y^2}{N \sum_s B_s} \right),
 
 the second the variance that returns of independent stocks would give (N of them; c = 4 in the first five months, else
-1). Weighed by its precision against a prior slope of 0.1 with standard deviation 0.3,
+1). Weighed by its precision against a prior slope of 0.5 with standard deviation 0.3,
 
-.. math::  k = \frac{\hat k / v + 0.1 / 0.3^2}{1 / v + 1 / 0.3^2} ,
+.. math::  k = \frac{\hat k / v + 0.5 / 0.3^2}{1 / v + 1 / 0.3^2} ,
 
 not below :data:`LEAST`, so that a month's forecasts keep their order, and not above 1. With fewer than two months
-behind it k is the prior's 0.1. A forecast becomes its month's mean + k times its distance to it: no rank, no portfolio
+behind it k is the prior's 0.5. A forecast becomes its month's mean + k times its distance to it: no rank, no portfolio
 and no Sharpe ratio changes.
 """
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-PRIOR, PRIOR_SD = 0.1, 0.3
+PRIOR, PRIOR_SD = 0.5, 0.3
 
 LEAST = 0.01
 

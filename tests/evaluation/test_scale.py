@@ -35,11 +35,11 @@ def written_out(table: pd.DataFrame, month: pd.Timestamp) -> float:
             yy, n = yy + sum(y * y), n + len(part)
     t = len(a)
     if t < 2:
-        return 0.1
+        return 0.5
     k = sum(a) / sum(b)
     v = t / (t - 1) * sum((x - k * z) ** 2 for x, z in zip(a, b, strict=True)) / sum(b) ** 2
     v = max(v, (4 if t < 6 else 1) * yy / (n * sum(b)))
-    return min(max((k / v + 0.1 / 0.09) / (1 / v + 1 / 0.09), LEAST), 1.0)
+    return min(max((k / v + 0.5 / 0.09) / (1 / v + 1 / 0.09), LEAST), 1.0)
 
 
 @pytest.mark.parametrize("slope", [-0.5, 0.0, 0.2, 1.5])
@@ -91,7 +91,7 @@ def test_months_in_which_all_forecasts_are_the_same_teach_nothing() -> None:
     flat = table.assign(y_pred=table["y_pred"].where(table["date"] > table["date"].iloc[0], 0.01))
     later = table[table["date"] > table["date"].iloc[0]]
     assert newest_scale(flat) == pytest.approx(newest_scale(later))
-    assert newest_scale(table.assign(y_pred=0.01)) == 0.1
+    assert newest_scale(table.assign(y_pred=0.01)) == 0.5
 
 
 def test_r2_is_against_a_forecast_of_nothing() -> None:

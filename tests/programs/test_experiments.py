@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from drf.data.factors import FACTORS
 from drf.data.simulate import SimulatedMarket
-from tests.programs.folders import client, fresh
+from tests.programs.folders import LINEAR_AND_LSTM, client, fresh, runs
 from tests.programs.processes import run
 
 pytestmark = pytest.mark.slow
@@ -36,3 +39,32 @@ def test_japan_trains_on_both_universes_and_tells_the_opened_months_apart(tmp_pa
             assert f"**{universe} largest, {months} months**" in printed
     lines = [line for line in printed.splitlines() if line.startswith("| lstm_lrp")]
     assert len(lines) == 4
+
+
+def test_the_rivals_stand_beside_and_their_blend_becomes_champion(tmp_path: Path, empty_store: Path) -> None:
+    """Trained, registered, promoted under loosened gates, and loaded: what it says is what was recorded."""
+    fresh(tmp_path, empty_store)
+    SimulatedMarket(stocks=60, months=66, seed=0, explained=0.12, style=0.0).panel().to_parquet(
+        tmp_path / "panel.parquet"
+    )
+    small = [word for word in LINEAR_AND_LSTM if not word.startswith(("model=", "data."))]
+    run(
+        "train.py", "model=[linear,ridge,boosting,lstm,blend]", "registry.row=blend", *small,
+        "data=panel", "data.path=panel.parquet", "model.boosting.n_estimators=20", folder=tmp_path,
+    )  # fmt: skip
+    here = client(tmp_path)
+    made = {row.info.run_name: row for row in runs(tmp_path, "row")}
+    assert set(made) == {"linear", "ridge", "boosting", "lstm", "lstm_lrp", "blend"}
+    for name in ("ridge", "boosting", "blend"):
+        assert {"r2", "r2_raw", "promised_return", "scale"} <= set(made[name].data.metrics)
+        assert "contributions.parquet" in {file.path for file in here.list_artifacts(made[name].info.run_id)}
+    run("evaluate.py", "gate=research", "gate.min_sharpe_low=-9", "gate.min_deflated=0", folder=tmp_path)
+    assert str(here.get_model_version_by_alias("drf-lstm-lrp", "champion").version) == "1"
+    newest = pd.read_parquet(here.download_artifacts(made["blend"].info.run_id, "forecast.parquet"))
+    uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    run("drf.cli.score", "--panel", "panel.parquet", "--output", "said.parquet", folder=tmp_path, **uri)
+    said = pd.read_parquet(tmp_path / "said.parquet")
+    both = newest.merge(said, on=["date", "asset"])
+    assert len(both) == len(newest) > 0
+    assert np.allclose(both["y_pred"], both["prediction"], atol=1e-6)
+    assert np.allclose(said[[*FACTORS, "bias"]].sum(axis=1), said["prediction"], atol=1e-12)
