@@ -9,6 +9,7 @@ import pandas as pd
 from ..comparison.rows import RAW_METRICS
 from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..experiment.experiment import Experiment
+from ..experiment.protocol import learned
 from ..registry.decision import Decision, Judged
 from ..registry.versions import ARCHIVED, REJECTED
 
@@ -32,6 +33,7 @@ def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, ru
         "",
         printed(table),
         "",
+        learned(experiment),
         f"Forecasts made {first.date()} to {last.date()}; returns are decimals a year, of top less bottom quantile.",
         f"Inputs set to the neutral rank: {samples.missing_values / one_per_cent:.2f} % because the descriptor was "
         f"missing, {absent_rows / one_per_cent:.2f} % because the stock had no row that month.",

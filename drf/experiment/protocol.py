@@ -23,7 +23,7 @@ def protocol(experiment: Experiment) -> list[str]:
         f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
         f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
         *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
-        _learned(experiment),
+        learned(experiment),
         f"Forecasts were made {first} to {last}, by models trained on {trained} and refitted every "
         f"{window.refit_every} month(s). Training stops at the newest return known; no test month is seen in training "
         "or tuning.",
@@ -33,7 +33,7 @@ def protocol(experiment: Experiment) -> list[str]:
     ]
 
 
-def _learned(experiment: Experiment) -> str:
+def learned(experiment: Experiment) -> str:
     """What the families are shown of a return; those that are set apart are named."""
     words = {"return": "the return itself", "rank": "the return's rank in its month"}
     common = experiment.config.window.label

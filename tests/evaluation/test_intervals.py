@@ -106,7 +106,11 @@ def test_each_row_counts_its_own_months(returns: pd.DataFrame) -> None:
 
 def test_what_cannot_be_estimated_says_why(returns: pd.DataFrame) -> None:
     few = sharpe_intervals(returns[:23], "a")
-    assert few["note"].str.contains("cannot be estimated, because there are only 23 periods (24 needed)", regex=False).all()
+    assert (
+        few["note"]
+        .str.contains("cannot be estimated, because there are only 23 periods (24 needed)", regex=False)
+        .all()
+    )
     assert few[["low", "better"]].isna().all(axis=None)
     flat = sharpe_intervals(returns.assign(a=0.0)).set_index("row")
     assert flat["note"]["a"] == "cannot be estimated, because the returns do not vary"

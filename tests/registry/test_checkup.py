@@ -16,7 +16,9 @@ from drf.registry.evidence import Evidence, remember
 from drf.registry.examine import Seen, examine
 from drf.registry.forecaster import Forecaster
 from drf.registry.gates import failures, judge_artifact
+from drf.registry.history import compare
 from drf.registry.loading import load_with_evidence
+from drf.registry.scores import unseen_forecasts
 from drf.registry.versions import read_versions
 from tests.making import LAGS
 from tests.registry.making import (
@@ -136,3 +138,17 @@ def test_a_tag_that_was_changed_is_refused_by_name(store: str, tag: str) -> None
     (version,) = [one for one in read_versions(client, NAME).versions if one.number == "1"]
     with pytest.raises(InputError, match=rf"models:/drf-lstm-lrp/1: its tag {tag} was changed since it was registered"):
         examine(client, version, market())
+
+
+@pytest.mark.parametrize("last_tested", [25, 39])
+def test_months_that_a_version_was_trained_on_are_no_evidence_of_it(store: str, last_tested: int) -> None:
+    """A training told to test up to a date trains its newest models on the months after it all the same."""
+    dates = np.sort(market()["date"].unique())
+    tested_to, trained_to = pd.Timestamp(dates[last_tested]), pd.Timestamp(dates[39])
+    whole = evidence_of(small_forecaster(), market())
+    early = replace(whole, predictions=whole.predictions[whole.predictions["date"] <= tested_to].reset_index(drop=True))
+    number = register_small(MlflowClient(), small_forecaster(), early, train_last=str(trained_to.date()))
+    model, kept = load_with_evidence(f"models:/{NAME}/{number}")
+    months = unseen_forecasts(model, kept, compare(kept.history, market()), market())["date"].drop_duplicates()
+    assert not ((months > tested_to) & (months <= trained_to)).any()
+    assert (months <= tested_to).any() and (months > trained_to).any()

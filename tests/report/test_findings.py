@@ -1,0 +1,96 @@
+"""What the first screen and the caveats say follows from the numbers of one row, the one that can be promoted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from drf.report import findings
+
+LINES = {
+    "linear": {"sharpe_net": 1.0, "rank_ic": 0.05, "r2": 0.01},
+    "lstm_lrp": {"sharpe_net": 0.8, "rank_ic": 0.06, "r2": -0.002},
+}
+OTHER = {
+    "annual_return": 0.1, "max_drawdown": 0.05, "promised_return": 0.12, "promised_return_raw": 0.5, "r2_raw": -0.03,
+    "note": "",
+}  # fmt: skip
+
+
+def comparison(**of_lstm: float) -> pd.DataFrame:
+    lines = [{"row": name, **OTHER, **values} for name, values in LINES.items()]
+    lines[1] |= of_lstm  # type: ignore[arg-type]
+    return pd.DataFrame(lines)
+
+
+def evidence(**variants: float) -> dict[str, pd.DataFrame]:
+    pair: dict[str, Any] = {"row": "lstm_lrp", "sharpe": -0.2, "sharpe_low": -0.9, "sharpe_high": 0.5}
+    pair |= {"squared_error": 0.1, "squared_error_p": 0.01}
+    months = pd.to_datetime(["2001-01-31", "2001-12-31", "2002-01-31", "2002-12-31"])
+    return {
+        "pairs": pd.DataFrame(
+            [{**pair, "other": "linear"}, {**pair, "other": "boosting", "sharpe_high": -0.1, "squared_error": -0.1}]
+        ),
+        "sharpe": pd.DataFrame(
+            [{"row": name, "returns": "net", "periods": 24, "low": 0.1, "high": 2.0, "note": ""} for name in LINES]
+        ),
+        "deflated": pd.DataFrame({"row": list(LINES), "deflated": 0.9, "trials": 7}),
+        "variants": pd.DataFrame(
+            [{"row": "lstm_lrp", "variant": k.replace("_", "-"), "sharpe_net": v} for k, v in variants.items()],
+            columns=["row", "variant", "sharpe_net"],
+        ),
+        "periods": pd.DataFrame(
+            {"row": "lstm_lrp", "first": months[::2], "last": months[1::2], "sharpe_net": [1.9, -0.3]}
+        ),
+        "confidence_set": pd.DataFrame({"by": "return after costs", "included": [True, True]}),
+        "seeds": pd.DataFrame(columns=["row", "seed", "sharpe_net"]),
+        "overfitting": pd.DataFrame(columns=["study", "pbo"]),
+    }
+
+
+def test_the_first_screen_speaks_of_the_row_that_can_be_promoted_beside_the_best_of_the_others() -> None:
+    table = comparison()
+    assert findings.headline_row(table, "lstm_lrp") == "lstm_lrp"
+    assert findings.headline_row(table, "dnn_lrp") == "linear"  # not trained: the best
+    said = findings.which_model(table, "lstm_lrp")
+    assert said.startswith("lstm_lrp, the row that can be promoted: Sharpe ratio after costs 0.80")
+    assert "linear, 1.00, above it" in said and "linear, 0.050, not above it" in said
+    assert findings.which_model(comparison(sharpe_net=float("nan")), "lstm_lrp").endswith("can be estimated.")
+
+
+def test_an_error_larger_than_nothings_is_said() -> None:
+    said = findings.how_right(comparison(), "lstm_lrp")
+    assert "-0.20 %: forecasting nothing has the smaller error." in said
+    assert "promised 12.0% a year" in said and "10.0% was earned" in said and "promised 50.0%" in said
+    assert "forecasting nothing" not in findings.how_right(comparison(), "linear")
+
+
+def test_both_rivals_are_answered() -> None:
+    said = findings.how_sure(evidence(), "lstm_lrp")
+    assert "Against linear on the same months: -0.20 (-0.90 to 0.50); it cannot be told from linear." in said
+    assert "it is worse than boosting beyond chance." in said
+    assert "squared errors are larger, beyond chance (Diebold-Mariano p = 0.01)" in said
+    assert "squared errors are smaller" in said
+
+
+@pytest.mark.parametrize(
+    ("of_lstm", "variants", "words"),
+    [
+        ({"max_drawdown": 0.2}, {}, "lost 20.0% from a peak before costs: more than its mean return of a year, 10.0%"),
+        ({}, {}, "forecasting nothing has the smaller error (R² -0.20 %)"),
+        ({}, {"value_weighted": 0.3}, "value-weighted: the Sharpe ratio after costs is 0.30, not 0.80 as reported"),
+        ({}, {"sector_neutral": -0.3}, "sector-neutral: the Sharpe ratio after costs is -0.30, not 0.80 as reported"),
+        ({}, {}, "lost after costs in 1 of 2 parts of the test months: 2002-01 to 2002-12"),
+    ],
+)
+def test_what_contradicts_the_headline_is_among_the_caveats(
+    of_lstm: dict[str, float], variants: dict[str, float], words: str
+) -> None:
+    lines = findings.caveats(evidence(**variants), comparison(**of_lstm), "lstm_lrp", simulated=False, neutral=0.0)
+    assert any(words in line for line in lines), lines
+    sound = evidence(value_weighted=0.7)
+    sound["periods"]["sharpe_net"] = 0.5
+    calm = findings.caveats(sound, comparison(r2=0.01), "lstm_lrp", simulated=False, neutral=0.0)
+    assert not any(line.startswith("lstm_lrp") for line in calm)
