@@ -34,7 +34,7 @@ OPENED = pd.Timestamp("2017-12-31")  # forecasts made from here on are for the o
 
 
 def series_of(experiment: str) -> dict[int, dict[str, pd.DataFrame]]:
-    """The newest finished rows of an experiment: universe -> name -> monthly series."""
+    """The newest finished rows of an experiment: universe -> name -> monthly series, with sums of squares beside."""
     client = mlflow.MlflowClient()
     identity = client.get_experiment_by_name(experiment).experiment_id
     found: dict[int, dict[str, pd.DataFrame]] = {}
@@ -44,8 +44,22 @@ def series_of(experiment: str) -> dict[int, dict[str, pd.DataFrame]]:
             continue
         name, universe = run.data.tags["mlflow.runName"].partition("@")[0], universe_of(run, parent)
         forecasts = pd.read_parquet(client.download_artifacts(run.info.run_id, "predictions.parquet"))
-        found.setdefault(universe, {})[name] = monthly_series(forecasts, RULE)
+        found.setdefault(universe, {})[name] = monthly_series(forecasts, RULE).join(_squares(forecasts))
     return dict(sorted(found.items()))
+
+
+def _squares(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """By month: squared errors of forecasts as they are spread, and as said (where that is known), and of nothing."""
+    said = forecasts.get("y_pred_raw", forecasts["y_pred"])
+    parts = {
+        "error": (forecasts["y_pred"] - forecasts["y_true"]) ** 2,
+        "error_raw": (said - forecasts["y_true"]) ** 2,
+        "nothing": forecasts["y_true"] ** 2,
+    }
+    sums = pd.DataFrame(parts).groupby(forecasts["date"]).sum()
+    spread = (said - said.groupby(forecasts["date"]).transform("mean")).abs().groupby(forecasts["date"]).sum()
+    kept = forecasts["y_pred"] - forecasts["y_pred"].groupby(forecasts["date"]).transform("mean")
+    return sums.assign(scale=kept.abs().groupby(forecasts["date"]).sum() / spread)
 
 
 def universe_of(run: Run, parent: Run) -> int:
@@ -74,12 +88,18 @@ def measured(rows: dict[str, pd.DataFrame], benchmark: str, trials: Trials) -> p
             deflated=sharpe_evidence(net, trials).set_index("row")["deflated"],
             mae=pd.Series({name: series["mae"].mean() for name, series in rows.items()}),
             rmse=np.sqrt((error**2).mean()),
+            r2=pd.Series({name: 1 - of["error"].sum() / of["nothing"].sum() for name, of in rows.items()}),
+            r2_raw=pd.Series({name: 1 - of["error_raw"].sum() / of["nothing"].sum() for name, of in rows.items()}),
+            earned=gross.mean() * 12,
+            promised=pd.Series({name: of["promised"].mean() * 12 for name, of in rows.items()}),
+            promised_raw=pd.Series({name: (of["promised"] / of["scale"]).mean() * 12 for name, of in rows.items()}),
         )
     )
 
 
 def markdown(table: pd.DataFrame, benchmark: str) -> str:
-    head = ["row", "rank IC", "difference", "Sharpe", "net of costs", "difference", "deflated", "MAE", "RMSE"]
+    head = ["row", "rank IC", "difference", "Sharpe", "net of costs", "difference", "deflated", "MAE", "R²", "as said"]
+    head += ["earned", "promised", "as said"]
     lines = [head, ["---"] * len(head)]
     for name, of in table.iterrows():
         other = name != benchmark
@@ -94,7 +114,11 @@ def markdown(table: pd.DataFrame, benchmark: str) -> str:
                 f"{of['difference']:+.2f} [{of['difference_low']:+.2f}, {of['difference_high']:+.2f}]" if other else "",
                 f"{of['deflated']:.2f}",
                 f"{of['mae']:.5f}",
-                f"{of['rmse']:.5f}",
+                f"{of['r2']:.2%}",
+                f"{of['r2_raw']:.2%}",
+                f"{of['earned']:.1%}",
+                f"{of['promised']:.1%}",
+                f"{of['promised_raw']:.1%}",
             ]
         )
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,4 +1,4 @@
-"""The seven rows averaged over all finished comparisons of an experiment, as a Markdown table.
+"""The rows averaged over all finished comparisons of an experiment, as a Markdown table.
 
 python train.py -m data.seed=0,1,2,3,4 tracking.experiment=five registry.name=five
 python benchmarks/orderings.py five
@@ -15,10 +15,12 @@ from drf.models.rows import ROWS
 from drf.tracking.store import connect
 
 SHOWN = {
-    "mae": "{:.5f}",
     "rmse": "{:.5f}",
+    "r2": "{:.2%}",
+    "r2_raw": "{:.2%}",
     "annual_return": "{:.3f}",
-    "annual_volatility": "{:.3f}",
+    "promised_return": "{:.3f}",
+    "promised_return_raw": "{:.3f}",
     "sharpe": "{:.2f}",
     "sharpe_net": "{:.2f}",
     "rank_ic": "{:.3f}",
