@@ -1,4 +1,7 @@
-"""Look at a panel: ``python -m drf.data inspect PANEL [--descriptors A,B,...] [--figure coverage.png]``."""
+"""Look at a panel: ``python -m drf.data inspect PANEL [--descriptors A,B,...] [--figure coverage.png]``.
+
+Exit code 2 if a training would refuse it; nothing is written but the figure, if one is asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data.cells import as_numbers
+from ..data.dates import UnreadableDatesError, read_dates
 from ..data.factors import DESCRIPTORS
 from ..data.files import read_file
 from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
+from ..data.panel import RETURN
 from ..errors import InputError, first_few
 from . import program
 
@@ -17,26 +23,32 @@ from . import program
 @program.refusing
 def main() -> None:
     arguments = _parse()
-    print(_inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure))
+    text, refused = _inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure)
+    print(text)
+    if refused:
+        raise InputError(f"{arguments.panel}: {refused}")
 
 
-def _inspect(path: str, wanted: list[str], figure: str) -> str:
-    if not Path(figure).absolute().parent.is_dir():
+def _inspect(path: str, wanted: list[str], figure: str | None) -> tuple[str, str]:
+    """What is seen, and why a training would refuse the panel, if it would."""
+    if figure is not None and not Path(figure).absolute().parent.is_dir():
         raise InputError(f"--figure {figure}: the folder does not exist")
     frame = read_file("panel", path)
     missing = [name for name in ("date", "asset") if name not in frame]
     if missing:
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
-    panel = frame.assign(date=pd.to_datetime(frame["date"], errors="coerce"))
-    for name in {*wanted, "ret_next"} & set(frame):
-        panel[name] = pd.to_numeric(frame[name], errors="coerce")
+    panel = frame.assign(date=_month_ends(frame["date"]))
+    for name in {*wanted, RETURN} & set(frame):
+        panel[name] = as_numbers(frame[name])
     there = [name for name in wanted if name in panel]
     if not there:
         raise InputError(f"{path}: has none of the descriptors {first_few(wanted, 4)}: name its own with --descriptors")
     dated = panel.dropna(subset=["date", "asset"]).reset_index(drop=True)
     if dated.empty:
         raise InputError(f"{path}: no row has a date and an asset")
-    coverage_figure(coverage(dated, there)).savefig(figure, dpi=120)
+    if figure is not None:
+        coverage_figure(coverage(dated, there)).savefig(figure, dpi=120)
+    refused = refusal(frame, there, 5)
     stocks = dated.groupby("date").size()
     absent = [name for name in wanted if name not in panel]
     lines = [
@@ -47,11 +59,24 @@ def _inspect(path: str, wanted: list[str], figure: str) -> str:
         "",
         *([f"not there: {', '.join(absent)}: run with data.descriptors=[{','.join(there)}]"] if absent else []),
         *([f"{len(frame) - len(dated):,} rows without a date or an asset"] if len(dated) < len(frame) else []),
-        *refusal(frame, there, 5),
+        *_missing_months(stocks.index),
         *findings(dated, there),
-        f"coverage by month: {figure}",
+        *([f"coverage by month: {figure}"] if figure is not None else []),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines), refused
+
+
+def _month_ends(column: pd.Series) -> pd.Series:
+    try:
+        return read_dates(column) + pd.offsets.MonthEnd(0)
+    except UnreadableDatesError as error:
+        raise InputError(f"column date, {len(error.rows)} row(s), first row {error.rows[0] + 1}: {error}") from None
+
+
+def _missing_months(months: pd.Index) -> list[str]:
+    every = pd.date_range(months[0], months[-1], freq="ME")
+    gaps = every.difference(pd.DatetimeIndex(months))
+    return [f"{len(gaps)} month(s) have no row: {first_few([f'{gap:%Y-%m}' for gap in gaps])}"] if len(gaps) else []
 
 
 def _parse() -> argparse.Namespace:
@@ -59,5 +84,5 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("command", choices=["inspect"])
     parser.add_argument("panel", help="Parquet or CSV file")
     parser.add_argument("--descriptors", default=",".join(DESCRIPTORS), help="default: the papers' sixteen")
-    parser.add_argument("--figure", default="coverage.png", help="picture of the coverage to write")
+    parser.add_argument("--figure", help="picture of the coverage to write, such as coverage.png")
     return parser.parse_args()

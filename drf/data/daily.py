@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 
 from ..errors import InputError, first_line
+from .dates import UnreadableDatesError, read_dates
 
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
 ROWS_AT_ONCE = 4_000_000
@@ -65,11 +66,27 @@ def _scan(prices: str) -> pl.LazyFrame:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise InputError(f"data.prices={prices}: column {', '.join(missing)} missing: needed are {', '.join(COLUMNS)}")
-    date = pl.col("date")
-    kind = lazy.collect_schema()["date"]
-    day = date.str.slice(0, 10).str.to_date(strict=False) if kind == pl.String else date.cast(pl.Date, strict=False)
     numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in COLUMNS[2:]]
-    return lazy.select(day, pl.col("asset").cast(pl.String), *numbers)
+    return lazy.select(_days(lazy, prices), pl.col("asset").cast(pl.String), *numbers)
+
+
+def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
+    """The days of the column ``date``, read by what it holds as a whole; each different cell is read once."""
+    try:
+        cells = lazy.select(pl.col("date").unique()).drop_nulls().collect()["date"]
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+    try:
+        days = read_dates(cells.to_pandas())
+    except UnreadableDatesError as error:
+        example = cells[int(error.rows[0])]
+        where = lazy.with_row_index("row").filter(pl.col("date").is_in(cells.gather(error.rows).implode()))
+        rows = where.select(pl.len(), pl.col("row").min()).collect().row(0)
+        raise InputError(
+            f"data.prices={prices}: column date, {rows[0]} row(s), first row {rows[1] + 1} ({example}): {error}"
+        ) from None
+    read = pl.Series(days.to_numpy().astype("datetime64[D]"))
+    return pl.col("date").replace_strict(cells, read, default=None, return_dtype=pl.Date)
 
 
 def _check(lazy: pl.LazyFrame, prices: str) -> None:

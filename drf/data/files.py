@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow.parquet
 
 from ..errors import InputError
-from .cells import as_dates, as_numbers
+from .cells import as_numbers
+from .dates import UnreadableDatesError, read_dates
 
 _UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
@@ -111,11 +112,13 @@ def read_table(
     for name in (*dates, *numbers):
         text = table[name]
         if name in dates:
-            table[name] = as_dates(text)
+            table[name] = _dates(f"{key}={path}", text)
+            bad = table[name].isna()
         else:
             table[name] = as_numbers(text)
-        broken = (table[name].isna() & text.notna()) | table[name].isin([np.inf, -np.inf])
-        bad = broken if name in may_be_empty else broken | text.isna()
+            bad = table[name].isna() | table[name].isin([np.inf, -np.inf])
+        if name in may_be_empty:
+            bad &= text.notna()
         if bad.any():
             at = int(bad.to_numpy().argmax())
             kind = "a date, YYYY-MM-DD" if name in dates else "a finite number"
@@ -126,3 +129,11 @@ def read_table(
         what = ", ".join(str(row[name]) for name in keys)
         raise InputError(f"{key}={path}: {what} stands more than once: keep one row a ({', '.join(keys)})")
     return table.sort_values(list(dates[:1])).reset_index(drop=True)
+
+
+def _dates(where: str, column: pd.Series) -> pd.Series:
+    try:
+        return read_dates(column)
+    except UnreadableDatesError as error:
+        rows = f"{len(error.rows)} row(s), first row {error.rows[0] + 1}"
+        raise InputError(f"{where}: column {column.name}, {rows}: {error}") from None

@@ -70,13 +70,13 @@ def mean_rank_ic(panel: pd.DataFrame, name: str) -> float:
     return float(np.mean(known_months)) if known_months else float("nan")
 
 
-def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) -> list[str]:
-    """What the validation says against the table as it was read, in a list of one line or none."""
+def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) -> str:
+    """What the validation says against the table as it was read; empty if nothing."""
     try:
         check_panel(frame, descriptors, least_stocks, with_returns=RETURN in frame)
     except InputError as error:
-        return [f"REFUSED by the validation: {error}"]
-    return []
+        return str(error)
+    return ""
 
 
 def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ decimal return over the month after ``date``, empty in the newest month. Optiona
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ..errors import InputError, first_few, nearest
-from .cells import as_dates, as_numbers
+from .cells import as_numbers
+from .dates import UnreadableDatesError, read_dates
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
@@ -22,6 +24,11 @@ SECTOR = "sector"  # optional
 
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
+
+# No market closes for longer at a month's end.
+_LAST_DAYS = 7
+
+log = logging.getLogger(__name__)
 PAIRS_TO_JUDGE = 10
 
 
@@ -107,21 +114,31 @@ def _present_as(name: str, others: Sequence[str]) -> str:
 
 
 def _as_dates(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column):
-        raise InputError("column date holds numbers: write dates as YYYY-MM-DD")
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        raise InputError("column date has a time zone: month ends have none, remove it")
-    dates = as_dates(column)
-    bad = dates.isna().to_numpy().nonzero()[0]
-    if len(bad):
-        raise InputError(f"column date, {_rows(bad)}: not a date ({column.iloc[bad[0]]!r}): write dates as YYYY-MM-DD")
-    off = (~dates.dt.is_month_end | (dates != dates.dt.normalize())).to_numpy().nonzero()[0]
-    if len(off):
+    try:
+        dates = read_dates(column)
+    except UnreadableDatesError as error:
+        raise InputError(f"column date, {_rows(error.rows)}: {error}") from None
+    empty = dates.isna().to_numpy().nonzero()[0]
+    if len(empty):
+        raise InputError(f"column date, {_rows(empty)}: not a date (empty): write dates as YYYY-MM-DD")
+    off = (~dates.dt.is_month_end).to_numpy()
+    if off.any() and _are_last_days(dates):
+        log.info("panel: %s rows are dated at a month's last trading day, and were moved to its end", f"{off.sum():,}")
+        return dates + pd.offsets.MonthEnd(0)
+    if off.any():
+        rows = off.nonzero()[0]
         raise InputError(
-            f"column date, {_rows(off)}: {dates.iloc[off[0]].date()} is not a month end: "
-            "use the last calendar day of the month, without a time"
+            f"column date, {_rows(rows)}: {dates.iloc[rows[0]].date()} is not a month end: "
+            "use the last calendar day of the month, or its last trading day throughout"
         )
     return dates
+
+
+def _are_last_days(dates: pd.Series) -> bool:
+    """Whether every month has one date, and that among its last days: the market's last day of the month."""
+    days = dates.drop_duplicates()
+    months_end = days + pd.offsets.MonthEnd(0)
+    return bool(not months_end.duplicated().any() and (months_end - days).dt.days.max() < _LAST_DAYS)
 
 
 def _as_names(column: pd.Series) -> pd.Series:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few, nearest
-from .cells import as_dates, as_numbers
+from .cells import as_numbers
+from .dates import UnreadableDatesError, read_dates
 from .files import column_names, read_file
 from .panel import KEYS, RETURN
 
@@ -137,20 +138,19 @@ def _months(number: int) -> pd.offsets.MonthEnd:
 def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
     if form not in DATES:
         raise InputError(f"data.source.date.form={form}: must be one of {', '.join(DATES)}")
-    if form == "date":
-        dates = as_dates(column)
-    else:
-        digits = column.astype(str).str.removesuffix(".0").astype(object)
-        dates = as_dates(digits, "%Y%m" if form == "yyyymm" else "%Y%m%d")
-        dates = dates.where(digits.str.len() == len(form))
-    bad = dates.isna().to_numpy()
-    if bad.any():
-        first = int(bad.argmax())
+    try:
+        dates = read_dates(column, None if form == "date" else form)
+    except UnreadableDatesError as error:
+        rows = f"{len(error.rows)} row(s), first row {error.rows[0] + 1} ({column.iloc[error.rows[0]]!r})"
         raise InputError(
-            f"{path}: column {column.name}, {int(bad.sum())} row(s), first row {first + 1} ({column.iloc[first]!r}): "
-            f"not written as {form} says: set data.source.date.form (or data.source.returns.form)"
-        )
-    return dates.dt.normalize() + pd.offsets.MonthEnd(0)
+            f"{path}: column {column.name}, {rows}: not written as {form} says: {error} (data.source.date.form, or "
+            "data.source.returns.form)"
+        ) from None
+    empty = dates.isna().to_numpy()
+    if empty.any():
+        first = int(empty.argmax())
+        raise InputError(f"{path}: column {column.name}, {int(empty.sum())} row(s), first row {first + 1}: empty")
+    return dates + pd.offsets.MonthEnd(0)
 
 
 def _names(path: str, column: pd.Series) -> pd.Series:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.dates import UnreadableDatesError, read_dates
 from ..data.universe import largest
 from ..models.portable import KINDS, PARTS, Portable
 from ..models.units import blended, shrunk
@@ -148,10 +149,13 @@ class Forecaster:
             raise ValueError("the panel has no rows")
         if panel[["date", "asset"]].isna().any(axis=None):
             raise ValueError("columns date and asset must not have empty values")
-        dates = pd.to_datetime(panel["date"])
-        off = ~dates.dt.is_month_end | (dates != dates.dt.normalize())
+        try:
+            dates = read_dates(panel["date"])
+        except UnreadableDatesError as error:
+            raise ValueError(f"column date: {error}") from None
+        off = ~dates.dt.is_month_end
         if off.any():
-            raise ValueError(f"column date: {dates[off].iloc[0]} is not a month end without a time")
+            raise ValueError(f"column date: {dates[off].iloc[0].date()} is not a month end")
         if panel.duplicated(["date", "asset"]).any():
             raise ValueError("a (date, asset) stands more than once in the panel")
         chosen = largest(panel.assign(date=dates), self.spec.universe)

@@ -43,6 +43,7 @@ from .signing import sign_if_asked
 _BUNDLED = (
     "__init__.py",
     "data/__init__.py",
+    "data/dates.py",
     "data/universe.py",
     "lrp",
     "models/__init__.py",

@@ -20,7 +20,7 @@ def panel() -> pd.DataFrame:
 
 
 def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
-    assert refusal(panel, DESCRIPTORS, 5) == []
+    assert refusal(panel, DESCRIPTORS, 5) == ""
     said = findings(panel, DESCRIPTORS)
     assert not [line for line in said if "outliers" not in line]
 
@@ -34,13 +34,13 @@ def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
         ("PBR", lambda p: p.groupby("asset")["PBR"].transform("first").fillna(0.0), "PBR hardly ever changes"),
         ("SKEW", lambda p: p["SKEW"] * np.where(np.arange(len(p)) % 20, 1.0, 1e4), "far outliers: SKEW"),
         ("ret_next", lambda p: 100 * p["ret_next"].clip(lower=0), "ret_next is beyond 200 %"),
-        ("date", lambda p: p["date"] - pd.Timedelta(days=1), "is not a month end"),
+        ("date", lambda p: p["date"] - pd.Timedelta(days=10), "is not a month end"),
     ],
 )
 def test_what_is_wrong_is_said(panel: pd.DataFrame, column: str, values: object, message: str) -> None:
     assert callable(values)
     worse = panel.assign(**{column: values(panel)})
-    assert any(message in line for line in [*refusal(worse, DESCRIPTORS, 5), *findings(worse, DESCRIPTORS)])
+    assert any(message in line for line in [refusal(worse, DESCRIPTORS, 5), *findings(worse, DESCRIPTORS)])
 
 
 def test_survivors_are_noticed() -> None:
@@ -68,13 +68,22 @@ def test_the_command_prints_a_table_and_draws_the_coverage(
     for part in (
         "40 months from 1990-12 to 1994-03",
         "not there: PCFR: run with data.descriptors=[VOL60,",
-        "coverage.png",
     ):
         assert part in done.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["panel.csv"]  # nothing is written that was not asked for
+    done = subprocess.run([*command, "panel.csv", "--figure", "coverage.png"], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, b"coverage.png" in done.stdout) == (0, True)
     assert (tmp_path / "coverage.png").stat().st_size > 10_000
+    holes = panel[~panel["date"].isin(panel["date"].unique()[[3, 9]])]
+    holes.to_csv(tmp_path / "holes.csv", index=False, date_format="%d.%m.%Y")
+    monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "holes.csv"])
+    inspect.main()
+    assert "2 month(s) have no row: 1991-03, 1991-09" in capsys.readouterr().out
+    panel.assign(ROE=panel["ROE"].astype(object).mask(panel.index == 7, "lots")).to_csv(tmp_path / "bad.csv")
     for words, message in (
         (["nowhere.csv"], "there is no such file"),
         (["panel.csv", "--descriptors", "X"], "none of"),
+        (["bad.csv"], "bad.csv: column ROE, row 8: not a number ('lots')"),  # as a training would say
     ):
         monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", *words])
         with pytest.raises(SystemExit) as refused:

@@ -79,8 +79,12 @@ def shifted_in_one_month(panel: pd.DataFrame) -> pd.DataFrame:
         (put("asset", " "), ["asset", "row 8", "empty"]),
         (lambda p: p.assign(SKEW=p["date"]), ["column SKEW, 1795 rows"]),
         (lambda p: pd.DataFrame({"date;asset;CAP": ["2000-01-31;A;1"]}), ["1 column", "separator"]),
-        (lambda p: p.assign(date=p["date"].dt.year), ["date holds numbers"]),
-        (lambda p: p.assign(date=p["date"].dt.tz_localize("UTC")), ["time zone"]),
+        (lambda p: p.assign(date=p["date"].dt.year), ["numbers such as 1990 are no dates, but years"]),
+        (lambda p: p.assign(date=p["date"] - pd.Timedelta(days=10)), ["is not a month end"]),
+        (
+            lambda p: p.assign(date=p["date"].dt.tz_localize("Asia/Tokyo").dt.tz_convert("UTC")),
+            ["date", "has a time and UTC", "with their own zone"],
+        ),
     ],
 )
 def test_a_bad_panel_is_refused_in_one_line(
@@ -114,3 +118,19 @@ def test_the_fingerprint_changes_with_any_value(panel: pd.DataFrame) -> None:
     assert fingerprint(checked) == fingerprint(check(panel.sample(frac=1, random_state=1)))
     assert fingerprint(checked) != fingerprint(changed)
     assert fingerprint(checked) != fingerprint(checked.iloc[:-1])
+
+
+def test_last_trading_days_are_moved_to_the_months_end_and_counted(
+    panel: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    trading = panel.assign(date=panel["date"].map({day: day - pd.offsets.BMonthEnd(0) + pd.offsets.BMonthEnd(0) if
+                                                   day.dayofweek < 5 else day - pd.offsets.BDay(1)
+                                                   for day in panel["date"].unique()}))  # fmt: skip
+    moved = int((trading["date"] != panel["date"]).sum())
+    assert moved > 0
+    with caplog.at_level("INFO", logger="drf.data.panel"):
+        pd.testing.assert_frame_equal(check(trading), check(panel))
+    assert f"{moved:,} rows are dated at a month's last trading day" in caplog.text
+    torn = trading["date"].mask(trading.index == 7, trading["date"] - pd.Timedelta(days=1))
+    with pytest.raises(InputError, match="is not a month end"):
+        check(trading.assign(date=torn))

@@ -241,7 +241,7 @@ def write(
     [
         ("prices", "close", -3.0, "data.prices={}/prices.csv: column close, 1 row(s), first row 8 (-3.0): not a price"),
         ("prices", "volume", "many", "column volume, 1 row(s), first row 8"),
-        ("prices", "date", "soon", "column date, 1 row(s), first row 8 (None): not a date"),
+        ("prices", "date", "soon", "column date, 1 row(s), first row 8 (soon): not a date"),
         ("prices", "asset", "", "column asset, 1 row(s), first row 8"),
         ("books", "sales", "lots", "data.statements={}/books.csv: column sales, 1 row(s), first row 8 ('lots')"),
         ("books", "fiscal_year_end", "", "column fiscal_year_end, 1 row(s), first row 8"),

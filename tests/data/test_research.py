@@ -153,7 +153,6 @@ def test_a_panel_without_some_descriptors_runs_on_the_others(truth: pd.DataFrame
     ("source", "override", "message"),
     [
         ("jkp", "data.source.date.form=yyyymm", "column eom, .* not written as yyyymm says"),
-        ("gkx", "data.source.date.form=date", "column DATE, .* not written as date says"),
         ("gkx", "data.source.date.form=month", "must be one of date, yyyymm, yyyymmdd"),
         ("gkx", "data.source.date.ahead=0", "does not line up with the next month's MOM1"),
         ("jkp", "data.source.columns.PER=''", "must be a column, -column, 1/column or log column"),

@@ -98,7 +98,7 @@ def test_what_it_was_not_trained_on_is_refused(forecaster: Forecaster, panel: pd
 def test_keys_that_cannot_be_right_are_refused(forecaster: Forecaster, panel: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="empty values"):
         forecaster.predict(panel.assign(asset=panel["asset"].mask(panel["asset"] == "S0007")))
-    with pytest.raises(ValueError, match="without a time"):
+    with pytest.raises(ValueError, match="has a time and no zone"):
         forecaster.predict(panel.assign(date=panel["date"] + pd.Timedelta(hours=15)))
     with pytest.raises(ValueError, match="no rows"):
         forecaster.predict(panel.iloc[:0])

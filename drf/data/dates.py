@@ -1,0 +1,291 @@
+"""Dates from whatever a column holds: the one reader of all tables and commands.
+
+What can be read without doubt is read: dates and stamps of any kind, whole numbers and texts written year first, names
+of months, and day and month in either order where some row of the column decides it. What has two readings is refused
+with both; numbers that count days or seconds from some beginning are refused by name.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+_FIRST, _LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")  # what nanoseconds can hold, with room
+
+_ENDS_A_DAY = datetime.time(23, 59)
+
+_WRITE = ": write dates as YYYY-MM-DD"
+
+
+class UnreadableDatesError(ValueError):
+    """A column holds what is no date, or has two readings.
+
+    Attributes
+    ----------
+    rows
+        Positions of the rows that cannot be read; all that are not empty where the whole column is in doubt.
+    """
+
+    def __init__(self, why: str, rows: np.ndarray) -> None:
+        super().__init__(why)
+        self.rows = rows
+
+
+def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
+    """The calendar days of a column: ``datetime64[ns]`` at midnight, without a zone; NaT where a cell is empty.
+
+    A stamp with a zone keeps the calendar day of its own clock. A stamp without one, or of UTC, that is not at midnight
+    is refused: it may be the midnight of another day elsewhere. Months without a day are their last day.
+
+    Parameters
+    ----------
+    form
+        ``yyyymm`` or ``yyyymmdd``: numbers or texts of that form alone. None: whatever can be read without doubt.
+
+    Raises
+    ------
+    UnreadableDatesError
+        Saying what is wrong, and in which rows.
+    """
+    values = _plain(column)
+    known = values.notna()
+    if values.dtype == object:
+        known &= values.map(lambda cell: not isinstance(cell, str) or bool(cell.strip())).astype(bool)
+    positions = np.flatnonzero(known.to_numpy())
+    if not len(positions):
+        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns]")
+    codes, different = pd.factorize(values.iloc[positions])
+    unique = pd.Series(different)
+    try:
+        found = _reader(unique, form)(unique)
+    except UnreadableDatesError as error:
+        raise UnreadableDatesError(str(error), positions[np.isin(codes, error.rows)]) from None
+    outside = (found.isna() | (found < _FIRST) | (found > _LAST)).to_numpy()
+    if outside.any():
+        example = unique[outside].iloc[0]
+        raise UnreadableDatesError(f"not a date ({example!r}){_WRITE}", positions[outside[codes]])
+    days = np.full(len(column), np.datetime64("NaT"), dtype="datetime64[ns]")
+    days[positions] = found.to_numpy(dtype="datetime64[ns]")[codes]
+    return pd.Series(days, index=column.index, name=column.name)
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """The column as numbers, stamps or objects, whatever container type held it."""
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _plain(column.astype(kind.categories.dtype))
+    if isinstance(kind, pd.PeriodDtype):
+        return column.dt.to_timestamp(how="end").dt.normalize()
+    if pd.api.types.is_datetime64_any_dtype(kind) and not isinstance(kind, pd.DatetimeTZDtype):
+        return column.astype("datetime64[ns]")
+    if pd.api.types.is_bool_dtype(kind):
+        return column.astype(object)
+    if pd.api.types.is_numeric_dtype(kind):
+        return column.astype("float64" if column.isna().any() or pd.api.types.is_float_dtype(kind) else "int64")
+    return column if isinstance(kind, pd.DatetimeTZDtype) else column.astype(object)
+
+
+def _reader(unique: pd.Series, form: str | None) -> Callable[[pd.Series], pd.Series]:
+    if pd.api.types.is_datetime64_any_dtype(unique):
+        if form is not None:
+            raise UnreadableDatesError("dates already, not numbers or texts", np.arange(len(unique)))
+        return _stamps
+    if pd.api.types.is_numeric_dtype(unique):
+        return lambda numbers: _numbers(numbers, form)
+    return lambda cells: _cells(cells, form)
+
+
+def _stamps(stamps: pd.Series) -> pd.Series:
+    zone = getattr(stamps.dt, "tz", None)
+    clock = stamps.dt.tz_localize(None) if zone is not None else stamps
+    doubtful = (clock != clock.dt.normalize()) & (clock.dt.time < _ENDS_A_DAY)
+    if zone is None or str(zone) in ("UTC", "UTC+00:00", "Etc/UTC"):
+        _refuse_times(doubtful, stamps, "UTC" if zone is not None else "no zone")
+    return clock.dt.normalize()
+
+
+def _refuse_times(doubtful: pd.Series, cells: pd.Series, zone: str) -> None:
+    if doubtful.any():
+        example = cells[doubtful].iloc[0]
+        raise UnreadableDatesError(
+            f"{example} has a time and {zone}, so it may be midnight of another day elsewhere: give dates, or stamps "
+            "with their own zone",
+            np.flatnonzero(doubtful.to_numpy()),
+        )
+
+
+def _numbers(numbers: pd.Series, form: str | None) -> pd.Series:
+    digits = numbers.where(numbers % 1 == 0).abs().fillna(0).map(lambda number: len(str(int(number))))
+    for length, name in ((8, "yyyymmdd"), (6, "yyyymm")):
+        if (digits == length).all() and form in (None, name):
+            return _written(numbers.astype("int64").astype(str), name)
+    rows = np.flatnonzero((digits != len(form or "yyyymmdd")).to_numpy())
+    example = numbers.iloc[rows[0]] if len(rows) else numbers.iloc[0]
+    text = f"{example:.0f}" if example % 1 == 0 else f"{example:g}"
+    raise UnreadableDatesError(f"numbers such as {text} are no dates{_meaning(float(example))}", rows)
+
+
+_COUNTS: tuple[tuple[str, str, Literal["D", "s", "ms", "us", "ns"], float, float], ...] = (
+    ("Excel days", "1899-12-30", "D", 20_000, 60_000),
+    ("SAS days", "1960-01-01", "D", 3_000, 40_000),
+    ("days since 1970", "1970-01-01", "D", 3_000, 40_000),
+    ("seconds since 1970", "1970-01-01", "s", 1e8, 1e10),
+    ("SAS seconds", "1960-01-01", "s", 1e8, 1e10),
+    ("milliseconds since 1970", "1970-01-01", "ms", 1e11, 1e13),
+    ("microseconds since 1970", "1970-01-01", "us", 1e14, 1e16),
+    ("nanoseconds since 1970", "1970-01-01", "ns", 1e17, 1e19),
+)
+"""Name, beginning, unit, and the range of numbers in which a market's dates lie."""
+
+
+def _meaning(number: float) -> str:
+    """What a number may count, in words; nothing is guessed."""
+    if 1800 <= number < 2200 and number % 1 == 0:
+        return f", but years{_WRITE}"
+    readings = [
+        f"{(pd.Timestamp(origin) + pd.Timedelta(number, unit=unit)).date()} as {name}"
+        for name, origin, unit, low, high in _COUNTS
+        if low <= number < high
+    ]
+    return f" ({', '.join(readings)}){_WRITE}" if readings else _WRITE
+
+
+def _written(texts: pd.Series, form: str) -> pd.Series:
+    dates = pd.to_datetime(texts, format="%Y%m%d" if form == "yyyymmdd" else "%Y%m", errors="coerce")
+    return dates if form == "yyyymmdd" else dates + pd.offsets.MonthEnd(0)
+
+
+_TIME = r"(?:[T ](?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?"
+_YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME)
+_YEAR_LAST = re.compile(r"(?P<one>\d{1,2})[-/.](?P<two>\d{1,2})[-/.](?P<year>\d{4})" + _TIME)
+_COMPACT = re.compile(r"(\d{8}|\d{6})(?:\.0)?")
+_MONTH_ONLY = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})")
+_NAMED = (
+    re.compile(r"(?P<day>\d{1,2})[-. ]?(?P<name>[A-Za-z]{3,9})[-., ]*(?P<year>\d{4})"),
+    re.compile(r"(?P<name>[A-Za-z]{3,9})[. ]+(?P<day>\d{1,2}),? +(?P<year>\d{4})"),
+    re.compile(r"(?P<name>[A-Za-z]{3,9})[-. ]+(?P<year>\d{4})"),
+)
+_SHORT_YEAR = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2}")
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        ("jan january", "feb february", "mar march", "apr april", "may", "jun june", "jul july", "aug august",
+         "sep sept september", "oct october", "nov november", "dec december"),
+        start=1,
+    )
+    for name in names.split()
+}  # fmt: skip
+
+
+def _cells(cells: pd.Series, form: str | None) -> pd.Series:
+    """Texts, dates and stamps one by one; day and month by the column as a whole."""
+    either: dict[int, tuple[int, int, int]] = {}
+    days: list[Any] = []
+    for k, cell in enumerate(cells):
+        found = _one(cell, form, k)
+        if isinstance(found, tuple):
+            either[k] = found
+            found = None
+        days.append(found)
+    for k, day in _ordered(either, cells).items():
+        days[k] = day
+    bad = [k for k, day in enumerate(days) if day is None]
+    if bad:
+        example = str(cells.iloc[bad[0]])
+        hint = ": two digits are no year" if _SHORT_YEAR.fullmatch(example.strip()) else ""
+        raise UnreadableDatesError(f"not a date ({cells.iloc[bad[0]]!r}){hint}{_WRITE}", np.array(bad))
+    return pd.Series(pd.to_datetime(days, errors="coerce"), index=cells.index)
+
+
+def _one(cell: object, form: str | None, k: int) -> datetime.date | tuple[int, int, int] | None:
+    """A cell's day; day and month in unknown order with the year; None for what is no date."""
+    if isinstance(cell, (bool, np.bool_)):
+        return None
+    if isinstance(cell, pd.Period):
+        return cell.to_timestamp(how="end").date()
+    if isinstance(cell, (datetime.date, np.datetime64)):
+        return _of_stamp(pd.Timestamp(cell), k)
+    if isinstance(cell, (int, float, np.number)):
+        cell = f"{cell:.0f}" if float(cell) % 1 == 0 else str(cell)
+    text = str(cell).strip()
+    if match := _COMPACT.fullmatch(text):
+        digits = match[1]
+        if form not in (None, "yyyymm" if len(digits) == 6 else "yyyymmdd"):
+            return None
+        return _day(int(digits[:4]), int(digits[4:6]), int(digits[6:]) if len(digits) == 8 else None)
+    if form is not None:
+        return None
+    if match := _YEAR_FIRST.fullmatch(text):
+        _refuse_time(match, text, k)
+        return _day(int(match["year"]), int(match["month"]), int(match["day"]))
+    if match := _YEAR_LAST.fullmatch(text):
+        _refuse_time(match, text, k)
+        return int(match["one"]), int(match["two"]), int(match["year"])
+    if match := _MONTH_ONLY.fullmatch(text):
+        return _day(int(match["year"]), int(match["month"]), None)
+    for pattern in _NAMED:
+        match = pattern.fullmatch(text)
+        if match and (month := _MONTHS.get(match["name"].lower())):
+            return _day(int(match["year"]), month, int(match["day"]) if "day" in match.groupdict() else None)
+    return None
+
+
+def _of_stamp(stamp: pd.Timestamp, k: int) -> datetime.date:
+    local = stamp.tz_localize(None) if stamp.tzinfo else stamp
+    elsewhere = stamp.tzinfo is not None and stamp.utcoffset() != datetime.timedelta(0)
+    if not elsewhere and local != local.normalize() and local.time() < _ENDS_A_DAY:
+        _refuse_times(pd.Series([True]), pd.Series([stamp]), "UTC" if stamp.tzinfo else "no zone")
+    return local.date()
+
+
+def _refuse_time(match: re.Match[str], text: str, k: int) -> None:
+    """A time without a zone, or of UTC, that neither begins nor ends a day."""
+    time, zone = match["time"], match["zone"]
+    if time is None or (zone is not None and zone not in ("Z", "UTC") and int(re.sub(r"\D", "", zone)) != 0):
+        return
+    hour, minute = (int(part) for part in time.split(":")[:2])
+    midnight = not float(time.replace(":", ""))
+    if not midnight and (hour, minute) != (23, 59):
+        raise UnreadableDatesError(
+            f"{text} has a time and {'UTC' if zone else 'no zone'}, so it may be midnight of another day elsewhere: "
+            "give dates, or stamps with their own zone",
+            np.array([k]),
+        )
+
+
+def _day(year: int, month: int, day: int | None) -> datetime.date | None:
+    try:
+        if day is None:
+            return (pd.Timestamp(year, month, 1) + pd.offsets.MonthEnd(0)).date()
+        return datetime.date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _ordered(either: dict[int, tuple[int, int, int]], cells: pd.Series) -> dict[int, datetime.date | None]:
+    """Days of cells with day and month in unknown order: the order in which all of them are dates."""
+    if not either:
+        return {}
+    day_first = {k: _day(year, two, one) for k, (one, two, year) in either.items()}
+    month_first = {k: _day(year, one, two) for k, (one, two, year) in either.items()}
+    fits = [None not in way.values() for way in (day_first, month_first)]
+    if all(fits):
+        for k in either:
+            if day_first[k] != month_first[k]:
+                raise UnreadableDatesError(
+                    f"{cells.iloc[k]} may be {day_first[k]} or {month_first[k]}, and no row tells which{_WRITE}",
+                    np.array(list(either)),
+                )
+    if fits == [False, False]:
+        one_way = [k for k in either if day_first[k] is None and month_first[k] is not None]
+        if one_way and any(month_first[k] is None and day_first[k] is not None for k in either):
+            raise UnreadableDatesError(
+                f"{cells.iloc[one_way[0]]} has the month first, other rows have the day first{_WRITE}",
+                np.array(one_way),
+            )
+    return day_first if fits[0] else month_first
