@@ -12,6 +12,7 @@ import polars as pl
 
 from ..errors import InputError, first_line
 from .dates import UnreadableDatesError, read_dates
+from .names import read_names
 
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
 ROWS_AT_ONCE = 4_000_000
@@ -67,7 +68,13 @@ def _scan(prices: str) -> pl.LazyFrame:
     if missing:
         raise InputError(f"data.prices={prices}: column {', '.join(missing)} missing: needed are {', '.join(COLUMNS)}")
     numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in COLUMNS[2:]]
-    return lazy.select(_days(lazy, prices), pl.col("asset").cast(pl.String), *numbers)
+    return lazy.select(_days(lazy, prices), _names(lazy), *numbers)
+
+
+def _names(lazy: pl.LazyFrame) -> pl.Expr:
+    cells = lazy.select(pl.col("asset").unique()).drop_nulls().collect()["asset"]
+    names = pl.Series(read_names(cells.to_pandas()).tolist(), dtype=pl.String)
+    return pl.col("asset").replace_strict(cells, names, default=None, return_dtype=pl.String)
 
 
 def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:

@@ -13,6 +13,7 @@ import pyarrow.parquet
 from ..errors import InputError
 from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
+from .names import read_names
 
 _UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
@@ -108,7 +109,7 @@ def read_table(
         raise InputError(f"{key}={path}: column {', '.join(missing)} missing: needed are {', '.join(columns)}")
     table = frame[columns].reset_index(drop=True)
     if "asset" in columns:
-        table["asset"] = table["asset"].astype(str).astype(object)
+        table["asset"] = read_names(table["asset"])
     for name in (*dates, *numbers):
         text = table[name]
         if name in dates:

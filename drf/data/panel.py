@@ -17,6 +17,7 @@ import pandera.pandas as pa
 from ..errors import InputError, first_few, nearest
 from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
+from .names import read_names
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
@@ -142,10 +143,11 @@ def _are_last_days(dates: pd.Series) -> bool:
 
 
 def _as_names(column: pd.Series) -> pd.Series:
-    bad = (column.isna() | (column.astype(str).str.strip() == "")).to_numpy().nonzero()[0]
+    names = read_names(column)
+    bad = names.isna().to_numpy().nonzero()[0]
     if len(bad):
         raise InputError(f"column asset, {_rows(bad)}: empty: give every row the name of its stock")
-    return column.astype(str)
+    return names
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:

@@ -13,6 +13,7 @@ from ..errors import InputError, first_few, nearest
 from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
 from .files import column_names, read_file
+from .names import read_names
 from .panel import KEYS, RETURN
 
 DATES = ("date", "yyyymm", "yyyymmdd")
@@ -159,7 +160,7 @@ def _names(path: str, column: pd.Series) -> pd.Series:
         raise InputError(
             f"{path}: column {column.name} is empty in {int(column.isna().sum())} row(s): name every stock"
         )
-    return column.astype(str).str.removesuffix(".0").astype(object)
+    return read_names(column)
 
 
 def _numbers(path: str, column: pd.Series) -> pd.Series:

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.cells import as_numbers
 from ..data.dates import UnreadableDatesError, read_dates
+from ..data.names import read_names
 from ..data.universe import largest
 from ..models.portable import KINDS, PARTS, Portable
 from ..models.units import blended, shrunk
@@ -99,7 +101,8 @@ class Forecaster:
         Parameters
         ----------
         panel
-            ``date`` (month ends), ``asset`` and the descriptors; other columns are ignored.
+            ``date`` (month ends), ``asset`` and the descriptors, of whatever kind a training takes, or the first two
+            in the index; other columns are ignored.
         detail
             ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, what the models' own
             forecast (``network``), spread alike, is made of: ``inputs``, ``intercept``, ``network_bias``,
@@ -142,23 +145,27 @@ class Forecaster:
         return _plus(_times(together, multiple), offset)
 
     def _samples(self, panel: pd.DataFrame) -> Samples:
+        if {"date", "asset"} & set(panel.index.names):
+            panel = panel.reset_index()
         missing = [name for name in ("date", "asset", *self.spec.descriptors) if name not in panel]
         if missing:
             raise ValueError(f"the panel lacks {', '.join(missing)}, which this model was trained on")
         if len(panel) == 0:
             raise ValueError("the panel has no rows")
-        if panel[["date", "asset"]].isna().any(axis=None):
-            raise ValueError("columns date and asset must not have empty values")
+        panel = panel[["date", "asset", *self.spec.descriptors]].reset_index(drop=True)
         try:
-            dates = read_dates(panel["date"])
+            dates, names = read_dates(panel["date"]), read_names(panel["asset"])
         except UnreadableDatesError as error:
             raise ValueError(f"column date: {error}") from None
+        if dates.isna().any() or names.isna().any():
+            raise ValueError("columns date and asset must not have empty values")
         off = ~dates.dt.is_month_end
         if off.any():
             raise ValueError(f"column date: {dates[off].iloc[0].date()} is not a month end")
+        panel = panel.assign(date=dates, asset=names, **{name: _numbers(panel[name]) for name in self.spec.descriptors})
         if panel.duplicated(["date", "asset"]).any():
             raise ValueError("a (date, asset) stands more than once in the panel")
-        chosen = largest(panel.assign(date=dates), self.spec.universe)
+        chosen = largest(panel, self.spec.universe)
         samples = make_samples(chosen, self.spec.descriptors, self.spec.lags)
         if len(samples) == 0:
             raise ValueError(
@@ -166,6 +173,20 @@ class Forecaster:
                 f"own month and the {max(self.spec.lags)} before it"
             )
         return samples
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    numbers = as_numbers(column)
+    bad = (numbers.isna() & column.notna()) | np.isinf(numbers)
+    if bad.any():
+        first = int(bad.to_numpy().argmax())
+        raise ValueError(
+            f"column {column.name}, {int(bad.sum())} row(s), first row {first + 1} ({column.iloc[first]!r}): not a "
+            "finite number"
+        )
+    if numbers.isna().all():
+        raise ValueError(f"column {column.name} is empty: this model was trained on it")
+    return numbers
 
 
 _Account = dict[str, np.ndarray]

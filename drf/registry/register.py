@@ -17,6 +17,7 @@ import pandas as pd
 from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 import drf
 
@@ -43,7 +44,9 @@ from .signing import sign_if_asked
 _BUNDLED = (
     "__init__.py",
     "data/__init__.py",
+    "data/cells.py",
     "data/dates.py",
+    "data/names.py",
     "data/universe.py",
     "lrp",
     "models/__init__.py",
@@ -250,8 +253,10 @@ def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
 
 
 def _signature(forecaster: Forecaster) -> ModelSignature:
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
-    inputs += [ColSpec(DataType.double, name) for name in forecaster.spec.descriptors]
+    # Of any kind: text, codes, stamps with a zone and whole numbers are read as a training reads them. Keys may stand
+    # in the index.
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in KEYS]
+    inputs += [ColSpec(AnyType(), name) for name in forecaster.spec.descriptors]
     names = ["prediction", *forecaster.spec.factors, "bias"]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
     outputs += [ColSpec(DataType.double, name) for name in names]
