@@ -64,6 +64,11 @@ def test_every_option_of_every_group_composes_and_is_read(group: str, option: st
             assert entry.holds(family.settings[setting]), setting
 
 
+def test_an_experiment_goes_with_other_families() -> None:
+    config = read(composed("experiment=japan", "model=[linear,lstm]"), TrainConfig)
+    assert [family.name for family in make_families(config.model)] == ["linear", "lstm"]
+
+
 def test_the_default_is_the_papers_families_on_the_simulated_market() -> None:
     config = read(composed(), TrainConfig)
     assert [family.name for family in make_families(config.model)] == ["linear", "svr", "forest", "dnn", "lstm"]
