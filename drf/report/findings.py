@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
 from ..evaluation.annual import MONTHS_A_YEAR
-from ..models.rows import linearised
+from ..models.rows import linearised, row_named
 
 RIVALS = (BENCHMARK, "boosting")
 """The rows that a committee asks about first."""
@@ -30,24 +30,29 @@ def headline_row(comparison: pd.DataFrame, registered: str) -> str | None:
 
 
 def which_model(comparison: pd.DataFrame, headline: str | None) -> str:
-    """What the row of the first screen shows, beside the best of the others."""
+    """What the row of the first screen shows, beside the best of the others; its family's plain row is none."""
     if headline is None:
         return "No row's Sharpe ratio can be estimated: there are too few months."
     lines = comparison.set_index("row")
-    line, others = lines.loc[headline], lines.drop(index=headline)
+    line, others = lines.loc[headline], lines[[not _of_one_family(headline, str(name)) for name in lines.index]]
     if np.isnan(line["sharpe_net"]):
         return f"{headline}, the row that can be promoted, has no Sharpe ratio that can be estimated."
-    text = [
-        f"{headline}, the row that can be promoted: Sharpe ratio after costs {line['sharpe_net']:.2f} a year, mean "
-        f"rank IC {line['rank_ic']:.3f}."
-    ]
-    for name, title, digits in (("sharpe_net", "Sharpe ratio after costs", 2), ("rank_ic", "rank IC", 3)):
+    text = (
+        f"{headline}, the row that can be promoted: Sharpe ratio after costs {line['sharpe_net']:.2f} a year, rank IC "
+        f"{line['rank_ic']:.3f}."
+    )
+    best = []
+    for name, digits in (("sharpe_net", 2), ("rank_ic", 3)):
         if others[name].notna().any():
-            best = str(others[name].idxmax())
             value = float(others[name].max())
             where = "above it" if value > line[name] else "not above it"
-            text.append(f"Best {title} of the other {len(others)}: {best}, {value:.{digits}f}, {where}.")
-    return " ".join(text)
+            best.append(f"{others[name].idxmax()} {value:.{digits}f}, {where}")
+    return f"{text} Best of the others: {'; '.join(best)}." if best else text
+
+
+def _of_one_family(row: str, other: str) -> bool:
+    one, two = row_named(row), row_named(other)
+    return row == other or (one is not None and two is not None and one.family == two.family)
 
 
 def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
@@ -55,35 +60,45 @@ def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
     if headline is None:
         return "Nothing can be said."
     line = comparison.set_index("row").loc[headline]
-    text = f"Out-of-sample R² against a forecast of nothing: {100 * line['r2']:.2f} %"
-    text += ": forecasting nothing has the smaller error." if line["r2"] < 0 else "."
+    text = f"R² {100 * line['r2']:.2f} % against a forecast of nothing"
+    text += ", which has the smaller error." if line["r2"] < 0 else "."
     if np.isnan(line["promised_return"]):
         return text
     return (
-        f"{text} Its forecasts promised {line['promised_return']:.1%} a year between the long and the short side; "
-        f"{line['annual_return']:.1%} was earned before costs. As the models said them, before they were spread by "
-        f"what earlier months allowed, they promised {line['promised_return_raw']:.1%}, with an R² of "
-        f"{100 * line['r2_raw']:.2f} %."
+        f"{text} A year, long less short: {line['promised_return']:.1%} promised, {line['annual_return']:.1%} earned. "
+        f"The models said {line['promised_return_raw']:.1%} (R² {100 * line['r2_raw']:.2f} %)."
     )
 
 
 def against(pairs: pd.DataFrame, row: str, other: str) -> str:
-    """A row beside another on the same months, in words."""
-    line = pairs[(pairs["row"] == row) & (pairs["other"] == other)].iloc[0]
+    """A row's Sharpe ratio after costs beside another's on the same months, in words."""
+    line = _pair(pairs, row, other)
     if np.isnan(line["sharpe"]):
         return f"Against {other}: too few months."
-    told = f"cannot be told from {other}"
-    if line["sharpe_low"] > 0:
-        told = f"is better than {other} beyond chance"
+    told = "better beyond chance" if line["sharpe_low"] > 0 else "they cannot be told apart"
     if line["sharpe_high"] < 0:
-        told = f"is worse than {other} beyond chance"
-    text = f"Against {other} on the same months: {line['sharpe']:+.2f} ({line['sharpe_low']:.2f} to "
-    text += f"{line['sharpe_high']:.2f}); it {told}."
-    if not np.isnan(line["squared_error_p"]):
-        less = "smaller" if line["squared_error"] < 0 else "larger"
-        sure = "beyond chance" if line["squared_error_p"] < 0.05 else "not beyond chance"
-        text += f" Its squared errors are {less}, {sure} (Diebold-Mariano p = {line['squared_error_p']:.2f})."
-    return text
+        told = "worse beyond chance"
+    return f"Against {other}: {line['sharpe']:+.2f} ({line['sharpe_low']:.2f} to {line['sharpe_high']:.2f}), {told}."
+
+
+def errors_against(pairs: pd.DataFrame, row: str, other: str) -> str:
+    """A row's squared errors beside another's, in words."""
+    line = _pair(pairs, row, other)
+    if np.isnan(line["squared_error_p"]):
+        return f"The errors of {row} and {other}: {line['note']}."
+    less = "smaller" if line["squared_error"] < 0 else "larger"
+    sure = "beyond chance" if line["squared_error_p"] < 0.05 else "not beyond chance"
+    p = f"p = {line['squared_error_p']:.2f}" if line["squared_error_p"] >= 0.01 else "p < 0.01"
+    return f"The squared errors of {row} are {less} than those of {other}, {sure} (Diebold and Mariano, {p})."
+
+
+def rivals_of(pairs: pd.DataFrame, row: str | None) -> list[str]:
+    """The rows that a committee asks about first, as far as they are there."""
+    return [name for name in RIVALS if name != row and name in set(pairs["other"])]
+
+
+def _pair(pairs: pd.DataFrame, row: str, other: str) -> pd.Series:
+    return pairs[(pairs["row"] == row) & (pairs["other"] == other)].iloc[0]
 
 
 def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
@@ -93,17 +108,15 @@ def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
     net = evidence["sharpe"].query("returns == 'net'").set_index("row").loc[headline]
     if net["note"]:
         return f"The interval {net['note']}."
-    text = [f"Its 95 % interval over {net['periods']} months is {net['low']:.2f} to {net['high']:.2f}"]
+    text = [f"95 % interval over {net['periods']} months: {net['low']:.2f} to {net['high']:.2f}"]
     beside = "lies below 0" if net["high"] < 0 else "does not exclude 0" if net["low"] <= 0 else "excludes 0"
-    text[0] += f": it {beside}."
+    text[0] += f", {beside}."
     pairs = evidence["pairs"]
-    rivals = [name for name in RIVALS if name != headline and name in set(pairs["other"])]
-    text += [against(pairs, headline, name) for name in rivals]
+    text += [against(pairs, headline, name) for name in rivals_of(pairs, headline)]
     deflated = evidence["deflated"].set_index("row").loc[headline]
     if not np.isnan(deflated["deflated"]):
         text.append(
-            "Deflated Sharpe ratio: the probability that its true Sharpe ratio exceeds the best that chance would show "
-            f"in {deflated['trials']} trials is {100 * deflated['deflated']:.1f} %."
+            f"Above the best of chance over {deflated['trials']} trials: {100 * deflated['deflated']:.1f} % sure."
         )
     return " ".join(text)
 

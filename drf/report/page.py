@@ -84,7 +84,7 @@ def comparison_report(material: Material) -> Report:
                 [_exposures(evidence["exposures"])],
                 of_rows,
             ),
-            Section("Can it be told from chance?", _chance_words(evidence), _chance_tables(evidence, best)),
+            Section("Can it be told from chance?", _chance_words(evidence, best), _chance_tables(evidence, best)),
             Section("Promised and earned", [_PROMISED], [_scales(evidence["scales"], best)]),
             Section(
                 "Is it robust to other choices?",
@@ -154,8 +154,9 @@ def _exposures(exposures: pd.DataFrame) -> Markup:
     return table(exposures, [Column("descriptor", "Exposure"), *(Column(row, row, "{:+.2f}") for row in rows)])
 
 
-def _chance_words(evidence: Mapping[str, pd.DataFrame]) -> list[str]:
-    words = []
+def _chance_words(evidence: Mapping[str, pd.DataFrame], best: str | None) -> list[str]:
+    pairs = evidence["pairs"]
+    words = [findings.errors_against(pairs, best, name) for name in findings.rivals_of(pairs, best)] if best else []
     for line in evidence["superior_ability"].to_dict("records"):
         if line["note"]:
             words.append(f"Superior predictive ability {line['note']}.")

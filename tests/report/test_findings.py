@@ -55,24 +55,32 @@ def test_the_first_screen_speaks_of_the_row_that_can_be_promoted_beside_the_best
     assert findings.headline_row(table, "lstm_lrp") == "lstm_lrp"
     assert findings.headline_row(table, "dnn_lrp") == "linear"  # not trained: the best
     said = findings.which_model(table, "lstm_lrp")
-    assert said.startswith("lstm_lrp, the row that can be promoted: Sharpe ratio after costs 0.80")
-    assert "linear, 1.00, above it" in said and "linear, 0.050, not above it" in said
+    assert said.startswith(
+        "lstm_lrp, the row that can be promoted: Sharpe ratio after costs 0.80 a year, rank IC 0.060"
+    )
+    assert "Best of the others: linear 1.00, above it; linear 0.050, not above it." in said
     assert findings.which_model(comparison(sharpe_net=float("nan")), "lstm_lrp").endswith("can be estimated.")
+    twin = pd.concat([table, table[1:].assign(row="lstm", sharpe_net=9.0)])
+    assert findings.which_model(twin, "lstm_lrp") == said  # its own network is no rival
 
 
 def test_an_error_larger_than_nothings_is_said() -> None:
     said = findings.how_right(comparison(), "lstm_lrp")
-    assert "-0.20 %: forecasting nothing has the smaller error." in said
-    assert "promised 12.0% a year" in said and "10.0% was earned" in said and "promised 50.0%" in said
-    assert "forecasting nothing" not in findings.how_right(comparison(), "linear")
+    assert "R² -0.20 % against a forecast of nothing, which has the smaller error." in said
+    assert "12.0% promised, 10.0% earned" in said and "The models said 50.0%" in said
+    assert "smaller error" not in findings.how_right(comparison(), "linear")
 
 
 def test_both_rivals_are_answered() -> None:
     said = findings.how_sure(evidence(), "lstm_lrp")
-    assert "Against linear on the same months: -0.20 (-0.90 to 0.50); it cannot be told from linear." in said
-    assert "it is worse than boosting beyond chance." in said
-    assert "squared errors are larger, beyond chance (Diebold-Mariano p = 0.01)" in said
-    assert "squared errors are smaller" in said
+    assert "Against linear: -0.20 (-0.90 to 0.50), they cannot be told apart." in said
+    assert "Against boosting: -0.20 (-0.90 to -0.10), worse beyond chance." in said
+    pairs = evidence()["pairs"]
+    assert findings.rivals_of(pairs, "lstm_lrp") == ["linear", "boosting"]
+    assert "larger than those of linear, beyond chance (Diebold and Mariano, p = 0.01)" in findings.errors_against(
+        pairs, "lstm_lrp", "linear"
+    )
+    assert "are smaller than those of boosting" in findings.errors_against(pairs, "lstm_lrp", "boosting")
 
 
 @pytest.mark.parametrize(

@@ -148,14 +148,14 @@ def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
     best = findings.best_row(table)
     assert best in ("lstm", "lstm_lrp")
     assert f"{table.set_index('row')['sharpe_net'][best]:.2f}" in findings.which_model(table, best)
-    assert "better than linear beyond chance" in findings.how_sure(evidence, best)
-    assert "it excludes 0" in findings.how_sure(evidence, best)
-    assert "cannot be told from linear" in findings.how_sure(evidence, "forest") or (
+    assert re.search(r"Against linear: .*, better beyond chance\.", findings.how_sure(evidence, best))
+    assert ", excludes 0." in findings.how_sure(evidence, best)
+    assert "they cannot be told apart" in findings.how_sure(evidence, "forest") or (
         evidence["sharpe"].query("row == 'forest' and returns == 'net'")["difference_low"].item() > 0
     )
     linear = findings.which_model(table, "linear")
     assert linear.startswith("linear, the row that can be promoted")
-    assert f"{best}, {table['sharpe_net'].max():.2f}, above it" in linear
+    assert f"{best} {table['sharpe_net'].max():.2f}, above it" in linear
     assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
         "Value 75 %, Risk -25 %. These are signed shares of the absolute contributions to lstm_lrp's forecast"
     )
