@@ -108,7 +108,7 @@ def markdown(table: pd.DataFrame, benchmark: str) -> str:
             [
                 str(name),
                 f"{of['rank_ic']:.4f}",
-                f"{of['rank_ic_ahead']:+.4f} [{ends[0]:+.4f}, {ends[1]:+.4f}]" if other else "",
+                f"{of['rank_ic_ahead']:+.4f}{_span(*ends)}" if other else "",
                 f"{of['sharpe']:.2f}",
                 f"{of['net']:.2f} [{of['low']:.2f}, {of['high']:.2f}]",
                 f"{of['difference']:+.2f} [{of['difference_low']:+.2f}, {of['difference_high']:+.2f}]" if other else "",
@@ -122,6 +122,10 @@ def markdown(table: pd.DataFrame, benchmark: str) -> str:
             ]
         )
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _span(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
 
 
 def draw(tables: dict[int, pd.DataFrame], benchmark: str, file: str) -> None:
