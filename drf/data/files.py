@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet
 
-from ..errors import InputError
+from ..errors import InputError, first_few, first_line
 from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
+from .formats import FORMATS, Format, format_of
 from .names import read_names
 
-_UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+T = TypeVar("T")
 
 
 def read_file(key: str, path: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read Parquet or CSV (comma-separated, with a header), by the file's ending.
+    """Read a table by its file's ending, see :data:`~.formats.FORMATS`.
+
+    Keys that stand in the index become columns. A folder is read as one table of Parquet files, with a column for each
+    ``name=value`` of its folders; a pattern (``prices_*.csv``) as one table of all files that fit it, in the order of
+    their names.
 
     Parameters
     ----------
@@ -31,60 +36,54 @@ def read_file(key: str, path: str, columns: Sequence[str] | None = None) -> pd.D
     Raises
     ------
     InputError
-        If the file is missing, empty, of another kind, or cannot be read.
+        If there is no such file, or it is empty, of another kind, or cannot be read; or if files of a pattern have
+        other columns.
     """
-    return _reading(key, path, _read_parquet, _read_csv, columns)
+    files = _files(key, path)
+    tables = [_reading(key, file, lambda kind: kind.read(file, columns)) for file in files]  # noqa: B023
+    for file, table in zip(files, tables, strict=True):
+        if set(table) != set(tables[0]):
+            odd = sorted(map(str, set(table) ^ set(tables[0])))
+            raise InputError(f"{key}={path}: {file.name} and {files[0].name} differ in column {first_few(odd)}")
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def column_names(key: str, path: str) -> list[str]:
-    """The columns of a file, without reading its rows; refuses what :func:`read_file` does."""
-    return _reading(key, path, _parquet_columns, _csv_columns)
+    """The columns of a table, without reading its rows; refuses what :func:`read_file` does."""
+    file = _files(key, path)[0]
+    return _reading(key, file, lambda kind: kind.names(file))
 
 
-def _reading(key: str, path: str, parquet: Callable[..., Any], csv: Callable[..., Any], *arguments: Any) -> Any:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        what = "is a folder, not a file" if file.is_dir() else "there is no such file"
-        raise InputError(f"{key}={path}: {what}")
-    if file.stat().st_size == 0:
-        raise InputError(f"{key}={path}: the file is empty")
-    kind = file.suffix.lower()
+def _files(key: str, path: str) -> list[Path]:
+    place = Path(path).expanduser()
+    if any(sign in path for sign in "*?[") and not place.exists():
+        found = sorted(Path(name) for name in glob.glob(str(place)))
+        if not found:
+            raise InputError(f"{key}={path}: no file fits the pattern")
+        return found
+    if not place.exists():
+        raise InputError(f"{key}={path}: there is no such file")
+    if place.is_dir() and not any(place.rglob("*.parquet")):
+        raise InputError(f"{key}={path}: is a folder without Parquet files")
+    return [place]
+
+
+def _reading(key: str, file: Path, read: Callable[[Format], T]) -> T:
+    if file.is_file() and file.stat().st_size == 0:
+        raise InputError(f"{key}={file}: the file is empty")
+    kind = format_of(file)
+    if kind is None:
+        raise InputError(f"{key}={file}: unknown kind of file {file.suffix!r}: give one of {', '.join(FORMATS)}")
     try:
-        if kind in (".parquet", ".pq"):
-            return parquet(file, *arguments)
-        if kind == ".csv":
-            return csv(file, *arguments)
+        return read(kind)
+    except ImportError as error:
+        raise InputError(f"{key}={file}: {first_line(error)}: pip install 'drf[excel]'") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{key}={file}: is not UTF-8 at byte {error.start}: save it so (iconv -f CP932 -t UTF-8), or as Parquet"
+        ) from error
     except Exception as error:  # the readers raise a dozen unrelated types for a broken file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{key}={path}: cannot be read as {kind[1:]} ({reason})") from error
-    raise InputError(f"{key}={path}: unknown kind of file {kind!r}: give .parquet or .csv")
-
-
-def _read_parquet(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
-    frame = pd.read_parquet(file, columns=None if columns is None else list(columns))
-    # Texts are decoded here, where one that cannot be counts as a broken file.
-    return frame.astype(dict.fromkeys(frame.columns[frame.dtypes == "string"], object))
-
-
-def _parquet_columns(file: Path) -> list[str]:
-    return list(pyarrow.parquet.read_schema(file).names)
-
-
-def _read_csv(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
-    """Read asset names as text: codes keep their zeros, and a company may be called NA."""
-    unknown = {name: _UNKNOWN for name in _csv_columns(file) if name != "asset"}
-    return pd.read_csv(
-        file,
-        usecols=None if columns is None else list(columns),
-        dtype={"asset": str},
-        keep_default_na=False,
-        na_values=unknown,
-        low_memory=False,
-    )
-
-
-def _csv_columns(file: Path) -> list[str]:
-    return list(pd.read_csv(file, nrows=0).columns)
+        raise InputError(f"{key}={file}: cannot be read as {kind.name} ({first_line(error)})") from error
 
 
 def read_table(

@@ -36,7 +36,7 @@ def test_a_company_may_be_called_na(panel: pd.DataFrame, tmp_path: Path) -> None
         ("none.parquet", None, "no such file"),
         ("empty.csv", b"", "empty"),
         ("broken.parquet", b"this is not parquet", "cannot be read as parquet"),
-        ("panel.xlsx", b"PK", "unknown kind of file '.xlsx'"),
+        ("panel.xlsx", b"PK", "cannot be read as Excel"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
