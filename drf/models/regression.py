@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -25,6 +26,9 @@ class Regression(BaseEstimator, ABC):
         Seed, of the families that draw.
     """
 
+    CALIBRATED_ON: ClassVar[int | None] = None
+    """At most so many training samples, evenly spaced, say what a rank is worth; None: all of them."""
+
     label: Label = "return"
     random_state: int = 0
 
@@ -44,10 +48,17 @@ class Regression(BaseEstimator, ABC):
             return self
         mean, spread = float(y.mean(dtype=np.float64)), float(y.std(dtype=np.float64))
         self.regress(flat, mean + spread * label("rank", y, month).astype(np.float64))
-        said = self.output(flat)
-        self.multiple_ = worth(said, y, month)
+        some = _evenly_spaced(len(x), self.CALIBRATED_ON)
+        said = self.output(flat[some])
+        self.multiple_ = worth(said, y[some], month[some])
         self.offset_ = mean - self.multiple_ * float(said.mean())
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.offset_ + self.multiple_ * self.output(x.reshape(len(x), -1))
+
+
+def _evenly_spaced(samples: int, most: int | None) -> np.ndarray:
+    if most is None or samples <= most:
+        return np.arange(samples)
+    return ((np.arange(most) + 0.5) * samples / most).astype(int)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -24,6 +24,8 @@ class SVR(Regression):
     max_samples
         Train on at most so many samples, evenly spaced over months and stocks: the cost grows with their square.
     """
+
+    CALIBRATED_ON: ClassVar[int | None] = 3000  # a forecast costs as much as there are support vectors
 
     C: Annotated[float, Gt(0)] = 0.1
     epsilon: Annotated[float, Ge(0)] = 0.03
