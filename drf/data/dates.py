@@ -104,19 +104,18 @@ def _stamps(stamps: pd.Series) -> pd.Series:
     zone = getattr(stamps.dt, "tz", None)
     clock = stamps.dt.tz_localize(None) if zone is not None else stamps
     doubtful = (clock != clock.dt.normalize()) & (clock.dt.time < _ENDS_A_DAY)
-    if zone is None or str(zone) in ("UTC", "UTC+00:00", "Etc/UTC"):
-        _refuse_times(doubtful, stamps, "UTC" if zone is not None else "no zone")
+    if doubtful.any() and (zone is None or str(zone) in ("UTC", "UTC+00:00", "Etc/UTC")):
+        rows = np.flatnonzero(doubtful.to_numpy())
+        raise _doubtful_time(str(stamps.iloc[rows[0]]), zone is not None, rows)
     return clock.dt.normalize()
 
 
-def _refuse_times(doubtful: pd.Series, cells: pd.Series, zone: str) -> None:
-    if doubtful.any():
-        example = cells[doubtful].iloc[0]
-        raise UnreadableDatesError(
-            f"{example} has a time and {zone}, so it may be midnight of another day elsewhere: give dates, or stamps "
-            "with their own zone",
-            np.flatnonzero(doubtful.to_numpy()),
-        )
+def _doubtful_time(shown: str, of_utc: bool, rows: np.ndarray) -> UnreadableDatesError:
+    return UnreadableDatesError(
+        f"{shown} has a time and {'UTC' if of_utc else 'no zone'}, so it may be midnight of another day elsewhere: "
+        "give dates, or stamps with their own zone",
+        rows,
+    )
 
 
 def _numbers(numbers: pd.Series, form: str | None) -> pd.Series:
@@ -239,23 +238,19 @@ def _of_stamp(stamp: pd.Timestamp, k: int) -> datetime.date:
     local = stamp.tz_localize(None) if stamp.tzinfo else stamp
     elsewhere = stamp.tzinfo is not None and stamp.utcoffset() != datetime.timedelta(0)
     if not elsewhere and local != local.normalize() and local.time() < _ENDS_A_DAY:
-        _refuse_times(pd.Series([True]), pd.Series([stamp]), "UTC" if stamp.tzinfo else "no zone")
+        raise _doubtful_time(str(stamp), stamp.tzinfo is not None, np.array([k]))
     return local.date()
 
 
 def _refuse_time(match: re.Match[str], text: str, k: int) -> None:
-    """A time without a zone, or of UTC, that neither begins nor ends a day."""
+    """Refuse a time without a zone, or of UTC, that neither begins nor ends a day."""
     time, zone = match["time"], match["zone"]
     if time is None or (zone is not None and zone not in ("Z", "UTC") and int(re.sub(r"\D", "", zone)) != 0):
         return
     hour, minute = (int(part) for part in time.split(":")[:2])
     midnight = not float(time.replace(":", ""))
     if not midnight and (hour, minute) != (23, 59):
-        raise UnreadableDatesError(
-            f"{text} has a time and {'UTC' if zone else 'no zone'}, so it may be midnight of another day elsewhere: "
-            "give dates, or stamps with their own zone",
-            np.array([k]),
-        )
+        raise _doubtful_time(text, zone is not None, np.array([k]))
 
 
 def _day(year: int, month: int, day: int | None) -> datetime.date | None:

@@ -82,6 +82,7 @@ def test_empty_cells_stay_empty(form: str) -> None:
         (["2015-01-30 15:00"], "has a time and no zone", [0]),
         ([pd.Timestamp("2015-01-30 15:00")], "has a time and no zone", [0]),
         ([pd.Timestamp("2015-01-30 15:00", tz="UTC")], "has a time and UTC", [0]),
+        (["2015-01-31", pd.Timestamp("2015-02-27 15:00")], "has a time and no zone", [1]),
         ([42035, 42063], "2015-01-31 as Excel days", [0, 1]),
         ([20119], "2015-01-31 as SAS days", [0]),
         ([1_422_662_400], "2015-01-31 as seconds since 1970", [0]),
