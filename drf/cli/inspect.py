@@ -15,6 +15,7 @@ from ..data.dates import UnreadableDatesError, read_dates
 from ..data.factors import DESCRIPTORS
 from ..data.files import read_file
 from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
+from ..data.names import read_names
 from ..data.panel import RETURN
 from ..errors import InputError, first_few
 from . import program
@@ -37,7 +38,7 @@ def _inspect(path: str, wanted: list[str], figure: str | None) -> tuple[str, str
     missing = [name for name in ("date", "asset") if name not in frame]
     if missing:
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
-    panel = frame.assign(date=_month_ends(frame["date"]))
+    panel = frame.assign(date=_month_ends(frame["date"]), asset=read_names(frame["asset"]))
     for name in {*wanted, RETURN} & set(frame):
         panel[name] = as_numbers(frame[name])
     there = [name for name in wanted if name in panel]
@@ -59,6 +60,7 @@ def _inspect(path: str, wanted: list[str], figure: str | None) -> tuple[str, str
         "",
         *([f"not there: {', '.join(absent)}: run with data.descriptors=[{','.join(there)}]"] if absent else []),
         *([f"{len(frame) - len(dated):,} rows without a date or an asset"] if len(dated) < len(frame) else []),
+        *([] if RETURN in frame else [f"no column {RETURN}: the panel can be forecast, and not trained on"]),
         *_missing_months(stocks.index),
         *findings(dated, there),
         *([f"coverage by month: {figure}"] if figure is not None else []),

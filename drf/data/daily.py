@@ -67,6 +67,10 @@ def _scan(prices: str) -> pl.LazyFrame:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise InputError(f"data.prices={prices}: column {', '.join(missing)} missing: needed are {', '.join(COLUMNS)}")
+    kinds = lazy.collect_schema()
+    if all(kinds[name] == pl.String for name in COLUMNS):  # CSV, as text: blanks around cells, blank lines
+        lazy = lazy.with_columns(pl.col(name).str.strip_chars() for name in COLUMNS)
+        lazy = lazy.filter(~pl.all_horizontal(pl.col(name).is_null() for name in COLUMNS))
     numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in COLUMNS[2:]]
     return lazy.select(_days(lazy, prices), _names(lazy), *numbers)
 

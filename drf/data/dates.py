@@ -8,6 +8,7 @@ with both; numbers that count days or seconds from some beginning are refused by
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Literal
@@ -77,17 +78,22 @@ def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
 def _plain(column: pd.Series) -> pd.Series:
     """The column as numbers, stamps or objects, whatever container type held it."""
     kind = column.dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        return _plain(column.astype(kind.categories.dtype))
+    if isinstance(kind, (pd.CategoricalDtype, pd.ArrowDtype)):
+        return column.astype(object)
     if isinstance(kind, pd.PeriodDtype):
-        return column.dt.to_timestamp(how="end").dt.normalize()
-    if pd.api.types.is_datetime64_any_dtype(kind) and not isinstance(kind, pd.DatetimeTZDtype):
-        return column.astype("datetime64[ns]")
+        named = str(kind.freq.name) in ("D", "B", "M", "ME")  # quarters and years are texts, and no dates
+        return column.dt.to_timestamp(how="end").dt.normalize() if named else column.astype(str).where(column.notna())
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        clock = column.dt.tz_localize(None) if isinstance(kind, pd.DatetimeTZDtype) else column
+        outside = (clock.astype("datetime64[s]") < _FIRST) | (clock.astype("datetime64[s]") > _LAST)
+        if outside.any():  # before nanoseconds are asked to hold it
+            raise UnreadableDatesError(f"not a date ({column[outside].iloc[0]}){_WRITE}", np.flatnonzero(outside))
+        return column if isinstance(kind, pd.DatetimeTZDtype) else column.astype("datetime64[ns]")
     if pd.api.types.is_bool_dtype(kind):
         return column.astype(object)
     if pd.api.types.is_numeric_dtype(kind):
         return column.astype("float64" if column.isna().any() or pd.api.types.is_float_dtype(kind) else "int64")
-    return column if isinstance(kind, pd.DatetimeTZDtype) else column.astype(object)
+    return column.astype(object)
 
 
 def _reader(unique: pd.Series, form: str | None) -> Callable[[pd.Series], pd.Series]:
@@ -104,10 +110,18 @@ def _stamps(stamps: pd.Series) -> pd.Series:
     zone = getattr(stamps.dt, "tz", None)
     clock = stamps.dt.tz_localize(None) if zone is not None else stamps
     doubtful = (clock != clock.dt.normalize()) & (clock.dt.time < _ENDS_A_DAY)
-    if doubtful.any() and (zone is None or str(zone) in ("UTC", "UTC+00:00", "Etc/UTC")):
+    if doubtful.any() and (zone is None or _is_utc(zone)):
         rows = np.flatnonzero(doubtful.to_numpy())
         raise _doubtful_time(str(stamps.iloc[rows[0]]), zone is not None, rows)
     return clock.dt.normalize()
+
+
+def _is_utc(zone: object) -> bool:
+    """Whether a zone is UTC by one of its names; London in winter is not."""
+    return str(zone).removeprefix("Etc/") in _UTC
+
+
+_UTC = ("UTC", "UTC+00:00", "GMT", "GMT0", "GMT+0", "GMT-0", "UCT", "Zulu", "Universal", "Greenwich", "tzutc()")
 
 
 def _doubtful_time(shown: str, of_utc: bool, rows: np.ndarray) -> UnreadableDatesError:
@@ -119,6 +133,9 @@ def _doubtful_time(shown: str, of_utc: bool, rows: np.ndarray) -> UnreadableDate
 
 
 def _numbers(numbers: pd.Series, form: str | None) -> pd.Series:
+    endless = np.flatnonzero(~np.isfinite(numbers))
+    if len(endless):
+        raise UnreadableDatesError(f"not a date ({numbers.iloc[endless[0]]}){_WRITE}", endless)
     digits = numbers.where(numbers % 1 == 0).abs().fillna(0).map(lambda number: len(str(int(number))))
     for length, name in ((8, "yyyymmdd"), (6, "yyyymm")):
         if (digits == length).all() and form in (None, name):
@@ -159,13 +176,19 @@ def _written(texts: pd.Series, form: str) -> pd.Series:
     return dates if form == "yyyymmdd" else dates + pd.offsets.MonthEnd(0)
 
 
-_TIME = r"(?:[T ](?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?"
+_TIME = (
+    r"(?:[T ](?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?P<half>[AaPp][Mm])?\s*"
+    r"(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
+)
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME)
 _YEAR_LAST = re.compile(r"(?P<one>\d{1,2})[-/.](?P<two>\d{1,2})[-/.](?P<year>\d{4})" + _TIME)
-_COMPACT = re.compile(r"(\d{8}|\d{6})(?:\.0)?")
-_MONTH_ONLY = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})")
+_COMPACT = re.compile(r"(\d{8}|\d{6})(?:\.0+)?")
+# With a point, 1990.1 may be January, or October that has lost its nought.
+_MONTH_ONLY = re.compile(r"(?P<year>\d{4})[-/Mm](?P<month>\d{1,2})")
+_JAPANESE = re.compile(r"(?P<year>\d{4})年(?P<month>\d{1,2})月(?P<day>\d{1,2})日" + _TIME)
 _NAMED = (
-    re.compile(r"(?P<day>\d{1,2})[-. ]?(?P<name>[A-Za-z]{3,9})[-., ]*(?P<year>\d{4})"),
+    re.compile(r"(?P<day>\d{1,2})[-. ]?(?P<name>[A-Za-z]{3,9})[-., ]*(?P<year>\d{4})(?::00:00:00(?:\.0+)?)?"),
+    re.compile(r"(?P<year>\d{4})[- ](?P<name>[A-Za-z]{3,9})[- ](?P<day>\d{1,2})"),
     re.compile(r"(?P<name>[A-Za-z]{3,9})[. ]+(?P<day>\d{1,2}),? +(?P<year>\d{4})"),
     re.compile(r"(?P<name>[A-Za-z]{3,9})[-. ]+(?P<year>\d{4})"),
 )
@@ -210,7 +233,7 @@ def _one(cell: object, form: str | None, k: int) -> datetime.date | tuple[int, i
     if isinstance(cell, (datetime.date, np.datetime64)):
         return _of_stamp(pd.Timestamp(cell), k)
     if isinstance(cell, (int, float, np.number)):
-        cell = f"{cell:.0f}" if float(cell) % 1 == 0 else str(cell)
+        cell = f"{cell:.0f}" if math.isfinite(cell) and float(cell) % 1 == 0 else str(cell)
     text = str(cell).strip()
     if match := _COMPACT.fullmatch(text):
         digits = match[1]
@@ -219,7 +242,7 @@ def _one(cell: object, form: str | None, k: int) -> datetime.date | tuple[int, i
         return _day(int(digits[:4]), int(digits[4:6]), int(digits[6:]) if len(digits) == 8 else None)
     if form is not None:
         return None
-    if match := _YEAR_FIRST.fullmatch(text):
+    if match := _YEAR_FIRST.fullmatch(text) or _JAPANESE.fullmatch(text):
         _refuse_time(match, text, k)
         return _day(int(match["year"]), int(match["month"]), int(match["day"]))
     if match := _YEAR_LAST.fullmatch(text):
@@ -236,7 +259,7 @@ def _one(cell: object, form: str | None, k: int) -> datetime.date | tuple[int, i
 
 def _of_stamp(stamp: pd.Timestamp, k: int) -> datetime.date:
     local = stamp.tz_localize(None) if stamp.tzinfo else stamp
-    elsewhere = stamp.tzinfo is not None and stamp.utcoffset() != datetime.timedelta(0)
+    elsewhere = stamp.tzinfo is not None and not _is_utc(stamp.tzinfo)
     if not elsewhere and local != local.normalize() and local.time() < _ENDS_A_DAY:
         raise _doubtful_time(str(stamp), stamp.tzinfo is not None, np.array([k]))
     return local.date()
@@ -245,10 +268,12 @@ def _of_stamp(stamp: pd.Timestamp, k: int) -> datetime.date:
 def _refuse_time(match: re.Match[str], text: str, k: int) -> None:
     """Refuse a time without a zone, or of UTC, that neither begins nor ends a day."""
     time, zone = match["time"], match["zone"]
-    if time is None or (zone is not None and zone not in ("Z", "UTC") and int(re.sub(r"\D", "", zone)) != 0):
+    if time is None or (zone is not None and zone not in ("Z", "UTC", "GMT") and int(re.sub(r"\D", "", zone)) != 0):
         return
-    hour, minute = (int(part) for part in time.split(":")[:2])
-    midnight = not float(time.replace(":", ""))
+    hour, minute, *seconds = (float(part) for part in time.split(":"))
+    if match["half"]:
+        hour = hour % 12 + (12 if match["half"].lower() == "pm" else 0)
+    midnight = not any((hour, minute, *seconds))
     if not midnight and (hour, minute) != (23, 59):
         raise _doubtful_time(text, zone is not None, np.array([k]))
 

@@ -13,13 +13,17 @@ import pandas as pd
 from ..errors import InputError, first_few, first_line
 from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
-from .formats import FORMATS, Format, format_of
+from .formats import FORMATS, Format, format_of, parquet_files
 from .names import read_names
 
 T = TypeVar("T")
 
 
-def read_file(key: str, path: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+NAMES = ("asset", "sector")
+"""Columns that hold names, wherever they stand."""
+
+
+def read_file(key: str, path: str, columns: Sequence[str] | None = None, names: Sequence[str] = NAMES) -> pd.DataFrame:
     """Read a table by its file's ending, see :data:`~.formats.FORMATS`.
 
     Keys that stand in the index become columns. A folder is read as one table of Parquet files, with a column for each
@@ -32,6 +36,8 @@ def read_file(key: str, path: str, columns: Sequence[str] | None = None) -> pd.D
         The file's name in the config.
     columns
         The only ones to load; all if none are given.
+    names
+        Those that hold names, whose codes are text.
 
     Raises
     ------
@@ -40,7 +46,7 @@ def read_file(key: str, path: str, columns: Sequence[str] | None = None) -> pd.D
         other columns.
     """
     files = _files(key, path)
-    tables = [_reading(key, file, lambda kind: kind.read(file, columns)) for file in files]  # noqa: B023
+    tables = [_reading(key, file, lambda kind: kind.read(file, columns, names)) for file in files]  # noqa: B023
     for file, table in zip(files, tables, strict=True):
         if set(table) != set(tables[0]):
             odd = sorted(map(str, set(table) ^ set(tables[0])))
@@ -63,7 +69,7 @@ def _files(key: str, path: str) -> list[Path]:
         return found
     if not place.exists():
         raise InputError(f"{key}={path}: there is no such file")
-    if place.is_dir() and not any(place.rglob("*.parquet")):
+    if place.is_dir() and not parquet_files(place):
         raise InputError(f"{key}={path}: is a folder without Parquet files")
     return [place]
 

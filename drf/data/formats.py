@@ -6,18 +6,20 @@ import bz2
 import codecs
 import gzip
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
 import pyarrow.dataset
 import pyarrow.feather
 
 Columns = Sequence[str] | None
 
-_UNKNOWN = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+_UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
 
 @dataclass(frozen=True)
@@ -31,69 +33,104 @@ class Format:
     names
         The columns of a file, without reading its rows.
     read
-        A file, and the only columns to load; all if none are given.
+        A file, the only columns to load (all if none are given), and the columns that hold names, where codes are text.
     """
 
     name: str
     names: Callable[[Path], list[str]]
-    read: Callable[[Path, Columns], pd.DataFrame]
+    read: Callable[[Path, Columns, Sequence[str]], pd.DataFrame]
 
 
 def _arrow_names(path: Path) -> list[str]:
     return list(_dataset(path).schema.names)
 
 
-def _read_arrow(path: Path, columns: Columns) -> pd.DataFrame:
+def _read_arrow(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
     table = _dataset(path).to_table(None if columns is None else list(columns))
     frame = table.to_pandas()
-    kept = [name for name in frame.index.names if name is not None]  # keys that were the index of a table in pandas
-    frame = frame.reset_index() if kept else frame
+    # Keys that were the index of a table in pandas.
+    kept = [name for name in frame.index.names if name is not None and name not in frame]
+    frame = frame.reset_index(level=kept) if kept else frame
     # Texts are decoded here, where one that cannot be counts as a broken file.
-    return frame.astype(dict.fromkeys(frame.columns[frame.dtypes == "string"], object))
+    return frame.reset_index(drop=True).astype(dict.fromkeys(frame.columns[frame.dtypes == "string"], object))
 
 
 def _dataset(path: Path) -> Any:
     kind = "feather" if path.suffix.lower() in (".feather", ".arrow") else "parquet"
-    return pyarrow.dataset.dataset(str(path), format=kind, partitioning="hive")
+    if path.is_file():
+        return pyarrow.dataset.dataset(str(path), format=kind)
+    parts = {part.partition("=")[0] for file in parquet_files(path) for part in _folders(path, file) if "=" in part}
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in sorted(parts)])  # codes keep their noughts
+    found = pyarrow.dataset.dataset(
+        str(path), format=kind, partitioning=pyarrow.dataset.HivePartitioning(schema), exclude_invalid_files=True
+    )
+    first, *others = found.get_fragments()
+    for other in others:
+        odd = set(first.physical_schema.names) ^ set(other.physical_schema.names)
+        if odd:
+            raise ValueError(f"{Path(other.path).name} and {Path(first.path).name} differ in column {sorted(odd)[0]}")
+    return found
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".parquet", ".pq"))
+
+
+def _folders(folder: Path, file: Path) -> tuple[str, ...]:
+    return file.relative_to(folder).parts[:-1]
 
 
 def _csv_names(path: Path) -> list[str]:
-    return list(pd.read_csv(path, nrows=0, encoding=_encoding(path)).columns)
+    with _opened(path) as file:
+        return list(pd.read_csv(file, nrows=0, encoding=_encoding(path)).columns)
 
 
-def _read_csv(path: Path, columns: Columns) -> pd.DataFrame:
-    """Read asset names as text: codes keep their noughts, and a company may be called NA."""
-    unknown = {name: _UNKNOWN for name in _csv_names(path) if name != "asset"}
-    return pd.read_csv(
-        path,
-        usecols=None if columns is None else list(columns),
-        dtype={"asset": str},
-        keep_default_na=False,
-        na_values=unknown,
-        low_memory=False,
-        encoding=_encoding(path),
-    )
+def _read_csv(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
+    """Read names as text: codes keep their noughts, and a company may be called NA."""
+    unknown = {name: _UNKNOWN for name in _csv_names(path) if name not in texts}
+    with _opened(path) as file:
+        return pd.read_csv(
+            file,
+            usecols=None if columns is None else list(columns),
+            dtype=dict.fromkeys(texts, str),
+            keep_default_na=False,
+            na_values=unknown,
+            low_memory=False,
+            encoding=_encoding(path),
+        )
 
 
 def _encoding(path: Path) -> str:
     """What the file's first bytes say; UTF-8 where they say nothing."""
+    with _opened(path) as file:
+        marked = file.read(4).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "utf-16" if marked else "utf-8-sig"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file's bytes, unpacked; of an archive those of the one table in it."""
     ending = path.suffix.lower()
     if ending == ".zip":
         with zipfile.ZipFile(path) as packed:
-            first = packed.open(packed.namelist()[0]).read(4)
+            inside = [name for name in packed.namelist() if not name.startswith("__MACOSX") and name[-1] != "/"]
+            if len(inside) != 1:
+                raise ValueError(f"{len(inside)} files in the archive: give one with one table")
+            with packed.open(inside[0]) as file:
+                yield file
     else:
         with gzip.open(path) if ending == ".gz" else bz2.open(path) if ending == ".bz2" else path.open("rb") as file:
-            first = file.read(4)
-    marked = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return "utf-16" if marked else "utf-8-sig"
+            yield file
 
 
 def _excel_names(path: Path) -> list[str]:
     return [str(name) for name in pd.read_excel(path, nrows=0).columns]
 
 
-def _read_excel(path: Path, columns: Columns) -> pd.DataFrame:
-    frame = pd.read_excel(path, dtype={"asset": str})
+def _read_excel(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
+    unknown: dict[Any, Sequence[str]] = {name: _UNKNOWN for name in _excel_names(path) if name not in texts}
+    kinds: Any = dict.fromkeys(texts, object)  # cells as they are: what a spreadsheet made a date of is no name
+    frame = pd.read_excel(path, keep_default_na=False, na_values=unknown, dtype=kinds)
     return frame if columns is None else frame[list(columns)]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 import re
 
+import numpy as np
 import pandas as pd
 
 _ONCE_A_FLOAT = re.compile(r"-?\d+\.0")
 
 
 def read_names(column: pd.Series) -> pd.Series:
-    """Names as text, dtype object; None where a cell is empty.
+    """Names as text, dtype object; None where a cell is empty, or holds a date, true or false.
 
     Codes are text with the digits that they have: a whole number that a table holds as a float loses its point
     (``10700.0`` is 10700), noughts in front are kept where the table has them, blanks around are not.
@@ -21,5 +24,9 @@ def read_names(column: pd.Series) -> pd.Series:
 
 
 def _name(cell: object) -> str | None:
-    text = f"{cell:.0f}" if isinstance(cell, float) and cell % 1 == 0 else str(cell).strip()
+    if isinstance(cell, (bool, np.bool_, datetime.date, np.datetime64)):
+        return None  # what a spreadsheet made of MAR1 or TRUE
+    if isinstance(cell, bytes):
+        cell = cell.decode("utf-8", errors="replace")
+    text = f"{cell:.0f}" if isinstance(cell, float) and math.isfinite(cell) and cell % 1 == 0 else str(cell).strip()
     return (text.removesuffix(".0") if _ONCE_A_FLOAT.fullmatch(text) else text) or None

@@ -60,8 +60,7 @@ def check_panel(
     panel["date"] = _as_dates(panel["date"])
     panel["asset"] = _as_names(panel["asset"])
     if SECTOR in panel:
-        panel[SECTOR] = panel[SECTOR].astype("string").str.strip().astype(object)
-        panel[SECTOR] = panel[SECTOR].where(panel[SECTOR] != "")
+        panel[SECTOR] = read_names(panel[SECTOR])
     for name in wanted[len(KEYS) :]:
         panel[name] = _as_numbers(panel[name])
     _check_values(panel, descriptors, with_returns)
@@ -146,7 +145,9 @@ def _as_names(column: pd.Series) -> pd.Series:
     names = read_names(column)
     bad = names.isna().to_numpy().nonzero()[0]
     if len(bad):
-        raise InputError(f"column asset, {_rows(bad)}: empty: give every row the name of its stock")
+        raise InputError(
+            f"column asset, {_rows(bad)}: empty, or a date, true or false: give every row the name of its stock"
+        )
     return names
 
 

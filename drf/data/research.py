@@ -65,7 +65,7 @@ def map_panel(
     keep = dict(keep or {})
     own_returns = [] if returns.get("path") else [returns["column"]]
     wanted = [date["column"], asset, *(column for _, column in terms.values()), *own_returns, *keep]
-    frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()})
+    frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()}, asset)
     counts = {"rows": len(frame)}
     for column, values in keep.items():
         kept = frame[column].astype(str).isin(_as_texts(values))
@@ -92,7 +92,7 @@ def _with_returns(panel: pd.DataFrame, returns: Mapping[str, Any]) -> tuple[pd.D
     """Add the return over the month after each row's date, from a file of returns over the month of their own date."""
     path = str(returns["path"])
     names = [returns[key] for key in ("date", "asset", "column")]
-    frame = _read("data.returns.path", path, names, {})
+    frame = _read("data.returns.path", path, names, {}, returns["asset"])
     over = _month_ends(path, frame[returns["date"]], returns.get("form", "date"))
     found = pd.DataFrame({"date": over - _months(1), "asset": _names(path, frame[returns["asset"]])})
     found[RETURN] = _numbers(path, frame[returns["column"]])
@@ -116,7 +116,7 @@ def _term(name: str, text: str) -> tuple[str, str]:
     return (found["change"] or "").strip(), found["column"]
 
 
-def _read(key: str, path: str, wanted: Sequence[str], meaning: Mapping[str, str]) -> pd.DataFrame:
+def _read(key: str, path: str, wanted: Sequence[str], meaning: Mapping[str, str], asset: str) -> pd.DataFrame:
     there = column_names(key, path)
     for column in wanted:
         if column not in there:
@@ -124,7 +124,7 @@ def _read(key: str, path: str, wanted: Sequence[str], meaning: Mapping[str, str]
             if column in meaning:
                 remedy += f" Without it: data.descriptors, a list without {meaning[column]}"
             raise InputError(f"{key}={path}: column {column} missing{nearest(column, there)}: {remedy}")
-    return read_file(key, path, list(dict.fromkeys(wanted)))
+    return read_file(key, path, list(dict.fromkeys(wanted)), [asset])
 
 
 def _as_texts(values: Any) -> set[str]:

@@ -78,7 +78,9 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
 def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
     """Spearman correlation of forecast and return within each month."""
     ranks = forecasts.groupby("date")[["y_pred", "y_true"]].rank()
-    return ic(ranks.assign(date=forecasts["date"]))
+    by_date = forecasts.groupby("date")["y_pred"]
+    flat = by_date.max() - by_date.min() <= 1e-12 * forecasts["y_pred"].abs().max()  # ranks would tell rounding apart
+    return ic(ranks.assign(date=forecasts["date"])).mask(flat, 0.0)
 
 
 def ic(forecasts: pd.DataFrame) -> pd.Series:
@@ -193,8 +195,11 @@ def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str
 
 
 def max_drawdown(returns: pd.Series) -> float:
-    """Largest loss from a peak of the compounded returns, as a positive decimal; NaN if a period loses everything."""
-    if (returns <= -1).any():
+    """Largest loss from a peak of the compounded returns, as a positive decimal.
+
+    NaN if a period loses everything, or no return is known.
+    """
+    if (returns <= -1).any() or not returns.notna().any():
         return float("nan")
     wealth = np.concatenate([[1.0], (1 + returns.fillna(0.0)).cumprod()])
     return float((1 - wealth / np.maximum.accumulate(wealth)).max())

@@ -161,9 +161,23 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
     if rule.weighting == "value":
         part *= forecasts["value"].where(forecasts["value"] > 0, 0.0)
     held = part[part != 0]
-    weight = held / held.abs().groupby([forecasts.loc[held.index, "date"], np.sign(held)]).transform("sum")
+    keys = [forecasts.loc[held.index, "date"], pd.Series(np.sign(held), held.index)]
+    if rule.sector_neutral:
+        held = _as_much_of_either_side(held, forecasts.loc[held.index])
+    weight = held / held.abs().groupby(keys).transform("sum").where(lambda total: total > 0, 1.0)
     table = forecasts[["date", "asset"]].assign(weight=weight.reindex(forecasts.index, fill_value=0.0))
     return Weights(table)
+
+
+def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
+    """Scale what is held so that each sector is long as much as it is short: as much as it has stocks in the two.
+
+    A sector with one side alone is not held.
+    """
+    sector = [stocks["date"], stocks["sector"]]
+    sides = held.abs().groupby([*sector, np.sign(held)]).transform("sum")
+    both = np.sign(held).groupby(sector).transform("nunique") == 2
+    return (held / sides * held.groupby(sector).transform("size")).where(both, 0.0)
 
 
 def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:

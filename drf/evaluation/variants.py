@@ -66,4 +66,6 @@ def _within_sectors(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Forecasts less the mean of their sector in the month, so that the IC counts selection within sectors alone."""
     by_sector = forecasts.groupby(["date", "sector"])
     centred = forecasts["y_pred"] - by_sector["y_pred"].transform("mean")
+    # What is the same throughout a sector is 0, whatever rounding leaves of it.
+    centred = centred.where(centred.abs() > 1e-12 * forecasts["y_pred"].abs().max(), 0.0)
     return forecasts.assign(y_pred=centred, y_true=forecasts["y_true"].where(forecasts["sector"].notna()))

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from ..comparison.rows import Judging
 from ..data.panel import fingerprint
 from ..data.universe import largest
+from ..errors import InputError
 from ..evaluation.attributes import equipped
 from ..models.blend import Blend
 from ..models.family import Family
@@ -142,6 +143,8 @@ def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
     """
     config = read(composed, TrainConfig)
     families, blend = make_families(config.model, overrides), make_blend(config.model)
+    if config.registry.row == BLEND and blend is None:
+        raise InputError(f"registry.row={BLEND}: there is no blend among model: add it, or name another row")
     factors = make_factors(config.factors, config.data.descriptors)
     descriptors = descriptors_of(factors)
     market = load_market(config.data, descriptors, config.portfolio.quantiles)

@@ -40,7 +40,8 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> l
         if not isinstance(settings, Mapping):
             raise InputError(f"model.{name}={settings}: must be a group of settings, see conf/model/{name}.yaml")
     if not set(models) - {BLEND}:
-        raise InputError("model=[]: choose at least one family, see conf/model")
+        what = "model=[blend]: a blend is of other families' rows" if models else "model=[]"
+        raise InputError(f"{what}: choose at least one family, see conf/model")
     chosen = {override.lstrip("+").split("=")[0] for override in overrides}
     return [_make_family(name, models[name], chosen) for name in FAMILIES if name in models]
 
@@ -60,9 +61,9 @@ def make_blend(models: Mapping[str, Any]) -> Blend | None:
     for name in blend.rows:
         if name not in possible:
             why = "has no contributions" if row_named(name) in rows_of(models) else "is not among the rows"
-            raise InputError(
-                f"model.{BLEND}.rows: {name} {why}: there are {', '.join(possible)}{nearest(name, possible)}"
-            )
+            why = "cannot be blended with others" if name == BLEND else why
+            there = f"there are {', '.join(possible)}{nearest(name, possible)}" if possible else "train some that have"
+            raise InputError(f"model.{BLEND}.rows: {name} {why}: {there}")
     return blend
 
 

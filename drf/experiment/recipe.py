@@ -14,6 +14,9 @@ from typing import Any
 from ..data.sources import Source
 from .schema import MacroConfig, TrainConfig
 
+_DATES = ("test_from", "test_to", "periods")
+"""Of the window: which months are looked at, and not what is done with them."""
+
 
 def recipe_of(config: TrainConfig) -> str:
     """Twelve hexadecimal digits that follow from a training's recipe."""
@@ -33,7 +36,7 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
         "macro": _of_macro(data.macro),
         "factors": list(config.factors.items()),  # their order is that of a network's inputs
         "model": config.model,
-        "window": asdict(config.window),
+        "window": {name: value for name, value in asdict(config.window).items() if name not in _DATES},
         "tuning": tuning,
         "portfolio": asdict(config.portfolio),
         "row": config.registry.row,

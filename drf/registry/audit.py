@@ -20,10 +20,10 @@ from ..data.universe import largest
 from ..errors import InputError
 from ..evaluation.metrics import rank_ic
 from ..experiment.factors import descriptors_of, make_factors
-from ..experiment.families import make_families
+from ..experiment.families import BLEND, make_blend, make_families
 from ..experiment.schema import TrainConfig
 from ..models.family import Family
-from ..models.rows import ModelRow
+from ..models.rows import ModelRow, row_named
 from ..samples.lagged import Samples, make_samples
 from ..samples.windows import Window, WindowRule, test_windows, validation_windows
 from ..training.fits import Fit, fit_here
@@ -104,9 +104,11 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
 
 
 def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> pd.DataFrame:
-    """Audit the row's family of a training, from the training's configuration."""
-    models = {row.family: {**config.model[row.family], "space": None}}  # fitted as configured, not tuned
-    (family,) = make_families(models)
+    """Audit the row's family of a training, or each family of a blend, from the training's configuration."""
+    blend = make_blend(config.model)
+    rows = [row] if row.family != BLEND or blend is None else [row_named(name) for name in blend.rows]
+    names = dict.fromkeys(one.family for one in rows if one)
+    families = make_families({name: {**config.model[name], "space": None} for name in names})  # not tuned
     protocol = Protocol(
         descriptors=descriptors_of(make_factors(config.factors, config.data.descriptors)),
         window=config.window,
@@ -116,9 +118,13 @@ def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> 
         folds=config.tuning.folds,
     )
     try:
-        return audit(market, family, protocol, config.seed)
+        found = {family.name: audit(market, family, protocol, config.seed) for family in families}
     except InputError as error:
         return could_not_run(str(error))
+    if len(found) == 1:
+        return found[families[0].name]
+    named = [table.assign(check=f"{name}: " + table["check"]) for name, table in found.items()]
+    return pd.concat(named, ignore_index=True)
 
 
 def could_not_run(why: str) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +42,7 @@ CONTAINERS: dict[str, tuple[str, Write]] = {
     "Parquet, stamps of microseconds": ("p.parquet", lambda p, f: p.astype({"date": "datetime64[us]"}).to_parquet(f)),
     "Parquet by Polars": ("p.parquet", lambda p, f: __import__("polars").from_pandas(p).write_parquet(f)),
     "folder in parts": ("parts", in_parts),
+    "folder of stocks": ("parts", lambda p, f: p.to_parquet(f, partition_cols=["asset"])),
     "feather": ("p.feather", lambda p, f: p.to_feather(f)),
     "CSV": ("p.csv", lambda p, f: p.to_csv(f, index=False)),
     "CSV with an index": ("p.csv", lambda p, f: p.to_csv(f)),
@@ -103,6 +106,38 @@ def test_what_cannot_be_read_is_refused_in_a_line(
     with pytest.raises(InputError, match=told) as refused:
         PanelFile(str(tmp_path / name)).panel()
     assert "\n" not in str(refused.value)
+
+
+def test_an_archive_may_hold_what_a_mac_puts_beside(codes: pd.DataFrame, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as packed:
+        packed.writestr("__MACOSX/._p.csv", b"\x00")
+        packed.writestr("p.csv", codes.to_csv(index=False))
+    assert len(PanelFile(str(tmp_path / "p.zip")).panel()) == len(codes)
+
+
+@pytest.mark.parametrize("container", ["p.csv", "p.xlsx", "p.parquet"])
+def test_names_are_what_was_written_or_refused(codes: pd.DataFrame, tmp_path: Path, container: str) -> None:
+    writing = {"p.csv": "to_csv", "p.xlsx": "to_excel"}.get(container, "to_parquet")
+    first = codes["asset"] == codes["asset"].iloc[0]
+    named = codes.assign(asset=codes["asset"].mask(first, "NA"), sector=np.where(first, "0050", "1050"))
+    getattr(named, writing)(tmp_path / container, index=False)
+    found = check_panel(PanelFile(str(tmp_path / container)).panel(), DESCRIPTORS, 5)
+    assert "NA" in set(found["asset"]) and set(found["sector"]) == {"0050", "1050"}
+    if container == "p.xlsx":
+        spoilt = codes.assign(asset=codes["asset"].astype(object).mask(first, datetime.datetime(2015, 3, 1)))
+        spoilt.to_excel(tmp_path / container, index=False)
+        with pytest.raises(InputError, match="empty, or a date, true or false"):
+            check_panel(PanelFile(str(tmp_path / container)).panel(), DESCRIPTORS, 5)
+
+
+def test_files_of_a_folder_must_agree_too(codes: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "q").mkdir()
+    (tmp_path / "q" / "README.txt").write_text("what this is")
+    codes.to_parquet(tmp_path / "q" / "1.parquet")
+    assert len(PanelFile(str(tmp_path / "q")).panel()) == len(codes)
+    codes.drop(columns="ROE").to_parquet(tmp_path / "q" / "2.parquet")
+    with pytest.raises(InputError, match=r"2.parquet and 1.parquet differ in column ROE"):
+        PanelFile(str(tmp_path / "q")).panel()
 
 
 def test_files_of_a_pattern_must_agree(codes: pd.DataFrame, tmp_path: Path) -> None:

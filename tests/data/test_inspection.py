@@ -79,6 +79,12 @@ def test_the_command_prints_a_table_and_draws_the_coverage(
     monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "holes.csv"])
     inspect.main()
     assert "2 month(s) have no row: 1991-03, 1991-09" in capsys.readouterr().out
+    padded = panel.assign(asset=panel["asset"].where(panel["date"] > "1992-06-30", panel["asset"] + " "))
+    padded.drop(columns="ret_next").to_csv(tmp_path / "padded.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "padded.csv"])
+    inspect.main()
+    said = capsys.readouterr().out
+    assert f"{panel['asset'].nunique():,} stocks" in said and "no column ret_next" in said
     panel.assign(ROE=panel["ROE"].astype(object).mask(panel.index == 7, "lots")).to_csv(tmp_path / "bad.csv")
     for words, message in (
         (["nowhere.csv"], "there is no such file"),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from omegaconf import DictConfig
 
+from drf.data.research import map_panel
 from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
 from drf.experiment.config import read
@@ -196,3 +197,19 @@ def test_inverse_and_percent(truth: pd.DataFrame, tmp_path: Path, caplog: pytest
     printed = caplog.text
     assert "40 rows whose primary_sec is another" in printed
     assert "values of PER that have no 1/" in printed
+
+
+@pytest.mark.parametrize("kinds", [("csv", "parquet"), ("parquet", "csv"), ("csv", "csv")])
+def test_codes_keep_their_noughts_in_whatever_file_and_column(tmp_path: Path, kinds: tuple[str, str]) -> None:
+    """Some codes begin with noughts, some do not: all stocks find their returns."""
+    months = pd.date_range("2010-01-31", periods=3, freq="ME")
+    codes = [f"{number:06d}" for number in range(99_990, 100_010)]
+    panel = pd.DataFrame([(month, code, 0.1) for month in months for code in codes], columns=["date", "gvkey", "ROE"])
+    returns = panel.assign(date=panel["date"] + pd.offsets.MonthEnd(1), ret=0.01)[["date", "gvkey", "ret"]]
+    paths = [tmp_path / f"{name}.{kind}" for name, kind in zip(("panel", "returns"), kinds, strict=True)]
+    for table, path in zip((panel, returns), paths, strict=True):
+        table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path, index=False)
+    told = {"path": str(paths[1]), "column": "ret", "date": "date", "asset": "gvkey"}
+    mapped, counts = map_panel(str(paths[0]), {"column": "date"}, "gvkey", {"ROE": "ROE"}, told, None)
+    assert sorted(mapped["asset"].unique()) == codes
+    assert "rows without a return" not in counts and mapped["ret_next"].notna().all()

@@ -78,3 +78,12 @@ def test_the_other_metrics_agree_with_scipy_and_arithmetic(forecasts: pd.DataFra
     assert np.sign(metrics["spread_t"]) == np.sign(ttest_1samp(book["gross"], 0).statistic)
     at_breakeven = long_short(forecasts, rule(cost_bps=metrics["breakeven_bps"]))
     assert at_breakeven["net"].mean() == pytest.approx(0, abs=1e-15)
+
+
+def test_rounding_is_no_order(forecasts: pd.DataFrame) -> None:
+    """What differs by rounding alone has no ranks."""
+    noise = np.random.default_rng(0).integers(-1, 2, len(forecasts)) * 2e-18
+    flat = summarise(forecasts.assign(y_pred=0.01 + noise), rule())
+    assert np.isnan(flat["rank_ic"]) and np.isnan(flat["ic"])
+    nothing = summarise(forecasts.assign(y_true=np.nan), rule())
+    assert np.isnan(nothing["max_drawdown"])

@@ -152,6 +152,21 @@ def test_sector_neutral_quantiles_hold_as_much_of_every_sector() -> None:
     assert not shares(few, rule(sector_neutral=True))[few["asset"].isin(["A00", "A01"])].any()
 
 
+@pytest.mark.parametrize("weighting", ["equal", "value"])
+def test_sector_neutral_weights_are_long_as_much_as_short_in_every_sector(weighting: str) -> None:
+    """Sectors of sizes that quantiles do not divide, stocks of all sizes, some without a return."""
+    months, rng = random_months(), np.random.default_rng(3)
+    months["sector"] = np.where(months["asset"] < "A07", "x", np.where(months["asset"] < "A20", "y", "z"))
+    months["value"] = rng.lognormal(0, 1.5, len(months))
+    months.loc[rng.random(len(months)) < 0.1, "y_true"] = np.nan
+    chosen = rule(sector_neutral=True, weighting=weighting)
+    weights = make_weights(months, chosen, tradable=months["y_true"].notna()).table
+    net = weights["weight"].groupby([months["date"], months["sector"]]).sum()
+    assert np.allclose(net, 0, atol=1e-12)
+    sides = weights["weight"].clip(lower=0).groupby(months["date"]).sum()
+    assert np.allclose(sides, 1)
+
+
 def test_exposures_of_a_portfolio_sorted_by_a_descriptor_itself() -> None:
     months = random_months()
     own = months.groupby("date")["y_pred"].rank(pct=True) * 2 - 1

@@ -30,6 +30,7 @@ RAW = [f"data.{name}=x.csv" for name in ("prices", "market_index", "statements")
         (["data=panel", "data.path=a.csv"], ["data=panel", "data.path=/b/2026-11.parquet"]),
         (["data=raw", *RAW], ["data=raw", *[word.replace("x.csv", "y.csv") for word in RAW]]),
         (["data=gkx", "data.path=a", "data.returns=b"], ["data=gkx", "data.path=c", "data.returns=d"]),
+        ([], ["window.periods=[2015-01-31]", "window.test_from=1996-01-31", "window.test_to=1998-01-31"]),
         ([], ["compute.jobs=7", "tracking.experiment=other", "registry.name=other", "tuning.journal=j"]),
     ],
 )  # fmt: skip

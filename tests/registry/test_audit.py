@@ -14,13 +14,17 @@ import drf.registry.audit as suite
 import drf.samples.lagged
 from drf.data.factors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
+from drf.experiment.config import read
+from drf.experiment.schema import TrainConfig
 from drf.models.family import Family
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
-from drf.registry.audit import Protocol, audit
+from drf.models.rows import row_named
+from drf.registry.audit import Protocol, audit, audit_training
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, WindowRule, validation_windows
 from drf.training.fits import Fit, fit_here
+from tests.experiment.composing import composed
 from tests.making import window_rule
 
 FUTURE = "the future changes no forecast"
@@ -60,6 +64,18 @@ def test_a_clean_path_passes(market: pd.DataFrame, family: Family) -> None:
     assert (
         failed(market, family, replace(PROTOCOL, window=replace(PROTOCOL.window, target="raw"), universe=None)) == set()
     )
+
+
+def test_each_family_of_a_blend_is_audited(market: pd.DataFrame) -> None:
+    window = ["window.train_months=12", "window.test_months=12", "window.refit_every=6", "tuning.trials=0"]
+    models = ["model=[linear,ridge,blend]", "model.blend.rows=[linear,ridge]", "registry.row=blend"]
+    config = read(composed(*models, *window), TrainConfig)
+    row = row_named("blend")
+    assert row is not None
+    table = audit_training(market, config, row)
+    assert table["passed"].all(), table
+    assert {name.partition(": ")[0] for name in table["check"]} == {"linear", "ridge"}
+    assert len(table) == 2 * len(audit(market, LINEAR, PROTOCOL, seed=0))
 
 
 def test_a_validation_month_that_is_the_test_month_is_caught(

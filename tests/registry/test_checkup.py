@@ -93,8 +93,11 @@ def test_evidence_that_is_not_the_runs_is_refused(store: str, tmp_path: object) 
 
     newest = evidence.newest.rename(columns={"prediction": "y_pred"})
     log(evidence.predictions, "predictions.parquet")
+    month_before = newest.assign(date=newest["date"] - pd.offsets.MonthEnd(1))
+    for forecasts in (newest, pd.concat([month_before, newest])):  # a panel may end with months without returns
+        log(forecasts, "forecast.parquet")
+        examined(client, market())
     log(newest, "forecast.parquet")
-    examined(client, market())
     for name, other in (
         ("forecast.parquet", newest.assign(y_pred=-newest["y_pred"])),
         ("forecast.parquet", newest[1:]),
