@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.cells import as_numbers
 from ..data.dates import UnreadableDatesError, read_dates
 from ..data.factors import DESCRIPTORS
 from ..data.files import read_file
 from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
 from ..data.names import read_names
+from ..data.numbers import read_numbers
 from ..data.panel import RETURN
 from ..errors import InputError, first_few
 from . import program
@@ -40,7 +40,7 @@ def _inspect(path: str, wanted: list[str], figure: str | None) -> tuple[str, str
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
     panel = frame.assign(date=_month_ends(frame["date"]), asset=read_names(frame["asset"]))
     for name in {*wanted, RETURN} & set(frame):
-        panel[name] = as_numbers(frame[name])
+        panel[name] = read_numbers(frame[name])
     there = [name for name in wanted if name in panel]
     if not there:
         raise InputError(f"{path}: has none of the descriptors {first_few(wanted, 4)}: name its own with --descriptors")

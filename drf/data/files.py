@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few, first_line
-from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
 from .formats import FORMATS, Format, format_of, parquet_files
 from .names import read_names
+from .numbers import read_numbers
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def read_table(
             table[name] = _dates(f"{key}={path}", text)
             bad = table[name].isna()
         else:
-            table[name] = as_numbers(text)
+            table[name] = read_numbers(text)
             bad = table[name].isna() | table[name].isin([np.inf, -np.inf])
         if name in may_be_empty:
             bad &= text.notna()

@@ -15,9 +15,9 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ..errors import InputError, first_few, nearest
-from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
 from .names import read_names
+from .numbers import read_numbers
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
@@ -152,7 +152,7 @@ def _as_names(column: pd.Series) -> pd.Series:
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:
-    numbers = as_numbers(column)
+    numbers = read_numbers(column)
     bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
     if len(bad):
         raise InputError(

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few, nearest
-from .cells import as_numbers
 from .dates import UnreadableDatesError, read_dates
 from .files import column_names, read_file
 from .names import read_names
+from .numbers import read_numbers
 from .panel import KEYS, RETURN
 
 DATES = ("date", "yyyymm", "yyyymmdd")
@@ -164,7 +164,7 @@ def _names(path: str, column: pd.Series) -> pd.Series:
 
 
 def _numbers(path: str, column: pd.Series) -> pd.Series:
-    numbers = as_numbers(column)
+    numbers = read_numbers(column)
     bad = (numbers.isna() & column.notna()).to_numpy().nonzero()[0]
     if len(bad):
         values = first_few([repr(column.iloc[k]) for k in bad])

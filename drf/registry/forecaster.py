@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data.cells import as_numbers
 from ..data.dates import UnreadableDatesError, read_dates
 from ..data.names import read_names
+from ..data.numbers import read_numbers
 from ..data.universe import largest
 from ..models.portable import KINDS, PARTS, Portable
 from ..models.units import blended, shrunk
@@ -176,7 +176,7 @@ class Forecaster:
 
 
 def _numbers(column: pd.Series) -> pd.Series:
-    numbers = as_numbers(column)
+    numbers = read_numbers(column)
     bad = (numbers.isna() & column.notna()) | np.isinf(numbers)
     if bad.any():
         first = int(bad.to_numpy().argmax())

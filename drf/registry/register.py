@@ -44,7 +44,7 @@ from .signing import sign_if_asked
 _BUNDLED = (
     "__init__.py",
     "data/__init__.py",
-    "data/cells.py",
+    "data/numbers.py",
     "data/dates.py",
     "data/names.py",
     "data/universe.py",
