@@ -65,15 +65,25 @@ def _require_server(uri: str) -> None:
         ) from error
 
 
+# Where a further address may begin in a text. A password may look like the beginning of one, so nothing else counts.
+_NEXT = re.compile(
+    r"(?<![^\s'\"(<])((?:https?|file|sqlite|postgresql|mysql|mssql|oracle|databricks|models|runs|mlflow-artifacts"
+    r"|s3|gs|abfss?|wasbs?|hdfs|dbfs|s?ftp)(?:\+\w+)?://)"
+)
+
+
 def without_secrets(text: str) -> str:
     """A text in which no address shows who logs in, nor its query, where keys may stand.
 
     A password may hold anything, blanks and quotes too, so from the ``://`` of an address to the last at sign before
     the next one all is left out: rather too much than too little.
     """
-    first, *rest = re.split(r"([A-Za-z][A-Za-z0-9+.-]*://)", text)
-    addresses = zip(rest[::2], rest[1::2], strict=True)
-    return first + "".join(scheme + _shown(scheme, after) for scheme, after in addresses)
+    if not (opening := re.search(r"[A-Za-z][A-Za-z0-9+.-]*://", text)):
+        return text
+    first, *rest = _NEXT.split(text[opening.end() :])
+    schemes, afters = [opening[0], *rest[::2]], [first, *rest[1::2]]
+    addresses = zip(schemes, afters, strict=True)
+    return text[: opening.start()] + "".join(scheme + _shown(scheme, after) for scheme, after in addresses)
 
 
 def _shown(scheme: str, after: str) -> str:
