@@ -13,7 +13,7 @@ from drf.data.simulate import SimulatedMarket
 from tests.programs.folders import LINEAR_AND_LSTM, client, fresh, runs
 from tests.programs.processes import run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 QUICK = [
     "window.refit_every=10",

@@ -122,6 +122,7 @@ def test_the_summary_shows_the_rows_and_how_to_go_on(work: Path) -> None:
         assert part in log
 
 
+@pytest.mark.long
 def test_the_numbers_do_not_depend_on_workers_or_on_tuning_anew(work: Path, tmp_path: Path, empty_store: Path) -> None:
     """The same seed in another folder, with one worker process: the same forecasts to the bit."""
     again = fresh(tmp_path, empty_store)
@@ -224,6 +225,7 @@ def without_mlflow() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
 
 
+@pytest.mark.long
 def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     words = [word for word in LINEAR_AND_LSTM if "explained" not in word]
@@ -253,6 +255,7 @@ def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path)
     assert statuses == ["FAILED"] * 4
 
 
+@pytest.mark.long
 def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     make_experiment(folder)
@@ -267,6 +270,7 @@ def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empt
     assert statuses == ["FINISHED"] * 4 + ["KILLED"] * 4
 
 
+@pytest.mark.long
 def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     words = " ".join([*LINEAR, "registry.row=linear"])
@@ -288,6 +292,7 @@ def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -
     shutil.rmtree(ROOT / "mlruns", ignore_errors=True)
 
 
+@pytest.mark.long
 def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     options = ["factors=paper16_macro", "data.source.stocks=300", "tuning.trials=0", "model=[linear,lstm]"]
@@ -312,6 +317,7 @@ def test_one_test_month_is_said_to_be_too_few(tmp_path: Path, empty_store: Path)
     assert "Warning" not in output
 
 
+@pytest.mark.long
 def test_another_row_can_be_registered_gated_and_loaded(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     said = run("train.py", *LINEAR, "registry.row=linear", folder=folder)
@@ -325,6 +331,7 @@ def test_another_row_can_be_registered_gated_and_loaded(tmp_path: Path, empty_st
     assert "Nothing registered: registry.row=lstm_lrp is of the family lstm, which was not trained." in said
 
 
+@pytest.mark.long
 def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) -> None:
     """The rule of the config is the one that rows, trials and gates are judged by."""
     folder = fresh(tmp_path, empty_store)
@@ -341,6 +348,7 @@ def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) 
     assert "Sharpe after costs" in said
 
 
+@pytest.mark.long
 def test_it_runs_where_posix_alone_has_modules_and_links(tmp_path: Path, empty_store: Path) -> None:
     """Without ``resource`` and without symbolic links, as on Windows; the memory is then not logged."""
     folder = fresh(tmp_path, empty_store)

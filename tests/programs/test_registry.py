@@ -81,6 +81,7 @@ def test_a_monthly_refresh_adds_no_trial(lived: Path) -> None:
     assert counted == [1.0] * 3
 
 
+@pytest.mark.long
 def test_an_evaluation_killed_at_any_moment_is_put_right_by_the_next(lived: Path) -> None:
     for moment in (1.0, 3.0):
         let_go(lived)

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from tests.programs.folders import LINEAR_AND_LSTM, client, fresh, make_experiment, runs
 from tests.programs.processes import run, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 KILLS = int(os.environ.get("DRF_TEST_KILLS", "8"))  # .ci/run asks for twenty
 KILLS_A_TRAINING = 7

@@ -73,6 +73,7 @@ def plain_server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.mark.long
 def test_a_server_that_is_gone_for_a_while_costs_nothing(plain_server: Server, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -116,6 +117,7 @@ def locked_server(database: str, tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.mark.long
 def test_a_login_over_postgresql_keeps_strangers_out_and_secrets_in(locked_server: Server, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

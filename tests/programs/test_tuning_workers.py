@@ -35,6 +35,7 @@ def machine(trial: FrozenTrial) -> int:
     return int(trial.user_attrs["machine"].rpartition(":")[2])
 
 
+@pytest.mark.long
 def test_three_machines_share_a_study_and_one_of_them_dies(
     database: str, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,12 +47,14 @@ def assert_same(first: dict[str, WalkForward], second: dict[str, WalkForward]) -
                 assert np.array_equal(one.explanation.relevance, other.explanation.relevance)
 
 
+@pytest.mark.long
 def test_a_cluster_gives_the_numbers_of_this_machine_to_the_bit(
     samples: Samples, here: dict[str, WalkForward], cluster: LocalCluster
 ) -> None:
     assert_same(walk(samples, Compute(jobs=-1, scheduler=cluster.scheduler_address)), here)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_changes_nothing(
     samples: Samples, here: dict[str, WalkForward], cluster: LocalCluster
 ) -> None:
