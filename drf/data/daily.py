@@ -5,20 +5,28 @@ Polars reads the file lazily and takes some of the stocks at a time, so memory d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
+import pyarrow
 
 from ..errors import InputError, first_line
 from .dates import UnreadableDatesError, read_dates
+from .files import read_file
+from .formats import encoding
 from .names import read_names
 
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
+OPTIONAL = ("split", "shares", "market_value")
 ROWS_AT_ONCE = 4_000_000
 
-# Close and total-return close that part by more than this between two days do so by a split, not by a dividend.
+# Close and total-return close that part by more than this between two days probably do so by a split, not a dividend.
 _SPLIT = 1.3
+
+# No market is closed for longer between two days of trading; what a stock loses over more is no day's return.
+_LONGEST_BREAK = 14
 
 
 def month_bars(prices: str) -> pd.DataFrame:
@@ -27,13 +35,19 @@ def month_bars(prices: str) -> pd.DataFrame:
     Parameters
     ----------
     prices
-        Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``.
+        Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``; where
+        there are, ``split`` (by what one share became more on the day, 1 or empty if by nothing) and ``market_value``,
+        or ``shares`` outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP
+        writes it, the mean of bid and ask.
 
     Returns
     -------
     One row a (asset, month): ``date`` (month end), ``asset``, ``last_day`` (the last with a price), ``close`` and
     ``adj_close`` of that day, ``illiq`` (mean |daily return| / traded value over days with volume), ``days``, ``idle``
-    (days without volume), ``split`` (by what the number of shares grew in the month, 1 if by nothing).
+    (days without volume), ``quoted`` (days whose price is a mean of bid and ask), ``jump`` (by what the number of
+    shares seems to have grown in the month, judged by the two closes; 1 if by nothing), ``seen`` (splits of the column
+    that the closes show, less those that they do not); with a column of their own ``split`` (their product over the
+    month) and ``value`` (the newest in the month).
 
     Raises
     ------
@@ -50,29 +64,45 @@ def month_bars(prices: str) -> pd.DataFrame:
 
 
 def _scan(prices: str) -> pl.LazyFrame:
-    """The five columns, typed; text that is no number or date becomes null and is found by the check."""
-    file = Path(prices).expanduser()
-    if not file.is_file():
-        raise InputError(f"data.prices={prices}: there is no such file")
+    """The columns, typed; text that is no number or date becomes null and is found by the check."""
     try:
-        if file.suffix.lower() == ".csv":
-            lazy = pl.scan_csv(file, infer_schema=False)
-        elif file.suffix.lower() in (".parquet", ".pq"):
-            lazy = pl.scan_parquet(file)
-        else:
-            raise InputError(f"data.prices={prices}: unknown kind of file {file.suffix!r}: give .parquet or .csv")
+        lazy = _open(prices)
         names = lazy.collect_schema().names()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise InputError(f"data.prices={prices}: column {', '.join(missing)} missing: needed are {', '.join(COLUMNS)}")
+    columns = [*COLUMNS, *(name for name in OPTIONAL if name in names)]
     kinds = lazy.collect_schema()
-    if all(kinds[name] == pl.String for name in COLUMNS):  # CSV, as text: blanks around cells, blank lines
-        lazy = lazy.with_columns(pl.col(name).str.strip_chars() for name in COLUMNS)
-        lazy = lazy.filter(~pl.all_horizontal(pl.col(name).is_null() for name in COLUMNS))
-    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in COLUMNS[2:]]
+    if all(kinds[name] == pl.String for name in columns):  # CSV, as text: blanks around cells, blank lines
+        lazy = lazy.with_columns(pl.col(name).str.strip_chars() for name in columns)
+        lazy = lazy.filter(~pl.all_horizontal(pl.col(name).is_null() for name in columns))
+    numbers = [_number(name, kinds[name]) for name in columns[2:]]
     return lazy.select(_days(lazy, prices), _names(lazy), *numbers)
+
+
+def _open(prices: str) -> pl.LazyFrame:
+    """Parquet and plain CSV files are read in parts; what else :func:`read_file` takes is read as a whole."""
+    file = Path(prices).expanduser()
+    if file.is_file() and file.suffix.lower() in (".parquet", ".pq"):
+        return pl.scan_parquet(file)
+    if file.is_file() and file.suffix.lower() == ".csv" and encoding(file) == "utf-8-sig":
+        return pl.scan_csv(file, infer_schema=False)
+    frame = read_file("data.prices", prices)
+    try:
+        return pl.from_pandas(frame).lazy()
+    except (pyarrow.ArrowException, TypeError, ValueError) as error:  # cells of several kinds in one column
+        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+
+
+def _number(name: str, kind: pl.DataType) -> pl.Expr:
+    """A column's numbers; an empty cell of an optional one is unknown (null), and text that is none is NaN."""
+    read = pl.col(name).cast(pl.Float64, strict=False)
+    if name not in OPTIONAL:
+        return read
+    unknown = pl.col(name) == "" if kind == pl.String else pl.col(name).cast(pl.Float64).is_nan()
+    return pl.when(pl.col(name).is_null() | unknown).then(None).otherwise(read.fill_null(float("nan"))).alias(name)
 
 
 def _names(lazy: pl.LazyFrame) -> pl.Expr:
@@ -101,20 +131,37 @@ def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
 
 
 def _check(lazy: pl.LazyFrame, prices: str) -> None:
-    price_is_bad = {name: ~(pl.col(name) > 0) | pl.col(name).is_infinite() for name in ("close", "adj_close")}
+    there = [name for name in OPTIONAL if name in lazy.collect_schema().names()]
+    quoted = (pl.col("close") < 0) & (pl.col("volume").fill_null(0) == 0)
     faults = {
         ("date", "not a date: write YYYY-MM-DD"): pl.col("date").is_null(),
         ("asset", "empty: name the stock"): pl.col("asset").is_null() | (pl.col("asset") == ""),
         **{
-            (name, "not a price above 0: leave out days without one"): pl.col(name).is_null() | bad
-            for name, bad in price_is_bad.items()
+            (name, "negative with trading; CRSP's means of bid and ask stand on days without: correct it"): (
+                (pl.col(name) < 0) & ~quoted
+            )
+            for name in ("close", "adj_close")
         },
-        ("volume", "not a number of shares, at least 0"): pl.col("volume").is_null()
+        **{
+            (name, "not a price above 0: leave out days without one"): (
+                pl.col(name).is_null() | pl.col(name).is_nan() | (pl.col(name) == 0) | pl.col(name).is_infinite()
+            )
+            for name in ("close", "adj_close")
+        },
+        ("volume", "not a number of shares, at least 0"): (pl.col("volume").is_null() & ~quoted)
         | ~(pl.col("volume") >= 0)
         | pl.col("volume").is_infinite(),
+        **{
+            (name, "not a number above 0: correct it, or leave it empty"): (
+                pl.col(name).is_nan() | ~(pl.col(name) > 0) | pl.col(name).is_infinite()
+            )
+            for name in there
+        },
     }
     try:
-        count = lazy.select(pl.len().alias("rows"), *(bad.sum().alias(str(k)) for k, bad in enumerate(faults.values())))
+        count = lazy.select(
+            pl.len().alias("rows"), *(bad.fill_null(False).sum().alias(str(k)) for k, bad in enumerate(faults.values()))
+        )
         found = count.collect().row(0)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
@@ -136,29 +183,49 @@ def _bars(lazy: pl.LazyFrame) -> pl.DataFrame:
         raise InputError(
             f"daily prices: {row[1]} stands more than once on {row[0]} ({twice} such rows): keep one a day"
         )
-    return (
-        days.lazy()
-        .with_columns(
-            growth=pl.col("adj_close") / pl.col("adj_close").shift().over("asset"),
-            plain=pl.col("close") / pl.col("close").shift().over("asset"),
-            traded=pl.col("close") * pl.col("volume"),
-        )
-        .with_columns(
-            split=pl.when((pl.col("growth") / pl.col("plain")).log().abs() > pl.lit(_SPLIT).log())
-            .then(pl.col("growth") / pl.col("plain"))
-            .otherwise(1.0),
-            illiq=pl.when(pl.col("traded") > 0).then((pl.col("growth") - 1).abs() / pl.col("traded")),
-        )
-        .group_by("asset", pl.col("date").dt.month_end().alias("month"))
-        .agg(
-            pl.col("date").last().alias("last_day"),
-            pl.col("close").last(),
-            pl.col("adj_close").last(),
-            pl.col("illiq").mean(),
-            pl.len().alias("days"),
-            (pl.col("volume") == 0).sum().alias("idle"),
-            pl.col("split").product(),
-        )
-        .rename({"month": "date"})
-        .collect()
-    )
+    month = pl.col("date").dt.month_end().alias("month")
+    by_day = days.lazy().with_columns(_by_day(days.columns))
+    bars = by_day.group_by("asset", month).agg(_by_month(days.columns))
+    return bars.rename({"month": "date"}).collect()
+
+
+def _by_day(columns: Sequence[str]) -> list[pl.Expr]:
+    """What a day says beside the one before it."""
+    close, adjusted = pl.col("close").abs(), pl.col("adj_close").abs()
+    growth, plain = (price / price.shift().over("asset") for price in (adjusted, close))
+    pause = (pl.col("date") - pl.col("date").shift().over("asset")).dt.total_days()
+    traded = close * pl.col("volume")
+    apart = growth / plain
+    by_day = [
+        pl.when(_is_far(apart, _SPLIT)).then(apart).otherwise(1.0).alias("jump"),
+        pl.when((traded > 0) & (pause <= _LONGEST_BREAK)).then((growth - 1).abs() / traded).alias("illiq"),
+    ]
+    if "split" in columns:
+        split = pl.col("split").fill_null(1.0)
+        shown = pl.when(_is_far(apart, _SPLIT)).then(1).otherwise(-1)
+        by_day.append(pl.when(_is_far(split, _SPLIT)).then(shown).otherwise(0).alias("seen"))
+    return by_day
+
+
+def _is_far(ratio: pl.Expr, bound: float) -> pl.Expr:
+    return ratio.log().abs() > pl.lit(bound).log()
+
+
+def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
+    close = pl.col("close").abs()
+    by_month = [
+        pl.col("date").last().alias("last_day"),
+        close.last(),
+        pl.col("adj_close").abs().last(),
+        pl.col("illiq").mean(),
+        pl.len().alias("days"),
+        (pl.col("volume").fill_null(0) == 0).sum().alias("idle"),
+        (pl.col("close") < 0).sum().alias("quoted"),
+        pl.col("jump").product(),
+    ]
+    if "split" in columns:
+        by_month += [pl.col("split").fill_null(1.0).product(), pl.col("seen").sum()]
+    if "market_value" in columns or "shares" in columns:
+        value = pl.col("market_value") if "market_value" in columns else close * pl.col("shares")
+        by_month.append(value.drop_nulls().last().alias("value"))
+    return by_month

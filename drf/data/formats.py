@@ -82,7 +82,7 @@ def _folders(folder: Path, file: Path) -> tuple[str, ...]:
 
 def _csv_names(path: Path) -> list[str]:
     with _opened(path) as file:
-        return list(pd.read_csv(file, nrows=0, encoding=_encoding(path)).columns)
+        return list(pd.read_csv(file, nrows=0, encoding=encoding(path)).columns)
 
 
 def _read_csv(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
@@ -96,12 +96,12 @@ def _read_csv(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFram
             keep_default_na=False,
             na_values=unknown,
             low_memory=False,
-            encoding=_encoding(path),
+            encoding=encoding(path),
         )
 
 
-def _encoding(path: Path) -> str:
-    """What the file's first bytes say; UTF-8 where they say nothing."""
+def encoding(path: Path) -> str:
+    """How a CSV file is written: what its first bytes say; UTF-8 where they say nothing."""
     with _opened(path) as file:
         marked = file.read(4).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return "utf-16" if marked else "utf-8-sig"

@@ -14,7 +14,10 @@ import pandas as pd
 
 from ..errors import InputError, first_few
 from . import descriptors as formulas
+from .joins import same_names, without_partner
+from .listings import Listings, find_listings
 from .panel import RETURN
+from .value import PricesAdjusted, SharesAdjusted, market_value
 
 ITEMS = (
     "total_assets",
@@ -25,6 +28,7 @@ ITEMS = (
     "operating_cash_flow",
     "shares_outstanding",
 )
+SHARES = "shares_outstanding"  # not needed where the prices have a market value
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class RawData:
         ``date``, ``close``; daily or monthly.
     statements
         ``asset``, ``fiscal_year_end``, ``available_from`` (may be empty) and :data:`ITEMS`; ``shares_outstanding`` as
-        of the fiscal year end.
+        of the fiscal year end. A fiscal year that was restated has a row for each day from which it was available.
     delistings
         ``asset``, ``date``, ``delisting_return`` (decimal, after the last price), or none.
     """
@@ -50,50 +54,96 @@ class RawData:
     delistings: pd.DataFrame | None = None
 
 
-def build_panel(raw: RawData, lag_months: int, stale_months: int) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Make the panel.
+@dataclass(frozen=True)
+class Conventions:
+    """How the tables are meant.
 
-    Parameters
+    Attributes
     ----------
     lag_months
         Months after its fiscal year end from which a statement without ``available_from`` counts.
     stale_months
         Months after its fiscal year end from which a statement counts no more.
+    carry_months
+        For so many months without a price a stock keeps its last one.
+    prices_adjusted, shares_adjusted
+        See :func:`drf.data.value.market_value`.
+    most_unmatched
+        Share of the stocks that may be without any statement.
+    """
+
+    lag_months: int
+    stale_months: int
+    carry_months: int
+    prices_adjusted: PricesAdjusted | None
+    shares_adjusted: SharesAdjusted
+    most_unmatched: float
+
+
+def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]]:
+    """Make the panel.
 
     Returns
     -------
-    The panel from the first month in which every descriptor is known for some stock, and what was treated: name ->
-    number.
-    """
-    bars = raw.bars
-    month_ends = pd.date_range(bars["date"].min(), bars["date"].max(), freq="ME")
-    prices, closes, splits, daily = (
-        bars.pivot(index="date", columns="asset", values=name).reindex(month_ends)
-        for name in ("adj_close", "close", "split", "illiq")
-    )
-    known, counts = _point_in_time(raw.statements, month_ends, prices.columns, lag_months, stale_months)
-    value = closes * known.pop("shares_outstanding") * _growth_since(splits, known.pop("fiscal_month"))
-    tables = _descriptors(prices, value, daily, known, _month_returns(raw.market_index, month_ends))
-    following, ends = _next_returns(tables["MOM1"], bars, raw.delistings)
+    The panel from the first month in which every descriptor is known for some stock, and what was treated, in
+    sentences.
 
-    listed = prices.notna().to_numpy()
+    Raises
+    ------
+    InputError
+        Naming the table and the remedy.
+    """
+    stocks = set(raw.bars["asset"])
+    statements, said = _with_names(raw.statements, stocks, "data.statements")
+    alone = stocks - set(statements["asset"])
+    said += without_partner(alone, len(stocks), "stocks have no row in data.statements", how.most_unmatched)
+    delistings = raw.delistings
+    if delistings is not None:
+        delistings, said_of_them = _with_names(delistings, stocks, "data.delistings")
+        strange = set(delistings["asset"]) - stocks
+        said += said_of_them
+        said += without_partner(strange, delistings["asset"].nunique(), "names of data.delistings are no stock here", 1)
+    listings = find_listings(raw.bars, delistings, how.carry_months)
+    known, counts = _point_in_time(statements, listings, how.lag_months, how.stale_months)
+    value, splits, guess = market_value(
+        listings, known.get(SHARES), known.pop("fiscal_month"), how.prices_adjusted, how.shares_adjusted
+    )
+    market, without_index = _market_returns(raw.market_index, listings)
+    tables = _descriptors(listings, value, known, market)
+
+    listed = listings.there.to_numpy()
     row, column = np.nonzero(listed)
-    panel = pd.DataFrame({"date": month_ends[row], "asset": prices.columns.to_numpy()[column]})
-    for name, table in {**tables, RETURN: following}.items():
+    panel = pd.DataFrame({"date": listings.there.index[row], "asset": listings.names.to_numpy()[column]})
+    for name, table in {**tables, RETURN: listings.following}.items():
         panel[name] = table.to_numpy()[row, column]
-    counts |= ends
     net_assets = known["net_assets"].to_numpy()[listed]
-    counts["months with a split"] = int((splits.fillna(1.0) != 1.0).to_numpy().sum())
-    counts["days without trading"] = int(bars["idle"].sum())
+    counts |= listings.counts | splits
+    counts["days without trading"] = int(raw.bars["idle"].sum())
+    counts["prices that are means of bid and ask (negative)"] = int(raw.bars["quoted"].sum())
+    counts["months without a market index"] = without_index
     counts["stock-months with net assets not above 0"] = int((net_assets <= 0).sum())
     counts["stock-months without net assets"] = int(np.isnan(net_assets).sum())
-    return _from_first_complete_month(panel, list(tables)), counts
+    treated = [
+        f"{number:,} {words}{_in_brackets(listings.examples.get(words))}" for words, number in counts.items() if number
+    ]
+    return _from_first_complete_month(panel, list(tables)), [*said, *treated, *([guess] if guess else [])]
+
+
+def _in_brackets(examples: str | None) -> str:
+    return f" ({examples})" if examples else ""
+
+
+def _with_names(table: pd.DataFrame, stocks: set[str], what: str) -> tuple[pd.DataFrame, list[str]]:
+    names, said = same_names(table["asset"], stocks, what)
+    return table.assign(asset=names), said
 
 
 def _descriptors(
-    prices: pd.DataFrame, value: pd.DataFrame, daily: pd.DataFrame, known: Mapping[str, pd.DataFrame], market: pd.Series
+    listings: Listings, value: pd.DataFrame, known: Mapping[str, pd.DataFrame], market: pd.Series
 ) -> dict[str, pd.DataFrame]:
-    returns = formulas.mom1(prices)
+    prices = listings.table("adj_close")
+    # What a stock that nobody could trade did not move is no sign of calm.
+    returns = listings.returns.where(listings.traded)
     return {
         "VOL60": formulas.vol60(returns),
         "BETA": formulas.beta(returns, market),
@@ -103,22 +153,24 @@ def _descriptors(
         "ACCRUALS": formulas.accruals(known["operating_cash_flow"], known["operating_profit"], known["total_assets"]),
         "LEVERAGE": formulas.leverage(known["total_assets"], known["net_assets"]),
         "MOM12_1": formulas.mom12_1(prices),
-        "MOM1": returns,
+        "MOM1": listings.returns,
         "MOM60": formulas.mom60(prices),
         "PSR": formulas.psr(known["sales"], value),
         "PER": formulas.per(known["net_income"], value),
         "PBR": formulas.pbr(known["net_assets"], value),
         "PCFR": formulas.pcfr(known["operating_cash_flow"], value),
         "CAP": formulas.cap(value),
-        "ILLIQ": formulas.illiq(daily),
+        "ILLIQ": formulas.illiq(listings.table("illiq")),
     }
 
 
 def _point_in_time(
-    statements: pd.DataFrame, month_ends: pd.DatetimeIndex, assets: pd.Index, lag_months: int, stale_months: int
+    statements: pd.DataFrame, listings: Listings, lag_months: int, stale_months: int
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Every item as it was known at each month end, and ``fiscal_month``, the month end of its fiscal year."""
-    table = statements[statements["asset"].isin(assets)].astype({"asset": object})
+    month_ends, names = listings.there.index, listings.names
+    items = [name for name in ITEMS if name in statements]
+    table = statements[statements["asset"].isin(names)].astype({"asset": object})
     fiscal = table["fiscal_year_end"]
     unknown = table["available_from"].isna()
     table["known"] = table["available_from"].fillna(fiscal + pd.DateOffset(months=lag_months))
@@ -131,66 +183,55 @@ def _point_in_time(
             f"{line['known'].date()}, before its fiscal year ended ({int(early.sum())} such rows): correct "
             "available_from"
         )
+    _require_one_a_day(table)
     # Of those known at a date the latest fiscal year counts: a late restatement does not set a stock back.
     table = table.sort_values(["known", "fiscal_year_end"], kind="stable")
     table = table[table["fiscal_year_end"] == table.groupby("asset")["fiscal_year_end"].cummax()]
-    keys = pd.MultiIndex.from_product([month_ends, assets], names=["date", "asset"]).to_frame(index=False)
+    keys = pd.DataFrame({"date": np.repeat(month_ends, len(names)), "asset": np.tile(names, len(month_ends))})
     # merge_asof wants the very same types on both sides
     keys, table = keys.astype({"asset": object, "date": "datetime64[ns]"}), table.astype({"known": "datetime64[ns]"})
     joined = pd.merge_asof(keys, table, left_on="date", right_on="known", by="asset")
     age = 12 * (joined["date"].dt.year - joined["fiscal_month"].dt.year)
     stale = age + joined["date"].dt.month - joined["fiscal_month"].dt.month >= stale_months
-    shape = (len(month_ends), len(assets))
+    of_another = joined["known"] <= np.tile(listings.after, len(month_ends))
+    shape = (len(month_ends), len(names))
     known = {
-        name: pd.DataFrame(joined[name].mask(stale).to_numpy().reshape(shape), index=month_ends, columns=assets)
-        for name in (*ITEMS, "fiscal_month")
+        name: pd.DataFrame(
+            joined[name].mask(stale | of_another).to_numpy().reshape(shape),
+            index=month_ends,
+            columns=listings.there.columns,
+        )
+        for name in (*items, "fiscal_month")
     }
     counts = {
         "statements dated by the lag": int(unknown.sum()),
-        "stock-months whose statement has gone stale": int(stale.sum()),
+        "stock-months whose statement has gone stale": int(
+            (stale.to_numpy().reshape(shape) & listings.there).to_numpy().sum()
+        ),
     }
     return known, counts
 
 
-def _growth_since(splits: pd.DataFrame, since: pd.DataFrame) -> pd.DataFrame:
-    """By what the number of shares grew through splits after the month ``since``."""
-    level = splits.fillna(1.0).cumprod()
-    position = level.index.get_indexer(pd.DatetimeIndex(since.to_numpy().ravel())).reshape(since.shape)
-    column = np.broadcast_to(np.arange(since.shape[1]), since.shape)
-    # where the prices begin after that month, splits before them are not known
-    before = np.where(position >= 0, level.to_numpy()[position, column], 1.0)
-    return pd.DataFrame(level.to_numpy() / before, index=level.index, columns=level.columns)
-
-
-def _month_returns(market_index: pd.DataFrame, month_ends: pd.DatetimeIndex) -> pd.Series:
-    month = market_index["date"] + pd.offsets.MonthEnd(0)
-    closes = market_index.set_index("date")["close"].groupby(month.to_numpy()).last().reindex(month_ends)
-    return closes / closes.shift(1) - 1
-
-
-def _next_returns(
-    returns: pd.DataFrame, bars: pd.DataFrame, delistings: pd.DataFrame | None
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return over the next month. A delisted stock's last one ends with its last price and its delisting return."""
-    following = returns.shift(-1)
-    last = bars.groupby("asset")["date"].max()
-    ended = last[last < returns.index[-1]]
-    known = pd.DataFrame(columns=["date", "delisting_return"]) if delistings is None else delistings.set_index("asset")
-    known = known.dropna()
-    known = known[known.index.isin(ended.index)]
-    for asset, date, final in zip(known.index, known["date"], known["delisting_return"], strict=True):
-        row, column = (
-            following.index.get_indexer(pd.Index([ended[asset]]))[0],
-            following.columns.get_indexer(pd.Index([asset]))[0],
+def _require_one_a_day(table: pd.DataFrame) -> None:
+    """Several vintages of a fiscal year count from a day of their own each."""
+    twice = table.duplicated(["asset", "fiscal_year_end", "known"])
+    if twice.any():
+        line = table[twice].iloc[0]
+        raise InputError(
+            f"data.statements: {line['asset']}'s of {line['fiscal_year_end'].date()} stands more than once as of "
+            f"{line['known'].date()} ({int(twice.sum())} such rows): keep one, or give each the day from which it was "
+            "available (available_from)"
         )
-        if date + pd.offsets.MonthEnd(0) > ended[asset]:
-            following.iloc[row, column] = final  # the last price was a month's last: the rest falls into the next
-        elif row > 0:
-            following.iloc[row - 1, column] = (1 + following.iloc[row - 1, column]) * (1 + final) - 1
-    return following, {
-        "delisting returns used": len(known),
-        "stocks that end before the panel without one": len(ended) - len(known),
-    }
+
+
+def _market_returns(market_index: pd.DataFrame, listings: Listings) -> tuple[pd.Series, int]:
+    """Return over each month; over a closed market from its last close. And how many months lack the index."""
+    month = market_index["date"] + pd.offsets.MonthEnd(0)
+    closes = market_index.set_index("date")["close"].groupby(month.to_numpy()).last().reindex(listings.there.index)
+    without = closes.isna()
+    closed = ~listings.traded.any(axis=1)
+    closes = closes.where(~closed, closes.ffill())
+    return closes / closes.shift(1) - 1, int((without & ~closed).sum())
 
 
 def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> pd.DataFrame:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import pandas as pd
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from ..errors import InputError
 from .daily import month_bars
 from .files import read_file, read_table
-from .raw import ITEMS, RawData, build_panel
+from .raw import ITEMS, SHARES, Conventions, RawData, build_panel
 from .research import map_panel
+from .value import PricesAdjusted, SharesAdjusted
 
 log = logging.getLogger(__name__)
 
@@ -80,22 +81,28 @@ class RawTables(Source):
     delistings: str | None
     lag_months: Annotated[int, Ge(0)]
     stale_months: Annotated[int, Ge(0)]
+    carry_months: Annotated[int, Ge(0)]
+    prices_adjusted: PricesAdjusted | None
+    shares_adjusted: SharesAdjusted
+    most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)]
 
     @property
     def name(self) -> str:
         return f"made from {self.prices} and {self.statements}"
 
     def panel(self) -> pd.DataFrame:
+        bars = month_bars(self.prices)
+        items = [name for name in ITEMS if name != SHARES or "value" not in bars]
         raw = RawData(
-            bars=month_bars(self.prices),
+            bars=bars,
             market_index=read_table("data.market_index", self.market_index, dates=("date",), numbers=("close",)),
             statements=read_table(
                 "data.statements",
                 self.statements,
                 dates=("fiscal_year_end", "available_from"),
-                numbers=ITEMS,
-                keys=("asset", "fiscal_year_end"),
-                may_be_empty=("available_from", *ITEMS),
+                numbers=items,
+                keys=("asset", "fiscal_year_end", "available_from"),
+                may_be_empty=("available_from", *items),
             ),
             delistings=None
             if self.delistings is None
@@ -104,12 +111,23 @@ class RawTables(Source):
                 self.delistings,
                 dates=("date",),
                 numbers=("delisting_return",),
-                keys=("asset",),
+                keys=("asset", "date"),
                 may_be_empty=("delisting_return",),
             ),
         )
-        panel, counts = build_panel(raw, self.lag_months, self.stale_months)
-        log.info("raw data: %s", _in_words(counts))
+        panel, treated = build_panel(
+            raw,
+            Conventions(
+                self.lag_months,
+                self.stale_months,
+                self.carry_months,
+                self.prices_adjusted,
+                self.shares_adjusted,
+                self.most_unmatched,
+            ),
+        )
+        for words in treated:
+            log.info("raw data: %s", words)
         return panel
 
 

@@ -1,0 +1,83 @@
+"""Two tables held together by the names of stocks: which names belong to which, and who stays without a partner."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pandas as pd
+
+from ..errors import InputError, first_few
+
+
+def same_names(column: pd.Series, known: Iterable[str], what: str) -> tuple[pd.Series, list[str]]:
+    """Bring the names of a table to those of another.
+
+    Codes that one of the tables has with noughts in front and the other without are the same where no two names of a
+    table become one.
+
+    Parameters
+    ----------
+    column
+        Names of the table that is joined.
+    known
+        Those of the table that it is joined to.
+    what
+        The joined table, in messages.
+
+    Returns
+    -------
+    The names, as the other table writes them, and what was treated, in sentences.
+
+    Raises
+    ------
+    InputError
+        If no name is the same in both.
+    """
+    theirs, ours = set(column.dropna().unique()), set(known)
+    padded = _without_noughts(theirs - ours, ours - theirs)
+    if theirs and not theirs & ours and not padded:
+        raise InputError(
+            f"{what}: none of its names is a stock here: {first_few(sorted(theirs))} for {first_few(sorted(ours))}: "
+            "write them alike"
+        )
+    if not padded:
+        return column, []
+    examples = first_few(f"{old} = {new}" for old, new in sorted(padded.items()))
+    return column.replace(padded), [
+        f"{len(padded):,} names of {what} are a stock's but for noughts in front ({examples})"
+    ]
+
+
+def without_partner(alone: Iterable[str], every: int, words: str, most: float) -> list[str]:
+    """Say who stays without a partner, with examples, or refuse the join.
+
+    Parameters
+    ----------
+    every
+        How many could have had one.
+    words
+        What they are and lack, such as "stocks have no row in data.statements".
+    most
+        The share that may be alone.
+    """
+    names = sorted(alone)
+    if not names:
+        return []
+    said = f"{len(names):,} of {every:,} {words} ({len(names) / every:.0%}), such as {first_few(names)}"
+    if len(names) > most * every:
+        raise InputError(f"{said}: write names alike in both, or raise data.most_unmatched={most:g}")
+    return [said]
+
+
+def _without_noughts(theirs: set[str], ours: set[str]) -> dict[str, str]:
+    """Names of one table -> those of the other that are the same number, where each stands for one only."""
+    plain = [_by_number(names) for names in (theirs, ours)]
+    return {plain[0][number]: plain[1][number] for number in plain[0].keys() & plain[1].keys()}
+
+
+def _by_number(names: set[str]) -> dict[str, str]:
+    """Number -> name, of those names that are digits alone; not where two are the same number."""
+    codes = [name for name in sorted(names) if name.isascii() and name.isdigit() and name.strip("0")]
+    times = Counter(name.lstrip("0") for name in codes)
+    return {name.lstrip("0"): name for name in codes if times[name.lstrip("0")] == 1}

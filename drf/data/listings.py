@@ -1,0 +1,180 @@
+"""Monthly bars -> listings: one company under one name, from its first price to its last or its delisting.
+
+A stock that is not traded for some months keeps its last price: it is still held, at the price that it had. What it has
+lost or won meanwhile is the return over the month in which it is traded again. A name that comes back after more than
+``carry_months`` without a price, or after a delisting, is another company's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..errors import first_few
+
+
+@dataclass(frozen=True)
+class Listings:
+    """Tables of one row a month end and one column a listing.
+
+    Attributes
+    ----------
+    names
+        Each column's stock; a name stands more than once if it was another company's before.
+    after
+        Each column's month end up to which the name belonged to another company; NaT if to none.
+    traded
+        Whether there was a price in the month.
+    there
+        Whether the stock was listed at the month's end: it has a price, or keeps one.
+    returns
+        Total return over the month; that over a gap stands in the month that ends it, and the gap's months have 0.
+    following
+        Total return over the next month, with what a delisting left of it.
+    bars
+        The bars, with ``row`` and ``listing``: where each stands in the tables.
+    counts, examples
+        What was treated: words -> number, and words -> a few of the cases.
+    """
+
+    names: pd.Index
+    after: pd.DatetimeIndex
+    traded: pd.DataFrame
+    there: pd.DataFrame
+    returns: pd.DataFrame
+    following: pd.DataFrame
+    bars: pd.DataFrame
+    counts: dict[str, int]
+    examples: dict[str, str]
+
+    def table(self, column: str) -> pd.DataFrame:
+        """A column of the bars as it was last known at each month end, as long as the stock was listed."""
+        return _pivot(self.bars, column, self.there).ffill().where(self.there)
+
+    def months(self, column: str) -> pd.DataFrame:
+        """A column of the bars in its own month; missing in months without a price."""
+        return _pivot(self.bars, column, self.there)
+
+
+def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_months: int) -> Listings:
+    """Tell the listings apart.
+
+    Parameters
+    ----------
+    bars
+        As :func:`drf.data.daily.month_bars` returns.
+    delistings
+        ``asset``, ``date``, ``delisting_return`` (decimal, after the last price; missing if unknown), or none.
+    carry_months
+        For so many months without a price a stock keeps its last one.
+    """
+    month_ends = pd.date_range(bars["date"].min(), bars["date"].max(), freq="ME")
+    bars = bars.sort_values(["asset", "date"], ignore_index=True)
+    bars["row"] = month_ends.get_indexer(pd.DatetimeIndex(bars["date"]))
+    ends, unused = _used_delistings(bars, delistings, month_ends, carry_months)
+    bars["listing"] = _number_of_listing(bars, ends, carry_months)
+    by_listing = bars.groupby("listing")
+    names, first, last = by_listing["asset"].first(), by_listing["row"].first(), by_listing["row"].last()
+    ends = ends.assign(listing=_listing_before(bars, ends)).set_index("listing")
+    final = ends["delisting_return"].reindex(names.index)
+    gone = ends["row"].reindex(names.index)
+
+    rows = np.arange(len(month_ends))[:, None]
+    listed = (rows >= first.to_numpy()) & ((rows <= last.to_numpy()) | (rows < gone.to_numpy()))
+    there = pd.DataFrame(listed & ~(rows >= gone.to_numpy()), index=month_ends, columns=names.index)
+    own = _pivot(bars, "adj_close", there)
+    prices = own.ffill().where(listed | (rows <= gone.to_numpy()))
+    returns = prices / prices.shift(1) - 1
+    following = (_with_final(returns, gone, final)).shift(-1).where(there)
+    gaps = bars["row"].diff().where(bars["listing"].eq(bars["listing"].shift())) > 1
+    counts = {
+        "stock-months without a price, held at the last one": int((there & own.isna()).to_numpy().sum()),
+        "returns over such a gap": int(gaps.sum()),
+        "names taken as another company's after a gap or a delisting": int(names.duplicated().sum()),
+        "delisting returns used": int(final.notna().sum()),
+        "delistings without a return": int((gone.notna() & final.isna()).sum()),
+        "stocks that end before the panel without a delisting": int((gone.isna() & (last < len(month_ends) - 1)).sum()),
+        **{words: len(stocks) for words, stocks in unused.items()},
+    }
+    examples = {
+        "returns over such a gap": first_few(_largest(bars[gaps], returns)),
+        "names taken as another company's after a gap or a delisting": first_few(
+            f"{names[k]} from {month_ends[first[k]]:%Y-%m}" for k in names.index[names.duplicated()]
+        ),
+        **{words: first_few(stocks) for words, stocks in unused.items()},
+    }
+    before = pd.Series(np.where(gone.notna(), gone, last), index=names.index).groupby(names.to_numpy()).shift()
+    after = pd.DatetimeIndex([pd.NaT if pd.isna(row) else month_ends[int(row)] for row in before])
+    return Listings(
+        pd.Index(names), after, own.notna(), there, returns.where(there), following, bars, counts,
+        {words: shown for words, shown in examples.items() if shown},
+    )  # fmt: skip
+
+
+def _used_delistings(
+    bars: pd.DataFrame, delistings: pd.DataFrame | None, month_ends: pd.DatetimeIndex, carry_months: int
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """``asset``, ``row`` of the delisting's month, ``last`` (row of the last price before), ``delisting_return``."""
+    columns = ["asset", "row", "last", "delisting_return"]
+    if delistings is None or delistings.empty:
+        return pd.DataFrame(columns=columns).astype({"row": int, "last": int, "delisting_return": float}), {}
+    table = delistings[["asset", "date", "delisting_return"]].copy()
+    month = table["date"] + pd.offsets.MonthEnd(0)
+    start = month_ends[0]
+    table["row"] = 12 * (month.dt.year - start.year) + month.dt.month - start.month
+    prices = bars[["asset", "row"]].assign(last=bars["row"])
+    table = pd.merge_asof(
+        table.astype({"row": np.int64, "asset": object}).sort_values("row"),
+        prices.astype({"row": np.int64, "asset": object}).sort_values("row"),
+        on="row", by="asset",
+    )  # fmt: skip
+    later = table["row"] >= len(month_ends)
+    without = ~later & ~(table["row"] - table["last"] <= carry_months + 1)
+    unused = {
+        "delistings after the newest month, not used": table[later],
+        "delistings without a price in the months before, not used": table[without],
+    }
+    said = {
+        words: [f"{a} of {d:%Y-%m}" for a, d in zip(t["asset"], t["date"], strict=True)] for words, t in unused.items()
+    }
+    used = table[~later & ~without].sort_values("row").drop_duplicates(["asset", "last"], keep="last")
+    return used[columns].astype({"last": int}).reset_index(drop=True), {
+        words: few for words, few in said.items() if few
+    }
+
+
+def _number_of_listing(bars: pd.DataFrame, ends: pd.DataFrame, carry_months: int) -> pd.Series:
+    """Numbers that grow where another company begins; the bars are sorted by stock and month."""
+    other = bars["asset"].ne(bars["asset"].shift())
+    long_gap = bars["row"].diff() > carry_months + 1
+    delisted = pd.MultiIndex.from_frame(bars[["asset", "row"]]).isin(pd.MultiIndex.from_frame(ends[["asset", "last"]]))
+    return (other | long_gap | pd.Series(delisted, index=bars.index).shift(fill_value=False)).cumsum() - 1
+
+
+def _listing_before(bars: pd.DataFrame, ends: pd.DataFrame) -> np.ndarray:
+    known = bars.set_index(["asset", "row"])["listing"]
+    return known.reindex(pd.MultiIndex.from_frame(ends[["asset", "last"]])).to_numpy()
+
+
+def _with_final(returns: pd.DataFrame, gone: pd.Series, final: pd.Series) -> pd.DataFrame:
+    """Compound what was left after the last price to the return over the month of the delisting."""
+    result = returns.to_numpy().copy()
+    columns = np.flatnonzero(gone.notna())
+    rows = gone.to_numpy()[columns].astype(int)
+    result[rows, columns] = (1 + result[rows, columns]) * (1 + final.fillna(0.0).to_numpy()[columns]) - 1
+    return pd.DataFrame(result, index=returns.index, columns=returns.columns)
+
+
+def _pivot(bars: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
+    result = np.full(like.shape, np.nan)
+    result[bars["row"].to_numpy(), bars["listing"].to_numpy()] = bars[column].to_numpy(dtype=float)
+    return pd.DataFrame(result, index=like.index, columns=like.columns)
+
+
+def _largest(back: pd.DataFrame, returns: pd.DataFrame) -> list[str]:
+    """The stocks that came back, those first that moved most."""
+    moved = returns.to_numpy()[back["row"].to_numpy(), back["listing"].to_numpy()]
+    order = np.argsort(-np.abs(moved))
+    return [f"{back['asset'].iloc[k]} {back['date'].iloc[k]:%Y-%m} {moved[k]:+.0%}" for k in order]

@@ -1,0 +1,130 @@
+r"""Market value: prices and numbers of shares brought to one basis.
+
+Vendors adjust closes for later splits or do not, and numbers of shares too. With :math:`S(a, b)` the product of the
+splits after month a up to month b, T the newest month, f the month of the fiscal year's end of the statement that is
+known in month t: closes as traded are the vendor's times :math:`S(t, T)` if adjusted for splits, and shares in month t
+are the statement's times :math:`S(f, t)` if as reported, or over :math:`S(t, T)` if adjusted.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from .listings import Listings
+
+PricesAdjusted = Literal["none", "splits", "total_return"]
+SharesAdjusted = Literal["none", "splits"]
+
+
+def market_value(
+    listings: Listings,
+    shares: pd.DataFrame | None,
+    fiscal_month: pd.DataFrame,
+    prices_adjusted: PricesAdjusted | None,
+    shares_adjusted: SharesAdjusted,
+) -> tuple[pd.DataFrame, dict[str, int], str]:
+    """Market values at month ends.
+
+    Parameters
+    ----------
+    shares
+        Numbers of shares in the statement that is known at each month end; not needed where the prices have a market
+        value or a number of shares of their own.
+    fiscal_month
+        The month end of that statement's fiscal year.
+    prices_adjusted, shares_adjusted
+        For what the closes and the statements' shares were adjusted; None: taken as traded, with a word about it.
+
+    Returns
+    -------
+    The values; counts of what was treated; and what had to be guessed, in a sentence, or nothing.
+
+    Raises
+    ------
+    InputError
+        If what is said of the closes cannot be, or market values do not follow from what is there.
+    """
+    there = set(listings.bars)
+    if "value" in there:
+        return listings.table("value"), {}, ""
+    if prices_adjusted == "total_return":
+        raise InputError(
+            "data.prices_adjusted=total_return: from closes without dividends no market value follows: give the prices "
+            "a column market_value, or closes that are adjusted for splits alone"
+        )
+    assert shares is not None  # read where there is no value
+    closes = listings.table("close")
+    if prices_adjusted == shares_adjusted == "splits":
+        return closes * shares, {}, ""
+    if prices_adjusted == "splits" and "split" not in there:
+        raise InputError(
+            "data.prices_adjusted=splits with shares as reported: the splits must be known: give the prices a column "
+            "split or market_value, or say data.shares_adjusted=splits if the vendor has adjusted the shares too"
+        )
+    if "split" in there:
+        if prices_adjusted is None:
+            raise InputError(
+                "data.prices: has a column split: say whether close is as traded (data.prices_adjusted=none) or "
+                "adjusted for them (splits)"
+            )
+        _require_agreement(listings.bars, prices_adjusted)
+        splits, guess = listings.months("split").fillna(1.0), ""
+    else:
+        splits = listings.months("jump").fillna(1.0)
+        guess = _guess(listings.bars, prices_adjusted)
+    level = splits.cumprod()
+    to_the_end = level.iloc[-1] / level
+    value = closes * shares
+    value *= to_the_end if prices_adjusted == "splits" else 1.0
+    value *= 1 / to_the_end if shares_adjusted == "splits" else _growth_since(level, fiscal_month)
+    return value, {"months with a split": int((splits != 1.0).to_numpy().sum())}, guess
+
+
+def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> None:
+    """Large splits must show in closes as traded, and must not in adjusted ones."""
+    shown = int(bars["seen"].sum())
+    said, other = ("none", "splits") if prices_adjusted == "none" else ("splits", "none")
+    if (shown < 0) if prices_adjusted == "none" else (shown > 0):
+        words = "do not jump" if prices_adjusted == "none" else "jump"
+        raise InputError(
+            f"data.prices_adjusted={said}: at most of the splits in the column split the closes {words}: "
+            f"say {other}, or correct the column"
+        )
+
+
+def _guess(bars: pd.DataFrame, prices_adjusted: PricesAdjusted | None) -> str:
+    if (bars["close"] == bars["adj_close"]).all() and prices_adjusted is None:
+        raise InputError(
+            "data.prices: close and adj_close are the same on every day: say with data.prices_adjusted whether they "
+            "are as traded (none), adjusted for splits, or for dividends too (total_return)"
+        )
+    jumps = bars[bars["jump"] != 1.0]
+    remedy = "give the prices a column split or market_value, or say data.prices_adjusted and data.shares_adjusted"
+    if jumps.empty and prices_adjusted == "none":
+        return ""
+    if jumps.empty:
+        return (
+            "no split is seen in the closes: if they were adjusted and the statements' shares were not, market values "
+            f"are wrong before each split: {remedy}"
+        )
+    named = ", ".join(
+        f"{asset} {date:%Y-%m} ({jump:.3g})"
+        for asset, date, jump in zip(jumps["asset"][:3], jumps["date"][:3], jumps["jump"][:3], strict=True)
+    )
+    return (
+        f"{len(jumps)} split(s) are guessed where close and adj_close part by more than 30 %, such as {named}: smaller "
+        f"ones are missed, and dividends as large are taken for one: {remedy}"
+    )
+
+
+def _growth_since(level: pd.DataFrame, since: pd.DataFrame) -> pd.DataFrame:
+    """By what the number of shares grew through splits after the month ``since``."""
+    position = level.index.get_indexer(pd.DatetimeIndex(since.to_numpy().ravel())).reshape(since.shape)
+    column = np.broadcast_to(np.arange(since.shape[1]), since.shape)
+    # where the prices begin after that month, splits before them are not known
+    before = np.where(position >= 0, level.to_numpy()[position, column], 1.0)
+    return pd.DataFrame(level.to_numpy() / before, index=level.index, columns=level.columns)

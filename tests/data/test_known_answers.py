@@ -1,0 +1,301 @@
+"""A market made by hand, in which every awkward thing happens once, and what must come out of it, worked out by hand.
+
+Thirteen stocks over 75 months, a price on the 10th and at each month's end; 100 million shares each at 100. In month 70
+(counted from 0) and after:
+
+* GAP is suspended for three months (70 to 72) at 100 and comes back at 40.
+* nobody trades in month 66: the market is closed.
+* SPLIT has a 10:1 split on the 10th of month 70; BONUS a 5:4 bonus issue; SPECIAL pays a dividend of half its price.
+* DEAD is delisted on the 10th of the newest month at half its last price; LOST was suspended and then delisted.
+* REUSED ends in month 40; another company has its name from month 58 on.
+* LATE's books of one year come after those of the next; TWICE's are restated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drf.data.factors import DESCRIPTORS
+from drf.data.panel import check_panel, fingerprint
+from drf.data.raw import ITEMS
+from drf.data.sources import RawTables
+from drf.errors import InputError
+
+MONTHS = pd.date_range("2010-01-31", periods=75, freq="ME")
+NEWEST = len(MONTHS) - 1
+CLOSED = 66
+PLAIN = ["P1", "P2", "P3", "P4"]
+ODD = ["GAP", "SPLIT", "BONUS", "SPECIAL", "DEAD", "LOST", "REUSED", "LATE", "TWICE"]
+SHARES = 1e8
+
+
+def path_of(name: str) -> np.ndarray:
+    """What a share of the beginning was worth at each month's end, dividends aside."""
+    rng = np.random.default_rng([*map(ord, name)])
+    prices = np.round(100 * np.exp(rng.normal(0.0, 0.05, len(MONTHS)).cumsum()), 2)
+    prices[CLOSED] = prices[CLOSED - 1]
+    if name in ("GAP", "SPLIT", "BONUS", "SPECIAL", "DEAD", "LOST"):
+        prices[60:] = 100.0
+    if name == "GAP":
+        prices[73:] = 40.0
+    if name == "SPECIAL":
+        prices[70:] = 50.0
+    return prices
+
+
+def traded(name: str, month: int) -> bool:
+    without = {"GAP": (70, 71, 72), "LOST": (70, 71, 72, 73, 74), "REUSED": range(41, 58)}
+    return month != CLOSED and month not in without.get(name, ())
+
+
+SPLITS = {"SPLIT": 10.0, "BONUS": 1.25}
+
+
+def prices(convention: str) -> pd.DataFrame:
+    """Closes as traded (none), adjusted for splits (splits), or for dividends too (total_return)."""
+    rows = []
+    for name in [*PLAIN, *ODD]:
+        worth = path_of(name)
+        for month, end in enumerate(MONTHS):
+            for day in (end.replace(day=10), end):
+                if not traded(name, month) or (name == "DEAD" and month == NEWEST and day == end):
+                    continue
+                before_split = SPLITS.get(name, 1.0) if month < 70 else 1.0
+                before_dividend = 0.5 if name == "SPECIAL" and month < 70 else 1.0
+                adjusted = worth[month] / SPLITS.get(name, 1.0)
+                total = adjusted * before_dividend
+                close = {"none": adjusted * before_split, "splits": adjusted, "total_return": total}[convention]
+                split = SPLITS.get(name, 1.0) if month == 70 and day.day == 10 else 1.0
+                rows.append((day, name, close, total, 1e6, split, worth[month] * SHARES))
+    return pd.DataFrame(rows, columns=["date", "asset", "close", "adj_close", "volume", "split", "market_value"])
+
+
+def statements(adjusted: bool = False) -> pd.DataFrame:
+    """A fiscal year to March each, known 60 days later. Shares as reported, or as adjusted for later splits."""
+    rows = []
+    for name in [*PLAIN, *ODD]:
+        for year in range(2009, 2017):
+            end = pd.Timestamp(year, 3, 31)
+            shares = SHARES * SPLITS.get(name, 1.0) if adjusted or end > MONTHS[70] else SHARES
+            rows.append(
+                (name, end, end + pd.Timedelta(days=60), 100.0, 50.0, 80.0, 8.0, float(year - 2000), 6.0, shares)
+            )
+    table = pd.DataFrame(rows, columns=["asset", "fiscal_year_end", "available_from", *ITEMS])
+    late = (table["asset"] == "LATE") & (table["fiscal_year_end"] == "2013-03-31")
+    table.loc[late, "available_from"] = pd.Timestamp("2014-07-15")  # the books of 2014 are out since May
+    restated = table[(table["asset"] == "TWICE") & (table["fiscal_year_end"] == "2014-03-31")].copy()
+    restated["available_from"], restated["net_income"] = pd.Timestamp("2014-09-20"), 99.0
+    return pd.concat([table, restated], ignore_index=True)
+
+
+DELISTINGS = pd.DataFrame(
+    {
+        "asset": ["DEAD", "LOST"],
+        "date": [MONTHS[NEWEST].replace(day=10), MONTHS[72].replace(day=15)],
+        "delisting_return": [-0.5, -1.0],
+    }
+)
+
+
+def build(folder: Path, table: pd.DataFrame, books: pd.DataFrame | None = None, **settings: object) -> pd.DataFrame:
+    gone = DELISTINGS[DELISTINGS["asset"].isin(table["asset"])]
+    files = {"prices": table, "statements": statements() if books is None else books, "delistings": gone}
+    files["market_index"] = pd.DataFrame({"date": MONTHS, "close": np.linspace(100, 130, len(MONTHS))}).drop(CLOSED)
+    for name, frame in files.items():
+        frame.to_parquet(folder / f"{name}.parquet")
+    usual = {
+        "lag_months": 3,
+        "stale_months": 18,
+        "carry_months": 12,
+        "prices_adjusted": None,
+        "shares_adjusted": "none",
+        "most_unmatched": 0.2,
+    }
+    return RawTables(**{name: str(folder / f"{name}.parquet") for name in files}, **{**usual, **settings}).panel()  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    return build(tmp_path_factory.mktemp("known"), prices("none"), prices_adjusted="none").set_index(["asset", "date"])
+
+
+def series(panel: pd.DataFrame, name: str, column: str) -> pd.Series:
+    """By number of the month."""
+    known = panel.loc[name, column]
+    known.index = MONTHS.get_indexer(known.index)
+    return known
+
+
+def test_what_a_suspended_stock_loses_is_in_the_record(panel: pd.DataFrame) -> None:
+    following = series(panel, "GAP", "ret_next")
+    assert following[[68, 69, 70, 71]].tolist() == [0, 0, 0, 0]
+    assert following[72] == pytest.approx(-0.6)  # it comes back in month 73
+    assert series(panel, "GAP", "MOM1")[[70, 71, 72, 73]].tolist() == pytest.approx([0, 0, 0, -0.6])
+    # Risk is that of the months with a price: three months less, and the gap's return whole.
+    worth = pd.Series(path_of("GAP")).where([traded("GAP", month) for month in range(len(MONTHS))])
+    returns = (worth / worth.ffill().shift(1) - 1)[14:74]
+    assert series(panel, "GAP", "VOL60")[73] == pytest.approx(returns.std())
+    assert returns.count() == 60 - 4  # three of its own, one of the closed market
+    assert series(panel, "GAP", "CAP")[72] == pytest.approx(np.log(100 * SHARES))
+    assert series(panel, "GAP", "CAP")[73] == pytest.approx(np.log(40 * SHARES))
+
+
+def test_a_closed_market_costs_no_month(panel: pd.DataFrame) -> None:
+    months = panel.index.get_level_values("date").unique()
+    assert list(pd.date_range(months.min(), months.max(), freq="ME")) == list(months.sort_values())
+    worth = path_of("P1")
+    following = series(panel, "P1", "ret_next")
+    assert following[CLOSED - 1] == 0
+    assert following[CLOSED] == pytest.approx(worth[CLOSED + 1] / worth[CLOSED - 1] - 1)
+    assert series(panel, "P1", "ILLIQ")[CLOSED] == series(panel, "P1", "ILLIQ")[CLOSED - 1]
+    check_panel(panel.reset_index(), DESCRIPTORS, 5)
+
+
+@pytest.mark.parametrize(
+    ("convention", "settings"),
+    [
+        ("none", {"prices_adjusted": "none"}),
+        ("splits", {"prices_adjusted": "splits"}),
+        ("splits", {"prices_adjusted": "splits", "shares_adjusted": "splits"}),
+        ("none", {"prices_adjusted": "none", "shares_adjusted": "splits"}),
+        ("total_return", {"prices_adjusted": "total_return", "with": "market_value"}),
+        ("splits", {"with": "shares"}),
+    ],
+)
+def test_every_convention_gives_the_same_panel(
+    convention: str, settings: dict[str, str], panel: pd.DataFrame, tmp_path: Path
+) -> None:
+    """ILLIQ aside, whose traded value needs prices as traded."""
+    own = settings.pop("with", None) if "with" in settings else None
+    table = prices(convention)
+    if own == "shares":
+        table["shares"] = table["market_value"] / table["close"]
+    if own is None or own == "shares":
+        table = table.drop(columns="market_value")
+    if settings.get("shares_adjusted") and convention == "splits":
+        table = table.drop(columns="split")
+    books = statements(adjusted=settings.get("shares_adjusted") == "splits")
+    found = build(tmp_path, table, books, **settings).set_index(["asset", "date"])
+    columns = [name for name in panel if name != "ILLIQ"]
+    if own:  # known on the day, and not only with the newest statement
+        columns = [name for name in columns if name not in ("CAP", "PSR", "PER", "PBR", "PCFR")]
+    pd.testing.assert_frame_equal(found[columns], panel[columns], rtol=1e-9)
+
+
+def test_splits_bonus_issues_and_special_dividends_leave_market_values_right(panel: pd.DataFrame) -> None:
+    for name, after in (("SPLIT", 100.0), ("BONUS", 100.0), ("SPECIAL", 50.0)):
+        values = series(panel, name, "CAP")
+        assert values[69] == pytest.approx(np.log(100 * SHARES)), name
+        assert values[70] == pytest.approx(np.log(after * SHARES)), name
+        assert values[74] == pytest.approx(np.log(after * SHARES)), name  # the next books have come
+        assert series(panel, name, "ret_next")[69] == pytest.approx(0.0), name  # the dividend is part of the return
+        assert series(panel, name, "PBR")[70] == pytest.approx(50.0 / (after * SHARES)), name
+
+
+def test_without_the_splits_they_are_guessed_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The guess: 10:1 is found, 5:4 is missed, and the special dividend is taken for a split."""
+    with caplog.at_level("INFO"):
+        found = build(tmp_path, prices("none").drop(columns=["split", "market_value"])).set_index(["asset", "date"])
+    assert "2 split(s) are guessed" in caplog.text
+    assert "SPECIAL 2015-11 (2), SPLIT 2015-11 (10)" in caplog.text
+    assert series(found, "SPLIT", "CAP")[70] == pytest.approx(np.log(100 * SHARES))
+    assert series(found, "BONUS", "CAP")[70] == pytest.approx(np.log(80 * SHARES))
+    assert series(found, "SPECIAL", "CAP")[70] == pytest.approx(np.log(100 * SHARES))
+
+
+@pytest.mark.parametrize(
+    ("convention", "drop", "settings", "message"),
+    [
+        ("none", ["market_value"], {}, "has a column split: say whether close is as traded"),
+        ("splits", ["market_value"], {"prices_adjusted": "none"}, "the closes do not jump: say splits"),
+        ("none", ["market_value"], {"prices_adjusted": "splits"}, "the closes jump: say none"),
+        ("splits", ["market_value", "split"], {"prices_adjusted": "splits"}, "the splits must be known"),
+        ("total_return", ["market_value"], {"prices_adjusted": "total_return"}, "no market value follows"),
+        ("total_return", ["market_value", "split"], {}, "close and adj_close are the same on every day"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    convention: str, drop: list[str], settings: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        build(tmp_path, prices(convention).drop(columns=drop), **settings)
+
+
+def test_delistings_count_in_their_own_month(panel: pd.DataFrame) -> None:
+    dead, lost = series(panel, "DEAD", "ret_next"), series(panel, "LOST", "ret_next")
+    assert dead.index[-1] == NEWEST - 1
+    assert dead[NEWEST - 1] == pytest.approx(-0.5)
+    # suspended from month 70 on, gone in the middle of month 72
+    assert lost.index[-1] == 71
+    assert lost[[69, 70, 71]].tolist() == [0, 0, -1]
+
+
+def test_a_name_that_comes_back_late_is_another_company(panel: pd.DataFrame) -> None:
+    """Its past is not the other's: no return over the gap, no momentum from before it, no books of the other."""
+    momentum = series(panel, "REUSED", "MOM1")
+    assert np.isnan(momentum[58])
+    assert momentum[59] == pytest.approx(path_of("REUSED")[59] / path_of("REUSED")[58] - 1)
+    assert series(panel, "REUSED", "MOM12_1").first_valid_index() == 58 + 12
+    assert series(panel, "REUSED", "VOL60").isna().all()  # 36 months are needed
+
+
+def test_books_count_from_their_day_on(panel: pd.DataFrame) -> None:
+    """Net income is the year, so that what is known can be read off."""
+    late, twice = (50 * series(panel, name, "ROE") for name in ("LATE", "TWICE"))
+    month = {str(end.date()): number for number, end in enumerate(MONTHS)}
+    # without the books of 2013 those of 2012 count until they are stale, and 2014's from the end of May
+    assert late[month["2015-03-31"]] == pytest.approx(14)
+    assert late[month["2014-12-31"]] == pytest.approx(14)  # those of 2013 came too late to count
+    assert twice[month["2014-12-31"]] == pytest.approx(99)
+    assert twice[month["2015-04-30"]] == pytest.approx(99)
+    assert twice[month["2015-05-31"]] == pytest.approx(15)
+
+
+def test_each_vintage_counts_until_the_next(tmp_path: Path) -> None:
+    books = statements()
+    again = books[(books["asset"] == "P1") & (books["fiscal_year_end"] == "2015-03-31")].copy()
+    again["available_from"], again["net_income"] = pd.Timestamp("2015-09-20"), 77.0
+    table = prices("none")
+    found = build(tmp_path, table, pd.concat([books, again]), prices_adjusted="none").set_index(["asset", "date"])
+    known = 50 * series(found, "P1", "ROE")
+    at = {f"{end:%Y-%m}": number for number, end in enumerate(MONTHS)}
+    assert known[[at["2015-05"], at["2015-08"], at["2015-09"]]].tolist() == pytest.approx([15, 15, 77])
+    undated = again.assign(available_from=pd.NaT, sales=1.0)  # counts from June, three months after its year's end
+    with pytest.raises(InputError, match=r"P1's of 2015-03-31 stands more than once as of 2015-06-30"):
+        june = undated.assign(available_from=pd.Timestamp("2015-06-30"))
+        build(tmp_path, table, pd.concat([books, undated, june]), prices_adjusted="none")
+
+
+def test_crsp_writes_means_of_bid_and_ask_as_negative_prices(panel: pd.DataFrame, tmp_path: Path) -> None:
+    table = prices("none").drop(columns="market_value")
+    quoted = (table["asset"] == "P2") & (table["date"] == MONTHS[70])
+    table.loc[quoted, ["close", "adj_close"]] *= -1
+    table.loc[quoted, "volume"] = np.nan
+    found = build(tmp_path, table, prices_adjusted="none").set_index(["asset", "date"])
+    columns = [name for name in panel if name != "ILLIQ"]
+    pd.testing.assert_frame_equal(found[columns], panel[columns])
+
+
+def test_codes_match_but_for_noughts_and_half_failed_joins_are_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    codes = {name: f"{number:06d}" for number, name in enumerate([*PLAIN, *ODD], 10)}
+    table, books = prices("none"), statements()
+    for frame in (table, books):
+        frame["asset"] = frame["asset"].map(codes)
+    plain = build(tmp_path, table, books, prices_adjusted="none")
+    books["asset"] = books["asset"].str.lstrip("0").astype(int)
+    with caplog.at_level("INFO"):
+        assert fingerprint(build(tmp_path, table, books, prices_adjusted="none")) == fingerprint(plain)
+    assert "13 names of data.statements are a stock's but for noughts in front (10 = 000010" in caplog.text
+    half = books["asset"].astype(str).where(books["asset"] < 17, "X" + books["asset"].astype(str))
+    with pytest.raises(InputError, match=r"6 of 13 stocks have no row in data.statements \(46%\), such as 000017"):
+        build(tmp_path, table, books.assign(asset=half), prices_adjusted="none")
+    found = build(tmp_path, table, books.assign(asset=half), prices_adjusted="none", most_unmatched=0.5)
+    assert found.loc[found["asset"] == "000018", "ROE"].isna().all()
+    with pytest.raises(InputError, match=r"none of its names is a stock here"):
+        build(tmp_path, table, books.assign(asset="Y" + half), prices_adjusted="none")
