@@ -142,8 +142,8 @@ def _descriptors(
     listings: Listings, value: pd.DataFrame, known: Mapping[str, pd.DataFrame], market: pd.Series
 ) -> dict[str, pd.DataFrame]:
     prices = listings.table("adj_close")
-    # What a stock that nobody could trade did not move is no sign of calm.
-    returns = listings.returns.where(listings.traded)
+    # Risk is that of single months: none in which nobody could trade, and none that ends a gap of several.
+    returns = listings.returns.where(listings.traded & listings.traded.shift(1, fill_value=False))
     return {
         "VOL60": formulas.vol60(returns),
         "BETA": formulas.beta(returns, market),
