@@ -14,7 +14,7 @@ import pyarrow
 
 from ..errors import InputError, first_line
 from .dates import UnreadableDatesError, read_dates
-from .files import read_file
+from .files import PLAIN, Reading, read_file
 from .formats import encoding
 from .names import read_names
 
@@ -29,7 +29,7 @@ _SPLIT = 1.3
 _LONGEST_BREAK = 14
 
 
-def month_bars(prices: str) -> pd.DataFrame:
+def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     """Sum up daily prices by stock and month.
 
     Parameters
@@ -39,6 +39,8 @@ def month_bars(prices: str) -> pd.DataFrame:
         there are, ``split`` (by what one share became more on the day, 1 or empty if by nothing) and ``market_value``,
         or ``shares`` outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP
         writes it, the mean of bid and ask.
+    reading
+        What the file does not say itself.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def month_bars(prices: str) -> pd.DataFrame:
     InputError
         Naming file, column, rows and remedy.
     """
-    lazy = _scan(prices)
+    lazy = _scan(prices, reading)
     _check(lazy, prices)
     rows = lazy.select(pl.len()).collect().item()
     parts = max(1, -(-rows // ROWS_AT_ONCE))
@@ -63,10 +65,10 @@ def month_bars(prices: str) -> pd.DataFrame:
     return result.astype({"date": "datetime64[ns]", "last_day": "datetime64[ns]", "asset": object})
 
 
-def _scan(prices: str) -> pl.LazyFrame:
+def _scan(prices: str, reading: Reading) -> pl.LazyFrame:
     """The columns, typed; text that is no number or date becomes null and is found by the check."""
     try:
-        lazy = _open(prices)
+        lazy = _open(prices, reading)
         names = lazy.collect_schema().names()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
@@ -82,14 +84,15 @@ def _scan(prices: str) -> pl.LazyFrame:
     return lazy.select(_days(lazy, prices), _names(lazy), *numbers)
 
 
-def _open(prices: str) -> pl.LazyFrame:
+def _open(prices: str, reading: Reading) -> pl.LazyFrame:
     """Parquet and plain CSV files are read in parts; what else :func:`read_file` takes is read as a whole."""
     file = Path(prices).expanduser()
-    if file.is_file() and file.suffix.lower() in (".parquet", ".pq"):
+    plain = file.is_file() and reading == PLAIN
+    if plain and file.suffix.lower() in (".parquet", ".pq"):
         return pl.scan_parquet(file)
-    if file.is_file() and file.suffix.lower() == ".csv" and encoding(file) == "utf-8-sig":
+    if plain and file.suffix.lower() == ".csv" and encoding(file) == "utf-8-sig":
         return pl.scan_csv(file, infer_schema=False)
-    frame = read_file("data.prices", prices)
+    frame = read_file("data.prices", prices, reading=reading)
     try:
         return pl.from_pandas(frame).lazy()
     except (pyarrow.ArrowException, TypeError, ValueError) as error:  # cells of several kinds in one column

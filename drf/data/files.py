@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from charset_normalizer import from_bytes
 
 from ..errors import InputError, first_few, first_line
 from .dates import UnreadableDatesError, read_dates
-from .formats import FORMATS, Format, format_of, parquet_files
+from .formats import DUCKDB, FORMATS, SQLITE, File, Format, format_of, opened, parquet_files
 from .names import read_names
 from .numbers import read_numbers
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -23,8 +28,33 @@ NAMES = ("asset", "sector")
 """Columns that hold names, wherever they stand."""
 
 
-def read_file(key: str, path: str, columns: Sequence[str] | None = None, names: Sequence[str] = NAMES) -> pd.DataFrame:
-    """Read a table by its file's ending, see :data:`~.formats.FORMATS`.
+@dataclass(frozen=True)
+class Reading:
+    """What a file does not say of itself.
+
+    Attributes
+    ----------
+    encoding
+        That of CSV files; None: UTF-8, or UTF-16 with its mark.
+    unknown
+        What stands for an unknown number, beside empty cells: texts (``.``, ``B``) and numbers (-99).
+    """
+
+    encoding: str | None = None
+    unknown: Sequence[str | float] = ()
+
+
+PLAIN = Reading()
+
+
+def read_file(
+    key: str,
+    path: str,
+    columns: Sequence[str] | None = None,
+    names: Sequence[str] = NAMES,
+    reading: Reading = PLAIN,
+) -> pd.DataFrame:
+    """Read a table by its file's ending, see :data:`~.formats.FORMATS`; ``market.db#prices`` is a database's table.
 
     Keys that stand in the index become columns. A folder is read as one table of Parquet files, with a column for each
     ``name=value`` of its folders; a pattern (``prices_*.csv``) as one table of all files that fit it, in the order of
@@ -38,6 +68,8 @@ def read_file(key: str, path: str, columns: Sequence[str] | None = None, names: 
         The only ones to load; all if none are given.
     names
         Those that hold names, whose codes are text.
+    reading
+        What the file does not say itself. Cells that were taken for unknown are counted and logged.
 
     Raises
     ------
@@ -45,22 +77,63 @@ def read_file(key: str, path: str, columns: Sequence[str] | None = None, names: 
         If there is no such file, or it is empty, of another kind, or cannot be read; or if files of a pattern have
         other columns.
     """
-    files = _files(key, path)
+    files = _files(key, path, reading)
     tables = [_reading(key, file, lambda kind: kind.read(file, columns, names)) for file in files]  # noqa: B023
     for file, table in zip(files, tables, strict=True):
         if set(table) != set(tables[0]):
             odd = sorted(map(str, set(table) ^ set(tables[0])))
-            raise InputError(f"{key}={path}: {file.name} and {files[0].name} differ in column {first_few(odd)}")
-    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+            raise InputError(
+                f"{key}={path}: {file.path.name} and {files[0].path.name} differ in column {first_few(odd)}"
+            )
+    whole = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    return _without_marks(whole, f"{key}={path}", names, reading.unknown)
 
 
-def column_names(key: str, path: str) -> list[str]:
+def column_names(key: str, path: str, reading: Reading = PLAIN) -> list[str]:
     """The columns of a table, without reading its rows; refuses what :func:`read_file` does."""
-    file = _files(key, path)[0]
+    file = _files(key, path, reading)[0]
     return _reading(key, file, lambda kind: kind.names(file))
 
 
-def _files(key: str, path: str) -> list[Path]:
+def _without_marks(
+    frame: pd.DataFrame, where: str, names: Sequence[str], unknown: Sequence[str | float]
+) -> pd.DataFrame:
+    """Empty the cells that hold what stands for unknown."""
+    texts = {str(mark).strip() for mark in unknown}
+    numbers = {float(mark) for mark in unknown if _is_number(mark)}
+    counts: dict[str, int] = {}
+    for name in [name for name in frame if unknown and name not in names]:
+        column = frame[name]
+        if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+            continue
+        marked = column.isin(numbers)
+        if not pd.api.types.is_numeric_dtype(column):
+            marked = column.astype(str).str.strip().isin(texts) & column.notna()
+        if marked.any():
+            frame = frame.assign(**{str(name): column.mask(marked)})
+            counts[str(name)] = int(marked.sum())
+    if counts:
+        words = first_few([f"{number:,} in {name}" for name, number in counts.items()], 5)
+        log.info("%s: %s cells stand for unknown: %s", where, f"{sum(counts.values()):,}", words)
+    return frame
+
+
+def _is_number(mark: str | float) -> bool:
+    try:
+        float(mark)
+    except ValueError:
+        return False
+    return True
+
+
+def _files(key: str, path: str, reading: Reading) -> list[File]:
+    address, _, query = path.partition("#")
+    if query and format_of(Path(address)) not in (SQLITE, DUCKDB):
+        address, query = path, ""  # a sign like any other
+    return [File(place, query, reading.encoding) for place in _places(key, address)]
+
+
+def _places(key: str, path: str) -> list[Path]:
     place = Path(path).expanduser()
     if any(sign in path for sign in "*?[") and not place.exists():
         found = sorted(Path(name) for name in glob.glob(str(place)))
@@ -74,22 +147,33 @@ def _files(key: str, path: str) -> list[Path]:
     return [place]
 
 
-def _reading(key: str, file: Path, read: Callable[[Format], T]) -> T:
-    if file.is_file() and file.stat().st_size == 0:
-        raise InputError(f"{key}={file}: the file is empty")
-    kind = format_of(file)
+def _reading(key: str, file: File, read: Callable[[Format], T]) -> T:
+    path = file.path
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{key}={path}: the file is empty")
+    kind = format_of(path)
     if kind is None:
-        raise InputError(f"{key}={file}: unknown kind of file {file.suffix!r}: give one of {', '.join(FORMATS)}")
+        raise InputError(f"{key}={path}: unknown kind of file {path.suffix!r}: give one of {', '.join(FORMATS)}")
     try:
         return read(kind)
     except ImportError as error:
-        raise InputError(f"{key}={file}: {first_line(error)}: pip install 'drf[excel]'") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{key}={file}: is not UTF-8 at byte {error.start}: save it so (iconv -f CP932 -t UTF-8), or as Parquet"
-        ) from error
+        extra = "sql" if kind is DUCKDB else "excel"
+        raise InputError(f"{key}={path}: {first_line(error)}: pip install 'drf[{extra}]'") from error
+    except (UnicodeError, LookupError) as error:
+        if isinstance(error, LookupError) and not str(error).startswith("unknown encoding"):
+            raise InputError(f"{key}={path}: cannot be read as {kind.name} ({first_line(error)})") from error
+        raise InputError(f"{key}={path}: {_encoding_remedy(file, error)}") from error
     except Exception as error:  # the readers raise a dozen unrelated types for a broken file
-        raise InputError(f"{key}={file}: cannot be read as {kind.name} ({first_line(error)})") from error
+        raise InputError(f"{key}={path}: cannot be read as {kind.name} ({first_line(error)})") from error
+
+
+def _encoding_remedy(file: File, error: UnicodeError | LookupError) -> str:
+    """What a text that cannot be decoded probably is, and how to say so."""
+    with opened(file.path) as content:
+        likely = from_bytes(content.read(200_000)).best()
+    at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+    guess = f" (it looks like {likely.encoding})" if likely is not None else ""
+    return f"is not {file.encoding or 'UTF-8'}{at}: say data.encoding=...{guess}, or save it as Parquet"
 
 
 def read_table(
@@ -99,6 +183,7 @@ def read_table(
     numbers: Sequence[str],
     keys: Sequence[str] = (),
     may_be_empty: Sequence[str] = (),
+    reading: Reading = PLAIN,
 ) -> pd.DataFrame:
     """Read a small table and check its columns: dates, numbers, and which of them name a row (``asset`` is text).
 
@@ -107,7 +192,7 @@ def read_table(
     InputError
         Naming the config key, the column and the rows.
     """
-    frame = read_file(key, path)
+    frame = read_file(key, path, reading=reading)
     columns = list(dict.fromkeys([*keys, *dates, *numbers]))
     missing = [name for name in columns if name not in frame]
     if missing:

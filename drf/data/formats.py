@@ -5,12 +5,14 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import pyarrow
@@ -20,6 +22,23 @@ import pyarrow.feather
 Columns = Sequence[str] | None
 
 _UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, and what has to be said beside its path.
+
+    Attributes
+    ----------
+    query
+        Of a database: a table's name, or a SELECT.
+    encoding
+        Of a CSV file; None: what its first bytes say, UTF-8 where they say nothing.
+    """
+
+    path: Path
+    query: str = ""
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,16 +56,16 @@ class Format:
     """
 
     name: str
-    names: Callable[[Path], list[str]]
-    read: Callable[[Path, Columns, Sequence[str]], pd.DataFrame]
+    names: Callable[[File], list[str]]
+    read: Callable[[File, Columns, Sequence[str]], pd.DataFrame]
 
 
-def _arrow_names(path: Path) -> list[str]:
-    return list(_dataset(path).schema.names)
+def _arrow_names(file: File) -> list[str]:
+    return list(_dataset(file.path).schema.names)
 
 
-def _read_arrow(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
-    table = _dataset(path).to_table(None if columns is None else list(columns))
+def _read_arrow(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
+    table = _dataset(file.path).to_table(None if columns is None else list(columns))
     frame = table.to_pandas()
     # Keys that were the index of a table in pandas.
     kept = [name for name in frame.index.names if name is not None and name not in frame]
@@ -80,35 +99,35 @@ def _folders(folder: Path, file: Path) -> tuple[str, ...]:
     return file.relative_to(folder).parts[:-1]
 
 
-def _csv_names(path: Path) -> list[str]:
-    with _opened(path) as file:
-        return list(pd.read_csv(file, nrows=0, encoding=encoding(path)).columns)
+def _csv_names(file: File) -> list[str]:
+    with opened(file.path) as content:
+        return list(pd.read_csv(content, nrows=0, encoding=file.encoding or encoding(file.path)).columns)
 
 
-def _read_csv(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
+def _read_csv(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
     """Read names as text: codes keep their noughts, and a company may be called NA."""
-    unknown = {name: _UNKNOWN for name in _csv_names(path) if name not in texts}
-    with _opened(path) as file:
+    unknown = {name: _UNKNOWN for name in _csv_names(file) if name not in texts}
+    with opened(file.path) as content:
         return pd.read_csv(
-            file,
+            content,
             usecols=None if columns is None else list(columns),
             dtype=dict.fromkeys(texts, str),
             keep_default_na=False,
             na_values=unknown,
             low_memory=False,
-            encoding=encoding(path),
+            encoding=file.encoding or encoding(file.path),
         )
 
 
 def encoding(path: Path) -> str:
-    """How a CSV file is written: what its first bytes say; UTF-8 where they say nothing."""
-    with _opened(path) as file:
+    """How a CSV file is written: what its first bytes say, UTF-8 where they say nothing."""
+    with opened(path) as file:
         marked = file.read(4).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return "utf-16" if marked else "utf-8-sig"
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """The file's bytes, unpacked; of an archive those of the one table in it."""
     ending = path.suffix.lower()
     if ending == ".zip":
@@ -123,25 +142,58 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
 
 
-def _excel_names(path: Path) -> list[str]:
-    return [str(name) for name in pd.read_excel(path, nrows=0).columns]
+def _excel_names(file: File) -> list[str]:
+    return [str(name) for name in pd.read_excel(file.path, nrows=0).columns]
 
 
-def _read_excel(path: Path, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
-    unknown: dict[Any, Sequence[str]] = {name: _UNKNOWN for name in _excel_names(path) if name not in texts}
+def _read_excel(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
+    unknown: dict[Any, Sequence[str]] = {name: _UNKNOWN for name in _excel_names(file) if name not in texts}
     kinds: Any = dict.fromkeys(texts, object)  # cells as they are: what a spreadsheet made a date of is no name
-    frame = pd.read_excel(path, keep_default_na=False, na_values=unknown, dtype=kinds)
+    frame = pd.read_excel(file.path, keep_default_na=False, na_values=unknown, dtype=kinds)
     return frame if columns is None else frame[list(columns)]
+
+
+def _sqlite(file: File, most: str, columns: Columns) -> pd.DataFrame:
+    database = sqlite3.connect(f"file:{quote(str(file.path.absolute()))}?mode=ro", uri=True)
+    with closing(database):
+        frame = pd.read_sql_query(f"SELECT * FROM ({_select(file.query)}){most}", database)
+    return frame if columns is None else frame[list(columns)]
+
+
+def _duckdb(file: File, most: str, columns: Columns) -> pd.DataFrame:
+    import duckdb
+
+    with duckdb.connect(str(file.path), read_only=True) as database:
+        frame = database.execute(f"SELECT * FROM ({_select(file.query)}){most}").df()
+    return frame if columns is None else frame[list(columns)]
+
+
+def _select(query: str) -> str:
+    """A table's name stands for the whole table."""
+    if not query:
+        raise ValueError("name a table of it, or a query: market.db#prices, or 'market.db#SELECT ...'")
+    return query.strip().rstrip(";") if " " in query.strip() else f'SELECT * FROM "{query.strip()}"'
+
+
+def _database(name: str, ask: Callable[[File, str, Columns], pd.DataFrame]) -> Format:
+    return Format(
+        name,
+        lambda file: [str(column) for column in ask(file, " LIMIT 0", None).columns],
+        lambda file, columns, texts: ask(file, "", columns),
+    )
 
 
 PARQUET = Format("parquet", _arrow_names, _read_arrow)
 FEATHER = Format("feather", _arrow_names, _read_arrow)
 CSV = Format("csv", _csv_names, _read_csv)
 EXCEL = Format("Excel", _excel_names, _read_excel)
+SQLITE = _database("SQLite", _sqlite)
+DUCKDB = _database("DuckDB", _duckdb)
 
 FORMATS: dict[str, Format] = {
     ".parquet": PARQUET, ".pq": PARQUET, ".feather": FEATHER, ".arrow": FEATHER, ".csv": CSV, ".csv.gz": CSV,
     ".csv.bz2": CSV, ".csv.zip": CSV, ".zip": CSV, ".xlsx": EXCEL,
+    ".db": SQLITE, ".sqlite": SQLITE, ".duckdb": DUCKDB,
 }  # fmt: skip
 """By the ending of the file's name."""
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ..errors import InputError, first_few, nearest
 from .dates import UnreadableDatesError, read_dates
-from .files import column_names, read_file
+from .files import PLAIN, Reading, column_names, read_file
+from .joins import same_names, without_partner
 from .names import read_names
 from .numbers import read_numbers
 from .panel import KEYS, RETURN
@@ -29,7 +30,9 @@ def map_panel(
     columns: Mapping[str, str],
     returns: Mapping[str, Any],
     keep: Mapping[str, Any] | None,
-) -> tuple[pd.DataFrame, dict[str, int]]:
+    most_unmatched: float = 1.0,
+    reading: Reading = PLAIN,
+) -> tuple[pd.DataFrame, list[str]]:
     """Read a research panel; only the columns that the mapping names are loaded.
 
     Parameters
@@ -50,10 +53,14 @@ def map_panel(
         ``asset`` name its columns and whose return is over the month of its own date.
     keep
         Column -> value or values: rows of others are left out, and counted.
+    most_unmatched
+        Share of the stocks that may have no row in a file of returns.
+    reading
+        What the files do not say themselves.
 
     Returns
     -------
-    The panel, not yet checked, and how many rows and values had to be treated.
+    The panel, not yet checked, and how many rows and values had to be treated, in sentences.
 
     Raises
     ------
@@ -65,8 +72,8 @@ def map_panel(
     keep = dict(keep or {})
     own_returns = [] if returns.get("path") else [returns["column"]]
     wanted = [date["column"], asset, *(column for _, column in terms.values()), *own_returns, *keep]
-    frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()}, asset)
-    counts = {"rows": len(frame)}
+    frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()}, asset, reading)
+    counts, said = {"rows": len(frame)}, list[str]()
     for column, values in keep.items():
         kept = frame[column].astype(str).isin(_as_texts(values))
         counts[f"rows whose {column} is another"] = int((~kept).sum())
@@ -82,19 +89,25 @@ def map_panel(
     if own_returns:
         panel[RETURN] = _numbers(path, frame[returns["column"]])
     else:
-        panel, counts["rows without a return"] = _with_returns(panel, returns)
+        panel, counts["rows without a return"], said = _with_returns(panel, returns, most_unmatched, reading)
     if returns.get("percent", False):
         panel[RETURN] /= 100
-    return panel, {name: number for name, number in counts.items() if number}
+    return panel, [*(f"{number:,} {name}" for name, number in counts.items() if number), *said]
 
 
-def _with_returns(panel: pd.DataFrame, returns: Mapping[str, Any]) -> tuple[pd.DataFrame, int]:
+def _with_returns(
+    panel: pd.DataFrame, returns: Mapping[str, Any], most_unmatched: float, reading: Reading
+) -> tuple[pd.DataFrame, int, list[str]]:
     """Add the return over the month after each row's date, from a file of returns over the month of their own date."""
     path = str(returns["path"])
     names = [returns[key] for key in ("date", "asset", "column")]
-    frame = _read("data.returns.path", path, names, {}, returns["asset"])
+    frame = _read("data.returns.path", path, names, {}, returns["asset"], reading)
     over = _month_ends(path, frame[returns["date"]], returns.get("form", "date"))
-    found = pd.DataFrame({"date": over - _months(1), "asset": _names(path, frame[returns["asset"]])})
+    stocks = set(panel["asset"])
+    of, said = same_names(_names(path, frame[returns["asset"]]), stocks, f"data.returns.path={path}")
+    words = f"stocks have no row in data.returns.path={path}"
+    said += without_partner(stocks - set(of), len(stocks), words, most_unmatched)
+    found = pd.DataFrame({"date": over - _months(1), "asset": of})
     found[RETURN] = _numbers(path, frame[returns["column"]])
     twice = found.duplicated(list(KEYS))
     if twice.any():
@@ -104,9 +117,9 @@ def _with_returns(panel: pd.DataFrame, returns: Mapping[str, Any]) -> tuple[pd.D
     joined = panel.merge(found, on=list(KEYS), how="left")
     if joined[RETURN].isna().all():
         raise InputError(
-            f"data.returns.path={path}: no return belongs to any row of the panel: are the names the same?"
+            f"data.returns.path={path}: no return belongs to any row of the panel: are the months the same?"
         )
-    return joined, int(joined[RETURN].isna().sum())
+    return joined, int(joined[RETURN].isna().sum()), said
 
 
 def _term(name: str, text: str) -> tuple[str, str]:
@@ -116,15 +129,17 @@ def _term(name: str, text: str) -> tuple[str, str]:
     return (found["change"] or "").strip(), found["column"]
 
 
-def _read(key: str, path: str, wanted: Sequence[str], meaning: Mapping[str, str], asset: str) -> pd.DataFrame:
-    there = column_names(key, path)
+def _read(
+    key: str, path: str, wanted: Sequence[str], meaning: Mapping[str, str], asset: str, reading: Reading
+) -> pd.DataFrame:
+    there = column_names(key, path, reading)
     for column in wanted:
         if column not in there:
             remedy = "map it to the column that holds it (data.source.columns), or is this another vintage of the file?"
             if column in meaning:
                 remedy += f" Without it: data.descriptors, a list without {meaning[column]}"
             raise InputError(f"{key}={path}: column {column} missing{nearest(column, there)}: {remedy}")
-    return read_file(key, path, list(dict.fromkeys(wanted)), [asset])
+    return read_file(key, path, list(dict.fromkeys(wanted)), [asset], reading)
 
 
 def _as_texts(values: Any) -> set[str]:

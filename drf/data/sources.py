@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 
 from ..errors import InputError
 from .daily import month_bars
-from .files import read_file, read_table
+from .files import Reading, read_file, read_table
 from .raw import ITEMS, SHARES, Conventions, RawData, build_panel
 from .research import map_panel
 from .value import PricesAdjusted, SharesAdjusted
@@ -25,10 +25,12 @@ class Source(ABC):
     """A source of panels.
 
     ``PLACES`` names the fields that say where data lie, or up to which month they go: they change from month to month
-    while all else stays. Those that hold text are paths.
+    while all else stays. Those that hold text are paths. ``READING`` names those that say how files are read,
+    or when their reading is refused: the panel that is made is the same.
     """
 
     PLACES: ClassVar[frozenset[str]] = frozenset()
+    READING: ClassVar[frozenset[str]] = frozenset({"encoding", "unknown", "most_unmatched"})
 
     @property
     @abstractmethod
@@ -52,18 +54,20 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class PanelFile(Source):
-    """A panel from Parquet or CSV (comma-separated, with a header), by the file's ending."""
+    """A panel from a file, by its ending (:mod:`drf.data.formats`)."""
 
     PLACES = frozenset({"path"})
 
     path: str
+    encoding: str | None = None
+    unknown: Sequence[str | float] = ()
 
     @property
     def name(self) -> str:
         return self.path
 
     def panel(self) -> pd.DataFrame:
-        return read_file("data.path", self.path)
+        return read_file("data.path", self.path, reading=Reading(self.encoding, self.unknown))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +85,26 @@ class RawTables(Source):
     delistings: str | None
     lag_months: Annotated[int, Ge(0)]
     stale_months: Annotated[int, Ge(0)]
-    carry_months: Annotated[int, Ge(0)]
-    prices_adjusted: PricesAdjusted | None
-    shares_adjusted: SharesAdjusted
-    most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)]
+    carry_months: Annotated[int, Ge(0)] = 12
+    prices_adjusted: PricesAdjusted | None = None
+    shares_adjusted: SharesAdjusted = "none"
+    most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
+    encoding: str | None = None
+    unknown: Sequence[str | float] = ()
 
     @property
     def name(self) -> str:
         return f"made from {self.prices} and {self.statements}"
 
     def panel(self) -> pd.DataFrame:
-        bars = month_bars(self.prices)
+        reading = Reading(self.encoding, self.unknown)
+        bars = month_bars(self.prices, reading)
         items = [name for name in ITEMS if name != SHARES or "value" not in bars]
         raw = RawData(
             bars=bars,
-            market_index=read_table("data.market_index", self.market_index, dates=("date",), numbers=("close",)),
+            market_index=read_table(
+                "data.market_index", self.market_index, dates=("date",), numbers=("close",), reading=reading
+            ),
             statements=read_table(
                 "data.statements",
                 self.statements,
@@ -103,6 +112,7 @@ class RawTables(Source):
                 numbers=items,
                 keys=("asset", "fiscal_year_end", "available_from"),
                 may_be_empty=("available_from", *items),
+                reading=reading,
             ),
             delistings=None
             if self.delistings is None
@@ -113,6 +123,7 @@ class RawTables(Source):
                 numbers=("delisting_return",),
                 keys=("asset", "date"),
                 may_be_empty=("delisting_return",),
+                reading=reading,
             ),
         )
         panel, treated = build_panel(
@@ -147,6 +158,9 @@ class ResearchPanel(Source):
     returns: Mapping[str, Any]
     keep: Mapping[str, Any] | None
     descriptors: Sequence[str] | None
+    most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
+    encoding: str | None = None
+    unknown: Sequence[str | float] = ()
 
     @property
     def name(self) -> str:
@@ -158,8 +172,17 @@ class ResearchPanel(Source):
             for name, column in self.columns.items()
             if self.descriptors is None or name in self.descriptors
         }
-        panel, counts = map_panel(self.path, self.date, self.asset, wanted, self.returns, self.keep)
-        log.info("research panel: %s", _in_words(counts))
+        panel, treated = map_panel(
+            self.path,
+            self.date,
+            self.asset,
+            wanted,
+            self.returns,
+            self.keep,
+            self.most_unmatched,
+            Reading(self.encoding, self.unknown),
+        )
+        log.info("research panel: %s", "; ".join(treated))
         return panel
 
 
@@ -178,7 +201,3 @@ class NamedElsewhere(Source):
             f"data: it was trained on {self.target}, which is none of this project's sources and is not made of what a "
             "registry says: name it on the command line (data=...)"
         )
-
-
-def _in_words(counts: Mapping[str, int]) -> str:
-    return "; ".join(f"{number:,} {name}" for name, number in counts.items())

@@ -44,7 +44,8 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
 
 
 def _of_source(source: Source) -> dict[str, Any]:
-    kept = {entry.name: getattr(source, entry.name) for entry in fields(source) if entry.name not in source.PLACES}  # type: ignore[arg-type]
+    named = [entry.name for entry in fields(source)]  # type: ignore[arg-type]
+    kept = {name: getattr(source, name) for name in named if name not in source.PLACES | source.READING}
     return {"source": type(source).__qualname__, **_without_paths(kept)}
 
 

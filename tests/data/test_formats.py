@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,17 @@ def in_parts(panel: pd.DataFrame, folder: Path) -> None:
 def by_year(panel: pd.DataFrame, pattern: Path) -> None:
     for year, part in panel.groupby(panel["date"].dt.year):
         part.to_csv(str(pattern).replace("*", str(year)), index=False)
+
+
+def in_sqlite(panel: pd.DataFrame, address: Path) -> None:
+    with sqlite3.connect(str(address).partition("#")[0]) as database:
+        panel.to_sql("prices", database, index=False)
+    database.close()
+
+
+def in_duckdb(panel: pd.DataFrame, address: Path) -> None:
+    with duckdb.connect(str(address).partition("#")[0]) as database:
+        database.execute("CREATE TABLE prices AS SELECT * FROM panel")
 
 
 CONTAINERS: dict[str, tuple[str, Write]] = {
@@ -55,6 +68,10 @@ CONTAINERS: dict[str, tuple[str, Write]] = {
     "CSV, gzipped UTF-16": ("p.csv.gz", lambda p, f: p.to_csv(f, index=False, encoding="utf-16")),
     "CSV, a file a year": ("p_*.csv", by_year),
     "Excel": ("p.xlsx", lambda p, f: p.to_excel(f, index=False)),
+    "SQLite, a table": ("p.db#prices", in_sqlite),
+    "SQLite, a query": ("p.sqlite#SELECT * FROM prices ORDER BY asset;", in_sqlite),
+    "DuckDB, a table": ("p.duckdb#prices", in_duckdb),
+    "DuckDB, a query": ("p.duckdb#SELECT * FROM prices WHERE 4//2 = 2", in_duckdb),
 }  # fmt: skip
 
 
@@ -69,12 +86,12 @@ def codes(panel: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_every_container_gives_the_same_panel(codes: pd.DataFrame, container: str, tmp_path: Path) -> None:
     name, write = CONTAINERS[container]
-    write(codes, tmp_path / name)
-    found = check_panel(PanelFile(str(tmp_path / name)).panel(), DESCRIPTORS, 5)
+    write(codes, Path(f"{tmp_path}/{name}"))
+    found = check_panel(PanelFile(f"{tmp_path}/{name}").panel(), DESCRIPTORS, 5)
     assert fingerprint(found) == fingerprint(check_panel(codes, DESCRIPTORS, 5))
-    there = column_names("data.path", str(tmp_path / name))
+    there = column_names("data.path", f"{tmp_path}/{name}")
     assert {"date", "asset", *DESCRIPTORS} <= set(there)
-    some = read_file("data.path", str(tmp_path / name), ["asset", "ROE"])
+    some = read_file("data.path", f"{tmp_path}/{name}", ["asset", "ROE"])
     assert set(some) == {"asset", "ROE"} and len(some) == len(codes)
 
 
@@ -152,3 +169,65 @@ def test_the_order_of_rows_and_columns_does_not_matter(codes: pd.DataFrame, tmp_
     shuffled.to_parquet(tmp_path / "p.parquet")
     found = check_panel(PanelFile(str(tmp_path / "p.parquet")).panel(), DESCRIPTORS, 5)
     assert fingerprint(found) == fingerprint(check_panel(codes, DESCRIPTORS, 5))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"), [("cp932", "トヨタ自動車"), ("gb18030", "贵州茅台酒股份"), ("cp1252", "Münchener Rück")]
+)
+def test_an_encoding_is_said_or_its_name_is_in_the_refusal(
+    codes: pd.DataFrame, encoding: str, name: str, tmp_path: Path
+) -> None:
+    named = codes.assign(asset=name + codes["asset"])
+    path = tmp_path / "p.csv"
+    named.to_csv(path, index=False, encoding=encoding)
+    found = check_panel(PanelFile(str(path), encoding=encoding).panel(), DESCRIPTORS, 5)
+    assert fingerprint(found) == fingerprint(check_panel(named, DESCRIPTORS, 5))
+    with pytest.raises(InputError, match=r"is not UTF-8 at byte \d+: say data.encoding=\.\.\. \(it looks like \w+\)"):
+        PanelFile(str(path)).panel()
+    with pytest.raises(InputError, match=r"is not nonsense: say data\.encoding"):
+        PanelFile(str(path), encoding="nonsense").panel()
+
+
+@pytest.mark.parametrize("container", ["CSV", "Parquet", "Excel", "SQLite, a table"])
+def test_marks_of_unknown_values_are_emptied_and_counted(
+    codes: pd.DataFrame, container: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected, marked = codes.copy(), codes.copy()
+    for row, (name, mark) in enumerate(
+        [("PER", "."), ("PER", " B "), ("ROE", -99), ("ROE", -99.99), ("ret_next", "C")]
+    ):
+        expected.loc[row, name] = np.nan
+        marked[name] = marked[name].astype(object) if isinstance(mark, str) else marked[name]
+        marked.loc[row, name] = mark
+    for name in ("PER", "ret_next"):
+        marked[name] = marked[name].astype(str).replace("nan", None)
+    file, write = CONTAINERS[container]
+    write(marked, Path(f"{tmp_path}/{file}"))
+    with caplog.at_level("INFO"):
+        panel = PanelFile(f"{tmp_path}/{file}", unknown=[".", "B", "C", -99, "-99.99"]).panel()
+    assert "5 cells stand for unknown: 2 in ROE, 2 in PER, 1 in ret_next" in caplog.text
+    pd.testing.assert_frame_equal(check_panel(panel, DESCRIPTORS, 5), check_panel(expected, DESCRIPTORS, 5))
+    with pytest.raises(InputError, match=r"column PER, row 1, row 2: not a number|column PER"):
+        check_panel(PanelFile(f"{tmp_path}/{file}").panel(), DESCRIPTORS, 5)
+
+
+def test_a_database_is_only_read_and_a_query_must_be_given(codes: pd.DataFrame, tmp_path: Path) -> None:
+    in_sqlite(codes, tmp_path / "p.db")
+    in_duckdb(codes, tmp_path / "p.duckdb")
+    for name in ("p.db", "p.duckdb"):
+        for query, message in (
+            ("", "name a table of it, or a query"),
+            ("#stocks", "stocks"),
+            ("#DROP TABLE prices", "cannot be read"),
+            ("#SELECT 1) ; DROP TABLE prices; --", "cannot be read"),
+        ):
+            with pytest.raises(InputError, match=message):
+                PanelFile(f"{tmp_path}/{name}{query}").panel()
+        assert len(PanelFile(f"{tmp_path}/{name}#prices").panel()) == len(codes)
+    with pytest.raises(InputError, match="there is no such file"):
+        PanelFile(f"{tmp_path}/none.db#prices").panel()
+
+
+def test_a_sign_in_a_name_is_no_query(codes: pd.DataFrame, tmp_path: Path) -> None:
+    codes.to_parquet(tmp_path / "a#b.parquet")
+    assert len(PanelFile(str(tmp_path / "a#b.parquet")).panel()) == len(codes)

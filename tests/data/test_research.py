@@ -172,7 +172,7 @@ def test_returns_of_other_names_or_twice_are_refused(truth: pd.DataFrame, tmp_pa
     config = composed("data=gkx", *gkx(truth, tmp_path))
     returns = pd.read_parquet(config.data.returns)
     returns.assign(permno=returns["permno"] + 50_000).to_parquet(config.data.returns)
-    with pytest.raises(InputError, match="no return belongs to any row"):
+    with pytest.raises(InputError, match="none of its names is a stock here"):
         load(config)
     pd.concat([returns, returns[:1]]).to_parquet(config.data.returns)
     with pytest.raises(InputError, match="more than one return in the month"):
