@@ -6,13 +6,13 @@ Exit code 2 if a training would refuse it; nothing is written but the figure, if
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ..data.dates import UnreadableDatesError, read_dates
 from ..data.factors import DESCRIPTORS
-from ..data.files import read_file
+from ..data.files import Reading, dates_of, read_file
 from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
 from ..data.names import read_names
 from ..data.numbers import read_numbers
@@ -22,23 +22,25 @@ from . import program
 
 
 @program.refusing
-def main() -> None:
-    arguments = _parse()
-    text, refused = _inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure)
+def main(words: Sequence[str]) -> None:
+    arguments = _parse(words)
+    reading = Reading(arguments.encoding, arguments.unknown.split(",") if arguments.unknown else ())
+    text, refused = _inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, reading)
     print(text)
     if refused:
         raise InputError(f"{arguments.panel}: {refused}")
 
 
-def _inspect(path: str, wanted: list[str], figure: str | None) -> tuple[str, str]:
+def _inspect(path: str, wanted: list[str], figure: str | None, reading: Reading) -> tuple[str, str]:
     """What is seen, and why a training would refuse the panel, if it would."""
     if figure is not None and not Path(figure).absolute().parent.is_dir():
         raise InputError(f"--figure {figure}: the folder does not exist")
-    frame = read_file("panel", path)
+    frame = read_file("panel", path, reading=reading)
     missing = [name for name in ("date", "asset") if name not in frame]
     if missing:
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
-    panel = frame.assign(date=_month_ends(frame["date"]), asset=read_names(frame["asset"]))
+    dates = dates_of(path, frame["date"]) + pd.offsets.MonthEnd(0)
+    panel = frame.assign(date=dates, asset=read_names(frame["asset"]))
     for name in {*wanted, RETURN} & set(frame):
         panel[name] = read_numbers(frame[name])
     there = [name for name in wanted if name in panel]
@@ -68,23 +70,17 @@ def _inspect(path: str, wanted: list[str], figure: str | None) -> tuple[str, str
     return "\n".join(lines), refused
 
 
-def _month_ends(column: pd.Series) -> pd.Series:
-    try:
-        return read_dates(column) + pd.offsets.MonthEnd(0)
-    except UnreadableDatesError as error:
-        raise InputError(f"column date, {len(error.rows)} row(s), first row {error.rows[0] + 1}: {error}") from None
-
-
 def _missing_months(months: pd.Index) -> list[str]:
     every = pd.date_range(months[0], months[-1], freq="ME")
     gaps = every.difference(pd.DatetimeIndex(months))
     return [f"{len(gaps)} month(s) have no row: {first_few([f'{gap:%Y-%m}' for gap in gaps])}"] if len(gaps) else []
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m drf.data", description=__doc__)
-    parser.add_argument("command", choices=["inspect"])
-    parser.add_argument("panel", help="Parquet or CSV file")
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m drf.data inspect", description=__doc__)
+    parser.add_argument("panel", help="a file, a folder of Parquet files, a pattern, or market.db#table")
     parser.add_argument("--descriptors", default=",".join(DESCRIPTORS), help="default: the papers' sixteen")
     parser.add_argument("--figure", help="picture of the coverage to write, such as coverage.png")
-    return parser.parse_args()
+    parser.add_argument("--encoding", help="of a CSV file that is not UTF-8, such as cp932")
+    parser.add_argument("--unknown", help="what stands for an unknown number, such as .,B,-99")
+    return parser.parse_args(list(words))

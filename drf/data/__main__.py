@@ -1,5 +1,5 @@
-"""``python -m drf.data inspect``; the command itself is :mod:`drf.cli.inspect`."""
+"""``python -m drf.data inspect`` and ``build``; the commands are :mod:`drf.cli.inspect` and :mod:`drf.cli.build`."""
 
-from drf.cli.inspect import main
+from drf.cli.data import main
 
 main()

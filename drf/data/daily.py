@@ -28,6 +28,9 @@ _SPLIT = 1.3
 # No market is closed for longer between two days of trading; what a stock loses over more is no day's return.
 _LONGEST_BREAK = 14
 
+LONGEST_GAP_DAYS = 400
+"""Two prices of a name that lie further apart say nothing of splits between them."""
+
 
 def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     """Sum up daily prices by stock and month.
@@ -56,8 +59,11 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     InputError
         Naming file, column, rows and remedy.
     """
-    lazy = _scan(prices, reading)
-    _check(lazy, prices)
+    return sum_up(checked(read_prices(prices, reading), prices))
+
+
+def sum_up(lazy: pl.LazyFrame) -> pd.DataFrame:
+    """The bars of prices that are in order, some of the stocks at a time."""
     rows = lazy.select(pl.len()).collect().item()
     parts = max(1, -(-rows // ROWS_AT_ONCE))
     bars = [_bars(lazy.filter(pl.col("asset").hash() % parts == part)) for part in range(parts)]
@@ -65,8 +71,8 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     return result.astype({"date": "datetime64[ns]", "last_day": "datetime64[ns]", "asset": object})
 
 
-def _scan(prices: str, reading: Reading) -> pl.LazyFrame:
-    """The columns, typed; text that is no number or date becomes null and is found by the check."""
+def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
+    """The columns, typed, not read yet; text that is no number or date becomes null and is found by the check."""
     try:
         lazy = _open(prices, reading)
         names = lazy.collect_schema().names()
@@ -133,7 +139,8 @@ def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
     return pl.col("date").replace_strict(cells, read, default=None, return_dtype=pl.Date)
 
 
-def _check(lazy: pl.LazyFrame, prices: str) -> None:
+def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
+    """The prices as they are, if they are in order."""
     there = [name for name in OPTIONAL if name in lazy.collect_schema().names()]
     quoted = (pl.col("close") < 0) & (pl.col("volume").fill_null(0) == 0)
     faults = {
@@ -176,6 +183,7 @@ def _check(lazy: pl.LazyFrame, prices: str) -> None:
             raise InputError(
                 f"data.prices={prices}: column {column}, {number} row(s), first row {first[0] + 1} ({first[1]}): {why}"
             )
+    return lazy
 
 
 def _bars(lazy: pl.LazyFrame) -> pl.DataFrame:
@@ -200,7 +208,7 @@ def _by_day(columns: Sequence[str]) -> list[pl.Expr]:
     traded = close * pl.col("volume")
     apart = growth / plain
     by_day = [
-        pl.when(_is_far(apart, _SPLIT)).then(apart).otherwise(1.0).alias("jump"),
+        pl.when(_is_far(apart, _SPLIT) & (pause <= LONGEST_GAP_DAYS)).then(apart).otherwise(1.0).alias("jump"),
         pl.when((traded > 0) & (pause <= _LONGEST_BREAK)).then((growth - 1).abs() / traded).alias("illiq"),
     ]
     if "split" in columns:

@@ -203,7 +203,7 @@ def read_table(
     for name in (*dates, *numbers):
         text = table[name]
         if name in dates:
-            table[name] = _dates(f"{key}={path}", text)
+            table[name] = dates_of(f"{key}={path}", text)
             bad = table[name].isna()
         else:
             table[name] = read_numbers(text)
@@ -222,7 +222,8 @@ def read_table(
     return table.sort_values(list(dates[:1])).reset_index(drop=True)
 
 
-def _dates(where: str, column: pd.Series) -> pd.Series:
+def dates_of(where: str, column: pd.Series) -> pd.Series:
+    """The dates of a column; refuses one that cannot be read, naming table and rows."""
     try:
         return read_dates(column)
     except UnreadableDatesError as error:

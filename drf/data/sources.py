@@ -6,14 +6,16 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pandas as pd
 from annotated_types import Ge, Interval
 
 from ..errors import InputError
-from .daily import month_bars
+from .daily import month_bars, read_prices
 from .files import Reading, read_file, read_table
+from .kept import kept_bars
 from .raw import ITEMS, SHARES, Conventions, RawData, build_panel
 from .research import map_panel
 from .value import PricesAdjusted, SharesAdjusted
@@ -74,10 +76,11 @@ class PanelFile(Source):
 class RawTables(Source):
     """A panel made from daily prices, a market index, statements and, if there are, delistings (:mod:`drf.data.raw`).
 
-    What had to be treated is logged.
+    What had to be treated is logged. ``bars`` names a file in which the monthly bars are kept: from it only the months
+    of the prices that are new or have changed are summed up anew.
     """
 
-    PLACES = frozenset({"prices", "market_index", "statements", "delistings"})
+    PLACES = frozenset({"prices", "market_index", "statements", "delistings", "bars"})
 
     prices: str
     market_index: str
@@ -91,6 +94,7 @@ class RawTables(Source):
     most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
     encoding: str | None = None
     unknown: Sequence[str | float] = ()
+    bars: str | None = None
 
     @property
     def name(self) -> str:
@@ -98,7 +102,7 @@ class RawTables(Source):
 
     def panel(self) -> pd.DataFrame:
         reading = Reading(self.encoding, self.unknown)
-        bars = month_bars(self.prices, reading)
+        bars = self._bars(reading)
         items = [name for name in ITEMS if name != SHARES or "value" not in bars]
         raw = RawData(
             bars=bars,
@@ -140,6 +144,13 @@ class RawTables(Source):
         for words in treated:
             log.info("raw data: %s", words)
         return panel
+
+    def _bars(self, reading: Reading) -> pd.DataFrame:
+        if self.bars is None:
+            return month_bars(self.prices, reading)
+        bars, said = kept_bars(read_prices(self.prices, reading), self.prices, Path(self.bars))
+        log.info("raw data: %s", said)
+        return bars
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,8 @@ def _absolute(settings: Mapping[str, Any], places: set[str]) -> dict[str, Any]:
         if isinstance(value, Mapping):
             made[name] = _absolute(value, places)
         elif name in places and isinstance(value, str) and "://" not in value:
-            made[name] = str(Path(value).absolute())
+            address, sign, query = value.partition("#")
+            made[name] = f"{Path(address).absolute()}{sign}{query}"
         else:
             made[name] = value
     return made

@@ -44,6 +44,7 @@ def load_market(
     frame = data.source.panel()
     missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
     there = [name for name in descriptors if name not in missing]
+    more = [name for name in more if name not in descriptors]
     panel = check_panel(frame, [*there, *_in_every_month(frame, more)], least_stocks)
     if not missing:
         return panel

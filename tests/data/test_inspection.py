@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.cli import inspect
+from drf.cli import data
 from drf.data.factors import DESCRIPTORS
 from drf.data.inspection import by_descriptor, coverage, findings, refusal
 from drf.data.simulate import SimulatedMarket
@@ -72,18 +72,18 @@ def test_the_command_prints_a_table_and_draws_the_coverage(
         assert part in done.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["panel.csv"]  # nothing is written that was not asked for
     monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "panel.csv", "--figure", "coverage.png"])
-    inspect.main()
+    data.main()
     assert "coverage.png" in capsys.readouterr().out
     assert (tmp_path / "coverage.png").stat().st_size > 10_000
     holes = panel[~panel["date"].isin(panel["date"].unique()[[3, 9]])]
     holes.to_csv(tmp_path / "holes.csv", index=False, date_format="%d.%m.%Y")
     monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "holes.csv"])
-    inspect.main()
+    data.main()
     assert "2 month(s) have no row: 1991-03, 1991-09" in capsys.readouterr().out
     padded = panel.assign(asset=panel["asset"].where(panel["date"] > "1992-06-30", panel["asset"] + " "))
     padded.drop(columns="ret_next").to_csv(tmp_path / "padded.csv", index=False)
     monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "padded.csv"])
-    inspect.main()
+    data.main()
     said = capsys.readouterr().out
     assert f"{panel['asset'].nunique():,} stocks" in said and "no column ret_next" in said
     panel.assign(ROE=panel["ROE"].astype(object).mask(panel.index == 7, "lots")).to_csv(tmp_path / "bad.csv")
@@ -94,7 +94,7 @@ def test_the_command_prints_a_table_and_draws_the_coverage(
     ):
         monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", *words])
         with pytest.raises(SystemExit) as refused:
-            inspect.main()
+            data.main()
         said = capsys.readouterr().err
         assert refused.value.code == 2
         assert said.startswith("drf.data: ")
