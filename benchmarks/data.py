@@ -63,6 +63,7 @@ panel = RawTables(
     delistings=None,
     lag_months=3,
     stale_months=18,
+    prices_adjusted="none",
 ).panel()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(len(panel), round(time.perf_counter() - imported, 1), round(peak), file=sys.stderr)

@@ -93,7 +93,7 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
 def _open(prices: str, reading: Reading) -> pl.LazyFrame:
     """Parquet and plain CSV files are read in parts; what else :func:`read_file` takes is read as a whole."""
     file = Path(prices).expanduser()
-    plain = file.is_file() and reading == PLAIN
+    plain = file.is_file() and not reading.encoding and not reading.unknown
     if plain and file.suffix.lower() in (".parquet", ".pq"):
         return pl.scan_parquet(file)
     if plain and file.suffix.lower() == ".csv" and encoding(file) == "utf-8-sig":
@@ -117,6 +117,8 @@ def _number(name: str, kind: pl.DataType) -> pl.Expr:
 def _names(lazy: pl.LazyFrame) -> pl.Expr:
     cells = lazy.select(pl.col("asset").unique()).drop_nulls().collect()["asset"]
     names = pl.Series(read_names(cells.to_pandas()).tolist(), dtype=pl.String)
+    if cells.dtype == pl.String and names.equals(cells):
+        return pl.col("asset")
     return pl.col("asset").replace_strict(cells, names, default=None, return_dtype=pl.String)
 
 
@@ -136,6 +138,8 @@ def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
             f"data.prices={prices}: column date, {rows[0]} row(s), first row {rows[1] + 1} ({example}): {error}"
         ) from None
     read = pl.Series(days.to_numpy().astype("datetime64[D]"))
+    if cells.dtype in (pl.Date, pl.Datetime) and read.equals(cells.cast(pl.Date)):
+        return pl.col("date").cast(pl.Date)
     return pl.col("date").replace_strict(cells, read, default=None, return_dtype=pl.Date)
 
 

@@ -111,15 +111,17 @@ def make_samples(
     kept = month >= max(ordered)
     at = (month[kept, None] - np.array(ordered), asset_code[kept, None])
     x, known = cube[at], present[at]
+    unknown = np.isnan(x)
+    x[unknown] = 0  # in place: x is the largest table of a training
     return Samples(
-        x=np.nan_to_num(x),
+        x=x,
         y=_target(panel, target)[kept],
         month=month[kept],
         asset=assets[asset_code[kept]],
         dates=calendar,
         lags=ordered,
         descriptors=tuple(descriptors),
-        missing_values=int(np.isnan(x[known]).sum()),
+        missing_values=int(unknown.sum(axis=2)[known].sum()),
         missing_months=int((~known).sum()),
     )
 
