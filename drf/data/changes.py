@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from ..errors import first_few
@@ -14,27 +15,29 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     A return that was not known before is no change but news.
     """
     keys = list(KEYS)
-    old, new = before.set_index(keys), after.set_index(keys)
-    both = old.index.intersection(new.index)
-    lines = [
-        _months("new", new.index.difference(old.index)),
-        _months("gone", old.index.difference(new.index)),
-    ]
-    for name in [name for name in new if name in old]:
-        was, now = old[name].loc[both], new[name].loc[both]
-        learnt = was.isna() & now.notna() & (name == RETURN)
-        other = (was != now) & ~(was.isna() & now.isna()) & ~learnt
+    old, new = pd.MultiIndex.from_frame(before[keys]), pd.MultiIndex.from_frame(after[keys])
+    at = old.get_indexer(new)
+    same, stayed = at >= 0, np.zeros(len(old), dtype=bool)
+    stayed[at[same]] = True
+    lines = [_months("new", after["date"][~same]), _months("gone", before["date"][~stayed])]
+    dates = after["date"][same]
+    for name in [name for name in after if name in before and name not in keys]:
+        was, now = before[name].to_numpy()[at[same]], after[name].to_numpy()[same]
+        known, known_now = ~pd.isna(was), ~pd.isna(now)
+        learnt = ~known & known_now & (name == RETURN)
+        other = (was != now) & (known | known_now) & ~learnt
         lines += [
-            _months(f"{name} is known now for", both[learnt.to_numpy()]),
-            _months(f"{name} has changed for", both[other.to_numpy()]),
+            _months(f"{name} is known now for", dates[learnt]),
+            _months(f"{name} has changed for", dates[other]),
         ]
-    lines += [f"column {name} is {'new' if name in new else 'gone'}" for name in sorted(map(str, set(old) ^ set(new)))]
+    odd = sorted(map(str, set(before) ^ set(after)))
+    lines += [f"column {name} is {'new' if name in after else 'gone'}" for name in odd]
     return [line for line in lines if line]
 
 
-def _months(words: str, rows: pd.Index) -> str:
-    """How many rows, in which months, such as; nothing if there are none."""
-    if rows.empty:
+def _months(words: str, dates: pd.Series) -> str:
+    """How many rows, in which months; nothing if there are none."""
+    if dates.empty:
         return ""
-    months = rows.get_level_values("date").unique().sort_values()
-    return f"{words} {len(rows):,} row(s) in {len(months)} month(s): {first_few(f'{month:%Y-%m}' for month in months)}"
+    months = dates.drop_duplicates().sort_values()
+    return f"{words} {len(dates):,} row(s) in {len(months)} month(s): {first_few(f'{month:%Y-%m}' for month in months)}"
