@@ -14,6 +14,8 @@ from pathlib import Path
 import pandas
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
+from mlflow.types import DataType
+from mlflow.types.schema import AnyType, Schema
 
 
 @contextlib.contextmanager
@@ -37,11 +39,32 @@ def _load(package):
     return name
 
 
+def _any_kind_is_text_in_csv():
+    """Let MLflow's server and ``mlflow models predict`` take CSV for a model whose inputs may be of any kind.
+
+    They ask the signature for a type of each column, and columns of any kind have none: MLflow then refuses the file.
+    Read as text, nothing of a file is lost, noughts of codes included; what it means the forecaster reads itself.
+    """
+    refusing = Schema.pandas_types
+    if hasattr(refusing, "takes_any_kind"):
+        return
+
+    def pandas_types(self):
+        kinds = self.input_types()
+        if not all(isinstance(kind, (DataType, AnyType)) for kind in kinds):
+            return refusing(self)
+        return [object if isinstance(kind, AnyType) else kind.to_pandas() for kind in kinds]
+
+    pandas_types.takes_any_kind = True
+    Schema.pandas_types = pandas_types
+
+
 class DeepRecurrentFactorModel(PythonModel):
     """Forecasts as sums of factor contributions; see ``Forecaster.predict`` in the bundled code."""
 
     def load_context(self, context):
         """Load the bundled code and weights; raises ValueError if a file of the version is not as registered."""
+        _any_kind_is_text_in_csv()
         folder = Path(context.artifacts["bundle"])
         with tempfile.TemporaryDirectory() as caches, _compiled_in(caches):
             name = _load(folder / "code" / "drf")

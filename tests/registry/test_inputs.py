@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import requests
+import uvicorn
 from mlflow import MlflowClient
-from mlflow.pyfunc import PyFuncModel
+from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from drf.data.factors import DESCRIPTORS
 from tests.registry.making import NAME, evidence_of, market, register_small, small_forecaster
@@ -80,3 +86,57 @@ def test_what_cannot_be_read_is_refused_in_a_line(loaded: PyFuncModel) -> None:
         with pytest.raises(ValueError, match=said) as refused:
             loaded.predict(damage(coded()))
         assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def address(loaded: PyFuncModel) -> Iterator[str]:
+    """Where MLflow's scoring server answers for the model."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(scoring_server.init(loaded), log_level="error"))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/invocations"
+    server.should_exit = True
+    thread.join()
+
+
+def ask(address: str, content: str, kind: str) -> tuple[int, str]:
+    answer = requests.post(address, data=content.encode(), headers={"Content-Type": kind}, timeout=60)
+    return answer.status_code, answer.text
+
+
+def test_a_server_takes_csv_and_json_and_says_no_in_a_line(loaded: PyFuncModel, address: str) -> None:
+    panel = coded()
+    expected = loaded.predict(panel).sort_values(["date", "asset"], ignore_index=True)
+    text = panel.assign(date=panel["date"].dt.strftime("%Y-%m-%d"))
+    split = text.astype(object).where(text.notna(), None).to_dict(orient="split", index=False)
+    for content, kind in (
+        (panel.to_csv(index=False, float_format="%.17g"), "text/csv"),
+        (json.dumps({"dataframe_split": split}), "application/json"),
+    ):
+        code, answer = ask(address, content, kind)
+        assert code == 200, answer
+        found = pd.DataFrame(json.loads(answer)["predictions"]).sort_values(["date", "asset"], ignore_index=True)
+        assert np.allclose(found["prediction"], expected["prediction"], rtol=1e-12)
+        assert found["asset"].astype(str).tolist() == expected["asset"].tolist()
+    code, answer = ask(address, panel.drop(columns="ROE").to_csv(index=False), "text/csv")
+    assert code == 400 and "ROE" in answer
+    code, answer = ask(address, panel.assign(date="05/11/2015").to_csv(index=False), "text/csv")
+    assert code == 400 and "may be 2015-11-05 or 2015-05-11" in answer
+
+
+@pytest.mark.long
+def test_mlflow_predicts_from_a_csv_file(loaded: PyFuncModel, tmp_path: Path) -> None:
+    """Codes keep their noughts on the way through a file and a process of MLflow's own."""
+    panel = coded().assign(asset=lambda table: "00" + table["asset"].astype(str))
+    panel.to_csv(tmp_path / "panel.csv", index=False)
+    uri = f"models:/{NAME}/1"
+    mlflow.models.predict(
+        uri, input_path=str(tmp_path / "panel.csv"), content_type="csv", env_manager="local",
+        output_path=str(tmp_path / "said.json"),
+    )  # fmt: skip
+    found = pd.DataFrame(json.loads((tmp_path / "said.json").read_text())["predictions"])
+    expected = loaded.predict(panel)
+    assert sorted(found["asset"]) == sorted(expected["asset"]) and found["asset"].str.startswith("00").all()
+    assert np.allclose(sorted(found["prediction"]), sorted(expected["prediction"]), rtol=1e-9)
