@@ -1,6 +1,7 @@
-"""Daily prices -> panel: time and memory by rows, on made-up prices.
+"""Daily prices -> panel -> samples: time and memory by rows, on made-up data.
 
 python benchmarks/data.py [stocks ...]        20 years of daily prices each, by default 500 1000 2000 5000
+python benchmarks/data.py panel               a panel of 5,000 stocks and 480 months to samples of five lags
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from drf.data.factors import DESCRIPTORS
 from drf.data.raw import ITEMS
 
 DAYS = pd.bdate_range("2000-01-03", "2019-12-31")
@@ -70,6 +72,48 @@ print(len(panel), round(time.perf_counter() - imported, 1), round(peak), file=sy
 """
 
 
+def write_panel(stocks: int, months: int, file: Path) -> int:
+    rng, dates = np.random.default_rng(0), pd.date_range("1980-01-31", periods=months, freq="ME")
+    names = [f"S{number:05d}" for number in range(stocks)]
+    panel = pd.DataFrame({"date": np.repeat(dates, stocks), "asset": np.tile(names, months)})
+    panel[list(DESCRIPTORS)] = rng.normal(size=(len(panel), len(DESCRIPTORS)))
+    returns = rng.normal(0, 0.1, (months, stocks))
+    panel["MOM1"] = returns.ravel()
+    panel["ret_next"] = np.vstack([returns[1:], np.full((1, stocks), np.nan)]).ravel()
+    panel.to_parquet(file)
+    return len(panel)
+
+
+TO_SAMPLES = """
+import resource, sys, time
+from drf.data.factors import DESCRIPTORS
+from drf.data.panel import check_panel, fingerprint
+from drf.data.sources import PanelFile
+from drf.samples.lagged import make_samples
+start = time.perf_counter()
+for step in ("read", "check", "fingerprint", "samples"):
+    before = time.perf_counter()
+    if step == "read":
+        panel = PanelFile(sys.argv[1]).panel()
+    elif step == "check":
+        panel = check_panel(panel, DESCRIPTORS, 5)
+    elif step == "fingerprint":
+        fingerprint(panel)
+    else:
+        samples = make_samples(panel, DESCRIPTORS, (0, 3, 6, 9, 12))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{step:12} {time.perf_counter() - before:8.1f} s {peak:8,.0f} MB at most so far")
+print(f"{len(samples):,} samples, {time.perf_counter() - start:.1f} s")
+"""
+
+
+def to_samples(stocks: int = 5000, months: int = 480) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "panel.parquet"
+        print(f"{write_panel(stocks, months, file):,} rows")
+        subprocess.run([sys.executable, "-c", TO_SAMPLES, str(file)], check=True)
+
+
 def main(sizes: list[int]) -> None:
     print("  stocks  daily rows  panel rows  seconds  peak MB")
     for stocks in sizes:
@@ -82,4 +126,7 @@ def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [500, 1000, 2000, 5000])
+    if sys.argv[1:] == ["panel"]:
+        to_samples()
+    else:
+        main([int(word) for word in sys.argv[1:]] or [500, 1000, 2000, 5000])
