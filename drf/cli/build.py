@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -25,13 +24,14 @@ from omegaconf.errors import OmegaConfBaseException
 from .. import __version__
 from ..data.changes import changes
 from ..data.factors import DESCRIPTORS
-from ..data.panel import fingerprint
+from ..data.files import whole_or_not
+from ..data.panel import KEYS, RETURN, fingerprint
 from ..data.sources import RawTables
 from ..errors import InputError, first_line
 from ..experiment.config import Record, read
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.market import load_market
-from ..experiment.schema import TrainConfig
+from ..experiment.schema import DataConfig, TrainConfig
 from . import program
 
 
@@ -43,8 +43,15 @@ def main(words: Sequence[str]) -> None:
         raise InputError(f"--output {output}: must end in .parquet")
     if not output.absolute().parent.is_dir():
         raise InputError(f"--output {output}: the folder {output.parent} does not exist")
-    with FileLock(output.with_name(f".{output.name}.lock")):
-        build(arguments.overrides, output)
+    try:
+        with FileLock(output.with_name(f".{output.name}.lock"), timeout=0):
+            build(arguments.overrides, output)
+    except Timeout as error:
+        raise InputError(
+            f"--output {output}: another build of it is running, or its folder cannot be written"
+        ) from error
+    except PermissionError as error:
+        raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error
 
 
 def build(overrides: Sequence[str], output: Path) -> None:
@@ -53,15 +60,16 @@ def build(overrides: Sequence[str], output: Path) -> None:
     data = config.data
     if isinstance(data.source, RawTables) and data.source.bars is None:
         data = replace(data, source=replace(data.source, bars=str(output.with_suffix(".bars.parquet"))))
+    _require_no_input(data, output)
+    before = _former(output)
     descriptors = descriptors_of(make_factors(config.factors, data.descriptors))
     with _listening() as treated:
         panel = load_market(data, descriptors, config.portfolio.quantiles, DESCRIPTORS)
-    before = pd.read_parquet(output) if output.exists() else None
     found = fingerprint(panel)
     if before is not None and fingerprint(before) == found:
         print(f"{output}: nothing has changed, {_size(panel)}, fingerprint {found}")
     else:
-        _replace(output, lambda file: panel.to_parquet(file, index=False))
+        _write(output, lambda file: panel.to_parquet(file, index=False))
         for line in changes(before, panel) if before is not None else []:
             print(line)
         print(f"{output}: {_size(panel)}, fingerprint {found}")
@@ -76,7 +84,7 @@ def build(overrides: Sequence[str], output: Path) -> None:
         "drf": __version__,
     }
     beside = output.with_suffix(".json")
-    _replace(beside, lambda file: file.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n"))
+    _write(beside, lambda file: file.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n"))
 
 
 def _composed(overrides: Sequence[str]) -> tuple[TrainConfig, Record]:
@@ -112,16 +120,34 @@ def _listening() -> Iterator[list[str]]:
             room.removeHandler(handler)
 
 
-def _replace(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
+def _require_no_input(data: DataConfig, output: Path) -> None:
+    """What is written must not be what is read."""
+    source, macro = data.source, data.macro
+    read = {name: str(getattr(source, name)) for name in source.PLACES if getattr(source, name) is not None}
+    written = {output.resolve(), output.with_suffix(".json").resolve()}
+    for name, path in {**read, "macro.path": str(macro.path if macro else "")}.items():
+        if path and Path(path.partition("#")[0]).expanduser().resolve() in written:
+            raise InputError(f"--output {output}: would be written over data.{name}={path}: name another file")
+
+
+def _former(output: Path) -> pd.DataFrame | None:
+    """The panel as it was built before."""
+    if not output.exists():
+        return None
     try:
-        write(aside)
-        os.replace(aside, file)
+        panel = pd.read_parquet(output)
+    except Exception as error:  # whatever Parquet's reader makes of another file
+        raise InputError(f"--output {output}: is there and is no panel: name another file, or remove it") from error
+    if not {*KEYS, RETURN} <= set(panel):
+        raise InputError(f"--output {output}: is there and is no panel: name another file, or remove it")
+    return panel
+
+
+def _write(file: Path, write: Callable[[Path], object]) -> None:
+    try:
+        whole_or_not(file, write)
     except OSError as error:
         raise InputError(f"--output {file}: cannot be written ({first_line(error)})") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _size(panel: pd.DataFrame) -> str:

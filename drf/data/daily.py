@@ -25,8 +25,8 @@ ROWS_AT_ONCE = 4_000_000
 # Close and total-return close that part by more than this between two days probably do so by a split, not a dividend.
 _SPLIT = 1.3
 
-# No market is closed for longer between two days of trading; what a stock loses over more is no day's return.
-_LONGEST_BREAK = 14
+LONGEST_BREAK = 14
+"""No market is closed for more days between two of trading; what a stock loses over more is no day's return."""
 
 LONGEST_GAP_DAYS = 400
 """Two prices of a name that lie further apart say nothing of splits between them."""
@@ -47,12 +47,12 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
 
     Returns
     -------
-    One row a (asset, month): ``date`` (month end), ``asset``, ``last_day`` (the last with a price), ``close`` and
-    ``adj_close`` of that day, ``illiq`` (mean |daily return| / traded value over days with volume), ``days``, ``idle``
-    (days without volume), ``quoted`` (days whose price is a mean of bid and ask), ``jump`` (by what the number of
-    shares seems to have grown in the month, judged by the two closes; 1 if by nothing), ``seen`` (splits of the column
-    that the closes show, less those that they do not); with a column of their own ``split`` (their product over the
-    month) and ``value`` (the newest in the month).
+    One row a (asset, month): ``date`` (month end), ``asset``, ``first_day`` and ``last_day`` with a price, ``close``
+    and ``adj_close`` of the latter, ``illiq`` (mean |daily return| / traded value over days with volume), ``days``,
+    ``idle`` (days without volume), ``quoted`` (days whose price is a mean of bid and ask), ``jump`` (by what the number
+    of shares seems to have grown in the month, judged by the two closes; 1 if by nothing), ``seen`` (splits of the
+    column that the closes show, less those that they do not); with a column of their own ``split`` (their product over
+    the month) and ``shares`` (the newest in the month, or the market value over the close of its day).
 
     Raises
     ------
@@ -68,7 +68,8 @@ def sum_up(lazy: pl.LazyFrame) -> pd.DataFrame:
     parts = max(1, -(-rows // ROWS_AT_ONCE))
     bars = [_bars(lazy.filter(pl.col("asset").hash() % parts == part)) for part in range(parts)]
     result = pl.concat(bars).sort("asset", "date").to_pandas()
-    return result.astype({"date": "datetime64[ns]", "last_day": "datetime64[ns]", "asset": object})
+    days = dict.fromkeys(("date", "first_day", "last_day"), "datetime64[ns]")
+    return result.astype({**days, "asset": object})
 
 
 def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
@@ -213,12 +214,13 @@ def _by_day(columns: Sequence[str]) -> list[pl.Expr]:
     apart = growth / plain
     by_day = [
         pl.when(_is_far(apart, _SPLIT) & (pause <= LONGEST_GAP_DAYS)).then(apart).otherwise(1.0).alias("jump"),
-        pl.when((traded > 0) & (pause <= _LONGEST_BREAK)).then((growth - 1).abs() / traded).alias("illiq"),
+        pl.when((traded > 0) & (pause <= LONGEST_BREAK)).then((growth - 1).abs() / traded).alias("illiq"),
     ]
     if "split" in columns:
         split = pl.col("split").fill_null(1.0)
         shown = pl.when(_is_far(apart, _SPLIT)).then(1).otherwise(-1)
-        by_day.append(pl.when(_is_far(split, _SPLIT)).then(shown).otherwise(0).alias("seen"))
+        compared = _is_far(split, _SPLIT) & (pause <= LONGEST_GAP_DAYS)
+        by_day.append(pl.when(compared).then(shown).otherwise(0).alias("seen"))
     return by_day
 
 
@@ -229,6 +231,7 @@ def _is_far(ratio: pl.Expr, bound: float) -> pl.Expr:
 def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
     close = pl.col("close").abs()
     by_month = [
+        pl.col("date").first().alias("first_day"),
         pl.col("date").last().alias("last_day"),
         close.last(),
         pl.col("adj_close").abs().last(),
@@ -241,6 +244,7 @@ def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
     if "split" in columns:
         by_month += [pl.col("split").fill_null(1.0).product(), pl.col("seen").sum()]
     if "market_value" in columns or "shares" in columns:
-        value = pl.col("market_value") if "market_value" in columns else close * pl.col("shares")
-        by_month.append(value.drop_nulls().last().alias("value"))
+        # On the basis of close, whatever that is.
+        shares = pl.col("market_value") / close if "market_value" in columns else pl.col("shares")
+        by_month.append(shares.drop_nulls().last().alias("shares"))
     return by_month

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,6 +222,17 @@ def read_table(
         what = ", ".join(str(row[name]) for name in keys)
         raise InputError(f"{key}={path}: {what} stands more than once: keep one row a ({', '.join(keys)})")
     return table.sort_values(list(dates[:1])).reset_index(drop=True)
+
+
+def whole_or_not(file: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all: under another name first. Raises what writing raises."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        write(aside)
+        os.replace(aside, file)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 def dates_of(where: str, column: pd.Series) -> pd.Series:

@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import InputError, first_few
 
 
-def same_names(column: pd.Series, known: Iterable[str], what: str) -> tuple[pd.Series, list[str]]:
+def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = True) -> tuple[pd.Series, list[str]]:
     """Bring the names of a table to those of another.
 
     Codes that one of the tables has with noughts in front and the other without are the same where no two names of a
@@ -24,6 +24,8 @@ def same_names(column: pd.Series, known: Iterable[str], what: str) -> tuple[pd.S
         Those of the table that it is joined to.
     what
         The joined table, in messages.
+    some
+        Whether at least one name must be the same in both.
 
     Returns
     -------
@@ -32,11 +34,11 @@ def same_names(column: pd.Series, known: Iterable[str], what: str) -> tuple[pd.S
     Raises
     ------
     InputError
-        If no name is the same in both.
+        If there must be one and none is.
     """
     theirs, ours = set(column.dropna().unique()), set(known)
     padded = _without_noughts(theirs - ours, ours - theirs)
-    if theirs and not theirs & ours and not padded:
+    if some and theirs and not theirs & ours and not padded:
         raise InputError(
             f"{what}: none of its names is a stock here: {first_few(sorted(theirs))} for {first_few(sorted(ours))}: "
             "write them alike"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +11,9 @@ import polars as pl
 import pyarrow
 import pyarrow.parquet
 
-from ..errors import InputError, first_few
+from ..errors import InputError, first_few, first_line
 from .daily import LONGEST_GAP_DAYS, checked, sum_up
+from .files import whole_or_not
 
 _SUMS = b"drf.months"
 
@@ -36,8 +36,9 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
     """
     if not file.absolute().parent.is_dir():
         raise InputError(f"data.bars={file}: the folder does not exist")
-    sums = _sums_by_month(lazy)
-    kept, former = _read(file)
+    sums = _sums_by_month(lazy, prices)
+    columns = lazy.collect_schema().names()
+    kept, former = _read(file, columns)
     changed = sorted(month for month in sums.keys() | former.keys() if sums.get(month) != former.get(month))
     if kept is None or not changed:
         bars = sum_up(checked(lazy, prices)) if kept is None else kept
@@ -45,47 +46,64 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
     else:
         first = datetime.date.fromisoformat(changed[0])
         since = first - datetime.timedelta(days=LONGEST_GAP_DAYS + 31)
-        new = sum_up(checked(lazy.filter(pl.col("date") > since), prices)) if sums.keys() & set(changed) else kept[:0]
+        new = sum_up(_in_order(lazy, since, prices)) if max(sums) >= changed[0] else kept[:0]
         at = pd.Timestamp(first)
         bars = pd.concat([kept[kept["date"] < at], new[new["date"] >= at]], ignore_index=True)
         bars = bars.sort_values(["asset", "date"], ignore_index=True)
         months = first_few(month[:7] for month in changed)
         said = f"{len(changed)} of {len(sums)} months of the prices are new or have changed ({months})"
     if changed or kept is None:
-        _write(bars, sums, file)
+        _write(bars, sums, columns, file)
     return bars, said
 
 
-def _sums_by_month(lazy: pl.LazyFrame) -> dict[str, int]:
+def _in_order(lazy: pl.LazyFrame, since: datetime.date, prices: str) -> pl.LazyFrame:
+    """The prices after a date, if they are in order; what is not is named by its row of the whole file."""
+    part = lazy.filter(pl.col("date") > since)
+    try:
+        return checked(part, prices)
+    except InputError:
+        checked(lazy, prices)
+        raise
+
+
+def _sums_by_month(lazy: pl.LazyFrame, prices: str) -> dict[str, int]:
     """Month end -> a checksum of its rows, whatever their order."""
     month = pl.col("date").dt.month_end().alias("month")
     rows = pl.struct(pl.all()).hash(1).sum().alias("sum")
-    found = lazy.drop_nulls("date").group_by(month).agg(rows).collect(engine="streaming")
+    try:
+        found = lazy.group_by(month).agg(rows).collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+    if found.is_empty() or found["month"].null_count():
+        checked(lazy, prices)  # refuses it
     return {day.isoformat(): int(total) for day, total in found.iter_rows()}
 
 
-def _read(file: Path) -> tuple[pd.DataFrame | None, dict[str, int]]:
-    """The kept bars and their months' checksums; nothing of what another release or other software has written."""
+def _read(file: Path, columns: list[str]) -> tuple[pd.DataFrame | None, dict[str, int]]:
+    """The kept bars and their months' checksums; nothing of what another release or other columns have made."""
     if not file.exists():
         return None, {}
     try:
         table = pyarrow.parquet.read_table(file)
         described = json.loads(table.schema.metadata[_SUMS])
+        if (described["written_by"], described["columns"]) != (_written_by(), columns):
+            return None, {}
+        return table.to_pandas(), described["months"]
     except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"data.bars={file}: holds no bars that were kept: name another file, or remove it") from error
-    if described["written_by"] != _written_by():
-        return None, {}
-    return table.to_pandas(), described["months"]
 
 
-def _write(bars: pd.DataFrame, sums: dict[str, int], file: Path) -> None:
+def _write(bars: pd.DataFrame, sums: dict[str, int], columns: list[str], file: Path) -> None:
     table = pyarrow.Table.from_pandas(bars, preserve_index=False)
-    described = json.dumps({"written_by": _written_by(), "months": sums}).encode()
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    pyarrow.parquet.write_table(table.replace_schema_metadata({**table.schema.metadata, _SUMS: described}), aside)
-    os.replace(aside, file)
+    described = json.dumps({"written_by": _written_by(), "columns": columns, "months": sums}).encode()
+    table = table.replace_schema_metadata({**table.schema.metadata, _SUMS: described})
+    try:
+        whole_or_not(file, lambda aside: pyarrow.parquet.write_table(table, aside))
+    except OSError as error:
+        raise InputError(f"data.bars={file}: cannot be written ({first_line(error)})") from error
 
 
 def _written_by() -> str:
     """Checksums are those of one version of Polars; bars those of one version of the formula."""
-    return f"1, polars {pl.__version__}"
+    return f"2, polars {pl.__version__}"

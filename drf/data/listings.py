@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..errors import first_few
+from ..errors import InputError, first_few
+
+# A delisting may be dated so much before the last price.
+_TOLERANCE = pd.Timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,12 @@ class Listings:
     counts: dict[str, int]
     examples: dict[str, str]
 
-    def table(self, column: str) -> pd.DataFrame:
-        """A column of the bars as it was last known at each month end, as long as the stock was listed."""
-        return _pivot(self.bars, column, self.there).ffill().where(self.there)
+    def table(self, column: str, months: int | None = None) -> pd.DataFrame:
+        """A column of the bars as it was last known at each month end, as long as the stock was listed.
+
+        With ``months`` only as long as it is not known for more than so many months.
+        """
+        return _pivot(self.bars, column, self.there).ffill(limit=months).where(self.there)
 
     def months(self, column: str) -> pd.DataFrame:
         """A column of the bars in its own month; missing in months without a price."""
@@ -120,29 +126,43 @@ def _used_delistings(
     columns = ["asset", "row", "last", "delisting_return"]
     if delistings is None or delistings.empty:
         return pd.DataFrame(columns=columns).astype({"row": int, "last": int, "delisting_return": float}), {}
-    table = delistings[["asset", "date", "delisting_return"]].copy()
-    month = table["date"] + pd.offsets.MonthEnd(0)
+    table = delistings[["asset", "date", "delisting_return"]].astype({"asset": object, "date": "datetime64[ns]"})
     start = month_ends[0]
-    table["row"] = 12 * (month.dt.year - start.year) + month.dt.month - start.month
-    prices = bars[["asset", "row"]].assign(last=bars["row"])
+    table["row"] = 12 * (table["date"].dt.year - start.year) + table["date"].dt.month - start.month
+    prices = bars[["asset", "first_day", "last_day", "row"]].rename(columns={"row": "last"}).astype({"asset": object})
     table = pd.merge_asof(
-        table.astype({"row": np.int64, "asset": object}).sort_values("row"),
-        prices.astype({"row": np.int64, "asset": object}).sort_values("row"),
-        on="row", by="asset",
+        table.sort_values(["date", "asset"], kind="stable"), prices.sort_values("first_day"),
+        left_on="date", right_on="first_day", by="asset",
     )  # fmt: skip
+    _require_end(table)
     later = table["row"] >= len(month_ends)
     without = ~later & ~(table["row"] - table["last"] <= carry_months + 1)
+    used = table[~later & ~without]
+    # Of several after one last price the first whose return is known.
+    chosen = used.assign(unknown=used["delisting_return"].isna()).sort_values("unknown", kind="stable")
+    again = chosen.duplicated(["asset", "last"])
     unused = {
         "delistings after the newest month, not used": table[later],
         "delistings without a price in the months before, not used": table[without],
+        "delistings of a stock that is delisted already, not used": chosen[again],
     }
     said = {
-        words: [f"{a} of {d:%Y-%m}" for a, d in zip(t["asset"], t["date"], strict=True)] for words, t in unused.items()
+        words: [f"{asset} of {date:%Y-%m}" for asset, date in zip(rows["asset"], rows["date"], strict=True)]
+        for words, rows in unused.items()
     }
-    used = table[~later & ~without].sort_values("row").drop_duplicates(["asset", "last"], keep="last")
-    return used[columns].astype({"last": int}).reset_index(drop=True), {
-        words: few for words, few in said.items() if few
-    }
+    used = chosen.loc[~again, columns].astype({"last": int}).reset_index(drop=True)
+    return used, {words: stocks for words, stocks in said.items() if stocks}
+
+
+def _require_end(delistings: pd.DataFrame) -> None:
+    """Prices that go on in the month after a delisting may be another company's, or the date is wrong."""
+    on = delistings[delistings["last_day"] > delistings["date"] + _TOLERANCE]
+    if len(on):
+        one = on.iloc[0]
+        raise InputError(
+            f"data.delistings: {one['asset']}'s of {one['date'].date()}: its prices go on to {one['last_day'].date()} "
+            f"({len(on)} such): correct the date, or give the company that has the name since another"
+        )
 
 
 def _number_of_listing(bars: pd.DataFrame, ends: pd.DataFrame, carry_months: int) -> pd.Series:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..errors import InputError, first_few
 from . import descriptors as formulas
+from .daily import LONGEST_BREAK
 from .joins import same_names, without_partner
 from .listings import Listings, find_listings
 from .panel import RETURN
@@ -93,20 +94,27 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     InputError
         Naming the table and the remedy.
     """
-    stocks = set(raw.bars["asset"])
+    bars, newest = _whole_months(raw.bars)
+    stocks = set(bars["asset"])
     statements, said = _with_names(raw.statements, stocks, "data.statements")
+    said = [*newest, *said]
     alone = stocks - set(statements["asset"])
     said += without_partner(alone, len(stocks), "stocks have no row in data.statements", how.most_unmatched)
     delistings = raw.delistings
     if delistings is not None:
-        delistings, said_of_them = _with_names(delistings, stocks, "data.delistings")
+        delistings, said_of_them = _with_names(delistings, stocks, "data.delistings", some=False)
         strange = set(delistings["asset"]) - stocks
         said += said_of_them
         said += without_partner(strange, delistings["asset"].nunique(), "names of data.delistings are no stock here", 1)
-    listings = find_listings(raw.bars, delistings, how.carry_months)
+    listings = find_listings(bars, delistings, how.carry_months)
     known, counts = _point_in_time(statements, listings, how.lag_months, how.stale_months)
     value, splits, guess = market_value(
-        listings, known.get(SHARES), known.pop("fiscal_month"), how.prices_adjusted, how.shares_adjusted
+        listings,
+        known.get(SHARES),
+        known.pop("fiscal_month"),
+        how.prices_adjusted,
+        how.shares_adjusted,
+        how.carry_months,
     )
     market, without_index = _market_returns(raw.market_index, listings)
     tables = _descriptors(listings, value, known, market)
@@ -118,10 +126,11 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
         panel[name] = table.to_numpy()[row, column]
     net_assets = known["net_assets"].to_numpy()[listed]
     counts |= listings.counts | splits
-    counts["days without trading"] = int(raw.bars["idle"].sum())
-    counts["prices that are means of bid and ask (negative)"] = int(raw.bars["quoted"].sum())
+    counts["days without trading"] = int(bars["idle"].sum())
+    counts["prices that are means of bid and ask (negative)"] = int(bars["quoted"].sum())
     counts["months without a market index"] = without_index
     counts["stock-months with net assets not above 0"] = int((net_assets <= 0).sum())
+    counts["stock-months without a market value"] = int(np.isnan(value.to_numpy()[listed]).sum())
     counts["stock-months without net assets"] = int(np.isnan(net_assets).sum())
     treated = [
         f"{number:,} {words}{_in_brackets(listings.examples.get(words))}" for words, number in counts.items() if number
@@ -133,9 +142,19 @@ def _in_brackets(examples: str | None) -> str:
     return f" ({examples})" if examples else ""
 
 
-def _with_names(table: pd.DataFrame, stocks: set[str], what: str) -> tuple[pd.DataFrame, list[str]]:
-    names, said = same_names(table["asset"], stocks, what)
+def _with_names(table: pd.DataFrame, stocks: set[str], what: str, some: bool = True) -> tuple[pd.DataFrame, list[str]]:
+    names, said = same_names(table["asset"], stocks, what, some)
     return table.assign(asset=names), said
+
+
+def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Without a newest month that has not come to its end: its rows would be those of a month's end."""
+    newest, month = bars["last_day"].max(), bars["date"].max()
+    left = (month - newest).days
+    if left > LONGEST_BREAK:
+        said = f"{month:%Y-%m} is left out: the prices end on {newest.date()}, {left} days before its end"
+        return bars[bars["date"] < month].reset_index(drop=True), [said]
+    return bars, [f"the prices end on {newest.date()}, {left} days before the month does"] if left > 3 else []
 
 
 def _descriptors(
@@ -193,7 +212,8 @@ def _point_in_time(
     joined = pd.merge_asof(keys, table, left_on="date", right_on="known", by="asset")
     age = 12 * (joined["date"].dt.year - joined["fiscal_month"].dt.year)
     stale = age + joined["date"].dt.month - joined["fiscal_month"].dt.month >= stale_months
-    of_another = joined["known"] <= np.tile(listings.after, len(month_ends))
+    after = np.tile(listings.after, len(month_ends))
+    of_another = (joined["known"] <= after) | (joined["fiscal_month"] <= after)
     shape = (len(month_ends), len(names))
     known = {
         name: pd.DataFrame(

@@ -103,11 +103,16 @@ class RawTables(Source):
     def panel(self) -> pd.DataFrame:
         reading = Reading(self.encoding, self.unknown)
         bars = self._bars(reading)
-        items = [name for name in ITEMS if name != SHARES or "value" not in bars]
+        items = [name for name in ITEMS if name != SHARES or "shares" not in bars]
         raw = RawData(
             bars=bars,
             market_index=read_table(
-                "data.market_index", self.market_index, dates=("date",), numbers=("close",), reading=reading
+                "data.market_index",
+                self.market_index,
+                dates=("date",),
+                numbers=("close",),
+                keys=("date",),
+                reading=reading,
             ),
             statements=read_table(
                 "data.statements",

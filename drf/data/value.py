@@ -26,6 +26,7 @@ def market_value(
     fiscal_month: pd.DataFrame,
     prices_adjusted: PricesAdjusted | None,
     shares_adjusted: SharesAdjusted,
+    carry_months: int,
 ) -> tuple[pd.DataFrame, dict[str, int], str]:
     """Market values at month ends.
 
@@ -38,6 +39,8 @@ def market_value(
         The month end of that statement's fiscal year.
     prices_adjusted, shares_adjusted
         For what the closes and the statements' shares were adjusted; None: taken as traded, with a word about it.
+    carry_months
+        For so many months numbers of shares beside the prices count until the next.
 
     Returns
     -------
@@ -49,14 +52,14 @@ def market_value(
         If what is said of the closes cannot be, or market values do not follow from what is there.
     """
     there = set(listings.bars)
-    if "value" in there:
-        return listings.table("value"), {}, ""
+    if "shares" in there:
+        return _by_own_shares(listings, carry_months), {}, ""
     if prices_adjusted == "total_return":
         raise InputError(
             "data.prices_adjusted=total_return: from closes without dividends no market value follows: give the prices "
             "a column market_value, or closes that are adjusted for splits alone"
         )
-    assert shares is not None  # read where there is no value
+    assert shares is not None  # read where the prices have none
     closes = listings.table("close")
     if prices_adjusted == shares_adjusted == "splits":
         return closes * shares, {}, ""
@@ -72,7 +75,8 @@ def market_value(
                 "adjusted for them (splits)"
             )
         _require_agreement(listings.bars, prices_adjusted)
-        splits, guess = listings.months("split").fillna(1.0), ""
+        splits, over_gaps = _with_those_of_gaps(listings)
+        guess = f"{over_gaps} split(s) in months without a price are guessed by the closes" if over_gaps else ""
     else:
         splits = listings.months("jump").fillna(1.0)
         guess = _guess(listings.bars, prices_adjusted)
@@ -82,6 +86,24 @@ def market_value(
     value *= to_the_end if prices_adjusted == "splits" else 1.0
     value *= 1 / to_the_end if shares_adjusted == "splits" else _growth_since(level, fiscal_month)
     return value, {"months with a split": int((splits != 1.0).to_numpy().sum())}, guess
+
+
+def _by_own_shares(listings: Listings, carry_months: int) -> pd.DataFrame:
+    """Close times the shares beside the prices, grown by the splits since if the closes show them."""
+    shares, closes = listings.table("shares", carry_months), listings.table("close")
+    if "split" not in listings.bars or listings.bars["seen"].sum() <= 0:
+        return closes * shares
+    level = listings.months("split").fillna(1.0).cumprod()
+    then = level.where(listings.months("shares").notna()).ffill()
+    return closes * shares * level / then
+
+
+def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, int]:
+    """The splits of the column, and, where a stock comes back after months without a row to name one, the guessed."""
+    splits, jumps = listings.months("split").fillna(1.0), listings.months("jump").fillna(1.0)
+    back = listings.traded & ~listings.traded.shift(1, fill_value=True)
+    missed = back & (splits == 1.0) & (jumps != 1.0)
+    return splits.mask(missed, jumps), int(missed.to_numpy().sum())
 
 
 def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> None:

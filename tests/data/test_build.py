@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from drf.cli import build, data
 from drf.data.changes import changes
@@ -89,8 +90,11 @@ def test_kept_bars_are_those_summed_up_anew_whatever_has_changed(tmp_path: Path)
         table = whole[whole["date"] <= MONTHS[60 + step]].copy()
         for row in rng.integers(0, len(table), step % 3):
             table.iloc[row, 2 + step % 2] *= 1.5
-        if step % 4 == 3:
-            table = table[table["date"] != MONTHS[rng.integers(0, 60)]]
+        if step % 4 == 3:  # a day is missing, or a month in the middle, the first, or the newest
+            month = [int(rng.integers(1, 60)), 0, 60 + step][step // 4]
+            table = table[table["date"].dt.to_period("M") != MONTHS[month].to_period("M")]
+        if step == 6:
+            table = table.rename(columns={"market_value": "shares"})
         table.sample(frac=1, random_state=step).to_parquet(file)
         found, _ = kept_bars(read_prices(str(file), PLAIN), str(file), kept)
         pd.testing.assert_frame_equal(found, month_bars(str(file)), check_exact=True)
@@ -148,3 +152,45 @@ def test_the_changes_of_a_panel_are_all_named(panel: pd.DataFrame) -> None:
     assert f"PER has changed for 1 row(s) in 1 month(s): {month}" in said
     assert "column NEW is new" in said and "column ROE is gone" in said
     assert changes(panel, panel.copy()) == []
+
+
+@pytest.mark.parametrize("name", ["prices.parquet", "statements.parquet", "delistings.parquet"])
+def test_what_is_read_is_not_written_over(raw: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(name).read_bytes()
+    with pytest.raises(SystemExit) as refused:
+        build.main([*raw, "--output", name])
+    assert refused.value.code == 2
+    assert f"would be written over data.{name.removesuffix('.parquet')}={name}" in capsys.readouterr().err
+    assert Path(name).read_bytes() == before
+
+
+def test_another_file_is_not_taken_for_a_panel(raw: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (b"no panel", Path("index.parquet").read_bytes()):
+        Path("other.parquet").write_bytes(content)
+        with pytest.raises(SystemExit) as refused:
+            build.main([*raw, "--output", "other.parquet"])
+        assert refused.value.code == 2
+        assert "--output other.parquet: is there and is no panel" in capsys.readouterr().err
+        assert Path("other.parquet").read_bytes() == content
+
+
+def test_a_build_beside_another_is_refused(raw: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with FileLock(".panel.parquet.lock"), pytest.raises(SystemExit) as refused:
+        build.main([*raw, "--output", "panel.parquet"])
+    assert refused.value.code == 2
+    assert "another build of it is running" in capsys.readouterr().err
+
+
+def test_rows_without_a_date_are_refused_whether_bars_are_kept_or_not(
+    raw: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(raw, capsys)
+    table = pd.read_parquet("prices.parquet")
+    pd.concat([table, table.tail(3).assign(date=pd.NaT)]).to_parquet("prices.parquet")
+    with pytest.raises(SystemExit):
+        build.main([*raw, "--output", "panel.parquet"])
+    assert f"column date, 3 row(s), first row {len(table) + 1}" in capsys.readouterr().err
+    table.assign(close=table["close"].mask(table.index == len(table) - 2, 0.0)).to_parquet("prices.parquet")
+    with pytest.raises(SystemExit):
+        build.main([*raw, "--output", "panel.parquet"])
+    assert f"column close, 1 row(s), first row {len(table) - 1} (0.0)" in capsys.readouterr().err

@@ -52,6 +52,7 @@ def traded(name: str, month: int) -> bool:
     return month != CLOSED and month not in without.get(name, ())
 
 
+VALUED = ("CAP", "PSR", "PER", "PBR", "PCFR")
 SPLITS = {"SPLIT": 10.0, "BONUS": 1.25}
 
 
@@ -102,7 +103,7 @@ DELISTINGS = pd.DataFrame(
 
 
 def build(folder: Path, table: pd.DataFrame, books: pd.DataFrame | None = None, **settings: object) -> pd.DataFrame:
-    gone = DELISTINGS[DELISTINGS["asset"].isin(table["asset"])]
+    gone = settings.pop("delistings", DELISTINGS[DELISTINGS["asset"].isin(table["asset"])])
     files = {"prices": table, "statements": statements() if books is None else books, "delistings": gone}
     files["market_index"] = pd.DataFrame({"date": MONTHS, "close": np.linspace(100, 130, len(MONTHS))}).drop(CLOSED)
     for name, frame in files.items():
@@ -180,7 +181,7 @@ def test_every_convention_gives_the_same_panel(
     found = build(tmp_path, table, books, **settings).set_index(["asset", "date"])
     columns = [name for name in panel if name != "ILLIQ"]
     if own:  # known on the day, and not only with the newest statement
-        columns = [name for name in columns if name not in ("CAP", "PSR", "PER", "PBR", "PCFR")]
+        columns = [name for name in columns if name not in VALUED]
     pd.testing.assert_frame_equal(found[columns], panel[columns], rtol=1e-9)
 
 
@@ -297,3 +298,83 @@ def test_codes_match_but_for_noughts_and_half_failed_joins_are_refused(
     assert found.loc[found["asset"] == "000018", "ROE"].isna().all()
     with pytest.raises(InputError, match=r"none of its names is a stock here"):
         build(tmp_path, table, books.assign(asset="Y" + half), prices_adjusted="none")
+
+
+def delisted(*rows: tuple[str, pd.Timestamp, float]) -> pd.DataFrame:
+    return pd.concat([DELISTINGS, pd.DataFrame(rows, columns=DELISTINGS.columns)], ignore_index=True)
+
+
+def test_another_company_in_the_month_of_the_delisting(tmp_path: Path) -> None:
+    """P1 is suspended in month 68, delisted on the 5th of month 70; from the 10th on another has its name, at 500."""
+    table = prices("none").drop(columns="market_value")
+    table = table[~((table["asset"] == "P1") & table["date"].between(MONTHS[67] + pd.Timedelta(days=1), MONTHS[69]))]
+    table.loc[(table["asset"] == "P1") & (table["date"] > MONTHS[69]), ["close", "adj_close"]] = 500.0
+    gone = delisted(("P1", MONTHS[70].replace(day=5), -0.9))
+    found = build(tmp_path, table, prices_adjusted="none", delistings=gone).set_index(["asset", "date"])
+    following = series(found, "P1", "ret_next")
+    assert following[[67, 68, 69]].tolist() == pytest.approx([0, 0, -0.9])
+    assert following[[70, 71]].tolist() == [0, 0]
+    early = delisted(("P2", MONTHS[70].replace(day=12), -0.9))
+    with pytest.raises(InputError, match=r"P2's of 2015-11-12: its prices go on to 2015-11-30 \(1 such\)"):
+        build(tmp_path, prices("none"), prices_adjusted="none", delistings=early)
+
+
+def test_of_several_delistings_the_first_known_return_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = prices("none")
+    table = table[~((table["asset"] == "P1") & (table["date"] > MONTHS[70]))]
+    twice = delisted(("P1", MONTHS[72].replace(day=5), np.nan), ("P1", MONTHS[71].replace(day=5), -0.8))
+    with caplog.at_level("INFO"):
+        found = build(tmp_path, table, prices_adjusted="none", delistings=twice).set_index(["asset", "date"])
+    assert series(found, "P1", "ret_next")[70] == pytest.approx(-0.8)
+    assert "1 delistings of a stock that is delisted already, not used (P1 of 2016-01)" in caplog.text
+
+
+def test_a_month_that_has_not_ended_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = prices("none")
+    with caplog.at_level("INFO"):
+        found = build(tmp_path, table[table["date"] <= MONTHS[74].replace(day=10)], prices_adjusted="none")
+    assert "2016-03 is left out: the prices end on 2016-03-10, 21 days before its end" in caplog.text
+    assert found["date"].max() == MONTHS[73]
+    assert found.loc[found["date"] == MONTHS[73], "ret_next"].isna().all()
+
+
+def test_shares_that_are_given_now_and_then_count_until_the_next(
+    panel: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once a year, before the splits: the price is the month's own, and splits since are reckoned in."""
+    table = prices("none").drop(columns="market_value")
+    table["shares"] = np.where(table["date"].isin(MONTHS[[46, 58, 69]]), SHARES, np.nan)
+    table.loc[table["asset"] == "P2", "shares"] = np.nan
+    with caplog.at_level("INFO"):
+        found = build(tmp_path, table).set_index(["asset", "date"])
+    for name in ("P1", "SPLIT", "BONUS", "SPECIAL", "GAP"):
+        expected = np.log(path_of(name)[60:75] * SHARES)
+        assert series(found, name, "CAP")[range(60, 75)].tolist() == pytest.approx(expected.tolist()), name
+    assert series(found, "P2", "CAP").isna().all()
+    assert "stock-months without a market value" in caplog.text
+
+
+def test_a_split_while_suspended_is_seen_by_the_closes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """GAP comes back at a tenth, after a split that no row could name."""
+    table = prices("none").drop(columns="market_value")
+    back = (table["asset"] == "GAP") & (table["date"] > MONTHS[72])
+    table.loc[back, "close"] /= 10
+    with caplog.at_level("INFO"):
+        found = build(tmp_path, table, prices_adjusted="none").set_index(["asset", "date"])
+    assert series(found, "GAP", "CAP")[73] == pytest.approx(np.log(40 * SHARES))
+    assert "1 split(s) in months without a price are guessed" in caplog.text
+
+
+def test_an_index_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    build(tmp_path, prices("none"), prices_adjusted="none")
+    index = pd.read_parquet(tmp_path / "market_index.parquet")
+    source = RawTables(
+        **{name: str(tmp_path / f"{name}.parquet") for name in ("prices", "statements", "market_index")},
+        delistings=None,
+        lag_months=3,
+        stale_months=18,
+        prices_adjusted="none",
+    )
+    pd.concat([index, index.assign(close=9000.0)]).to_parquet(tmp_path / "market_index.parquet")
+    with pytest.raises(InputError, match=r"data.market_index=.* stands more than once: keep one row a \(date\)"):
+        source.panel()
