@@ -214,11 +214,31 @@ def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 month(s)" in done.stdout
+    assert "note: the inputs are not watched: 11 months before the newest" in done.stdout
     assert set(FACTORS) < set(pd.read_parquet(tmp_path / "forecasts.parquet"))
     newest_months().drop(columns="PCFR").to_parquet(tmp_path / "panel.parquet")
     text = run("drf.cli.score", *arguments, folder=tmp_path, expect=2, MLFLOW_TRACKING_URI=uri)
     assert "column PCFR missing" in text
     assert text.count("\n") == 1
+
+
+def test_nothing_is_forecast_from_an_unusual_month_unless_forced(evaluated: Path, tmp_path: Path) -> None:
+    panel = SimulatedMarket(60, 66, 0, explained=0.12, style=0.0).panel()
+    panel.to_parquet(tmp_path / "panel.parquet")
+    newest = panel.index[panel["date"] == panel["date"].max()]
+    panel.loc[newest, "PER"] *= -1
+    panel.to_parquet(tmp_path / "turned.parquet")
+    uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{evaluated}/mlflow.db"}
+    score = ["--output", "forecasts.parquet", "--panel"]
+    said = run("drf.cli.score", *score, "turned.parquet", folder=tmp_path, expect=3, **uri)
+    assert "unusual in 1996-05: PER: rank correlation with its own last month is -" in said
+    assert "nothing was forecast: correct the panel, or give --force" in said
+    assert not (tmp_path / "forecasts.parquet").exists()
+    said = run("drf.cli.score", *score, "turned.parquet", "--force", folder=tmp_path, **uri)
+    assert "unusual in 1996-05: PER" in said
+    (tmp_path / "forecasts.parquet").unlink()
+    assert "unusual" not in run("drf.cli.score", *score, "panel.parquet", folder=tmp_path, **uri)
+    assert (tmp_path / "forecasts.parquet").exists()
 
 
 def without_mlflow() -> dict[str, str]:
