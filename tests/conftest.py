@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from drf.data.simulate import Market
     from drf.samples.lagged import Samples
 
-settings.register_profile("fuzz", max_examples=1800)
+settings.register_profile("fuzz", max_examples=1700)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
