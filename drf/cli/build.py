@@ -8,6 +8,7 @@ of raw prices only the months that changed are summed up anew (``panel.bars.parq
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -61,19 +62,25 @@ def build(overrides: Sequence[str], output: Path) -> None:
     if isinstance(data.source, RawTables) and data.source.bars is None:
         data = replace(data, source=replace(data.source, bars=str(output.with_suffix(".bars.parquet"))))
     _require_no_input(data, output)
-    before = _former(output)
+    before, described = _former(output)
     descriptors = descriptors_of(make_factors(config.factors, data.descriptors))
     with _listening() as treated:
         panel = load_market(data, descriptors, config.portfolio.quantiles, DESCRIPTORS)
     found = fingerprint(panel)
-    if before is not None and fingerprint(before) == found:
-        print(f"{output}: nothing has changed, {_size(panel)}, fingerprint {found}")
-    else:
+    same = before is not None and fingerprint(before) == found
+    for line in changes(before, panel) if before is not None and not same else []:
+        print(line)
+    if not same:
         _write(output, lambda file: panel.to_parquet(file, index=False))
-        for line in changes(before, panel) if before is not None else []:
-            print(line)
-        print(f"{output}: {_size(panel)}, fingerprint {found}")
-    description = {
+    if described != found:
+        description = _description(panel, found, treated, record)
+        text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+        _write(output.with_suffix(".json"), lambda file: file.write_text(text))
+    print(f"{output}: {'nothing has changed, ' if same else ''}{_size(panel)}, fingerprint {found}")
+
+
+def _description(panel: pd.DataFrame, found: str, treated: list[str], record: Record) -> dict[str, object]:
+    return {
         "fingerprint": found,
         "rows": len(panel),
         "stocks": panel["asset"].nunique(),
@@ -83,8 +90,6 @@ def build(overrides: Sequence[str], output: Path) -> None:
         "config": json.loads(record.line),
         "drf": __version__,
     }
-    beside = output.with_suffix(".json")
-    _write(beside, lambda file: file.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n"))
 
 
 def _composed(overrides: Sequence[str]) -> tuple[TrainConfig, Record]:
@@ -94,6 +99,10 @@ def _composed(overrides: Sequence[str]) -> tuple[TrainConfig, Record]:
         return read(composed, TrainConfig), Record.of(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(program.explain(error, "config")) from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(program.group_in_words(error)) from error
 
 
 class _Treated(logging.Handler):
@@ -123,24 +132,34 @@ def _listening() -> Iterator[list[str]]:
 def _require_no_input(data: DataConfig, output: Path) -> None:
     """What is written must not be what is read."""
     source, macro = data.source, data.macro
-    read = {name: str(getattr(source, name)) for name in source.PLACES if getattr(source, name) is not None}
+    read = {f"data.{name}": getattr(source, name) for name in source.PLACES - {"bars"}}
+    read |= {"data.macro.path": macro.path if macro else None}
     written = {output.resolve(), output.with_suffix(".json").resolve()}
-    for name, path in {**read, "macro.path": str(macro.path if macro else "")}.items():
-        if path and Path(path.partition("#")[0]).expanduser().resolve() in written:
-            raise InputError(f"--output {output}: would be written over data.{name}={path}: name another file")
+    for name, path in read.items():
+        if not isinstance(path, str):
+            continue
+        address = str(Path(path.partition("#")[0]).expanduser())
+        files = {Path(file).resolve() for file in [address, *glob.glob(address)]}
+        if any(file in files or files & set(file.parents) for file in written):
+            raise InputError(f"--output {output}: would be written over {name}={path}: name another file")
 
 
-def _former(output: Path) -> pd.DataFrame | None:
-    """The panel as it was built before."""
-    if not output.exists():
-        return None
+def _former(output: Path) -> tuple[pd.DataFrame | None, str | None]:
+    """The panel as it was built before, and the fingerprint in its description; nothing where nothing is there."""
+    beside = output.with_suffix(".json")
+    if not output.exists() and not beside.exists():
+        return None, None
     try:
-        panel = pd.read_parquet(output)
-    except Exception as error:  # whatever Parquet's reader makes of another file
-        raise InputError(f"--output {output}: is there and is no panel: name another file, or remove it") from error
-    if not {*KEYS, RETURN} <= set(panel):
-        raise InputError(f"--output {output}: is there and is no panel: name another file, or remove it")
-    return panel
+        described = str(json.loads(beside.read_text())["fingerprint"])
+        panel = pd.read_parquet(output) if output.exists() else None
+        if panel is not None and not {*KEYS, RETURN} <= set(panel):
+            raise KeyError(RETURN)
+    except Exception as error:  # whatever the readers make of another file
+        raise InputError(
+            f"--output {output}: it, or {beside.name} beside it, is there and is not of a build: name another file, or "
+            "remove both"
+        ) from error
+    return panel, described
 
 
 def _write(file: Path, write: Callable[[Path], object]) -> None:

@@ -24,7 +24,7 @@ from . import program
 @program.refusing
 def main(words: Sequence[str]) -> None:
     arguments = _parse(words)
-    reading = Reading(arguments.encoding, arguments.unknown.split(",") if arguments.unknown else ())
+    reading = program.reading_of(arguments)
     text, refused = _inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, reading)
     print(text)
     if refused:
@@ -81,6 +81,5 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("panel", help="a file, a folder of Parquet files, a pattern, or market.db#table")
     parser.add_argument("--descriptors", default=",".join(DESCRIPTORS), help="default: the papers' sixteen")
     parser.add_argument("--figure", help="picture of the coverage to write, such as coverage.png")
-    parser.add_argument("--encoding", help="of a CSV file that is not UTF-8, such as cp932")
-    parser.add_argument("--unknown", help="what stands for an unknown number, such as .,B,-99")
+    program.add_reading(parser)
     return parser.parse_args(list(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import functools
 import logging
@@ -19,6 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from ..data.files import Reading
 from ..errors import InputError, nearest
 from ..experiment.config import flatten
 from ..tracking.store import without_secrets
@@ -43,9 +45,24 @@ def run(main: Callable[[], None], config_name: str) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         refuse(explain(error, config_name))
     except ValueError as error:
-        if "Config group override" not in str(error):  # the one complaint of Hydra's that is no HydraException
-            raise
-        refuse(f"{error}: choose one of the group's files in conf/")
+        refuse(group_in_words(error))
+
+
+def group_in_words(error: ValueError) -> str:
+    """The one complaint of Hydra's that is no HydraException; raises any other error again."""
+    if "Config group override" not in str(error):
+        raise error
+    return f"{error}: choose one of the group's files in conf/"
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that reads a file, of what the file does not say itself."""
+    parser.add_argument("--encoding", help="of a CSV file that is not UTF-8, such as cp932")
+    parser.add_argument("--unknown", help="what stands for an unknown number, such as .,B,-99")
+
+
+def reading_of(arguments: argparse.Namespace) -> Reading:
+    return Reading(arguments.encoding, arguments.unknown.split(",") if arguments.unknown else ())
 
 
 def refusing(task: Callable[P, None]) -> Callable[P, None]:

@@ -38,7 +38,7 @@ def main() -> None:
         raise InputError(f"--output {output}: must end in .parquet or .csv")
     if not output.parent.is_dir():
         raise InputError(f"--output {output}: the folder {output.parent} does not exist")
-    frame = read_file("--panel", arguments.panel)
+    frame = read_file("--panel", arguments.panel, reading=program.reading_of(arguments))
     connect("drf")
 
     from ..registry.loading import (
@@ -99,5 +99,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--output", required=True, help="file to write, .parquet or .csv")
     parser.add_argument("--model", default="models:/drf-lstm-lrp@champion", help="URI of a registered model")
     parser.add_argument("--detail", default="factors", choices=["factors", "descriptors", "account"])
+    program.add_reading(parser)
     parser.add_argument("--force", action="store_true", help="forecast although the newest month's inputs are unusual")
     return parser.parse_args()

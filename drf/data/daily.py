@@ -15,7 +15,7 @@ import pyarrow
 from ..errors import InputError, first_line
 from .dates import UnreadableDatesError, read_dates
 from .files import PLAIN, Reading, read_file
-from .formats import encoding
+from .formats import UNKNOWN, encoding
 from .names import read_names
 
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
@@ -48,11 +48,12 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     Returns
     -------
     One row a (asset, month): ``date`` (month end), ``asset``, ``first_day`` and ``last_day`` with a price, ``close``
-    and ``adj_close`` of the latter, ``illiq`` (mean |daily return| / traded value over days with volume), ``days``,
-    ``idle`` (days without volume), ``quoted`` (days whose price is a mean of bid and ask), ``jump`` (by what the number
+    and ``adj_close`` of the latter, ``illiq`` (mean |daily return| / traded value over days with volume), ``idle``
+    (days without volume), ``quoted`` (days whose price is a mean of bid and ask), ``jump`` (by what the number
     of shares seems to have grown in the month, judged by the two closes; 1 if by nothing), ``seen`` (splits of the
     column that the closes show, less those that they do not); with a column of their own ``split`` (their product over
-    the month) and ``shares`` (the newest in the month, or the market value over the close of its day).
+    the month), and ``shares`` (the newest in the month, or the market value over the close of its day) with ``grown``
+    (by what they grew through splits in the rest of the month).
 
     Raises
     ------
@@ -78,7 +79,7 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
         lazy = _open(prices, reading)
         names = lazy.collect_schema().names()
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+        raise _unreadable(prices, error) from error
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise InputError(f"data.prices={prices}: column {', '.join(missing)} missing: needed are {', '.join(COLUMNS)}")
@@ -103,16 +104,26 @@ def _open(prices: str, reading: Reading) -> pl.LazyFrame:
     try:
         return pl.from_pandas(frame).lazy()
     except (pyarrow.ArrowException, TypeError, ValueError) as error:  # cells of several kinds in one column
-        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+        raise _unreadable(prices, error) from error
+
+
+def _unreadable(prices: str, error: Exception) -> InputError:
+    """What is wrong with a file that Polars cannot read; of an encoding the other reader knows more."""
+    if "utf" in str(error).lower():
+        try:
+            read_file("data.prices", prices)
+        except InputError as refused:
+            return refused
+    return InputError(f"data.prices={prices}: cannot be read ({first_line(error)})")
 
 
 def _number(name: str, kind: pl.DataType) -> pl.Expr:
-    """A column's numbers; an empty cell of an optional one is unknown (null), and text that is none is NaN."""
-    read = pl.col(name).cast(pl.Float64, strict=False)
-    if name not in OPTIONAL:
-        return read
-    unknown = pl.col(name) == "" if kind == pl.String else pl.col(name).cast(pl.Float64).is_nan()
-    return pl.when(pl.col(name).is_null() | unknown).then(None).otherwise(read.fill_null(float("nan"))).alias(name)
+    """A column's numbers: unknown is null, and text that is no number NaN."""
+    if kind == pl.String:
+        unknown = pl.col(name).is_null() | pl.col(name).is_in(UNKNOWN)
+        read = pl.col(name).cast(pl.Float64, strict=False).fill_null(float("nan"))
+        return pl.when(unknown).then(None).otherwise(read).alias(name)
+    return pl.col(name).cast(pl.Float64, strict=False).fill_nan(None)
 
 
 def _names(lazy: pl.LazyFrame) -> pl.Expr:
@@ -128,7 +139,7 @@ def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
     try:
         cells = lazy.select(pl.col("date").unique()).drop_nulls().collect()["date"]
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+        raise _unreadable(prices, error) from error
     try:
         days = read_dates(cells.to_pandas())
     except UnreadableDatesError as error:
@@ -164,6 +175,7 @@ def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
             for name in ("close", "adj_close")
         },
         ("volume", "not a number of shares, at least 0"): (pl.col("volume").is_null() & ~quoted)
+        | pl.col("volume").is_nan()
         | ~(pl.col("volume") >= 0)
         | pl.col("volume").is_infinite(),
         **{
@@ -179,7 +191,7 @@ def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
         )
         found = count.collect().row(0)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"data.prices={prices}: cannot be read ({first_line(error)})") from error
+        raise _unreadable(prices, error) from error
     if found[0] == 0:
         raise InputError(f"data.prices={prices}: has no rows")
     for ((column, why), bad), number in zip(faults.items(), found[1:], strict=True):
@@ -236,7 +248,6 @@ def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
         close.last(),
         pl.col("adj_close").abs().last(),
         pl.col("illiq").mean(),
-        pl.len().alias("days"),
         (pl.col("volume").fill_null(0) == 0).sum().alias("idle"),
         (pl.col("close") < 0).sum().alias("quoted"),
         pl.col("jump").product(),
@@ -246,5 +257,7 @@ def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
     if "market_value" in columns or "shares" in columns:
         # On the basis of close, whatever that is.
         shares = pl.col("market_value") / close if "market_value" in columns else pl.col("shares")
-        by_month.append(shares.drop_nulls().last().alias("shares"))
+        split = pl.col("split").fill_null(1.0) if "split" in columns else pl.col("jump")
+        later = shares.is_not_null().cum_sum(reverse=True) == 0
+        by_month += [shares.drop_nulls().last().alias("shares"), split.filter(later).product().alias("grown")]
     return by_month

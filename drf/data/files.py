@@ -6,9 +6,10 @@ import contextlib
 import glob
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -111,6 +112,7 @@ def _without_marks(
         marked = column.isin(numbers)
         if not pd.api.types.is_numeric_dtype(column):
             marked = column.astype(str).str.strip().isin(texts) & column.notna()
+            marked |= pd.to_numeric(column, errors="coerce").isin(numbers)
         if marked.any():
             frame = frame.assign(**{str(name): column.mask(marked)})
             counts[str(name)] = int(marked.sum())
@@ -175,7 +177,8 @@ def _encoding_remedy(file: File, error: UnicodeError | LookupError) -> str:
         likely = from_bytes(content.read(200_000)).best()
     at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
     guess = f" (it looks like {likely.encoding})" if likely is not None else ""
-    return f"is not {file.encoding or 'UTF-8'}{at}: say data.encoding=...{guess}, or save it as Parquet"
+    said = f"is not {file.encoding or 'UTF-8'}{at}: say its encoding{guess}"
+    return f"{said}: data.encoding=..., or --encoding; or save it as Parquet"
 
 
 def read_table(
@@ -185,9 +188,12 @@ def read_table(
     numbers: Sequence[str],
     keys: Sequence[str] = (),
     may_be_empty: Sequence[str] = (),
+    least: Mapping[str, float] = MappingProxyType({}),
     reading: Reading = PLAIN,
 ) -> pd.DataFrame:
     """Read a small table and check its columns: dates, numbers, and which of them name a row (``asset`` is text).
+
+    ``least``: below what a column's numbers cannot be.
 
     Raises
     ------
@@ -217,6 +223,11 @@ def read_table(
             kind = "a date, YYYY-MM-DD" if name in dates else "a finite number"
             rows = f"{int(bad.sum())} row(s), first row {at + 1} ({text.iloc[at]!r})"
             raise InputError(f"{key}={path}: column {name}, {rows}: not {kind}")
+    for name, bound in least.items():
+        below = (table[name] < bound).to_numpy().nonzero()[0]
+        if len(below):
+            rows = f"{len(below)} row(s), first row {below[0] + 1} ({table[name].iloc[below[0]]:g})"
+            raise InputError(f"{key}={path}: column {name}, {rows}: below {max(bound, -1):.0f}: correct it")
     if keys and table.duplicated(list(keys)).any():
         row = table[table.duplicated(list(keys))].iloc[0]
         what = ", ".join(str(row[name]) for name in keys)

@@ -21,7 +21,7 @@ import pyarrow.feather
 
 Columns = Sequence[str] | None
 
-_UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,10 @@ def _dataset(path: Path) -> Any:
     parts = {part.partition("=")[0] for file in parquet_files(path) for part in _folders(path, file) if "=" in part}
     schema = pyarrow.schema([(name, pyarrow.string()) for name in sorted(parts)])  # codes keep their noughts
     found = pyarrow.dataset.dataset(
-        str(path), format=kind, partitioning=pyarrow.dataset.HivePartitioning(schema), exclude_invalid_files=True
+        [str(file) for file in parquet_files(path)],
+        format=kind,
+        partitioning=pyarrow.dataset.HivePartitioning(schema),
+        partition_base_dir=str(path),
     )
     first, *others = found.get_fragments()
     for other in others:
@@ -106,7 +109,7 @@ def _csv_names(file: File) -> list[str]:
 
 def _read_csv(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
     """Read names as text: codes keep their noughts, and a company may be called NA."""
-    unknown = {name: _UNKNOWN for name in _csv_names(file) if name not in texts}
+    unknown = {name: UNKNOWN for name in _csv_names(file) if name not in texts}
     with opened(file.path) as content:
         return pd.read_csv(
             content,
@@ -147,7 +150,7 @@ def _excel_names(file: File) -> list[str]:
 
 
 def _read_excel(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
-    unknown: dict[Any, Sequence[str]] = {name: _UNKNOWN for name in _excel_names(file) if name not in texts}
+    unknown: dict[Any, Sequence[str]] = {name: UNKNOWN for name in _excel_names(file) if name not in texts}
     kinds: Any = dict.fromkeys(texts, object)  # cells as they are: what a spreadsheet made a date of is no name
     frame = pd.read_excel(file.path, keep_default_na=False, na_values=unknown, dtype=kinds)
     return frame if columns is None else frame[list(columns)]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few
+from .descriptors import mom1
 
 # A delisting may be dated so much before the last price.
 _TOLERANCE = pd.Timedelta(days=7)
@@ -57,7 +58,7 @@ class Listings:
 
         With ``months`` only as long as it is not known for more than so many months.
         """
-        return _pivot(self.bars, column, self.there).ffill(limit=months).where(self.there)
+        return carried(_pivot(self.bars, column, self.there), months).where(self.there)
 
     def months(self, column: str) -> pd.DataFrame:
         """A column of the bars in its own month; missing in months without a price."""
@@ -81,6 +82,10 @@ def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_mon
     bars["row"] = month_ends.get_indexer(pd.DatetimeIndex(bars["date"]))
     ends, unused = _used_delistings(bars, delistings, month_ends, carry_months)
     bars["listing"] = _number_of_listing(bars, ends, carry_months)
+    begins = bars["listing"].ne(bars["listing"].shift())
+    bars.loc[begins, "jump"] = 1.0  # from another company's price
+    if "seen" in bars:
+        bars.loc[begins, "seen"] = 0
     by_listing = bars.groupby("listing")
     names, first, last = by_listing["asset"].first(), by_listing["row"].first(), by_listing["row"].last()
     ends = ends.assign(listing=_listing_before(bars, ends)).set_index("listing")
@@ -92,7 +97,7 @@ def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_mon
     there = pd.DataFrame(listed & ~(rows >= gone.to_numpy()), index=month_ends, columns=names.index)
     own = _pivot(bars, "adj_close", there)
     prices = own.ffill().where(listed | (rows <= gone.to_numpy()))
-    returns = prices / prices.shift(1) - 1
+    returns = mom1(prices)
     following = (_with_final(returns, gone, final)).shift(-1).where(there)
     gaps = bars["row"].diff().where(bars["listing"].eq(bars["listing"].shift())) > 1
     counts = {
@@ -134,6 +139,7 @@ def _used_delistings(
         table.sort_values(["date", "asset"], kind="stable"), prices.sort_values("first_day"),
         left_on="date", right_on="first_day", by="asset",
     )  # fmt: skip
+    table = _moved_to_the_last_price(table, bars)
     _require_end(table)
     later = table["row"] >= len(month_ends)
     without = ~later & ~(table["row"] - table["last"] <= carry_months + 1)
@@ -150,8 +156,20 @@ def _used_delistings(
         words: [f"{asset} of {date:%Y-%m}" for asset, date in zip(rows["asset"], rows["date"], strict=True)]
         for words, rows in unused.items()
     }
-    used = chosen.loc[~again, columns].astype({"last": int}).reset_index(drop=True)
+    used = chosen.loc[~again, columns].astype({"row": int, "last": int}).reset_index(drop=True)
     return used, {words: stocks for words, stocks in said.items() if stocks}
+
+
+def _moved_to_the_last_price(delistings: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """A delisting that is dated a few days before the last price belongs to the month of that price."""
+    bar = bars[["asset", "row", "last_day"]].astype({"asset": object}).assign(last=bars["row"] - 1)
+    bar = bar.rename(columns={"row": "next", "last_day": "next_day"})
+    joined = delistings.merge(bar, on=["asset", "last"], how="left")
+    moved = joined["next_day"] <= joined["date"] + _TOLERANCE
+    for name in ("row", "last"):
+        joined[name] = joined[name].mask(moved, joined["next"])
+    joined["last_day"] = joined["last_day"].mask(moved, joined["next_day"])
+    return joined.drop(columns=["next", "next_day"])
 
 
 def _require_end(delistings: pd.DataFrame) -> None:
@@ -176,6 +194,11 @@ def _number_of_listing(bars: pd.DataFrame, ends: pd.DataFrame, carry_months: int
 def _listing_before(bars: pd.DataFrame, ends: pd.DataFrame) -> np.ndarray:
     known = bars.set_index(["asset", "row"])["listing"]
     return known.reindex(pd.MultiIndex.from_frame(ends[["asset", "last"]])).to_numpy()
+
+
+def carried(table: pd.DataFrame, months: int | None) -> pd.DataFrame:
+    """What was last known at each month end, for so many months; None: for ever."""
+    return table if months == 0 else table.ffill(limit=months)
 
 
 def _with_final(returns: pd.DataFrame, gone: pd.Series, final: pd.Series) -> pd.DataFrame:

@@ -22,6 +22,9 @@ from .value import PricesAdjusted, SharesAdjusted
 
 log = logging.getLogger(__name__)
 
+TINY = 1e-9
+"""Prices and numbers of shares are above 0."""
+
 
 class Source(ABC):
     """A source of panels.
@@ -112,6 +115,7 @@ class RawTables(Source):
                 dates=("date",),
                 numbers=("close",),
                 keys=("date",),
+                least={"close": TINY},
                 reading=reading,
             ),
             statements=read_table(
@@ -121,6 +125,7 @@ class RawTables(Source):
                 numbers=items,
                 keys=("asset", "fiscal_year_end", "available_from"),
                 may_be_empty=("available_from", *items),
+                least={name: TINY for name in items if name == SHARES},
                 reading=reading,
             ),
             delistings=None
@@ -132,6 +137,7 @@ class RawTables(Source):
                 numbers=("delisting_return",),
                 keys=("asset", "date"),
                 may_be_empty=("delisting_return",),
+                least={"delisting_return": -1},
                 reading=reading,
             ),
         )

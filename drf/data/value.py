@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from .listings import Listings
+from .listings import Listings, carried
 
 PricesAdjusted = Literal["none", "splits", "total_return"]
 SharesAdjusted = Literal["none", "splits"]
@@ -52,8 +52,10 @@ def market_value(
         If what is said of the closes cannot be, or market values do not follow from what is there.
     """
     there = set(listings.bars)
+    if "split" in there and prices_adjusted in ("none", "splits"):
+        _require_agreement(listings.bars, prices_adjusted)
     if "shares" in there:
-        return _by_own_shares(listings, carry_months), {}, ""
+        return _by_own_shares(listings, prices_adjusted, carry_months)
     if prices_adjusted == "total_return":
         raise InputError(
             "data.prices_adjusted=total_return: from closes without dividends no market value follows: give the prices "
@@ -74,9 +76,7 @@ def market_value(
                 "data.prices: has a column split: say whether close is as traded (data.prices_adjusted=none) or "
                 "adjusted for them (splits)"
             )
-        _require_agreement(listings.bars, prices_adjusted)
-        splits, over_gaps = _with_those_of_gaps(listings)
-        guess = f"{over_gaps} split(s) in months without a price are guessed by the closes" if over_gaps else ""
+        splits, guess = _with_those_of_gaps(listings)
     else:
         splits = listings.months("jump").fillna(1.0)
         guess = _guess(listings.bars, prices_adjusted)
@@ -88,22 +88,37 @@ def market_value(
     return value, {"months with a split": int((splits != 1.0).to_numpy().sum())}, guess
 
 
-def _by_own_shares(listings: Listings, carry_months: int) -> pd.DataFrame:
-    """Close times the shares beside the prices, grown by the splits since if the closes show them."""
-    shares, closes = listings.table("shares", carry_months), listings.table("close")
-    if "split" not in listings.bars or listings.bars["seen"].sum() <= 0:
-        return closes * shares
-    level = listings.months("split").fillna(1.0).cumprod()
-    then = level.where(listings.months("shares").notna()).ffill()
-    return closes * shares * level / then
+def _by_own_shares(
+    listings: Listings, prices_adjusted: PricesAdjusted | None, carry_months: int
+) -> tuple[pd.DataFrame, dict[str, int], str]:
+    """Close times the shares beside the prices, grown by the splits since where closes are as traded."""
+    known, closes = listings.months("shares") * listings.months("grown"), listings.table("close")
+    shares = carried(known, carry_months).where(listings.there)
+    named = "split" in listings.bars
+    if prices_adjusted is None:
+        as_traded = listings.bars["seen"].sum() > 0 if named else True
+    else:
+        as_traded = prices_adjusted == "none"
+    if not as_traded:
+        return closes * listings.table("shares", carry_months), {}, ""
+    if named:
+        splits, guess = _with_those_of_gaps(listings)
+    else:
+        splits = listings.months("jump").fillna(1.0)
+        guess = _guess(listings.bars, "none")
+    level = splits.cumprod()
+    return closes * shares * level / level.where(known.notna()).ffill(), {}, guess
 
 
-def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, int]:
+def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, str]:
     """The splits of the column, and, where a stock comes back after months without a row to name one, the guessed."""
     splits, jumps = listings.months("split").fillna(1.0), listings.months("jump").fillna(1.0)
     back = listings.traded & ~listings.traded.shift(1, fill_value=True)
     missed = back & (splits == 1.0) & (jumps != 1.0)
-    return splits.mask(missed, jumps), int(missed.to_numpy().sum())
+    number = int(missed.to_numpy().sum())
+    return splits.mask(missed, jumps), (
+        f"{number} split(s) in months without a price are guessed by the closes" if number else ""
+    )
 
 
 def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> None:

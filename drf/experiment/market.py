@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..data.files import read_table
+from ..data.files import Reading, read_table
 from ..data.macro import PREFIX, add_sensitivities
 from ..data.panel import check_panel
 from ..errors import InputError
@@ -48,7 +48,8 @@ def load_market(
     panel = check_panel(frame, [*there, *_in_every_month(frame, more)], least_stocks)
     if not missing:
         return panel
-    with_macro = _with_macro(panel, data.macro, [name.removeprefix(PREFIX) for name in missing])
+    reading = Reading(getattr(data.source, "encoding", None), getattr(data.source, "unknown", ()))
+    with_macro = _with_macro(panel, data.macro, reading, [name.removeprefix(PREFIX) for name in missing])
     return check_panel(with_macro, [*descriptors, *_in_every_month(with_macro, more)], least_stocks)
 
 
@@ -57,14 +58,18 @@ def _in_every_month(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return [name for name in found if (frame.groupby("date")[name].count() > 0).all()]
 
 
-def _with_macro(panel: pd.DataFrame, macro: MacroConfig | None, series: Sequence[str]) -> pd.DataFrame:
+def _with_macro(
+    panel: pd.DataFrame, macro: MacroConfig | None, reading: Reading, series: Sequence[str]
+) -> pd.DataFrame:
     """Add the sensitivities to macro series from the file that ``data.macro`` names; what is left out is logged."""
     if macro is None or macro.path is None:
         raise InputError(
             f"factors: {PREFIX}{series[0]} is a sensitivity to the macro series {series[0]}, which the panel does not "
             "have: give data.macro.path"
         )
-    levels = read_table("data.macro.path", macro.path, dates=("date",), numbers=series, may_be_empty=series)
+    levels = read_table(
+        "data.macro.path", macro.path, dates=("date",), numbers=series, may_be_empty=series, reading=reading
+    )
     panel, months = add_sensitivities(panel, levels, macro.changes, macro.lag_months, series)
     if months:
         log.info("macro series: the first %d months are left out, no sensitivity is known in them", months)

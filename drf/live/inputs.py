@@ -103,7 +103,9 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
     ValueError
         If fewer than :data:`LEAST_MONTHS` months can tell what is usual.
     """
-    numbers = watched(panel, descriptors, lags)
+    if absent := _absent(panel, lags):
+        return absent
+    numbers = watched(panel, descriptors, lags).tail(MOST_MONTHS + 1)
     if len(numbers) <= LEAST_MONTHS:
         raise ValueError(
             f"{max(len(numbers) - 1, 0)} months before the newest tell what is usual, {LEAST_MONTHS} are needed"
@@ -120,6 +122,16 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
             distance = np.inf if np.isnan(now) else max(low - now, now - high) / reach
             found.append((distance, Finding(what, kind, float(now), low, high)))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _absent(panel: pd.DataFrame, lags: Sequence[int]) -> list[Finding]:
+    """The months that the newest one is seen from, last month's and the model's, of which there is no row."""
+    newest, first = panel["date"].max(), panel["date"].min()
+    there = set(panel["date"].unique())
+    months = [newest - pd.offsets.MonthEnd(lag) for lag in sorted({1, *lags} - {0})]
+    return [
+        Finding(f"{month:%Y-%m}", "lag", 0.0, 1.0, 1.0) for month in months if first <= month and month not in there
+    ]
 
 
 def _band(before: np.ndarray, least: float) -> tuple[float, float, float]:
@@ -142,6 +154,8 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
     usual = np.nanmedian(np.stack([company[end] for end in ends[:-1]]), axis=0) if len(ends) > 1 else company[ends[0]]
     rows = {}
     for before, end in itertools.pairwise(ends):
+        if before != end - pd.offsets.MonthEnd(1):
+            continue  # a gap's changes are of more than a month
         now, last = months[end], months[before]
         both = now.index.intersection(last.index)
         values, old = now.loc[both, list(descriptors)], last.loc[both, list(descriptors)]

@@ -43,7 +43,7 @@ def _any_kind_is_text_in_csv():
     """Let MLflow's server and ``mlflow models predict`` take CSV for a model whose inputs may be of any kind.
 
     They ask the signature for a type of each column, and columns of any kind have none: MLflow then refuses the file.
-    Read as text, nothing of a file is lost, noughts of codes included; what it means the forecaster reads itself.
+    Read as text, codes keep their noughts, and what the cells mean the forecaster reads itself.
     """
     refusing = Schema.pandas_types
     if hasattr(refusing, "takes_any_kind"):

@@ -17,7 +17,6 @@ from drf.data.factors import DESCRIPTORS
 from drf.data.files import PLAIN
 from drf.data.kept import kept_bars
 from drf.data.panel import check_panel, fingerprint
-from drf.data.simulate import Market
 from tests.data.test_known_answers import DELISTINGS, MONTHS, prices, statements
 
 
@@ -119,6 +118,7 @@ def test_another_file_is_not_taken_for_kept_bars(raw: list[str], capsys: pytest.
         (["--output", "nowhere/panel.parquet", "data=raw"], "the folder nowhere does not exist"),
         (["--output", "panel.parquet", "data=raw"], "data.prices has no value"),
         (["--output", "panel.parquet", "data=raww"], "raww"),
+        (["--output", "panel.parquet", "data=5"], "choose one of the group's files"),
         (["--output", "panel.parquet", "data=panel", "data.pth=x"], "unknown config key data.pth (did you mean"),
         (["--output", "panel.parquet", "data=panel", "data.path=none.parquet"], "there is no such file"),
     ],
@@ -136,7 +136,7 @@ def test_what_cannot_be_made_is_refused_in_one_line(
     assert not list(tmp_path.glob("panel*"))
 
 
-def test_macro_sensitivities_are_built_in(market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_macro_sensitivities_are_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     build.main(["factors=paper16_macro", "data.source.stocks=30", "data.source.months=50", "--output", "panel.parquet"])
     assert {"BETA_FX", "BETA_RATES", "BETA_CPI"} <= set(pd.read_parquet("panel.parquet"))
@@ -165,13 +165,36 @@ def test_what_is_read_is_not_written_over(raw: list[str], name: str, capsys: pyt
 
 
 def test_another_file_is_not_taken_for_a_panel(raw: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    for content in (b"no panel", Path("index.parquet").read_bytes()):
-        Path("other.parquet").write_bytes(content)
+    made(raw, capsys)
+    own = Path("panel.parquet").read_bytes()
+    for name, content in (("o.parquet", b"no panel"), ("o.parquet", own), ("o.json", b'{"mine": 1}')):
+        Path(name).write_bytes(content)
         with pytest.raises(SystemExit) as refused:
-            build.main([*raw, "--output", "other.parquet"])
+            build.main([*raw, "--output", "o.parquet"])
         assert refused.value.code == 2
-        assert "--output other.parquet: is there and is no panel" in capsys.readouterr().err
-        assert Path("other.parquet").read_bytes() == content
+        assert "o.json beside it, is there and is not of a build" in capsys.readouterr().err
+        assert Path(name).read_bytes() == content
+        Path(name).unlink()
+
+
+def test_files_of_a_pattern_or_a_folder_are_not_written_over(
+    raw: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, panel, _ = made(raw, capsys)
+    Path("parts").mkdir()
+    panel[:100].to_parquet("parts/p_1.parquet")
+    panel[100:].to_parquet("parts/p_2.parquet")
+    for path in ("parts", "'parts/p_*.parquet'"):
+        with pytest.raises(SystemExit):
+            build.main(["data=panel", f"data.path={path}", "--output", "parts/p_1.parquet"])
+        assert "would be written over data.path=parts" in capsys.readouterr().err
+    build.main(["data=panel", "data.path=parts", "--output", "whole.parquet"])
+    assert fingerprint(pd.read_parquet("whole.parquet")) == fingerprint(panel)
+    part = Path("parts/p_2.parquet")
+    part.write_bytes(part.read_bytes()[:-100])
+    with pytest.raises(SystemExit):
+        build.main(["data=panel", "data.path=parts", "--output", "whole.parquet"])
+    assert "cannot be read as parquet" in capsys.readouterr().err
 
 
 def test_a_build_beside_another_is_refused(raw: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,9 +182,9 @@ def test_an_encoding_is_said_or_its_name_is_in_the_refusal(
     named.to_csv(path, index=False, encoding=encoding)
     found = check_panel(PanelFile(str(path), encoding=encoding).panel(), DESCRIPTORS, 5)
     assert fingerprint(found) == fingerprint(check_panel(named, DESCRIPTORS, 5))
-    with pytest.raises(InputError, match=r"is not UTF-8 at byte \d+: say data.encoding=\.\.\. \(it looks like \w+\)"):
+    with pytest.raises(InputError, match=r"is not UTF-8 at byte \d+: say its encoding \(it looks like \w+\): data"):
         PanelFile(str(path)).panel()
-    with pytest.raises(InputError, match=r"is not nonsense: say data\.encoding"):
+    with pytest.raises(InputError, match=r"is not nonsense: say its encoding"):
         PanelFile(str(path), encoding="nonsense").panel()
 
 
@@ -194,7 +194,7 @@ def test_marks_of_unknown_values_are_emptied_and_counted(
 ) -> None:
     expected, marked = codes.copy(), codes.copy()
     for row, (name, mark) in enumerate(
-        [("PER", "."), ("PER", " B "), ("ROE", -99), ("ROE", -99.99), ("ret_next", "C")]
+        [("PER", "."), ("PER", " B "), ("PER", "-99.0"), ("ROE", -99), ("ROE", -99.99), ("ret_next", "C")]
     ):
         expected.loc[row, name] = np.nan
         marked[name] = marked[name].astype(object) if isinstance(mark, str) else marked[name]
@@ -205,9 +205,9 @@ def test_marks_of_unknown_values_are_emptied_and_counted(
     write(marked, Path(f"{tmp_path}/{file}"))
     with caplog.at_level("INFO"):
         panel = PanelFile(f"{tmp_path}/{file}", unknown=[".", "B", "C", -99, "-99.99"]).panel()
-    assert "5 cells stand for unknown: 2 in ROE, 2 in PER, 1 in ret_next" in caplog.text
+    assert "6 cells stand for unknown: 2 in ROE, 3 in PER, 1 in ret_next" in caplog.text
     pd.testing.assert_frame_equal(check_panel(panel, DESCRIPTORS, 5), check_panel(expected, DESCRIPTORS, 5))
-    with pytest.raises(InputError, match=r"column PER, row 1, row 2: not a number|column PER"):
+    with pytest.raises(InputError, match=r"column PER, .*not a number"):
         check_panel(PanelFile(f"{tmp_path}/{file}").panel(), DESCRIPTORS, 5)
 
 

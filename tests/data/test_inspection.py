@@ -100,3 +100,19 @@ def test_the_command_prints_a_table_and_draws_the_coverage(
         assert said.startswith("drf.data: ")
         assert message in said
         assert said.count("\n") == 1
+
+
+def test_the_command_is_told_what_a_file_does_not_say(
+    panel: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = panel.assign(asset="株" + panel["asset"], ROE=panel["ROE"].astype(object).mask(panel.index % 9 == 7, "B"))
+    marked.to_csv(tmp_path / "panel.csv", index=False, encoding="cp932")
+    words = ["inspect", str(tmp_path / "panel.csv")]
+    monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", *words, "--encoding", "cp932", "--unknown", "B,-99"])
+    data.main()
+    assert f"{panel['asset'].nunique():,} stocks" in capsys.readouterr().out
+    for missing, message in ((["--encoding", "cp932"], "not a number ('B')"), (["--unknown", "B"], "is not UTF-8")):
+        monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", *words, *missing])
+        with pytest.raises(SystemExit):
+            data.main()
+        assert message in capsys.readouterr().err

@@ -378,3 +378,117 @@ def test_an_index_that_stands_twice_is_refused(tmp_path: Path) -> None:
     pd.concat([index, index.assign(close=9000.0)]).to_parquet(tmp_path / "market_index.parquet")
     with pytest.raises(InputError, match=r"data.market_index=.* stands more than once: keep one row a \(date\)"):
         source.panel()
+
+
+@pytest.mark.parametrize(
+    ("named", "settings"), [(True, {"prices_adjusted": "none"}), (False, {"prices_adjusted": "none"}), (False, {})]
+)
+def test_shares_grow_with_splits_until_they_are_given_again(
+    named: bool, settings: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given before the split: months before, or on the 10th of the month at whose end another split comes."""
+    table = prices("none").drop(columns="market_value")
+    table.loc[(table["asset"] == "SPECIAL") & (table["date"] < MONTHS[70].replace(day=10)), "adj_close"] *= 2
+    last = (table["asset"] == "P1") & (table["date"] == MONTHS[72])
+    later = (table["asset"] == "P1") & (table["date"] > MONTHS[72])
+    table.loc[last | later, "close"] /= 2
+    table.loc[last, "split"] = 2.0
+    table["shares"] = np.where(table["date"].isin([MONTHS[69], MONTHS[72].replace(day=10)]), SHARES, np.nan)
+    table.loc[(table["asset"] == "SPLIT") & (table["date"] > MONTHS[70]), "shares"] = np.nan
+    with caplog.at_level("INFO"):
+        found = build(tmp_path, table if named else table.drop(columns="split"), **settings).set_index(
+            ["asset", "date"]
+        )
+    assert series(found, "SPLIT", "CAP")[[69, 70, 74]].tolist() == pytest.approx([np.log(100 * SHARES)] * 3)
+    expected = np.log(path_of("P1")[[71, 72, 73]] * SHARES)
+    assert series(found, "P1", "CAP")[[71, 72, 73]].tolist() == pytest.approx(expected.tolist())
+    assert ("split(s) are guessed" in caplog.text) != named
+
+
+def test_no_split_is_guessed_from_another_companys_price(tmp_path: Path) -> None:
+    """P1 is delisted in month 59; from month 65 on another has its name, whose closes differ by another dividend."""
+    table = prices("none").drop(columns="market_value")
+    table = table[~((table["asset"] == "P1") & table["date"].between(MONTHS[59].replace(day=11), MONTHS[64]))]
+    table.loc[(table["asset"] == "P1") & (table["date"] < MONTHS[60]), "adj_close"] /= 2
+    gone = delisted(("P1", MONTHS[59].replace(day=10), -0.1))
+    for some in (table, table.drop(columns="split")):
+        found = build(tmp_path, some, prices_adjusted="none", delistings=gone).set_index(["asset", "date"])
+        months = [65, 68, 72]
+        expected = np.log(path_of("P1")[months] * SHARES)
+        assert series(found, "P1", "CAP")[months].tolist() == pytest.approx(expected.tolist())
+
+
+def test_a_delisting_a_few_days_before_the_last_price_belongs_to_its_month(tmp_path: Path) -> None:
+    table = prices("none")
+    table = table[~((table["asset"] == "P1") & (table["date"] > MONTHS[70]))]
+    after = table[(table["asset"] == "P1") & (table["date"] == MONTHS[70])].assign(
+        date=MONTHS[70] + pd.Timedelta(days=2)
+    )
+    after[["close", "adj_close"]] /= 2
+    gone = delisted(("P1", MONTHS[70] - pd.Timedelta(days=1), -0.2))
+    found = build(tmp_path, pd.concat([table, after]), prices_adjusted="none", delistings=gone)
+    following = series(found.set_index(["asset", "date"]), "P1", "ret_next")
+    assert following.index[-1] == 70
+    assert following[70] == pytest.approx(0.5 * 0.8 - 1)
+
+
+@pytest.mark.parametrize("carry", [0, 2, 3, 24])
+def test_for_how_long_a_price_is_kept_is_the_users(carry: int, tmp_path: Path) -> None:
+    found = build(tmp_path, prices("none"), prices_adjusted="none", carry_months=carry).set_index(["asset", "date"])
+    months = series(found, "GAP", "ret_next").index
+    assert (71 in months) == (carry >= 3)
+    first = series(found, "REUSED", "MOM12_1").first_valid_index()
+    # with 0 the closed market ends every listing
+    assert first == {0: None, 24: 58}.get(carry, 70)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value", "message"),
+    [
+        ("market_index", "close", 0.0, r"market_index.*column close, 1 row\(s\), first row 1 \(0\): below 0"),
+        (
+            "statements",
+            "shares_outstanding",
+            -5.0,
+            r"column shares_outstanding, 1 row\(s\), first row 1 \(-5\): below 0",
+        ),
+        (
+            "delistings",
+            "delisting_return",
+            -50.0,
+            r"column delisting_return, 1 row\(s\), first row 1 \(-50\): below -1",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_where_they_stand(
+    name: str, column: str, value: float, message: str, tmp_path: Path
+) -> None:
+    build(tmp_path, prices("none").drop(columns="market_value"), prices_adjusted="none")
+    table = pd.read_parquet(tmp_path / f"{name}.parquet")
+    table.loc[table.index[0], column] = value
+    table.to_parquet(tmp_path / f"{name}.parquet")
+    files = {key: str(tmp_path / f"{key}.parquet") for key in ("prices", "statements", "market_index", "delistings")}
+    with pytest.raises(InputError, match=message):
+        RawTables(**files, lag_months=3, stale_months=18, prices_adjusted="none").panel()
+
+
+def test_raw_prices_in_any_encoding_and_with_marks(panel: pd.DataFrame, tmp_path: Path) -> None:
+    table = prices("none").drop(columns="market_value")
+    table["asset"] = "株" + table["asset"]
+    table["split"] = table["split"].astype(object).mask(table["split"] == 1, ".")
+    books, gone = (
+        statements().assign(asset=lambda t: "株" + t["asset"]),
+        DELISTINGS.assign(asset="株" + DELISTINGS["asset"]),
+    )
+    build(tmp_path, prices("none"), prices_adjusted="none")
+    table.to_csv(tmp_path / "prices.csv", index=False, encoding="cp932")
+    books.to_csv(tmp_path / "statements.csv", index=False, encoding="cp932")
+    gone.to_csv(tmp_path / "delistings.csv", index=False, encoding="cp932")
+    files = {key: str(tmp_path / f"{key}.csv") for key in ("prices", "statements", "delistings")}
+    files["market_index"] = str(tmp_path / "market_index.parquet")
+    how = {"lag_months": 3, "stale_months": 18, "prices_adjusted": "none"}
+    found = RawTables(**files, **how, encoding="cp932", unknown=["."]).panel()  # type: ignore[arg-type]
+    plain = build(tmp_path, prices("none").drop(columns="market_value"), prices_adjusted="none")
+    pd.testing.assert_frame_equal(found.assign(asset=found["asset"].str[1:]), plain, rtol=1e-12)
+    with pytest.raises(InputError, match=r"prices.csv: is not UTF-8 at byte \d+: say its encoding"):
+        RawTables(**files, **how).panel()  # type: ignore[arg-type]

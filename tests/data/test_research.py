@@ -169,11 +169,19 @@ def test_wrong_settings_are_refused(
 
 
 def test_returns_of_other_names_or_twice_are_refused(truth: pd.DataFrame, tmp_path: Path) -> None:
-    config = composed("data=gkx", *gkx(truth, tmp_path))
+    words = ["data=gkx", *gkx(truth, tmp_path)]
+    config = composed(*words)
     returns = pd.read_parquet(config.data.returns)
     returns.assign(permno=returns["permno"] + 50_000).to_parquet(config.data.returns)
     with pytest.raises(InputError, match="none of its names is a stock here"):
         load(config)
+    other = returns["permno"].isin(returns["permno"].unique()[:10])
+    returns.assign(permno=returns["permno"] + 50_000 * other).to_parquet(config.data.returns)
+    with pytest.raises(
+        InputError, match=r"10 of \d+ stocks have no row in data.returns.path=.* \(\d\d%\), such as 100\d\d"
+    ):
+        load(config)
+    assert len(load(composed(*words, "data.most_unmatched=0.6"))[0])
     pd.concat([returns, returns[:1]]).to_parquet(config.data.returns)
     with pytest.raises(InputError, match="more than one return in the month"):
         load(config)

@@ -88,3 +88,10 @@ def test_it_needs_some_months(panel: pd.DataFrame) -> None:
     ends = panel["date"].drop_duplicates().sort_values()
     with pytest.raises(ValueError, match="11 months before the newest tell what is usual, 12 are needed"):
         watch(panel[panel["date"] <= ends.iloc[12]], NAMES, LAGS)
+
+
+def test_a_gap_in_the_past_is_no_fault_and_one_behind_the_newest_is_named(panel: pd.DataFrame) -> None:
+    ends = panel["date"].drop_duplicates().sort_values()
+    assert watch(panel[panel["date"] != ends.iloc[-16]], NAMES, LAGS) == []
+    found = watch(panel[panel["date"] != ends.iloc[-2]], NAMES, LAGS)
+    assert [(finding.what, finding.kind) for finding in found] == [(f"{ends.iloc[-2]:%Y-%m}", "lag")]
