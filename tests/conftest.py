@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from drf.samples.lagged import Samples
 
 settings.register_profile("fuzz", max_examples=1700)
+settings.register_profile("quick", max_examples=40)
+settings.load_profile("quick")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

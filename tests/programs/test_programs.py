@@ -169,6 +169,7 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
     assert "all 7 checks passed" in page
 
 
+@pytest.mark.long
 def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
     text = run("evaluate.py", "audit=true", "gate=research", folder=evaluated)
     assert text.count("  pass  ") == 7
@@ -265,6 +266,7 @@ def start_training(folder: Path) -> Program:
     return program
 
 
+@pytest.mark.long
 def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     make_experiment(folder)
@@ -329,6 +331,7 @@ def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, em
     assert by_descriptor.idxmax() == "BETA_FX"
 
 
+@pytest.mark.long
 def test_one_test_month_is_said_to_be_too_few(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     output = run("train.py", *LINEAR_AND_LSTM, "window.test_months=1", "tuning.trials=0", folder=folder)

@@ -16,7 +16,7 @@ from drf.registry.standing import read_hold, read_standing
 from tests.programs.folders import LINEAR, client, fresh, make_experiment, runs
 from tests.programs.processes import run, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 NAME = "drf-lstm-lrp"
 TRAIN = [
@@ -81,7 +81,6 @@ def test_a_monthly_refresh_adds_no_trial(lived: Path) -> None:
     assert counted == [1.0] * 3
 
 
-@pytest.mark.long
 def test_an_evaluation_killed_at_any_moment_is_put_right_by_the_next(lived: Path) -> None:
     for moment in (1.0, 3.0):
         let_go(lived)

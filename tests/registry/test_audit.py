@@ -27,6 +27,8 @@ from drf.training.fits import Fit, fit_here
 from tests.experiment.composing import composed
 from tests.making import window_rule
 
+pytestmark = pytest.mark.long
+
 FUTURE = "the future changes no forecast"
 SHUFFLED = "shuffled returns are not forecast"
 SHIFTED = "a shifted panel is refused"

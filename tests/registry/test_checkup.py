@@ -34,6 +34,8 @@ from tests.registry.making import (
     with_weights,
 )
 
+pytestmark = pytest.mark.long
+
 
 def looked_at(forecaster: Forecaster, evidence: Evidence) -> Checkup:
     number = register_small(MlflowClient(), forecaster, evidence)

@@ -132,6 +132,7 @@ def test_random_restatements_are_counted_exactly(seed: int) -> None:
     assert sum(found.columns.values()) == found.months["changed_cells"].sum()
 
 
+@pytest.mark.long
 def test_recorded_forecasts_stay_evidence_through_all_of_them(store: str) -> None:
     client = MlflowClient()
     register_small(client)

@@ -21,6 +21,8 @@ from drf.registry.standing import CHAMPION, Move, Standing, move, read_hold, rea
 from drf.registry.versions import read_versions
 from tests.registry.making import NAME, register_small
 
+pytestmark = pytest.mark.long
+
 
 def asked(*overrides: str) -> EvaluateConfig:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):

@@ -30,6 +30,8 @@ from drf.registry.standing import (
 )
 from tests.registry.making import NAME
 
+pytestmark = pytest.mark.long
+
 ALL = set("12345")
 
 

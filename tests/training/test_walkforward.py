@@ -41,6 +41,7 @@ def forecasts(samples: Samples) -> dict[str, WalkForward]:
     return run(samples)
 
 
+@pytest.mark.long
 def test_two_workers_give_the_numbers_of_one_to_the_bit(samples: Samples, forecasts: dict[str, WalkForward]) -> None:
     again = run(samples, jobs=2)
     for family, walk in forecasts.items():
