@@ -17,7 +17,7 @@ from drf.data.factors import DESCRIPTORS
 from drf.data.files import PLAIN
 from drf.data.kept import kept_bars
 from drf.data.panel import check_panel, fingerprint
-from tests.data.test_known_answers import DELISTINGS, MONTHS, prices, statements
+from tests.data.by_hand import DELISTINGS, MONTHS, prices, statements
 
 
 @pytest.fixture
