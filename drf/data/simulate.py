@@ -90,6 +90,8 @@ class SimulatedMarket(Source):
     exits
         Probability, each month, that a stock leaves the market after it and a newly listed one, with a name and so a
         history of its own, takes its place. The last return of the one that leaves is there.
+    dies
+        From this month of the panel on, counted from 1, expected returns are nothing; None: never.
     macro
         Names of sensitivities to macro series, which become columns of the panel: rolling estimates from the stock's
         returns, as for a real panel. The true response to the first series adds as much variance to the expected return
@@ -112,6 +114,7 @@ class SimulatedMarket(Source):
     style: Annotated[float, Interval(ge=0, lt=10)] = 0.03
     missing: Annotated[float, Interval(ge=0, lt=1)] = 0.03
     exits: Annotated[float, Interval(ge=0, lt=1)] = 0.002
+    dies: Annotated[int, Ge(1)] | None = None
     macro: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
@@ -152,8 +155,10 @@ def simulate(settings: SimulatedMarket) -> Market:
     rewarded, responses, surprises = _macro(
         settings.seed, len(macro), _HISTORY + months, stocks, scale * _MEMORY_DEVIATION
     )
+    alive = np.arange(_HISTORY + months) < _HISTORY + (settings.dies or months + 1) - 1
+    rewarded *= alive[:, None]
     extra = np.vstack([np.zeros(stocks), rewarded[:-1]]) + np.einsum("tk,ks->ts", surprises, responses)
-    ranks, momentum, returns = _live(rng, latent, scale, noise, settings.style, extra)
+    ranks, momentum, returns = _live(rng, latent, scale * alive, noise, settings.style, extra)
 
     dates = pd.date_range(settings.start, periods=months, freq="ME")
     assets = np.array([f"S{number:04d}" for number in range(stocks)])
@@ -169,9 +174,10 @@ def simulate(settings: SimulatedMarket) -> Market:
 
     paths = np.stack([ranks[_HISTORY - lag : len(ranks) - lag] for lag in MEMORY_DATES], axis=2)
     paths = paths.reshape(-1, len(MEMORY_DATES), len(DESCRIPTORS))
-    contributions = keys.assign(expected=scale * memory(paths))
+    at = np.repeat(alive[_HISTORY:], stocks)
+    contributions = keys.assign(expected=scale * at * memory(paths))
     for factor, value in shapley_values(paths).items():
-        contributions[factor] = scale * value
+        contributions[factor] = scale * at * value
     if macro:
         contributions["Macro"] = rewarded[_HISTORY:].ravel()
         contributions["expected"] += contributions["Macro"]
@@ -208,12 +214,15 @@ def _macro(
 def _live(
     rng: np.random.Generator,
     latent: dict[str, np.ndarray],
-    scale: float,
+    scale: np.ndarray,
     noise: float,
     style: float,
     extra: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Let the market live month by month: (ranks of all descriptors, momentum descriptors, returns over the month)."""
+    """Let the market live month by month: (ranks of all descriptors, momentum descriptors, returns over the month).
+
+    ``scale``: of the expected returns, shape (months,).
+    """
     total, stocks = latent["CAP"].shape
     ranks = np.zeros((total, stocks, len(DESCRIPTORS)))
     for name, path in latent.items():
@@ -230,7 +239,7 @@ def _live(
             beta = 1 + 0.25 * ranks[t, :, DESCRIPTORS.index("BETA")]
             styles = _factor_means(ranks[t]) @ (style * rng.standard_normal(len(FACTORS)))
             shock = noise * _fat_tailed(rng, stocks)
-            returns[t + 1] = np.maximum(scale * memory(path) + beta * market + styles + shock + extra[t + 1], -0.95)
+            returns[t + 1] = np.maximum(scale[t] * memory(path) + beta * market + styles + shock + extra[t + 1], -0.95)
     return ranks, momentum, returns
 
 
