@@ -10,6 +10,10 @@ class InputError(ValueError):
     """Input was refused. The message is one line that names the culprit and the remedy; the exit code is 2."""
 
 
+class TryAgainError(InputError):
+    """Nothing is wrong with the input: another command is at the same work, or the store is away."""
+
+
 def first_line(error: BaseException) -> str:
     """What an exception says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

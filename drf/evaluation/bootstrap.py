@@ -114,3 +114,37 @@ def monotonicity(quantiles: pd.DataFrame, seed: int = 0, resamples: int = RESAMP
     drawn = _resampled(steps, lambda values: values.mean(axis=0), seed, resamples)
     p = float(((drawn - mean).min(axis=1) > mean.min()).mean())
     return pd.DataFrame([{"smallest_step": float(mean.min()), "p": p, "note": ""}])
+
+
+def cumulated_band(
+    months: pd.DataFrame, horizon: int, level: float = 0.9, seed: int = 0, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """Where the sums over the next periods lie if they are like those of the past.
+
+    Parameters
+    ----------
+    months
+        One row a period; all columns are resampled together.
+    horizon
+        So many periods are summed up.
+    level
+        Share of the resampled paths between ``low`` and ``high``, at each number of periods on its own.
+
+    Returns
+    -------
+    One row for each number of periods from 1, columns ``(name, "mean" | "low" | "high")``.
+    """
+    common = months.dropna()
+    needed = -(-horizon // len(common))  # a path may be longer than the past
+
+    def path(values: np.ndarray) -> np.ndarray:
+        return values.ravel()
+
+    drawn = _resampled(common, path, seed, needed * resamples)
+    paths = drawn.reshape(resamples, needed * len(common), common.shape[1])[:, :horizon].cumsum(axis=1)
+    ends = {"low": (1 - level) / 2, "high": (1 + level) / 2}
+    made = {}
+    for column, name in enumerate(common):
+        made[name, "mean"] = common[name].mean() * np.arange(1, horizon + 1)
+        made |= {(name, end): np.quantile(paths[:, :, column], share, axis=0) for end, share in ends.items()}
+    return pd.DataFrame(made, index=pd.RangeIndex(1, horizon + 1))

@@ -241,7 +241,7 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
     gross = (held * grown).sum(axis=1)
     one_sided = ~((held > 0).any(axis=1) & (held < 0).any(axis=1))
     gross[one_sided] = np.nan  # not a long-short portfolio: no stock of one side has a return
-    before = _drifted(held, grown).shift(1, fill_value=0.0)
+    before = drifted(held, grown).shift(1, fill_value=0.0)
     traded = (held - before).abs().sum(axis=1)
     turnover = traded / 4  # both sides are worth 2; a complete exchange trades each twice
     turnover.iloc[0] = traded.iloc[0] / 2  # setting up only buys
@@ -249,8 +249,14 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
     return pd.DataFrame({"gross": gross, "net": net, "turnover": turnover, "traded": traded})
 
 
-def _drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
-    """Weights at the end of the month, each side rescaled to its own value."""
+def drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
+    """Weights at the end of the month, each side rescaled to its own value.
+
+    Parameters
+    ----------
+    weights, returns
+        One row a month, one column an asset; returns in decimals over the month.
+    """
     grown = weights * (1 + returns)
     drifted = pd.DataFrame(0.0, index=weights.index, columns=weights.columns)
     for side in (grown.clip(lower=0), grown.clip(upper=0)):

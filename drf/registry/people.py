@@ -5,10 +5,11 @@ from __future__ import annotations
 import mlflow
 
 from ..errors import InputError
+from ..tracking.locks import user
 from .decision import Decision
 from .loading import MANIFEST, load_model
 from .settings import EvaluateConfig
-from .standing import Hold, Move, Standing, move, read_hold, set_hold, user
+from .standing import Hold, Move, Standing, move, read_hold, set_hold
 from .versions import ARCHIVED, GATES, REJECTED, VERDICT, RegisteredVersions, mark
 
 

@@ -11,10 +11,11 @@ from mlflow import MlflowClient
 
 from ..report.html import with_verdict
 from ..report.page import gates_section
+from ..tracking.locks import user
 from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, git_commit
 from .decision import Decision, Judged
-from .standing import Move, user
+from .standing import Move
 from .versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, RegisteredVersions, Version, mark
 
 HEALTH = "health"

@@ -8,20 +8,16 @@ left nor what was intended were set by hand. They are a person's decision: respe
 from __future__ import annotations
 
 import contextlib
-import getpass
-import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
-from filelock import FileLock, Timeout
 
 from ..errors import InputError
+from ..tracking.locks import store_lock, user
 
 CHAMPION, PREVIOUS = "champion", "previous"
 
@@ -105,14 +101,6 @@ def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str
         client.delete_registered_model_tag(name, _HOLD)
         return
     client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(Hold.now(reason, by))))
-
-
-def user() -> str:
-    """Who gave the command."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user in the system, as in some containers
-        return "unknown"
 
 
 @dataclass(frozen=True)
@@ -226,21 +214,8 @@ def _make(client: mlflow.MlflowClient, name: str, made: Move, there: Container[s
     client.delete_registered_model_tag(name, _INTENDED)
 
 
-@contextlib.contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Keep other commands from moving the same aliases: all that use a sqlite file, or this user's on this machine."""
-    uri = mlflow.get_tracking_uri()
-    digest = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
-    file = Path(tempfile.gettempdir()) / f"drf-{user()}-{digest}.lock"
-    if uri.startswith("sqlite:///"):
-        file = Path(f"{uri.removeprefix('sqlite:///')}.registry.lock")
-    try:
-        with FileLock(file, timeout=_WAIT):
-            yield
-    except Timeout:
-        raise InputError(
-            f"{name} is being changed by another command: wait for it, then give the command again"
-        ) from None
+def _lock(name: str) -> contextlib.AbstractContextManager[None]:
+    return store_lock(name, "registry", _WAIT)
 
 
 def _model(client: mlflow.MlflowClient, name: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -209,6 +210,31 @@ class RunTree:
                 self.parent.tags({"error": without_secrets(f"{type(error).__name__}: {error}")[:500]})
         finally:
             mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
+
+
+@contextlib.contextmanager
+def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
+    """A run of its own, FINISHED at the end of the context: until then it counts for nothing.
+
+    Whoever opens runs of a kind does so under a lock, and so may call :func:`close_the_dead` before.
+    """
+    run = client.create_run(experiment_id, run_name=name, tags={**tags, _HOST: platform.node()})
+    log = RunLog(client, run.info.run_id)
+    try:
+        yield log
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the store itself may be what failed
+            log.tags({"error": without_secrets(f"{type(error).__name__}: {error}")[:500]})
+            client.set_terminated(log.run_id, "FAILED")
+        raise
+    client.set_terminated(log.run_id, "FINISHED")
+
+
+def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str) -> None:
+    """End this machine's runs of a kind that MLflow believes to be running, where a lock says that none is."""
+    here = f"attributes.status = 'RUNNING' and tags.kind = '{kind}' and tags.{_HOST} = '{platform.node()}'"
+    for run in client.search_runs([experiment_id], here, max_results=1000):
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def leave_what_is_taken(client: mlflow.MlflowClient) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from filelock import FileLock
 
-from ..errors import InputError, first_line
+from ..errors import InputError, TryAgainError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _require_server(uri: str) -> None:
         # Any answer will do: behind a login even the health page may be refused.
         requests.get(f"{uri.rstrip('/')}/health", timeout=10)
     except requests.RequestException as error:
-        raise InputError(
+        raise TryAgainError(
             f"no MLflow server answers at {without_secrets(uri)} ({type(error).__name__}): start it, or correct or "
             "unset MLFLOW_TRACKING_URI"
         ) from error

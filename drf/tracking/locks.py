@@ -1,0 +1,59 @@
+"""Locks between commands that work on the same store."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock, Timeout
+
+from ..errors import TryAgainError
+
+
+@contextlib.contextmanager
+def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
+    """Keep other commands from doing the same: all that use a sqlite file, or this user's on this machine.
+
+    Parameters
+    ----------
+    name
+        The registered model that is worked on.
+    purpose
+        What is done; commands with different purposes do not wait for each other.
+    wait
+        Seconds to wait for another command.
+
+    Raises
+    ------
+    TryAgainError
+        If another command still holds the lock then.
+    """
+    uri = mlflow.get_tracking_uri()
+    digest = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
+    file = Path(tempfile.gettempdir()) / f"drf-{user()}-{digest}.{purpose}.lock"
+    if uri.startswith("sqlite:///"):
+        file = Path(f"{uri.removeprefix('sqlite:///')}.{purpose}.lock")
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise TryAgainError(
+            f"{name} is being changed by another command: wait for it, then give the command again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def user() -> str:
+    """Who gave the command."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in the system, as in some containers
+        return "unknown"
