@@ -5,21 +5,7 @@ python evaluate.py [key=value ...]; audit=true runs the leak suite. People decid
 cannot be judged or fails its gates.
 """
 
-from __future__ import annotations
-
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
-from drf.cli import program
-from drf.cli.evaluate import evaluate
-
-
-@hydra.main(version_base="1.3", config_path=str(program.CONFIG_DIR), config_name="evaluation")
-@program.refusing
-def main(config: DictConfig) -> None:
-    evaluate(config, HydraConfig.get().runtime.choices)
-
+from drf.cli.main import evaluate
 
 if __name__ == "__main__":
-    program.run(main, "evaluation")
+    evaluate()

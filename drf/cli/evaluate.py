@@ -47,7 +47,26 @@ def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
     SystemExit
         With code 4, after everything is recorded, if the champion is missing, cannot be judged or fails its gates.
     """
-    config, record = read(composed, EvaluateConfig), Record.of(composed)
+    config = read(composed, EvaluateConfig)
+    if decide_and_record(config, Record.of(composed).flat, choices["gate"]).alarm:
+        raise SystemExit(ALARM)
+
+
+def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], gate: str) -> Decision:
+    """Judge, move the champion, write everything down and print it.
+
+    Parameters
+    ----------
+    settings
+        As they are logged, under their dotted names.
+    gate
+        The file of ``conf/gate`` that was chosen.
+
+    Raises
+    ------
+    InputError
+        As :func:`evaluate`.
+    """
     store = without_secrets(connect(config.tracking.experiment))
     client, name = MlflowClient(), config.registry.name
     notices = settle(client, name, read_versions(client, name).numbers)
@@ -60,24 +79,22 @@ def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
         leave_what_is_taken(client)
         decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
-            log_decision(tree.parent, record.flat, name, decision, notices)
+            log_decision(tree.parent, settings, name, decision, notices)
     else:
         bench = _bench(config, known, standing, store)
         with Presence() as here, RunTree("evaluate", here) as tree:
-            asked = gates_in_words(choices["gate"], config, *_usual())
-            decision = bench.decide(client, config, asked, known, standing)
+            decision = bench.decide(client, config, gates_in_words(gate, config, *_usual()), known, standing)
             audits = list(bench.audits.values())
             if decision.promoted is not None:
                 move(client, name, standing, promotion(decision, known))
             write_verdicts(client, name, known, decision, config.registry.keep)
-            log_decision(tree.parent, record.flat, name, decision, notices, audits)
+            log_decision(tree.parent, settings, name, decision, notices, audits)
     held = (standing.champion, standing.previous, decision.after.champion, decision.after.previous)
     for notice in complete_reports(client, read_versions(client, name, held), decision):
         print(f"note: {notice}")
     shown = [audit for audit in audits if config.audit or not audit["passed"].all()]
     print(decision_summary(name, decision, shown, store, tree.parent.run_id))
-    if decision.alarm:
-        raise SystemExit(ALARM)
+    return decision
 
 
 def _bench(config: EvaluateConfig, known: RegisteredVersions, standing: Standing, store: str) -> _Bench:

@@ -65,7 +65,7 @@ def reading_of(arguments: argparse.Namespace) -> Reading:
     return Reading(arguments.encoding, arguments.unknown.split(",") if arguments.unknown else ())
 
 
-def refusing(task: Callable[P, None]) -> Callable[P, None]:
+def refusing(task: Callable[P, object]) -> Callable[P, None]:
     """Turn refused input into one line and exit code 2.
 
     Stands below ``hydra.main``, which would add lines of its own.
@@ -132,7 +132,8 @@ def split_overrides(arguments: list[str]) -> list[str]:
 def refuse(message: str, code: int = REFUSED) -> NoReturn:
     """Print one line and exit."""
     called = Path(sys.argv[0])
-    name = f"drf.{called.parent.name}" if called.name == "__main__.py" else called.name
+    room = called.parent.name
+    name = called.name if called.name != "__main__.py" else room if room == "drf" else f"drf.{room}"
     print(f"{name}: {without_secrets(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(code)
 

@@ -1,33 +1,29 @@
-"""Forecast a panel with a registered model: ``python -m drf.score --panel IN.parquet --output OUT.parquet``.
+"""Forecast a panel's newest month and issue it: ``python -m drf.score --panel IN.parquet --output OUT.parquet``.
 
-The newest month's inputs are watched first. What is unusual is printed, and nothing is forecast from it (exit code 3)
-without ``--force``.
+The month's inputs are watched first. What is unusual is printed, and nothing is issued from it (exit code 3) without
+``--force``. What is issued is recorded in MLflow's experiment ``drf-live``: once a month, unless ``--replace``.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..data.dates import read_dates
-from ..data.files import read_file
-from ..data.names import read_names
-from ..data.numbers import read_numbers
-from ..data.panel import RETURN, check_panel
-from ..data.universe import largest
+from ..data.files import read_file, whole_or_not
+from ..data.panel import KEYS, RETURN, check_panel
 from ..errors import InputError, first_line
-from ..live.inputs import watch
-from ..tracking.store import connect
+from ..live.calendar import day_of, out_of_date, up_to
+from ..live.issues import EXPERIMENT
+from ..live.scoring import Scorer, issue_month, known_returns, load_scorer, watch_inputs
+from ..registry.loading import forecast
+from ..tracking.store import connect, without_secrets
 from . import program
-
-if TYPE_CHECKING:
-    from mlflow.pyfunc import PyFuncModel
+from .summary import issue_summary
 
 HELD_BACK = 3
-"""The exit code where the inputs are unusual and nothing was forecast."""
+"""The exit code where the inputs are unusual and nothing was issued."""
 
 
 @program.refusing
@@ -39,58 +35,72 @@ def main() -> None:
     if not output.parent.is_dir():
         raise InputError(f"--output {output}: the folder {output.parent} does not exist")
     frame = read_file("--panel", arguments.panel, reading=program.reading_of(arguments))
-    connect("drf")
-
-    from ..registry.loading import (
-        forecast,
-        load_model,
-    )  # MLflow takes seconds to import, and is not needed to refuse a file
-
+    store = without_secrets(connect("drf"))
     try:
-        model = load_model(arguments.model)
+        scorer = load_scorer(arguments.model)
     except InputError as error:
         raise InputError(f"--model {error}") from error
-    if model.metadata.get_input_schema() is None:
-        raise InputError(f"--model {arguments.model}: is not a model of this project, it has no signature")
-    # The model itself says which descriptors it was trained on.
-    descriptors = [name for name in model.metadata.get_input_schema().input_names() if name not in ("date", "asset")]
-    panel = check_panel(frame, descriptors, least_stocks=1, with_returns=False)
-    _hold_back(model, frame, panel, arguments.force)
-    try:
-        forecasts = forecast(model, panel, arguments.detail)
-    except ValueError as error:
-        raise InputError(f"--panel {arguments.panel}: {error}") from error
-    try:
-        write = forecasts.to_parquet if output.suffix == ".parquet" else forecasts.to_csv
-        write(output, index=False)
-    except OSError as error:
-        raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error
-    months = forecasts["date"].nunique()
-    print(f"{len(forecasts):,} forecasts of {months} month(s), to {forecasts['date'].max().date()}, in {output}")
+    panel = check_panel(frame, scorer.descriptors, least_stocks=1, with_returns=False)
+    if RETURN in frame:
+        panel = panel.merge(known_returns(frame), on=list(KEYS), how="left")
+    panel, afterwards = up_to(panel, arguments.as_of)
+    unusual = hold_back(scorer, panel, arguments.as_of, arguments.force)
+    made = issue_month(scorer, panel, unusual, afterwards, arguments.replace)
+    issue = made.issued.issue
+    if made.other and not made.is_new:
+        raise InputError(
+            f"{issue.month:%Y-%m} is issued already, by version {issue.version} at {issue.issued}, and would differ: "
+            f"{'; '.join(made.other)}: give --replace to issue it anew"
+        )
+    _write(output, _in_detail(scorer, panel, made.issued.orders, arguments.detail))
+    print(issue_summary(made, scorer.title))
+    where = f"run {made.run_id} of the experiment {EXPERIMENT} in {store}"
+    print(f"Recorded: {where}" if made.run_id else "Not recorded: the model is in no registry.")
+    print(f"In {output}")
 
 
-def _hold_back(model: PyFuncModel, frame: pd.DataFrame, panel: pd.DataFrame, force: bool) -> None:
-    """Print what is unusual in the newest month of what the model looks at; end there unless forced."""
-    spec = model.unwrap_python_model().forecaster.spec
-    watched = panel if spec.universe is None else largest(panel, spec.universe)
-    if RETURN in frame and "MOM1" in panel:
-        returns = frame[["date", "asset", RETURN]].assign(date=read_dates(frame["date"]) + pd.offsets.MonthEnd(0))
-        returns = returns.assign(asset=read_names(returns["asset"]), **{RETURN: read_numbers(returns[RETURN])})
-        watched = watched.merge(returns, on=["date", "asset"], how="left")
+def hold_back(scorer: Scorer, panel: pd.DataFrame, as_of: str | None, force: bool) -> list[str]:
+    """What is unusual in the newest month, in words, printed; end there unless forced."""
+    found = [str(finding) for finding in out_of_date(panel["date"].max(), day_of(as_of))]
     try:
-        found = watch(watched, spec.descriptors, spec.lags)
+        found += [str(finding) for finding in watch_inputs(scorer, panel)]
     except ValueError as error:
         print(f"note: the inputs are not watched: {error}")
-        return
     month = f"{panel['date'].max():%Y-%m}"
     for finding in found:
         print(f"unusual in {month}: {finding}")
     if found and not force:
         program.refuse(
-            f"--panel: {len(found)} number(s) of {month} are unusual, and nothing was forecast: correct the panel, or "
+            f"--panel: {len(found)} number(s) of {month} are unusual, and nothing was issued: correct the panel, or "
             "give --force",
             HELD_BACK,
         )
+    return found
+
+
+def _in_detail(scorer: Scorer, panel: pd.DataFrame, orders: pd.DataFrame, detail: str) -> pd.DataFrame:
+    """The orders with what was asked for in place of the factors' contributions."""
+    if detail == "factors":
+        return orders
+    recent = panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(max(scorer.lags))]
+    parts = forecast(scorer.model, recent, detail).drop(columns=["date", "prediction"])
+    names = list(orders)
+    factors = names[names.index("prediction") + 1 : names.index("rank")]
+    merged = orders.drop(columns=factors).merge(parts, on="asset", how="left")
+    more = [name for name in parts if name != "asset"]
+    return merged[[*names[: names.index("prediction") + 1], *more, *names[names.index("rank") :]]]
+
+
+def _write(output: Path, table: pd.DataFrame) -> None:
+    try:
+        whole_or_not(
+            output,
+            lambda file: (
+                table.to_parquet(file, index=False) if output.suffix == ".parquet" else table.to_csv(file, index=False)
+            ),
+        )
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error
 
 
 def _parse() -> argparse.Namespace:
@@ -99,6 +109,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--output", required=True, help="file to write, .parquet or .csv")
     parser.add_argument("--model", default="models:/drf-lstm-lrp@champion", help="URI of a registered model")
     parser.add_argument("--detail", default="factors", choices=["factors", "descriptors", "account"])
+    parser.add_argument("--as-of", help="the day on which one stands, YYYY-MM-DD; today if not given")
     program.add_reading(parser)
-    parser.add_argument("--force", action="store_true", help="forecast although the newest month's inputs are unusual")
+    parser.add_argument("--force", action="store_true", help="issue although the newest month's inputs are unusual")
+    parser.add_argument("--replace", action="store_true", help="issue a month anew that is issued already")
     return parser.parse_args()

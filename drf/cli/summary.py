@@ -10,6 +10,11 @@ from ..comparison.rows import RAW_METRICS
 from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..experiment.experiment import Experiment
 from ..experiment.protocol import learned
+from ..live.alarm import ALPHA
+from ..live.orders import turnover
+from ..live.outcome import Live
+from ..live.record import Record, totals
+from ..live.scoring import Issuance
 from ..registry.decision import Decision, Judged
 from ..registry.versions import ARCHIVED, REJECTED
 
@@ -122,3 +127,80 @@ def _scores(scored: Sequence[Judged]) -> str:
     table = pd.DataFrame({f"{one.number} ({one.role})": one.scores for one in scored})
     text = table.to_string(float_format="{:.3f}".format, na_rep="cannot be estimated")
     return f"Scored on months out of sample, each version on its own ({'; '.join(dict.fromkeys(months))}):\n{text}"
+
+
+_SHOWN_TRADES = 10
+
+
+def issue_summary(made: Issuance, by: str) -> str:
+    """What was issued for a month: how many stocks are held, what is traded, the largest trades and why."""
+    issue, orders = made.issued.issue, made.issued.orders
+    forecasts, weight = int(orders["prediction"].notna().sum()), orders["weight"]
+    setting_up = not (orders["held"] != 0).any()
+    state = "issued" if made.is_new else "issued already, and the same" if made.run_id else "made"
+    if made.other:
+        state = f"issued anew ({'; '.join(made.other)})"
+    lines = [
+        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {state}"
+        + ("" if issue.role == "champion" else "; a shadow is watched, and nothing is to be ordered from it"),
+        f"Long {(weight > 0).sum():,} and short {(weight < 0).sum():,} stocks; turnover {turnover(orders):.1%}"
+        + (", set up anew" if setting_up else "")
+        + f"; {orders['inputs'].mean():.1%} of the inputs are known",
+    ]
+    if made.unknown:
+        lines.append(f"note: {made.unknown} return(s) of stocks that are held are not known, and count as 0")
+    if issue.afterwards:
+        lines.append("note: the data go on after this month: it does not count as said before it was known")
+    largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_TRADES]]
+    table = largest[["asset", "rank", "prediction", "held", "weight", "trade", "reasons"]].rename(
+        columns={"prediction": "forecast"}
+    )
+    per_cent = dict.fromkeys(("forecast", "held", "weight", "trade"), "{:+.2%}".format)
+    text = table.to_string(index=False, formatters=per_cent, na_rep="none")
+    return "\n".join([*lines, "Largest trades, in shares of one side's value:", text])
+
+
+_SHOWN_MONTHS = 12
+
+
+def record_summary(record: Record) -> str:
+    """What came true by month and by version, beside the backtest; the alarm; what is missing."""
+    live = record.champion
+    lines = ["", *([f"ALARM: {record.alarm}", ""] if record.alarm else [])]
+    if live is not None and len(live.months):
+        lines += [_months_in_text(live.months.tail(_SHOWN_MONTHS)), "", *_beside_backtest(live), ""]
+    elif record.issued:
+        lines += [f"Issued: {len(record.issued)}, the newest for {record.issued[-1].issue.month:%Y-%m}.", ""]
+    if len(record.outcomes):
+        by_version = record.by_version.assign(**{end: record.by_version[end].dt.strftime("%Y-%m") for end in _ENDS})
+        lines += ["By version:", by_version.to_string(index=False, float_format="{:.4f}".format), ""]
+    else:
+        lines += ["No month of what was issued has come true by this panel.", ""]
+    return "\n".join([*lines, *[f"note: {note}" for note in record.notes]]).rstrip()
+
+
+_ENDS = ("first", "last")
+
+
+def _months_in_text(months: pd.DataFrame) -> str:
+    shown = months[["month", "version", "rank_ic", "gross", "net", "promised", "turnover", "cumulated", "evidence"]]
+    per_cent = dict.fromkeys(("gross", "net", "promised", "turnover", "cumulated"), "{:+.2%}".format)
+    formats = {**per_cent, "rank_ic": "{:+.3f}".format, "evidence": "{:.3g}".format, "month": "{:%Y-%m}".format}
+    return shown.to_string(index=False, formatters=formats, na_rep="none")
+
+
+def _beside_backtest(live: Live) -> list[str]:
+    """The live months beside those of the backtest, and what is to be made of it."""
+    found, n = totals(live), len(live.months)
+    lines = [
+        f"Since {live.since:%Y-%m}, {n} month(s): rank IC {found['rank_ic']:.3f} (backtest "
+        f"{found['backtest/rank_ic']:.3f} over {len(live.promise)} months), net "
+        f"{found['net']:+.2%} a month (backtest {found['backtest/net']:+.2%}), "
+        f"{found['hit_rate']:.0%} of the months above 0."
+    ]
+    if not live.is_watched:
+        return [*lines, "note: the backtest has too few months to promise anything; no alarm watches over it"]
+    lines.append(f"Evidence that the promise is not kept: {live.evidence:.3g}; an alarm from {1 / ALPHA:.0f} on.")
+    if live.raised and not live.alarm:
+        lines.append(f"note: there was an alarm in {', '.join(live.raised)}")
+    return lines

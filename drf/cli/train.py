@@ -27,8 +27,12 @@ from ..tuning.search import returns_of, tune
 from .summary import training_summary
 
 
-def train(composed: DictConfig, overrides: Sequence[str]) -> None:
+def train(composed: DictConfig, overrides: Sequence[str]) -> str | None:
     """Do all that a composed config describes; ``overrides`` as they stood on the command line.
+
+    Returns
+    -------
+    The version that was registered, if one was.
 
     Raises
     ------
@@ -66,6 +70,7 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> None:
     if checkpoints.restored:
         print(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
     print(training_summary(experiment, comparison_table(rows), store, tree.parent.run_id, version))
+    return version
 
 
 @dataclass

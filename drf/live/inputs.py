@@ -9,6 +9,7 @@ newest one is held against a band that the months before it give. A monotone cha
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ import numpy as np
 import pandas as pd
 
 from ..data.panel import RETURN
+from ..errors import first_few
+
+log = logging.getLogger(__name__)
 
 LEAST_MONTHS = 12
 """Fewest earlier months from which a band can be learnt."""
@@ -57,6 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "unchanged": Kind("share equal to last month's value", "last month's file once more"),
     "stayed": Kind("share of last month's stocks that are still there", _UNIVERSE),
     "came": Kind("share that was not there last month", _UNIVERSE),
+    "behind": Kind("months that it lies behind the last one that has ended", "last month's file, or one that is late"),
     "lag": Kind("share that was there at the earlier dates that the model looks at", "a month that is not there whole"),
 }
 
@@ -83,6 +88,8 @@ class Finding:
 
     def __str__(self) -> str:
         kind = KINDS[self.kind]
+        if self.kind == "behind":
+            return f"{self.what}: {kind.words}: {self.now:.0f}: {kind.meaning}?"
         now = "not known" if np.isnan(self.now) else f"{self.now:.2f}"
         usual = f"usually {max(self.low, -1):.2f} to {min(self.high, 1):.2f}"
         return f"{self.what}: {kind.words} is {now}, {usual}: {kind.meaning}?"
@@ -110,17 +117,20 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
         raise ValueError(
             f"{max(len(numbers) - 1, 0)} months before the newest tell what is usual, {LEAST_MONTHS} are needed"
         )
-    found = []
+    found, unknown = [], []
     for name in numbers.columns:
         series = numbers[name].to_numpy(dtype=float)
         now, before = series[-1], series[:-1][~np.isnan(series[:-1])]
         what, _, kind = str(name).rpartition("/")
         if len(before) < LEAST_MONTHS:
+            unknown.append(str(name))
             continue
         low, high, reach = _band(before, KINDS[kind].least)
         if not low <= now <= high:
             distance = np.inf if np.isnan(now) else max(low - now, now - high) / reach
             found.append((distance, Finding(what, kind, float(now), low, high)))
+    if unknown:
+        log.info("note: not watched, because fewer than %d months know it: %s", LEAST_MONTHS, first_few(unknown, 5))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 
 

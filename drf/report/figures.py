@@ -189,6 +189,38 @@ def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
     return figure
 
 
+_LIVE, _PROMISED = "#0072B2", "#999999"
+
+
+def live_beside_promise(months: pd.DataFrame) -> Figure:
+    """The issued portfolios' return after costs, summed up, beside what the backtest promised.
+
+    ``months``: one row a month, ``cumulated``, ``cumulated_promised``, ``cumulated_low``, ``cumulated_high``; decimals.
+    """
+    figure, axes = _axes("Issued portfolios after costs, summed over the months", "%")
+    if months["cumulated_low"].notna().any():
+        axes.fill_between(
+            months.index, 100 * months["cumulated_low"], 100 * months["cumulated_high"], color=_PROMISED, alpha=0.25,
+            linewidth=0, label="90 % of the backtest's paths",
+        )  # fmt: skip
+        axes.plot(months.index, 100 * months["cumulated_promised"], color=_PROMISED, label="backtest's mean")
+    axes.plot(months.index, 100 * months["cumulated"], color=_LIVE, marker="o", markersize=3, label="came true")
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def live_rank_ic(rank_ic: pd.Series, promised: float) -> Figure:
+    """Monthly rank IC of what was issued, beside the backtest's mean."""
+    figure, axes = _axes("Rank IC of the issued forecasts")
+    axes.bar(rank_ic.index, rank_ic, 22, color=_LIVE, label=f"by month (mean {rank_ic.mean():.3f})")
+    if np.isfinite(promised):
+        axes.axhline(promised, color=_PROMISED, linestyle="--", label=f"backtest's mean {promised:.3f}")
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
 def png(figure: Figure) -> bytes:
     """The figure as a PNG."""
     buffer = io.BytesIO()

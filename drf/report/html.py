@@ -19,11 +19,12 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its name in the frame, its heading, and how its numbers are written."""
+    """A column of a table: its name in the frame, its heading, how its numbers are written, and whether it is text."""
 
     name: str
     heading: str
     format: str = "{}"
+    text: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Report:
         In order; the registry's verdict stands between the last but one and the last.
     config, commit
         The configuration as YAML, and the code's commit.
+    awaits_verdict
+        Whether the registry's verdict is filled in later.
     """
 
     title: str
@@ -58,6 +61,7 @@ class Report:
     sections: Sequence[Section]
     config: str
     commit: str
+    awaits_verdict: bool = True
 
 
 def render(report: Report) -> str:
@@ -72,7 +76,7 @@ def table(frame: pd.DataFrame, columns: Sequence[Column], strong: str | None = N
         for values in frame.to_dict("records")
     ]
     template = _environment().get_template("table.html.j2")
-    return Markup(template.render(headings=[column.heading for column in columns], lines=lines))
+    return Markup(template.render(columns=columns, lines=lines))
 
 
 def _cell(value: object, how: str) -> str:

@@ -1,0 +1,5 @@
+"""``python -m drf``: the console script where it is not installed."""
+
+from drf.cli.main import main
+
+main()

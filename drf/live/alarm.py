@@ -1,0 +1,68 @@
+r"""Whether a mean is still what was promised: an alarm that stays valid however often one looks.
+
+For monthly numbers that fall short of their promised mean by :math:`z_t` standard deviations, where deviations are no
+wilder than those of a normal distribution, with :math:`S_t = \sum_{i \le t} z_i`,
+
+.. math:: E_t = 2 \sqrt{\frac{\rho}{t + \rho}} \exp\left(\frac{S_t^2}{2 (t + \rho)}\right)
+          \Phi\left(\frac{S_t}{\sqrt{t + \rho}}\right)
+
+is, as long as the mean is what was promised or more, a non-negative supermartingale that begins at 1: the mixture of
+:math:`\exp(\lambda S_t - \lambda^2 t / 2)` over a half-normal :math:`\lambda` (Howard, Ramdas, McAuliffe and Sekhon
+2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences", section 3.2). It reaches
+:math:`1 / \alpha` at any time with a probability of :math:`\alpha` at most (Ville 1939). So does the sum of such
+processes begun anew in each month k with the weights :math:`1 / k (k + 1)`, which sees a mean that falls later sooner,
+and so does the mean of two such sums. The promised mean and the deviation are estimates, so the guarantee is
+approximate: ``benchmarks/alarm.py`` measures it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+ALPHA = 0.05
+
+LEAST_MONTHS = 12
+"""Fewest months of a backtest from which a promise can be read."""
+
+_TUNED_TO = 12
+"""Months after which the mixture is at its tightest."""
+
+_RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
+
+
+def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
+    """Evidence, month by month, that the mean is below what was promised; an alarm where it reaches 1 / alpha.
+
+    Parameters
+    ----------
+    shortfalls
+        Promised mean less what came true, in standard deviations of a month, shape (months,).
+    """
+    months = len(shortfalls)
+    total = np.full(months, 1 / (months + 1))  # of those begun later than the newest month
+    for start in range(months):
+        weight = 1 / ((start + 1) * (start + 2))
+        total[:start] += weight
+        total[start:] += weight * _mixture(shortfalls[start:])
+    return total
+
+
+def _mixture(shortfalls: np.ndarray) -> np.ndarray:
+    short, spread = np.cumsum(shortfalls), np.arange(1, len(shortfalls) + 1) + _RHO
+    log = np.log(2) + 0.5 * np.log(_RHO / spread) + short**2 / (2 * spread) + stats.norm.logcdf(short / np.sqrt(spread))
+    return np.asarray(np.exp(log))
+
+
+def shortfalls(values: pd.Series, promised: pd.Series) -> np.ndarray | None:
+    """What came true beside a backtest's months; None if those are too few, or do not vary.
+
+    The promise is the backtest's mean less one standard error: the best of several was chosen, and a mean that is
+    estimated may be too high by chance.
+    """
+    months = promised.dropna()
+    if len(months) < LEAST_MONTHS or not months.std() > 1e-12:
+        return None
+    mean, sd = months.mean(), months.std()
+    return np.asarray((mean - sd / np.sqrt(len(months)) - values.to_numpy()) / sd)

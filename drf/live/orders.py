@@ -1,0 +1,112 @@
+"""From a month's forecasts to orders: what to hold under the portfolio rule, what to trade for it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..data.panel import KEYS, RETURN
+from ..evaluation.attributes import equipped
+from ..evaluation.portfolio import PortfolioRule, Quantiles, drifted, make_weights
+
+_REASONS = 3
+
+
+def make_orders(
+    forecasts: pd.DataFrame, contributions: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, held: pd.Series
+) -> pd.DataFrame:
+    """The portfolio of a month's forecasts, and the trades that lead to it.
+
+    Parameters
+    ----------
+    forecasts
+        Of one month: ``date``, ``asset``, ``prediction`` and whatever else is to be kept.
+    contributions
+        One column a descriptor, aligned with the forecasts.
+    panel
+        In contract form; it gives what the rule needs beside the forecasts.
+    held
+        Asset -> weight that is held before trading; see :func:`held_now`.
+
+    Returns
+    -------
+    The forecasts with ``rank`` (1 is the highest), ``quantile`` (1 is the lowest), ``weight``, ``held``, ``trade``
+    (their difference) and ``reasons`` (the largest contributions). A stock that is held and has no forecast any more
+    follows with a weight of 0.
+    """
+    by_name = forecasts.rename(columns={"prediction": "y_pred"})[[*KEYS, "y_pred"]]
+    sorted_by = equipped(by_name, panel, rule)
+    quantiles = Quantiles.of(sorted_by, rule)
+    shares = np.stack([quantiles.share(number) for number in range(1, rule.quantiles + 1)], axis=1)
+    quantile = pd.Series(shares.argmax(axis=1) + 1, index=forecasts.index, dtype="Int64")
+    quantile[shares.sum(axis=1) == 0] = pd.NA
+    orders = forecasts.assign(
+        rank=forecasts["prediction"].rank(method="min", ascending=False).astype("Int64"),
+        quantile=quantile,
+        weight=make_weights(sorted_by, rule).table["weight"].to_numpy(),
+        held=forecasts["asset"].map(held).fillna(0.0).astype(float),
+        reasons=_in_words(contributions),
+    )
+    gone = held[(held != 0) & ~held.index.isin(forecasts["asset"])]
+    if len(gone):
+        sold = pd.DataFrame({"date": forecasts["date"].iloc[0], "asset": gone.index, "held": gone.to_numpy()})
+        sold = sold.assign(weight=0.0, reasons="has no forecast any more")
+        orders = pd.concat([orders, sold.astype({"asset": orders["asset"].dtype})], ignore_index=True)
+    return orders.assign(trade=orders["weight"] - orders["held"])
+
+
+def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> tuple[pd.Series, int]:
+    """The weights of an earlier month's orders as they have drifted with returns, each side worth as much as then.
+
+    Parameters
+    ----------
+    orders
+        See :func:`make_orders`; of a month before ``month``.
+    panel
+        In contract form; without ``ret_next`` nothing drifts.
+
+    Returns
+    -------
+    Asset -> weight, of what is held; and how many returns of held stocks are not known, and count as 0.
+    """
+    weights = orders.set_index("asset")["weight"]
+    weights, unknown = weights[weights != 0], 0
+    for end in pd.date_range(orders["date"].iloc[0], month, freq="ME", inclusive="left"):
+        returns = _returns(panel, end).reindex(weights.index)
+        unknown += int(returns.isna().sum())
+        weights = drifted(weights.to_frame().T, returns.fillna(0.0).to_frame().set_axis(["weight"], axis=1).T).iloc[0]
+    return weights.rename("held"), unknown
+
+
+def _returns(panel: pd.DataFrame, end: pd.Timestamp) -> pd.Series:
+    if RETURN not in panel:
+        return pd.Series(dtype=float)
+    return panel.loc[panel["date"] == end].set_index("asset")[RETURN]
+
+
+def turnover(orders: pd.DataFrame) -> float:
+    """What is traded over all that can be: 1 if everything is sold and bought anew, or set up."""
+    traded = orders["trade"].abs().sum()
+    return float(traded / (4 if (orders["held"] != 0).any() else 2))
+
+
+def inputs_known(panel: pd.DataFrame, assets: pd.Series, descriptors: Sequence[str], lags: Sequence[int]) -> np.ndarray:
+    """The share of each stock's inputs, over descriptors and lags, that is known in the newest month, shape (n,)."""
+    newest, shares = panel["date"].max(), []
+    for lag in lags:
+        month = panel[panel["date"] == newest - pd.offsets.MonthEnd(lag)].set_index("asset")
+        known = month[list(descriptors)].notna().mean(axis=1)
+        shares.append(known.reindex(assets).fillna(0.0).to_numpy())
+    return np.asarray(np.mean(shares, axis=0))
+
+
+def _in_words(contributions: pd.DataFrame) -> list[str]:
+    """The largest contributions of each row, in per cent a month."""
+    values, names = contributions.to_numpy(), list(contributions)
+    largest = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :_REASONS]
+    return [
+        ", ".join(f"{names[k]} {100 * row[k]:+.2f} %" for k in order)
+        for row, order in zip(values, largest, strict=True)
+    ]

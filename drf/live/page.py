@@ -1,0 +1,260 @@
+"""A month on one page: is the champion healthy, what does it say, how has it done, what changed, what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from ..registry.decision import Decision, Judged
+from ..report.figures import png
+from ..report.html import Column, Report, Section, table
+from .alarm import ALPHA
+from .orders import turnover
+from .outcome import Live
+from .record import Record, figures_of, totals
+
+_SHOWN = 10
+
+_SIGNED, _PLAIN = "{:+.2%}", "{:.2%}"
+
+
+@dataclass(frozen=True)
+class Month:
+    """What the page shows.
+
+    Attributes
+    ----------
+    month
+        At whose end the forecasts were made.
+    champion
+        In words.
+    orders
+        See :func:`~.orders.make_orders`; None if nothing was scored.
+    record
+        What came true; None if it was not looked at.
+    unusual
+        What the watch found; nothing was issued from it unless somebody forced it.
+    trained, decision
+        What became of the training, in words, and what evaluation decided; None if it was left out.
+    notes
+        What else is to be known.
+    config, commit
+        The configuration as YAML, and the code's commit.
+    """
+
+    month: pd.Timestamp
+    champion: str
+    orders: pd.DataFrame | None
+    record: Record | None
+    unusual: Sequence[str]
+    trained: str
+    decision: Decision | None
+    notes: Sequence[str]
+    config: str
+    commit: str
+
+
+def month_report(month: Month) -> Report:
+    """The page of a month end."""
+    live = month.record.champion if month.record else None
+    judged = _champion(month.decision)
+    return Report(
+        title=f"Month end {month.month:%B %Y}",
+        subtitle=f"{month.champion}: what it says, how it has done, and whether it is what was promised",
+        answers={
+            "Is the champion healthy?": _health(month, live),
+            "What does it say now?": _says(month.orders),
+            "How has it done since promotion?": _done(live),
+            "What changed in the data?": _changed(month, judged),
+            "What did evaluation decide?": _decided(month.decision),
+        },
+        sections=[
+            *_saying(month),
+            *_doing(month, live),
+            _data(month, judged),
+            _deciding(month, judged),
+            Section("How to read it", _CAVEATS),
+        ],
+        config=month.config,
+        commit=month.commit,
+        awaits_verdict=False,
+    )
+
+
+_CAVEATS = (
+    "Weights and trades are shares of the value of one side; turnover is what is traded over all that can be. "
+    "Forecasts and contributions are of one month's return; a reason names the descriptors that add most to a "
+    "forecast, with their sign.",
+    "What came true is of the weights as they were issued, after the costs of the model's own portfolio rule, and not "
+    "of what was filled. A held stock whose return is not known counts as 0.",
+    "The promise is the backtest's mean less one standard error. The alarm stands where the evidence reaches "
+    f"{1 / ALPHA:.0f}; looked at every month, it does so by chance in about one of {1 / ALPHA:.0f} lives of a model "
+    "that keeps its promise.",
+)
+
+
+def _champion(decision: Decision | None) -> Judged | None:
+    if decision is None:
+        return None
+    return next((one for one in decision.judged if one.number == decision.before.champion), None)
+
+
+def _health(month: Month, live: Live | None) -> str:
+    alarms = [
+        *([f"{month.record.alarm}"] if month.record and month.record.alarm else []),
+        *([month.decision.alarm] if month.decision and month.decision.alarm else []),
+    ]
+    if alarms:
+        return f"ALARM: {'; '.join(alarms)}."
+    found = []
+    if month.decision is not None:
+        found.append("it passes its gates")
+    if live is not None and live.is_watched and len(live.months):
+        found.append(f"evidence that its promise is not kept is {live.evidence:.2g} (an alarm from {1 / ALPHA:.0f} on)")
+    return f"Nothing speaks against it: {', and '.join(found)}." if found else "It was not looked at this time."
+
+
+def _says(orders: pd.DataFrame | None) -> str:
+    if orders is None:
+        return "Nothing was scored this time."
+    weight, first = orders["weight"], orders.sort_values("rank").iloc[0]
+    return (
+        f"Long {(weight > 0).sum()}, short {(weight < 0).sum()} of {orders['prediction'].notna().sum()} stocks; "
+        f"turnover {turnover(orders):.0%}. First is {first['asset']} ({first['prediction']:+.2%}: {first['reasons']})."
+    )
+
+
+def _done(live: Live | None) -> str:
+    if live is None or live.months.empty:
+        return "No month has come true yet."
+    found, first = totals(live), f"{live.months['month'].iloc[0]:%Y-%m}"
+    return (
+        f"{len(live.months)} month(s) since {first}: {live.months['net'].sum():+.1%} after costs, "
+        f"{found['net']:+.2%} a month (backtest {found['backtest/net']:+.2%}); rank IC {found['rank_ic']:.3f} "
+        f"(backtest {found['backtest/rank_ic']:.3f})."
+    )
+
+
+def _decided(decision: Decision | None) -> str:
+    if decision is None:
+        return "It was left out this time."
+    verb = f"promoted version {decision.promoted}" if decision.promoted else "nothing was promoted"
+    return _sentence(f"{verb}: {decision.reason}")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def _changed(month: Month, judged: Judged | None) -> str:
+    parts = []
+    if month.unusual:
+        parts.append(f"{len(month.unusual)} number(s) of the newest month are unusual, and were let pass.")
+    if judged is not None and judged.restated:
+        parts.append(_sentence(judged.restated))
+    return " ".join(parts) or "Nothing unusual in the newest month, and no restatement was found."
+
+
+def _saying(month: Month) -> list[Section]:
+    orders = month.orders
+    if orders is None:
+        return []
+    columns = [
+        Column("asset", "stock"), Column("rank", "rank"), Column("prediction", "forecast", _SIGNED),
+        Column("weight", "weight", _SIGNED), Column("trade", "trade", _SIGNED),
+        Column("reasons", "what adds most to the forecast", text=True),
+    ]  # fmt: skip
+    ranked = orders.dropna(subset=["prediction"]).sort_values("rank")
+    largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN]]
+    trades = f"{(orders['trade'].abs() > 0).sum()} trades in all; every one is in forecasts.parquet."
+    sections = [
+        Section(
+            "Top and bottom",
+            [f"The {_SHOWN} highest forecasts, then the {_SHOWN} lowest."],
+            [table(ranked.head(_SHOWN), columns), table(ranked.tail(_SHOWN), columns)],
+        ),
+        Section("Largest trades", [trades], [table(largest, columns)]),
+    ]
+    record = month.record
+    if record is None or record.contributions.empty:
+        return sections
+    words = (
+        "Forecast of the long less the short side by factor, and its exposures (mean rank of the long less that of the "
+        "short side, -2 to 2), beside up to twelve months before."
+    )
+    drifts = [_drift(record.contributions, "factor", _SIGNED), _drift(record.exposures, "descriptor", "{:+.2f}")]
+    return [*sections, Section("What drives the portfolio", [words], drifts)]
+
+
+def _drift(frame: pd.DataFrame, what: str, how: str) -> Markup:
+    headings = {"now": "now", "before": "mean before", "low": "lowest", "high": "highest"}
+    columns = [Column(what, what), *[Column(name, heading, how) for name, heading in headings.items()]]
+    return table(frame.reset_index(names=what), columns)
+
+
+def _doing(month: Month, live: Live | None) -> list[Section]:
+    if month.record is None or month.record.outcomes.empty:
+        return []
+    columns = [
+        Column("role", "role"), Column("version", "version"), Column("first", "from", "{:%Y-%m}"),
+        Column("last", "to", "{:%Y-%m}"), Column("months", "months"), Column("rank_ic", "rank IC", "{:.3f}"),
+        Column("gross", "gross", _SIGNED), Column("net", "net", _SIGNED), Column("promised", "forecast", _SIGNED),
+        Column("hit_rate", "months above 0", "{:.0%}"), Column("turnover", "turnover", "{:.0%}"),
+    ]  # fmt: skip
+    figures: Mapping[str, bytes] = {}
+    tables = [table(month.record.by_version, columns)]
+    if live is not None and len(live.months):
+        figures = {name: png(figure) for name, figure in figures_of(live).items()}
+        tables.append(_by_month(live.months))
+    return [
+        Section(
+            "How it has done",
+            ["By version, sums over the months; then the newest twelve months.", *map(_sentence, month.record.notes)],
+            tables,
+            figures,
+        )
+    ]
+
+
+def _by_month(months: pd.DataFrame) -> Markup:
+    columns = [
+        Column("month", "month", "{:%Y-%m}"), Column("version", "version"), Column("rank_ic", "rank IC", "{:+.3f}"),
+        Column("gross", "gross", _SIGNED), Column("net", "net", _SIGNED), Column("promised", "forecast", _SIGNED),
+        Column("turnover", "turnover", "{:.0%}"), Column("evidence", "evidence", "{:.3g}"),
+        Column("unknown", "returns not known"),
+    ]  # fmt: skip
+    return table(months.tail(12).iloc[::-1], columns)
+
+
+def _data(month: Month, judged: Judged | None) -> Section:
+    return Section(
+        "What changed in the data",
+        [
+            *([_sentence(found) for found in month.unusual] or ["Nothing was unusual in the newest month."]),
+            *([_sentence(judged.restated)] if judged is not None and judged.restated else []),
+            *[_sentence(note) for note in month.notes],
+        ],
+    )
+
+
+def _deciding(month: Month, judged: Judged | None) -> Section:
+    words = [f"Training: {month.trained}."]
+    if month.decision is None:
+        return Section("What evaluation decided", [*words, "It was left out this time."])
+    after = month.decision.after
+    words += [
+        _decided(month.decision),
+        f"Champion: version {after.champion or 'none'}, previous: {after.previous or 'none'}.",
+    ]
+    if judged is None or not judged.verdicts:
+        return Section("What evaluation decided", words)
+    gates = judged.table().assign(passed=lambda made: made["passed"].map({True: "pass", False: "FAIL"}))
+    columns = [
+        Column("gate", f"gate of version {judged.number}"),
+        Column("passed", "verdict"),
+        Column("reason", "why", text=True),
+    ]
+    return Section("What evaluation decided", words, [table(gates, columns)])

@@ -1,0 +1,188 @@
+"""The live record of a registered model: all that was issued, what came true of it, whether the promise is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..report.figures import live_beside_promise, live_rank_ic, png
+from ..tracking.locks import store_lock
+from ..tracking.runs import close_the_dead, whole_run
+from .alarm import ALPHA
+from .issues import CHAMPION, SHADOW, Issued, deleted_issues, live_experiment, read_issues, read_tables
+from .outcome import Live, came_true, contributions_of, drift, exposures_of, issues_of_role, live_record, not_issued
+
+_KIND = "monitor"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a registered model's live months.
+
+    Attributes
+    ----------
+    name
+        Of the model.
+    issued
+        Of all roles, by month.
+    outcomes
+        See :func:`~.outcome.came_true`.
+    champion
+        The champion's recipe beside its promise; None if nothing was issued.
+    shadows
+        The same of every version that runs in shadow.
+    contributions, exposures
+        Of the champion's issued portfolios, see :func:`~.outcome.drift`.
+    notes
+        What is missing from the record, in words.
+    """
+
+    name: str
+    issued: list[Issued]
+    outcomes: pd.DataFrame
+    champion: Live | None
+    shadows: Mapping[str, Live]
+    contributions: pd.DataFrame
+    exposures: pd.DataFrame
+    notes: list[str]
+
+    @property
+    def alarm(self) -> str:
+        """What is wrong with the champion's live months; empty if nothing is."""
+        live = self.champion
+        if live is None or not live.alarm:
+            return ""
+        return (
+            f"since {live.since:%Y-%m} the mean rank IC and net return fall short of what the backtest promised: "
+            f"evidence {live.evidence:.3g}, an alarm from {1 / ALPHA:.0f} on"
+        )
+
+    @property
+    def by_version(self) -> pd.DataFrame:
+        """What came true by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums."""
+        groups = self.outcomes.groupby(["role", "version"], sort=False)
+        return groups.agg(
+            first=("month", "min"), last=("month", "max"), months=("month", "size"), rank_ic=("rank_ic", "mean"),
+            gross=("gross", "sum"), net=("net", "sum"), promised=("promised", "sum"), hit_rate=("hit", "mean"),
+            turnover=("turnover", "mean"),
+        ).reset_index()  # fmt: skip
+
+    @property
+    def digest(self) -> str:
+        """Changes with anything that was issued or came true."""
+        runs = " ".join(one.issue.run_id for one in self.issued)
+        return hashlib.sha256((runs + self.outcomes.to_csv()).encode()).hexdigest()[:16]
+
+
+def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> Record:
+    """Hold everything that was issued against the returns that a panel knows.
+
+    Parameters
+    ----------
+    panel
+        In contract form, with ``ret_next``.
+
+    Raises
+    ------
+    InputError
+        If nothing was issued, or the table of an issue is gone or was changed.
+    """
+    issues = read_issues(client, name)
+    notes = [f"deleted in MLflow, and so not in the record: {what}" for what in deleted_issues(client, name)]
+    if not issues:
+        raise InputError(f"nothing was issued by {name}: python -m drf.score does ({'; '.join(notes) or 'no issue'})")
+    bar = tqdm(issues, desc="issues", disable=len(issues) < 24)
+    issued = [read_tables(client, issue) for issue in bar]
+    outcomes, mine = came_true(issued, panel), issues_of_role(issued, CHAMPION)
+    gaps = not_issued([one.issue for one in mine], panel)
+    if gaps:
+        notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
+    if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
+        notes.append(f"{after} month(s) were issued when the data went on after them, and do not count")
+    if lost := int(outcomes["unknown"].sum()):
+        notes.append(f"{lost} return(s) of held stocks are not known, and count as 0")
+    shadows = dict.fromkeys(one.issue.version for one in issues_of_role(issued, SHADOW))
+    records = {version: live_record(issues_of_role(issued, SHADOW, version), outcomes) for version in shadows}
+    exposed = exposures_of(mine, panel)
+    return Record(
+        name=name,
+        issued=issued,
+        outcomes=outcomes,
+        champion=live_record(mine, outcomes),
+        shadows={version: live for version, live in records.items() if live is not None},
+        contributions=drift(contributions_of(mine)) if mine else pd.DataFrame(),
+        exposures=drift(exposed) if len(exposed) else pd.DataFrame(),
+        notes=notes,
+    )
+
+
+def log_record(client: mlflow.MlflowClient, record: Record) -> str:
+    """Log a record to a run of its own, or find the run that logged the same; return it.
+
+    Metrics by month have the month's position as their step, so MLflow draws them.
+    """
+    experiment = live_experiment(client)
+    which = (
+        f"tags.kind = '{_KIND}' and tags.registered_model = '{record.name}' and tags.digest = '{record.digest}' "
+        "and attributes.status = 'FINISHED'"
+    )
+    with store_lock(record.name, "monitor", wait=60):
+        if same := client.search_runs([experiment], which, max_results=1):
+            return str(same[0].info.run_id)
+        close_the_dead(client, experiment, _KIND)
+        live, last = record.champion, record.issued[-1].issue.month
+        tags = {
+            "kind": _KIND,
+            "registered_model": record.name,
+            "digest": record.digest,
+            "month": f"{last:%Y-%m-%d}",
+            "health": record.alarm or "as promised, as far as can be told",
+        }
+        with whole_run(client, experiment, f"what came true, to {last:%Y-%m}", tags) as run:
+            run.tables(
+                {
+                    "outcomes.csv": record.outcomes,
+                    "by_version.csv": record.by_version,
+                    "contributions.csv": record.contributions.reset_index(names="factor"),
+                    "exposures.csv": record.exposures.reset_index(names="descriptor"),
+                }
+            )
+            for live_of in [live, *record.shadows.values()]:
+                if live_of is None or live_of.months.empty:
+                    continue
+                prefix = "" if live_of is live else f"shadow_{live_of.months['version'].iloc[-1]}/"
+                numbers = live_of.months.select_dtypes("number").add_prefix(prefix)
+                run.monthly(numbers)
+                run.metrics({f"{prefix}{name}": value for name, value in totals(live_of).items()})
+            if live is not None and len(live.months):
+                run.figures({name: png(figure) for name, figure in figures_of(live).items()})
+            return run.run_id
+
+
+def totals(live: Live) -> dict[str, float]:
+    """A recipe's live months in one number each, beside those of its backtest; rates of return are monthly means."""
+    months, promise = live.months, live.promise
+    names = ("rank_ic", "gross", "net", "turnover")
+    return {
+        "months": float(len(months)),
+        **{name: float(months[name].mean()) for name in names},
+        "hit_rate": float(months["hit"].mean()),
+        **{f"backtest/{name}": float(promise[name].mean()) for name in names},
+        "evidence": live.evidence,
+    }
+
+
+def figures_of(live: Live) -> dict[str, Figure]:
+    """What came true beside what was promised."""
+    months = live.months.set_index("month")
+    return {
+        "live_beside_promise": live_beside_promise(months),
+        "live_rank_ic": live_rank_ic(months["rank_ic"], float(live.promise["rank_ic"].mean())),
+    }

@@ -1,0 +1,5 @@
+"""``python -m drf.monitor``."""
+
+from drf.cli.monitor import main
+
+main()
