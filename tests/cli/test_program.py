@@ -10,8 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-import evaluate
-import train
+from drf.cli import main as commands
 from drf.cli import program as entry
 from drf.cli import score
 
@@ -27,10 +26,7 @@ def refused(store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     def call(program: Callable[[], None], *arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["program.py", *arguments])
         with pytest.raises(SystemExit) as stopped:
-            if program is score.main:
-                program()
-            else:
-                entry.run(program, "config" if program is train.main else "evaluation")
+            program()
         message = capfd.readouterr().err
         assert stopped.value.code == 2, message
         assert message.count("\n") == 1, message
@@ -91,23 +87,23 @@ def test_overrides_may_come_as_one_text() -> None:
     ],
 )
 def test_train_refuses(refused: Call, arguments: list[str], told: str) -> None:
-    assert told in refused(train.main, *arguments)
+    assert told in refused(commands.train, *arguments)
 
 
 def test_train_refuses_a_broken_panel(refused: Call, panel: pd.DataFrame, tmp_path: Path) -> None:
     panel.rename(columns={"LEVERAGE": "LEVARAGE"}).to_parquet(tmp_path / "panel.parquet")
-    assert "LEVERAGE (the panel has LEVARAGE)" in refused(train.main, *SMALL)
+    assert "LEVERAGE (the panel has LEVARAGE)" in refused(commands.train, *SMALL)
     (tmp_path / "panel.parquet").write_bytes(b"")
-    assert "the file is empty" in refused(train.main, *SMALL)
+    assert "the file is empty" in refused(commands.train, *SMALL)
     panel[panel["asset"] == "S0001"].to_parquet(tmp_path / "panel.parquet")
-    assert "fewer than 5 stocks" in refused(train.main, *SMALL)
+    assert "fewer than 5 stocks" in refused(commands.train, *SMALL)
     panel.to_parquet(tmp_path / "panel.parquet")
-    assert "data.universe=4: fewer stocks than" in refused(train.main, *SMALL, "data.universe=4")
+    assert "data.universe=4: fewer stocks than" in refused(commands.train, *SMALL, "data.universe=4")
 
 
 def test_a_server_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    for program in (train.main, evaluate.main):
+    for program in (commands.train, commands.evaluate):
         monkeypatch.setattr(mlflow, "search_runs", lambda **_: [])
         message = refused(program)
         assert "no MLflow server answers at http://127.0.0.1:9" in message
@@ -116,29 +112,29 @@ def test_a_server_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPat
 
 def test_an_experiment_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "999")
-    assert "cannot open the experiment 999" in refused(train.main)
+    assert "cannot open the experiment 999" in refused(commands.train)
 
 
 def test_a_store_that_cannot_be_opened(refused: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_bytes(b"not a database at all" * 100)
     monkeypatch.setattr(mlflow, "search_runs", lambda **_: [])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/broken.db")
-    assert "cannot be opened" in refused(train.main)
+    assert "cannot be opened" in refused(commands.train)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
-    assert "does not exist: create it" in refused(train.main)
+    assert "does not exist: create it" in refused(commands.train)
 
 
 def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: Call) -> None:
-    assert "drf-lstm-lrp has no version to evaluate" in refused(evaluate.main)
-    assert "drf-lstm-lrp has no version: run train.py first" in refused(evaluate.main, "rollback=true")
-    assert "rollback=no: must be true or false" in refused(evaluate.main, "rollback=no")
-    assert "gate.min_sharpe_low=abc: must be a number" in refused(evaluate.main, "gate.min_sharpe_low=abc")
+    assert "drf-lstm-lrp has no version to evaluate" in refused(commands.evaluate)
+    assert "drf-lstm-lrp has no version: run train.py first" in refused(commands.evaluate, "rollback=true")
+    assert "rollback=no: must be true or false" in refused(commands.evaluate, "rollback=no")
+    assert "gate.min_sharpe_low=abc: must be a number" in refused(commands.evaluate, "gate.min_sharpe_low=abc")
     assert "gate.min_deflated=2: must be a number, at least 0 and at most 1" in refused(
-        evaluate.main, "gate.min_deflated=2"
+        commands.evaluate, "gate.min_deflated=2"
     )
-    assert "unknown config key window" in refused(evaluate.main, "+window.lags=[0]")
+    assert "unknown config key window" in refused(commands.evaluate, "+window.lags=[0]")
     assert "unknown config key gate.min_sharp_low (did you mean gate.min_sharpe_low?)" in refused(
-        evaluate.main, "gate.min_sharp_low=0"
+        commands.evaluate, "gate.min_sharp_low=0"
     )
 
 

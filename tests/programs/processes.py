@@ -23,13 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 Patches = Mapping[str, object]
 
-CONFIGS = {"train.py": "config", "evaluate.py": "evaluation", "drf.cli.tuning_worker": "config"}
+COMMANDS = {"train.py": "train", "evaluate.py": "evaluate", "month-end": "month_end"}
 
 
 def preload() -> None:
     """What a program would import, and PyTorch only when it first trains."""
-    for name in ("train", "evaluate", "drf.cli.score", "drf.cli.tuning_worker", "matplotlib.backends.backend_agg"):
-        importlib.import_module(name)
+    for name in ("train", "evaluate", "month_end", "score", "monitor", "tuning_worker"):
+        importlib.import_module(f"drf.cli.{name}")
+    importlib.import_module("matplotlib.backends.backend_agg")
     importlib.import_module("mlflow.pyfunc")
     importlib.import_module("torch._dynamo")
 
@@ -136,9 +137,10 @@ def _run(folder: str, name: str, arguments: list[str], environment: dict[str, st
     try:
         if name.startswith("benchmarks/"):
             runpy.run_path(str(ROOT / name), run_name="__main__")
-        elif name in CONFIGS:
-            main = importlib.import_module(name.removesuffix(".py")).main
-            importlib.import_module("drf.cli.program").run(main, CONFIGS[name])
+        elif name in COMMANDS:
+            getattr(importlib.import_module("drf.cli.main"), COMMANDS[name])()
+        elif name == "drf.cli.tuning_worker":
+            importlib.import_module("drf.cli.program").run(importlib.import_module(name).main, "config")
         else:
             importlib.import_module(name).main()
         code = 0

@@ -208,13 +208,13 @@ def test_a_downstream_job_loads_the_champion(evaluated: Path) -> None:
 def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Path) -> None:
     newest_months().to_parquet(tmp_path / "panel.parquet")
     uri = f"sqlite:///{evaluated}/mlflow.db"
-    arguments = ["--panel", "panel.parquet", "--output", "forecasts.parquet"]
+    arguments = ["--panel", "panel.parquet", "--output", "forecasts.parquet", "--as-of", "1996-05-31"]
     done = subprocess.run(
         [sys.executable, "-m", "drf.score", *arguments], cwd=tmp_path, capture_output=True, text=True,
         env={**without_mlflow(), "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "1 month(s)" in done.stdout
+    assert "forecasts by version 1 (champion), issued" in done.stdout
     assert "note: the inputs are not watched: 11 months before the newest" in done.stdout
     assert set(FACTORS) < set(pd.read_parquet(tmp_path / "forecasts.parquet"))
     newest_months().drop(columns="PCFR").to_parquet(tmp_path / "panel.parquet")
@@ -230,15 +230,18 @@ def test_nothing_is_forecast_from_an_unusual_month_unless_forced(evaluated: Path
     panel.loc[newest, "PER"] *= -1
     panel.to_parquet(tmp_path / "turned.parquet")
     uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{evaluated}/mlflow.db"}
-    score = ["--output", "forecasts.parquet", "--panel"]
+    score = ["--output", "forecasts.parquet", "--as-of", "1996-06-02", "--panel"]
     said = run("drf.cli.score", *score, "turned.parquet", folder=tmp_path, expect=3, **uri)
     assert "unusual in 1996-05: PER: rank correlation with its own last month is -" in said
-    assert "nothing was forecast: correct the panel, or give --force" in said
+    assert "nothing was issued: correct the panel, or give --force" in said
     assert not (tmp_path / "forecasts.parquet").exists()
-    said = run("drf.cli.score", *score, "turned.parquet", "--force", folder=tmp_path, **uri)
+    said = run("drf.cli.score", *score, "turned.parquet", "--force", "--replace", folder=tmp_path, **uri)
     assert "unusual in 1996-05: PER" in said
     (tmp_path / "forecasts.parquet").unlink()
-    assert "unusual" not in run("drf.cli.score", *score, "panel.parquet", folder=tmp_path, **uri)
+    said = run("drf.cli.score", *score, "panel.parquet", folder=tmp_path, expect=2, **uri)
+    assert "1996-05 is issued already, by version 1 at " in said and "give --replace" in said
+    said = run("drf.cli.score", *score, "panel.parquet", "--replace", folder=tmp_path, **uri)
+    assert "unusual" not in said and "issued anew (the data have changed; " in said
     assert (tmp_path / "forecasts.parquet").exists()
 
 

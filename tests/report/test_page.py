@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -34,10 +31,10 @@ from drf.report.html import render, with_verdict
 from drf.report.page import Material, comparison_report, gates_section
 from drf.samples.lagged import make_samples
 from tests.making import rule
+from tests.report.browser import look_at, needs_chromium
 
 RULE = rule()
 SKILL = {"linear": 0.02, "forest": 0.06, "lstm": 0.12, "lstm_lrp": 0.12}
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -437,38 +434,11 @@ def test_the_verdict_is_filled_in_and_replaced(page: str) -> None:
     assert "FAIL" in twice
 
 
-LOOK = """<!doctype html><body style="margin:0">
-<iframe id="f" style="width:%dpx;height:900px;border:0"></iframe><script>
-const f = document.getElementById("f");
-f.onload = () => {
-  const d = f.contentDocument, e = d.documentElement;
-  document.title = JSON.stringify({
-    wide: e.scrollWidth, figures: [...d.images].map(i => i.complete && i.naturalWidth > 0 && i.clientWidth > 0),
-    asked: f.contentWindow.performance.getEntriesByType("resource").map(r => r.name)
-      .filter(name => !name.startsWith("data:")),
-    answers: d.querySelector(".answers").getBoundingClientRect().bottom, heading: d.querySelector("h1").innerText,
-  });
-};
-f.srcdoc = %s;
-</script>"""
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: install it to see the report as a reader does"
-)
+@needs_chromium
 @pytest.mark.parametrize("width", [1366, 390])
 def test_a_browser_shows_it_whole_on_laptop_and_phone(page: str, width: int, tmp_path: Path) -> None:
-    """In a frame, as MLflow's artifact view does it."""
-    (tmp_path / "look.html").write_text(LOOK % (width, json.dumps(page).replace("</", "<\\/")), encoding="utf-8")
-    command = [
-        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=1500,1000", "--virtual-time-budget=5000", "--dump-dom", f"file://{tmp_path / 'look.html'}",
-    ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"<title>(.*?)</title>", shown, re.DOTALL)
-    assert found, shown[:500]
-    look = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    look = look_at(page, width, tmp_path)
     assert look["heading"] == "Deep recurrent factor models: comparison"
     assert len(look["figures"]) >= 5 and all(look["figures"])
     assert look["asked"] == []

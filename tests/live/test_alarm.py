@@ -1,0 +1,63 @@
+"""The alarm: valid however often one looks, and soon enough to be of use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+from drf.live import alarm
+from drf.live.alarm import ALPHA, LEAST_MONTHS, evidence_against, shortfalls
+
+
+def mixture_by_integration(short: np.ndarray, rho: float) -> float:
+    """The mixture over a half-normal, term by term as it is defined."""
+    total, months = short.sum(), len(short)
+
+    def integrand(scale: float) -> float:
+        weight = 2 * stats.norm.pdf(scale, scale=rho**-0.5)
+        return float(weight * np.exp(scale * total - scale**2 * months / 2))
+
+    return float(integrate.quad(integrand, 0, 20 / rho**0.5, limit=200)[0])
+
+
+def slowly(short: np.ndarray, rho: float) -> float:
+    """The evidence of the newest month: mixtures begun anew in every month, those of later months counting 1."""
+    months = len(short)
+    begun = [mixture_by_integration(short[start:], rho) / ((start + 1) * (start + 2)) for start in range(months)]
+    return sum(begun) + 1 / (months + 1)
+
+
+def test_it_is_the_mixture_that_it_says_it_is() -> None:
+    short = np.random.default_rng(0).normal(0.4, 1, 9)
+    for months in (1, 4, 9):
+        assert evidence_against(short)[months - 1] == pytest.approx(slowly(short[:months], alarm._RHO), rel=1e-6)
+
+
+def test_what_was_said_of_a_month_does_not_change_with_later_ones() -> None:
+    short = np.random.default_rng(1).normal(0.2, 1, 30)
+    assert np.allclose(evidence_against(short)[:12], evidence_against(short[:12]))
+
+
+def test_its_mean_is_one_where_the_promise_is_kept() -> None:
+    """A martingale that begins at 1, so Ville's inequality holds; seen over many lives."""
+    evidence = np.array([evidence_against(life) for life in np.random.default_rng(2).normal(0, 1, (4000, 6))])
+    error = evidence.std(axis=0) / np.sqrt(len(evidence))
+    assert (np.abs(evidence.mean(axis=0) - 1) < 4 * error).all()
+
+
+def test_false_alarms_are_as_rare_as_promised_and_a_dead_signal_is_found() -> None:
+    rng = np.random.default_rng(3)
+    alive = np.array([evidence_against(life).max() for life in rng.normal(0, 1, (1000, 36))])
+    assert (alive >= 1 / ALPHA).mean() <= ALPHA
+    dead = np.array([evidence_against(life).max() for life in rng.normal(1, 1, (200, 24))])
+    assert (dead >= 1 / ALPHA).mean() > 0.9
+
+
+def test_shortfalls_are_of_the_mean_less_a_standard_error() -> None:
+    promised = pd.Series(np.arange(16.0))
+    mean, sd = promised.mean(), promised.std()
+    assert shortfalls(pd.Series([0.0]), promised) == pytest.approx([(mean - sd / 4) / sd])
+    assert shortfalls(pd.Series([0.0]), promised[: LEAST_MONTHS - 1]) is None
+    assert shortfalls(pd.Series([0.0]), pd.Series(1.0, index=range(20))) is None

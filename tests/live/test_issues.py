@@ -1,0 +1,162 @@
+"""The record of what was issued: once a month, whole or not at all, and nobody changes it unseen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from drf.errors import InputError, TryAgainError
+from drf.live import issues
+from drf.live.issues import EXPERIMENT, deleted_issues, read_issues, read_tables
+from drf.live.scoring import issue_month, load_scorer
+from drf.tracking.locks import store_lock
+from tests.live.making import NAME, TRAINED, champion, issue, market_to, version
+
+
+@pytest.fixture
+def client(store: str) -> MlflowClient:
+    made = MlflowClient()
+    version(made)
+    return made
+
+
+def live_runs(client: MlflowClient) -> list[mlflow.entities.Run]:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
+
+
+def test_what_is_issued_is_recorded_with_all_that_it_came_from(client: MlflowClient) -> None:
+    made = issue(TRAINED)
+    (one,) = read_issues(client, NAME)
+    assert (one.version, one.recipe, one.role, one.run_id) == ("1", "one", "champion", made.run_id)
+    assert one.month == market_to(TRAINED)["date"].max()
+    kept = read_tables(client, one)
+    pd.testing.assert_frame_equal(kept.orders, made.issued.orders, check_dtype=False)
+    assert set(kept.promise) == {"rank_ic", "gross", "net", "turnover"} and len(kept.promise) > 12
+    orders = kept.orders
+    factors = orders.loc[:, "Risk":"bias"]  # type: ignore[misc]
+    assert (factors.sum(axis=1) - orders["prediction"]).abs().max() < 1e-6
+    assert {"version", "recipe", "issued", "data", "inputs", "reasons"} <= set(orders)
+    run = client.get_run(one.run_id)
+    assert run.info.run_name == f"{one.month:%Y-%m} forecasts, version 1"
+    assert run.data.metrics["stocks"] == len(orders) and run.data.metrics["turnover"] == 1
+
+
+def test_issued_twice_it_is_the_same(client: MlflowClient) -> None:
+    first, second = issue(TRAINED), issue(TRAINED)
+    assert (second.is_new, second.other, second.run_id) == (False, [], first.run_id)
+    assert len(live_runs(client)) == 1
+
+
+def test_what_would_differ_replaces_nothing_unless_told(client: MlflowClient) -> None:
+    first = issue(TRAINED)
+    panel = market_to(TRAINED)
+    newest = panel.index[panel["date"] == panel["date"].max()]
+    panel.loc[newest[:5], "PER"] *= -3
+    kept = issue_month(champion(), panel, [])
+    assert kept.run_id == first.run_id and not kept.is_new
+    assert kept.other[0] == "the data have changed"
+    assert any("forecast(s) are others (rank correlation" in words for words in kept.other)
+    pd.testing.assert_frame_equal(kept.issued.orders, first.issued.orders, check_dtype=False)
+    anew = issue_month(champion(), panel, [], replace=True)
+    assert anew.is_new and anew.other
+    (one,) = read_issues(client, NAME)
+    assert (one.run_id, one.replaces) == (anew.run_id, first.run_id)
+    assert issue_month(champion(), panel, []).other == []
+    back = issue(TRAINED, replace=True)  # and back: each replaces the one before
+    assert [one.run_id for one in read_issues(client, NAME)] == [back.run_id]
+
+
+def test_an_old_value_that_no_forecast_looks_at_changes_nothing(client: MlflowClient) -> None:
+    issue(TRAINED)
+    panel = market_to(TRAINED)
+    panel.loc[panel["date"] == panel["date"].min(), "PER"] += 1
+    assert issue_month(champion(), panel, []).other == []
+
+
+def test_trades_are_from_what_was_issued_last(client: MlflowClient) -> None:
+    first, second = issue(TRAINED), issue(TRAINED + 1)
+    held = second.issued.orders.set_index("asset")["held"]
+    before = first.issued.orders.set_index("asset")["weight"]
+    assert set(held.index[held != 0]) == set(before.index[before != 0])
+    assert not (held.reindex(before.index) == before).all()  # it has drifted
+    with pytest.raises(InputError, match="cannot be issued after"):
+        issue(TRAINED - 1)
+
+
+def test_a_shadow_is_recorded_and_has_trades_of_its_own(client: MlflowClient) -> None:
+    number = version(client, "two", seed=1, alias=False)
+    issue(TRAINED)
+    shadow = load_scorer(f"models:/{NAME}/{number}")
+    assert shadow.role == "shadow"
+    assert issue(TRAINED, shadow).is_new
+    issue(TRAINED + 1)
+    made = issue(TRAINED + 1, shadow)
+    last = read_tables(client, read_issues(client, NAME, "shadow")[0])
+    held = made.issued.orders.set_index("asset")["held"]
+    assert set(held.index[held != 0]) == set(last.orders.loc[last.orders["weight"] != 0, "asset"])
+    assert [(one.role, one.version) for one in read_issues(client, NAME)] == [("champion", "1"), ("shadow", "2")] * 2
+
+
+def test_a_command_that_was_killed_has_issued_nothing(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "log_artifacts", killed)
+        patched.setattr(MlflowClient, "set_terminated", lambda *_, **__: None)  # as by SIGKILL
+        with pytest.raises(KeyboardInterrupt):
+            issue(TRAINED)
+    assert read_issues(client, NAME) == []
+    assert issue(TRAINED).is_new
+    assert sorted(run.info.status for run in live_runs(client)) == ["FINISHED", "KILLED"]
+    assert len(read_issues(client, NAME)) == 1
+
+
+def test_a_table_that_was_changed_is_refused(client: MlflowClient, tmp_path: Path) -> None:
+    made = issue(TRAINED)
+    made.issued.orders.assign(weight=1.0).to_parquet(tmp_path / "forecasts.parquet")
+    client.log_artifact(made.run_id, str(tmp_path / "forecasts.parquet"))
+    with pytest.raises(InputError, match=r"forecasts.parquet of .* was changed since it was issued"):
+        read_tables(client, read_issues(client, NAME)[0])
+
+
+def test_tags_that_were_changed_are_refused(client: MlflowClient) -> None:
+    made = issue(TRAINED)
+    client.set_tag(made.run_id, "cost_bps", "none")
+    with pytest.raises(InputError, match="its tags were changed"):
+        read_issues(client, NAME)
+
+
+def test_a_deleted_issue_is_said_and_a_deleted_experiment_refused(client: MlflowClient) -> None:
+    made = issue(TRAINED)
+    client.delete_run(made.run_id)
+    assert read_issues(client, NAME) == []
+    assert made.run_id in deleted_issues(client, NAME)[0]
+    client.delete_experiment(client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    with pytest.raises(InputError, match="was deleted in MLflow: mlflow experiments restore"):
+        read_issues(client, NAME)
+
+
+def test_another_command_that_issues_is_waited_for(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issues, "_WAIT", 0.1)
+    scorer = champion()
+    with store_lock(NAME, "live", 1), pytest.raises(TryAgainError, match="is being changed by another command"):
+        issue(TRAINED, scorer)
+
+
+def test_a_model_in_no_registry_is_not_recorded(client: MlflowClient) -> None:
+    uri = client.get_model_version(NAME, "1").source
+    made = issue(TRAINED, load_scorer(uri))
+    assert (made.run_id, made.is_new) == ("", False)
+    assert live_runs(client) == []
+
+
+@pytest.mark.parametrize("uri", [f"models:/{NAME}@nobody", "models:/other@champion", "models:/other/1"])
+def test_a_version_that_is_not_there(client: MlflowClient, uri: str) -> None:
+    with pytest.raises(InputError):
+        load_scorer(uri)

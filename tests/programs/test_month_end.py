@@ -1,0 +1,177 @@
+"""The month-end command as a process: done once, resumed, refused, held back, at once with another."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from drf.data.simulate import SimulatedMarket
+from drf.live.issues import EXPERIMENT, read_issues
+from drf.registry.standing import read_standing
+from tests.programs.folders import LINEAR, client, fresh, make_experiment
+from tests.programs.processes import Patches, blank, run, start
+
+pytestmark = pytest.mark.slow
+
+NAME = "drf-lstm-lrp"
+FIRST = 66
+KILLS = int(os.environ.get("DRF_TEST_KILLS", "10"))
+TRAIN = [
+    *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every"))),
+    "data=panel", "data.path=panel.parquet", "tuning.trials=0", "registry.row=linear", "window.refit_every=2",
+]  # fmt: skip
+WITHOUT_PICTURES: Patches = {"drf.tracking.log.png": blank, "drf.live.page.png": blank, "drf.live.record.png": blank}
+
+
+def write_panel(folder: Path, months: int, name: str = "panel.parquet") -> pd.DataFrame:
+    whole = SimulatedMarket(stocks=60, months=FIRST + 12, seed=0, explained=0.12, style=0.0).panel()
+    dates = sorted(whole["date"].unique())[:months]
+    panel = whole[whole["date"].isin(dates)].reset_index(drop=True)
+    panel.loc[panel["date"] == dates[-1], "ret_next"] = None
+    panel.to_parquet(folder / name, index=False)
+    return panel
+
+
+def words(panel: pd.DataFrame, *more: str) -> list[str]:
+    day = f"as_of={panel['date'].max():%Y-%m-%d}"
+    return ["data=panel", "data.path=panel.parquet", "gate.audit=false", day, *more]
+
+
+def month_end(folder: Path, *arguments: str, expect: int = 0, patches: Patches = WITHOUT_PICTURES, **env: str) -> Any:
+    """Its last line, read as JSON."""
+    said = run("month-end", *arguments, folder=folder, expect=expect, patches=patches, **env)
+    return json.loads([line for line in said.splitlines() if line.startswith("{")][-1])
+
+
+@pytest.fixture
+def promoted(tmp_path: Path, empty_store: Path) -> Path:
+    """A folder in which version 1 is champion."""
+    folder = fresh(tmp_path / "work", empty_store)
+    make_experiment(folder)
+    write_panel(folder, FIRST)
+    run("train.py", *TRAIN, folder=folder)
+    run("evaluate.py", "gate.audit=false", "gate=research", folder=folder)
+    return folder
+
+
+def kinds(folder: Path) -> dict[str, int]:
+    """How many runs of each kind the live record has that count."""
+    here = client(folder)
+    experiment = here.get_experiment_by_name(EXPERIMENT)
+    found = here.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'", max_results=1000)
+    return dict(pd.Series([one.data.tags["kind"] for one in found]).value_counts())
+
+
+def test_three_months(promoted: Path) -> None:
+    """Each is done once; the third trains and promotes; all that is asked twice says the same."""
+    told = []
+    for months in range(FIRST, FIRST + 3):
+        panel = write_panel(promoted, months)
+        told.append(month_end(promoted, *words(panel, "gate=research")))
+        assert month_end(promoted, *words(panel, "gate=research"), expect=99) == told[-1]
+    assert [one["status"] for one in told] == ["done"] * 3
+    assert [one["live"]["months"] for one in told] == [0, 1, 2]
+    assert [one["champion"]["version"] for one in told] == ["1", "1", "2"]
+    assert told[2]["champion"]["issued_by"] == "1"  # scored before it was trained
+    assert told[0]["trained"].startswith("not due: version 1") and told[2]["trained"] == "version 2"
+    assert kinds(promoted) == {"forecast": 3, "monitor": 2 + 1, "month-end": 3}
+    page = Path(told[2]["page"]).read_text(encoding="utf-8")
+    assert "Month end" in page and "Version 2 is a newer version" in page.replace("Promoted version 2: v", "V")
+    orders = pd.read_parquet(told[2]["issued"]["file"])
+    assert orders["version"].unique() == ["1"] and (orders["held"] != 0).any()
+    shadow = month_end(promoted, *words(panel, "gate=research", "shadow=1"))
+    assert shadow["issued"]["shadow"] and shadow["issued"]["run"] == told[2]["issued"]["run"]
+    assert shadow["notes"] and "stays as it was issued by version 1" in shadow["notes"][0]
+    (issue,) = read_issues(client(promoted), NAME, "shadow")
+    assert issue.version == "1"
+
+
+def test_what_ends_it_early(promoted: Path) -> None:
+    panel = write_panel(promoted, FIRST)
+    assert month_end(promoted, "data=panel", "data.path=nowhere.parquet", expect=2)["status"] == "refused"
+    assert "is no such version" in month_end(promoted, "registry.name=other", expect=2)["reason"]
+    old = month_end(promoted, "data=panel", "data.path=panel.parquet", expect=3)  # today is long after
+    assert old["status"] == "held back" and "months that it lies behind" in old["unusual"][0]
+    away = month_end(promoted, *words(panel), expect=75, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert away["status"] == "try again" and "no MLflow server answers" in away["reason"]
+    with FileLock(promoted / "mlflow.db.month-end.lock"):
+        assert "another command" in month_end(promoted, *words(panel), expect=75)["reason"]
+    newest = panel.index[panel["date"] == panel["date"].max()]
+    turned = panel.assign(PER=panel["PER"].where(~panel.index.isin(newest), -panel["PER"]))
+    turned.to_parquet(promoted / "panel.parquet")
+    assert any("PER" in text for text in month_end(promoted, *words(panel), expect=3)["unusual"])
+    assert client(promoted).get_experiment_by_name(EXPERIMENT) is None or "forecast" not in kinds(promoted)
+    forced = month_end(promoted, *words(panel, "force=true", "skip=[train,evaluate]"))
+    assert forced["unusual"] and forced["trained"] == forced["decision"] == "left out"
+    assert read_issues(client(promoted), NAME)[0].forced
+
+
+@pytest.mark.long
+def test_an_alarm_is_said_again_when_asked_again(promoted: Path) -> None:
+    low = {**WITHOUT_PICTURES, "drf.live.outcome.ALPHA": 50.0}  # an alarm from an evidence of 0.02 on
+    write_panel(promoted, FIRST)
+    month_end(promoted, *words(write_panel(promoted, FIRST)), patches=low)
+    panel = write_panel(promoted, FIRST + 1)
+    told = month_end(promoted, *words(panel), expect=4, patches=low)
+    assert told["status"] == "alarm" and "fall short of what the backtest promised" in told["alarms"][0]
+    assert month_end(promoted, *words(panel), expect=4, patches=low) == told
+
+
+@pytest.mark.long
+def test_data_that_go_on_are_forecast_from_and_nothing_else(promoted: Path) -> None:
+    panel = write_panel(promoted, FIRST)
+    write_panel(promoted, FIRST + 6)
+    told = month_end(promoted, *words(panel))
+    assert told["month"] == f"{panel['date'].max():%Y-%m}"
+    assert told["trained"] == "not from data that go on after the month"
+    assert "nothing was trained or evaluated" in told["notes"][0]
+    assert read_issues(client(promoted), NAME)[0].afterwards
+
+
+@pytest.mark.long
+def test_two_at_once_do_it_once(promoted: Path) -> None:
+    panel = write_panel(promoted, FIRST)
+    programs = [start(promoted, "month-end", *words(panel), patches=WITHOUT_PICTURES) for _ in range(2)]
+    codes = sorted(program.wait() for program in programs)
+    assert codes in ([0, 75], [0, 99]), programs[0].output
+    assert kinds(promoted)["forecast"] == kinds(promoted)["month-end"] == 1
+
+
+@pytest.mark.long
+def test_killed_at_any_moment_nothing_is_issued_twice_and_nothing_is_lost(promoted: Path) -> None:
+    """The third month trains and evaluates; it is killed at random moments until it is done."""
+    for months in range(FIRST, FIRST + 2):
+        month_end(promoted, *words(write_panel(promoted, months)))
+    panel = write_panel(promoted, FIRST + 2)
+    arguments = words(panel)
+    began = time.perf_counter()
+    probe = start(promoted, "month-end", *words(panel, "skip=[score,train,evaluate,monitor]"))
+    probe.wait()
+    rng, seconds = random.Random(0), max(4.0, 4 * (time.perf_counter() - began))
+    for _ in range(KILLS):
+        program = start(promoted, "month-end", *arguments, patches=WITHOUT_PICTURES)
+        time.sleep(rng.uniform(0.2, seconds))
+        program.kill()
+        issues = read_issues(client(promoted), NAME)
+        assert len(issues) in (2, 3) and len({issue.month for issue in issues}) == len(issues)
+        assert read_standing(client(promoted), NAME).champion in ("1", "2")
+    said = run("month-end", *arguments, folder=promoted, patches=WITHOUT_PICTURES) if not _done(promoted) else ""
+    told = json.loads(said.splitlines()[-1]) if said else month_end(promoted, *arguments, expect=99)
+    assert told["status"] == "done" and told["champion"]["version"] == "2"
+    assert kinds(promoted)["forecast"] == 3
+    assert sorted(str(entry.version) for entry in client(promoted).search_model_versions(f"name='{NAME}'")) == [
+        "1",
+        "2",
+    ]
+
+
+def _done(folder: Path) -> bool:
+    return kinds(folder).get("month-end", 0) == 4  # two months, what took the time, and the third
