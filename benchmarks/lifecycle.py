@@ -89,8 +89,8 @@ def live_by_month_end(folder: Path, months: int, dies: int | None) -> pd.DataFra
         told = json.loads(said.splitlines()[-1])
         again, said = run(folder, "-m", "drf", "month-end", *words, expected=(4, 99))
         assert json.loads(said.splitlines()[-1]) == told and again == (code or 99)
-        lines.append({"month": f"{date:%Y-%m}", "issued by": told["champion"]["issued_by"],
-                      "trained": told["trained"][:9], "code": code, "seconds": seconds, "megabytes": size(folder)})  # fmt: skip
+        done = {"month": f"{date:%Y-%m}", "issued by": told["champion"]["issued_by"], "trained": told["trained"][:9]}
+        lines.append({**done, "code": code, "seconds": seconds, "megabytes": size(folder)})
     client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     record = read_record(client, NAME, check_panel(whole, DESCRIPTORS, 5)).champion

@@ -271,11 +271,11 @@ def differences(before: Issued, after: Issued) -> list[str]:
     was, now = old.loc[both, "prediction"].astype(float), new.loc[both, "prediction"].astype(float)
     other = ~np.isclose(was, now, rtol=_SAME, atol=_SAME * float(was.abs().max()), equal_nan=True)
     if other.any():
-        largest = (was - now).abs().idxmax()
-        said.append(
-            f"{other.sum()} forecast(s) are others (rank correlation {was.corr(now, method='spearman'):.3f}, most "
-            f"{largest}: {was[largest]:+.2%} was, {now[largest]:+.2%} is)"
-        )
+        how = f"rank correlation {was.corr(now, method='spearman'):.3f}"
+        if (apart := (was - now).abs()).notna().any():
+            most = apart.idxmax()
+            how += f", most {most}: {was[most]:+.2%} was, {now[most]:+.2%} is"
+        said.append(f"{other.sum()} forecast(s) are others ({how})")
     traded = old["weight"].sub(new["weight"], fill_value=0.0).abs().sum()
     if traded > _SAME:
         said.append(f"weights differ by {traded / 4:.1%} of what can be traded")

@@ -11,10 +11,10 @@ from mlflow import MlflowClient
 
 from drf.errors import InputError, TryAgainError
 from drf.live import issues
-from drf.live.issues import EXPERIMENT, deleted_issues, read_issues, read_tables
+from drf.live.issues import EXPERIMENT, deleted_issues, differences, read_issues, read_tables
 from drf.live.scoring import issue_month, load_scorer
 from drf.tracking.locks import store_lock
-from tests.live.making import NAME, TRAINED, champion, issue, market_to, version
+from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 
 
 @pytest.fixture
@@ -160,3 +160,12 @@ def test_a_model_in_no_registry_is_not_recorded(client: MlflowClient) -> None:
 def test_a_version_that_is_not_there(client: MlflowClient, uri: str) -> None:
     with pytest.raises(InputError):
         load_scorer(uri)
+
+
+def test_issues_of_other_stocks_differ_in_all_of_them() -> None:
+    before, after = by_hand("2020-01-31", {"A": 1.0, "B": -1.0}), by_hand("2020-01-31", {"C": 1.0, "D": -1.0})
+    assert differences(before, after)[:2] == ["2 stock(s) are gone", "2 stock(s) are new"]
+    sold = by_hand("2020-01-31", {"A": 1.0, "B": -1.0})
+    sold.orders["prediction"] = [float("nan"), -1.0]
+    assert "1 forecast(s) are others" in differences(before, sold)[0]
+    assert differences(before, before) == []
