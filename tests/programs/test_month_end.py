@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from drf.data.simulate import SimulatedMarket
 from drf.live.issues import EXPERIMENT, read_issues
 from drf.registry.standing import read_standing
 from tests.programs.folders import LINEAR, client, fresh, make_experiment
-from tests.programs.processes import Patches, blank, run, start
+from tests.programs.processes import ROOT, Patches, blank, run, start
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +89,11 @@ def test_three_months(promoted: Path) -> None:
     assert "Month end" in page and "Version 2 is a newer version" in page.replace("Promoted version 2: v", "V")
     orders = pd.read_parquet(told[2]["issued"]["file"])
     assert orders["version"].unique() == ["1"] and (orders["held"] != 0).any()
+    example = [sys.executable, str(ROOT / "examples" / "portfolio.py")]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{promoted}/mlflow.db"}
+    bought = subprocess.run(example, cwd=promoted, env=environment, capture_output=True, text=True)
+    assert bought.returncode == 0, bought.stderr
+    assert "issued by version 1" in bought.stdout and "Bought most" in bought.stdout
     shadow = month_end(promoted, *words(panel, "gate=research", "shadow=1"))
     assert shadow["issued"]["shadow"] and shadow["issued"]["run"] == told[2]["issued"]["run"]
     assert shadow["notes"] and "stays as it was issued by version 1" in shadow["notes"][0]
