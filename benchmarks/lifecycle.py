@@ -122,9 +122,11 @@ def found(folder: Path, recipes: dict[int, str]) -> dict[str, object]:
     experiment = client.get_experiment_by_name("drf").experiment_id
     decision = client.search_runs([experiment], "tags.kind = 'evaluation'", max_results=1)[0]
     champion = decision.data.tags["champion"]
-    scores = {key.partition("/")[2]: value for key, value in decision.data.metrics.items() if "/gate" not in key}
+    below = f"tags.kind = 'judged' and tags.`mlflow.parentRunId` = '{decision.info.run_id}'"
+    judged = {run.data.tags["version"]: run.data.metrics for run in client.search_runs([experiment], below)}
+    scores = next(iter(judged.values()), {})
     label = recipes[int(champion)] if champion != "none" else ""
-    own = decision.data.metrics.get(f"version_{champion}/sharpe_net")
+    own = judged.get(champion, {}).get("sharpe_net")
     return {
         "versions": len(recipes), "champion": f"{champion} {label}", "promoted": decision.data.tags["promoted"],
         "net Sharpe": own, "trials": scores.get("trials"), "worth": scores.get("independent"),

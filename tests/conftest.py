@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from drf.data.simulate import Market
     from drf.samples.lagged import Samples
 
-settings.register_profile("fuzz", max_examples=1700)
-settings.register_profile("quick", max_examples=40)
+settings.register_profile("fuzz", max_examples=1700, deadline=None)
+settings.register_profile("quick", max_examples=40, deadline=None)
 settings.load_profile("quick")
 
 

@@ -31,7 +31,7 @@ from ..tracking.store import connect, without_secrets
 from ..tracking.trials import market_returns, trials_on
 from ..training.parallel import one_thread
 from . import program
-from .summary import decision_summary
+from .summary import decision_places, decision_summary
 
 ALARM = 4
 """The exit code where the champion is missing, cannot be judged, or fails its gates."""
@@ -69,6 +69,8 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
     """
     store = without_secrets(connect(config.tracking.experiment))
     client, name = MlflowClient(), config.registry.name
+    if config.dry_run:
+        return _try(client, config, gate, store)
     notices = settle(client, name, read_versions(client, name).numbers)
     for notice in notices:
         print(f"note: {notice}")
@@ -79,7 +81,7 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
         leave_what_is_taken(client)
         decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
-            log_decision(tree.parent, settings, name, decision, notices)
+            log_decision(tree, settings, name, decision, notices)
     else:
         bench = _bench(config, known, standing, store)
         with Presence() as here, RunTree("evaluate", here) as tree:
@@ -88,12 +90,26 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
             if decision.promoted is not None:
                 move(client, name, standing, promotion(decision, known))
             write_verdicts(client, name, known, decision, config.registry.keep)
-            log_decision(tree.parent, settings, name, decision, notices, audits)
+            log_decision(tree, settings, name, decision, notices, audits)
     held = (standing.champion, standing.previous, decision.after.champion, decision.after.previous)
     for notice in complete_reports(client, read_versions(client, name, held), decision):
         print(f"note: {notice}")
     shown = [audit for audit in audits if config.audit or not audit["passed"].all()]
-    print(decision_summary(name, decision, shown, store, tree.parent.run_id))
+    print(decision_summary(name, decision, shown))
+    print(decision_places(name, decision, store, tree))
+    return decision
+
+
+def _try(client: MlflowClient, config: EvaluateConfig, gate: str, store: str) -> Decision:
+    """What would be decided, printed; nothing is moved or written."""
+    name = config.registry.name
+    standing = read_standing(client, name)
+    known = read_versions(client, name, (standing.champion, standing.previous))
+    bench = _bench(config, known, standing, store)
+    decision = bench.decide(client, config, gates_in_words(gate, config, *_usual()), known, standing)
+    audits = [audit for audit in bench.audits.values() if config.audit or not audit["passed"].all()]
+    print(decision_summary(name, decision, audits))
+    print("Dry run: nothing was moved or written.")
     return decision
 
 

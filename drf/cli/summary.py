@@ -17,6 +17,9 @@ from ..live.record import Record, totals
 from ..live.scoring import Issuance
 from ..registry.decision import Decision, Judged
 from ..registry.versions import ARCHIVED, REJECTED
+from ..tracking import pages
+from ..tracking.log import REPORT, TrainingLog
+from ..tracking.runs import RunTree
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -29,8 +32,11 @@ def printed(table: pd.DataFrame) -> str:
     return "\n".join([text, *notes])
 
 
-def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, run_id: str, version: str | None) -> str:
+def training_summary(
+    experiment: Experiment, table: pd.DataFrame, store: str, log: TrainingLog, version: str | None
+) -> str:
     """The rows, what was filled, where the runs are, and how to go on; ``version``: the registered one, if any was."""
+    run_id, place, home = log.parent.run_id, log.tree.experiment_id, pages.base(store)
     samples, months, absent = experiment.samples, experiment.schedule.test_months, experiment.left_out
     first, last = samples.dates[months.start], samples.dates[months.stop - 1]
     one_per_cent, absent_rows = samples.x.size / 100, samples.missing_months * len(samples.descriptors)
@@ -44,7 +50,9 @@ def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, ru
         f"missing, {absent_rows / one_per_cent:.2f} % because the stock had no row that month.",
         *([f"The panel has been used without {', '.join(absent)} (data.descriptors)."] if absent else []),
         f"Runs: parent {run_id} in {store}",
-        f"Look: mlflow ui --backend-store-uri {store}" if store.startswith("sqlite") else f"Look: {store}",
+        *([f"Look: mlflow ui --backend-store-uri {store}, then"] if home == pages.NO_SERVER else []),
+        f"Rows side by side: {home}/{pages.rows(place, run_id)}",
+        f"Report: {home}/{pages.artifact(place, run_id, REPORT)}",
     ]
     registry = experiment.config.registry
     if version is None:
@@ -60,7 +68,7 @@ def training_summary(experiment: Experiment, table: pd.DataFrame, store: str, ru
     return "\n".join(lines)
 
 
-def decision_summary(name: str, made: Decision, audits: Sequence[pd.DataFrame], store: str, run_id: str) -> str:
+def decision_summary(name: str, made: Decision, audits: Sequence[pd.DataFrame]) -> str:
     """What is wrong, what was found, what was decided."""
     lines = ["", *([f"ALARM: {made.alarm}", ""] if made.alarm else [])]
     scored = [one for one in made.judged if len(one.scores)]
@@ -80,9 +88,16 @@ def decision_summary(name: str, made: Decision, audits: Sequence[pd.DataFrame], 
     lines += [
         f"Decision: {verb if made.asked else ''}{made.reason}",
         f"champion: {made.after.champion or 'none'}, previous: {made.after.previous or 'none'}",
-        f"Run: {run_id} in {store}",
     ]
+    return "\n".join(lines)
+
+
+def decision_places(name: str, made: Decision, store: str, tree: RunTree) -> str:
+    """Where a decision was written, and where the champion is."""
+    run_id, home = tree.parent.run_id, pages.base(store)
+    lines = [f"Run: {run_id} in {store}", f"Look: {home}/{pages.run(tree.experiment_id, run_id)}"]
     if made.after.champion:
+        lines.append(f"Champion: {home}/{pages.version(name, made.after.champion)}")
         lines.append(f'Load the champion: mlflow.pyfunc.load_model("models:/{name}@champion")')
     return "\n".join(lines)
 

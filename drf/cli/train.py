@@ -19,6 +19,7 @@ from ..models.family import Family
 from ..registry.register import Origin, register_newest
 from ..registry.signing import require_key
 from ..tracking.log import TrainingLog
+from ..tracking.naming import training_name
 from ..tracking.runs import RunTree
 from ..tracking.store import connect, without_secrets
 from ..tracking.trials import market_returns, trials_on
@@ -45,7 +46,7 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> str | None:
     plan = experiment.tuning_plan()
     config, samples = experiment.config, experiment.samples
     store = without_secrets(connect(config.tracking.experiment))
-    with experiment.checkpoints() as checkpoints, RunTree("train", checkpoints) as tree:
+    with experiment.checkpoints() as checkpoints, RunTree(training_name(experiment), checkpoints) as tree:
         log = TrainingLog(tree, experiment)
         trials = _Trials(log)
         families = tune(experiment.families, samples, plan, trials.note)
@@ -64,12 +65,13 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> str | None:
             origin = Origin(log.rows[row.name].run_id, tree.parent.run_id)
             groups = [walks[family].members for family in experiment.registered_families]
             version = register_newest(groups, experiment, rows, origin)
+        log.describe(rows, tables, version)
         log.resources()
     if checkpoints.refused:
         print(f"{checkpoints.refused} kept fits were damaged or another user's, and were fitted again.")
     if checkpoints.restored:
         print(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
-    print(training_summary(experiment, comparison_table(rows), store, tree.parent.run_id, version))
+    print(training_summary(experiment, comparison_table(rows), store, log, version))
     return version
 
 

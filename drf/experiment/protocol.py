@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..evaluation.portfolio import PortfolioRule
+from ..samples.windows import WindowRule
 from .experiment import Experiment
 
 
@@ -15,22 +17,35 @@ def protocol(experiment: Experiment) -> list[str]:
     target = {"raw": "the return", "excess": "the return less the mean of the month's stocks"}[window.target]
     lags = ", ".join(map(str, samples.lags))
     tuned = f"{tuning.trials} trials a family on {tuning.validation_months} months before the first test month"
-    trained = "all months before" if window.expanding else f"the {window.train_months} months before"
     absent = experiment.left_out
-    weights = "equal weights" if portfolio.weighting == "equal" else "weighted by market value"
-    within = " within each sector" if portfolio.sector_neutral else ""
     return [
         f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
         f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
         *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
         learned(experiment),
-        f"Forecasts were made {first} to {last}, by models trained on {trained} and refitted every "
-        f"{window.refit_every} month(s). Training stops at the newest return known; no test month is seen in training "
-        "or tuning.",
+        f"Forecasts were made {first} to {last}, by {window_in_words(window)}",
         f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",
-        f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles{within}, {weights}, "
-        f"{portfolio.cost_bps:g} basis points a side.",
+        portfolio_in_words(portfolio),
     ]
+
+
+def window_in_words(window: WindowRule) -> str:
+    """How models are trained and refitted."""
+    trained = "all months before" if window.expanding else f"the {window.train_months} months before"
+    return (
+        f"models trained on {trained} and refitted every {window.refit_every} month(s). Training stops at the newest "
+        "return known; no test month is seen in training or tuning."
+    )
+
+
+def portfolio_in_words(portfolio: PortfolioRule) -> str:
+    """How forecasts become portfolios."""
+    weights = "equal weights" if portfolio.weighting == "equal" else "weighted by market value"
+    within = " within each sector" if portfolio.sector_neutral else ""
+    return (
+        f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles{within}, {weights}, "
+        f"{portfolio.cost_bps:g} basis points a side."
+    )
 
 
 def learned(experiment: Experiment) -> str:

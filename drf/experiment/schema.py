@@ -74,11 +74,14 @@ class ComputeConfig(Compute):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """MLflow's experiment."""
+    """MLflow's experiment, and the name of this run; None: it is named by what it is."""
 
     experiment: str
+    name: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name is not None and not 0 < len(self.name.strip()) <= 250:
+            raise ValueError(f"name={self.name}: must be a name of 1 to 250 characters")
         if not 0 < len(self.experiment.strip()) <= 500:
             raise ValueError(f"experiment={self.experiment}: must be a name of 1 to 500 characters")
 

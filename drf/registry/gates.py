@@ -20,6 +20,9 @@ from .checkup import Checkup
 MONTHS = "months out of sample"
 """The gate that time alone may open."""
 
+REPLACEMENT = "better than the champion"
+"""The gate between a new recipe and the champion's."""
+
 Share = Annotated[float, Interval(ge=0, le=1)]
 Correlation = Annotated[float, Interval(ge=-1, le=1)]
 
@@ -124,7 +127,7 @@ def judge_refresh(agreement: float, champion: str, limits: Thresholds) -> Verdic
 
 def judge_replacement(better: float, champion: str, limits: Thresholds) -> Verdict:
     """Is a new recipe better than the champion's?"""
-    return _better("better than the champion", better, limits.min_better, f"the champion, version {champion}")
+    return _better(REPLACEMENT, better, limits.min_better, f"the champion, version {champion}")
 
 
 def judge_audit(audit: pd.DataFrame) -> Verdict:

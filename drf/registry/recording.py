@@ -13,10 +13,15 @@ from ..report.html import with_verdict
 from ..report.page import gates_section
 from ..tracking.locks import user
 from ..tracking.log import REPORT
-from ..tracking.runs import RunLog, git_commit
+from ..tracking.runs import RunLog, RunTree, git_commit
+from .cards import decision_card, judged_card, write_cards
 from .decision import Decision, Judged
+from .gates import REPLACEMENT
 from .standing import Move
 from .versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, RegisteredVersions, Version, mark
+
+CHALLENGER = "challenger"
+"""The alias of a version that passed its own gates and is not champion."""
 
 HEALTH = "health"
 """The champion's tag: whether it passes its own gates."""
@@ -51,31 +56,45 @@ def write_verdicts(client: MlflowClient, name: str, known: RegisteredVersions, m
         mark(client, name, number, {VERDICT: SUPERSEDED, "reason": f"by version {newer}", JUDGED: SUPERSEDED})
     for number in made.to_archive(known, keep):
         mark(client, name, number, {ARCHIVED: f"judged, and not among the {keep} newest"})
-    if made.promoted is not None:
-        if made.before.champion is not None:
-            with contextlib.suppress(Exception):  # it may have been deleted, or never have had one
-                client.delete_model_version_tag(name, made.before.champion, HEALTH)
-        client.update_model_version(name, made.promoted, description=_card(made, known))
+    if made.promoted is not None and made.before.champion is not None:
+        with contextlib.suppress(Exception):  # it may have been deleted, or never have had one
+            client.delete_model_version_tag(name, made.before.champion, HEALTH)
+    write_cards(client, name, known, made)
+    _name_challenger(client, name, made)
 
 
-def _card(made: Decision, known: RegisteredVersions) -> str:
-    under = promotion(made, known).marks[str(made.promoted)][GATES]
-    how = f"Promoted under {under}" if under == made.asked else f"Its recipe was promoted under {under}"
-    return f"{how}; judged under {made.asked}.\n\n{made.reason}."
+def _name_challenger(client: MlflowClient, name: str, made: Decision) -> None:
+    """The alias ``challenger``: of the versions judged now that are not champion, the newest that passed its own gates.
+
+    One that lacks nothing but to be better than the champion is a challenger too. It stays until there is another, or
+    until it becomes champion.
+    """
+    after, model = made.after, client.get_registered_model(name)
+    held = (after.champion, after.previous)
+    able = [one.number for one in made.judged if one.number not in held and _lacks_at_most_the_champion(one)]
+    if able:
+        client.set_registered_model_alias(name, CHALLENGER, max(able, key=int))
+    elif str(model.aliases.get(CHALLENGER)) in held:
+        client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def _lacks_at_most_the_champion(one: Judged) -> bool:
+    return bool(one.verdicts) and all(verdict.passed or verdict.gate == REPLACEMENT for verdict in one.verdicts)
 
 
 def log_decision(
-    run: RunLog,
+    tree: RunTree,
     config: Mapping[str, object],
     name: str,
     made: Decision,
     notices: Sequence[str] = (),
     audits: Sequence[pd.DataFrame] = (),
 ) -> None:
-    """Log a decision of the registry: its tables, its words, the scores of the versions judged, the audits made for it.
+    """Log a decision of the registry: its words and tables to the parent run, every judged version to one below it.
 
     ``config``: the evaluation's settings under their dotted names. ``notices``: what was found of earlier moves.
     """
+    run = tree.parent
     run.params(config)
     run.tags(
         {
@@ -90,23 +109,17 @@ def log_decision(
         }
     )
     scored = [one for one in made.judged if len(one.scores)]
-    metrics = {f"version_{one.number}/{key}": float(value) for one in scored for key, value in one.scores.items()}
     if scored:
         run.tables({"scores.csv": pd.DataFrame([{"version": one.number, **one.scores} for one in scored])})
     tables = [one.table() for one in made.judged if one.verdicts]
     if tables:
-        gates = pd.concat(tables, ignore_index=True)
-        run.tables({"gates.csv": gates})
-        metrics |= {
-            f"version_{row['version']}/gate/{_key(row['gate'])}{end}": float(row[name])
-            for row in gates.to_dict("records")
-            for name, end in (("value", ""), ("threshold", " threshold"), ("passed", " passed"))
-        }
+        run.tables({"gates.csv": pd.concat(tables, ignore_index=True)})
     if audits:
         audit = pd.concat(audits, ignore_index=True)
         run.tables({"audit.csv": audit})
-        metrics |= {"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())}
-    run.metrics(metrics)
+        run.metrics({"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())})
+    for one in made.judged:
+        _log_judged(tree, name, one)
     written = {
         "reason": made.reason,
         "alarm": made.alarm,
@@ -118,6 +131,48 @@ def log_decision(
         "left_aside": dict(made.left_aside),
     }
     run.text(json.dumps(written, indent=1), "decision.json")
+    run.rename(str(config.get("tracking.name") or _title(made)))
+    run.describe(decision_card(name, made))
+
+
+def _title(made: Decision) -> str:
+    """What an evaluation is called: who is champion now, and what it was."""
+    if not made.asked:
+        return made.reason[:100]
+    champion, before = made.after.champion, made.before.champion
+    months = [one.months[1] for one in made.judged if one.months]
+    to = f", to {max(months):%Y-%m}" if months else ""
+    if made.promoted is None:
+        return f"champion v{champion} stays{to}" if champion else f"no champion{to}"
+    return f"champion v{champion}{f', was v{before}' if before else ''}{to}"
+
+
+def _log_judged(tree: RunTree, name: str, one: Judged) -> None:
+    """A version that was judged, as a run below the evaluation: its scores and gates under plain names."""
+    month = f" {one.months[1]:%Y-%m}" if one.months else ""
+    tags = {
+        "kind": "judged",
+        "registered_model": name,
+        "version": one.number,
+        "role": one.role,
+        "verdict": "passed" if one.passed else "failed",
+        **({"reason": one.reason[:4000]} if one.reason else {}),
+    }
+    run = tree.child(f"v{one.number} {one.role}{month}", tags)
+    gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in one.verdicts}
+    model = tree.client.get_model_version(name, one.number).model_id or None
+    run.metrics(
+        {
+            **{str(key): float(value) for key, value in one.scores.items()},
+            **{key: verdict.value for key, verdict in gates.items()},
+            **{f"{key} threshold": verdict.threshold for key, verdict in gates.items()},
+            "gates_passed": float(sum(verdict.passed for verdict in one.verdicts)),
+            "gates_failed": float(sum(not verdict.passed for verdict in one.verdicts)),
+        },
+        model,
+    )
+    run.describe(judged_card(one))
+    tree.close(run)
 
 
 def _key(gate: str) -> str:

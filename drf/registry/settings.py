@@ -46,6 +46,8 @@ class EvaluateConfig:
         The market to judge on; None: that of the newest version of the champion's recipe.
     audit
         Run the leak suite on the newest version's settings, and ask it of every version, whatever the gate asks.
+    dry_run
+        Judge and print, and neither move nor write anything.
     promote, rollback, hold, archive
         Decisions of people instead: make a version champion; give champion back to the version before (true) or to
         another; hold the aliases or let go; look at a version no more.
@@ -64,6 +66,7 @@ class EvaluateConfig:
     tracking: TrackingConfig
     registry: KeepingConfig
     audit: bool = False
+    dry_run: bool = False
     promote: Number | None = None
     rollback: bool | Number = False
     hold: bool | None = None
@@ -76,6 +79,8 @@ class EvaluateConfig:
             raise InputError(f"reason: must say something, in at most {LONGEST_REASON:,} characters")
         if len(asked) > 1:
             raise InputError(f"{' '.join(asked)}: are decisions of their own: give one a command")
+        if asked and self.dry_run:
+            raise InputError(f"{asked[0]}: is done or not; dry_run=true is of an evaluation")
         if asked and self.reason is None and self.rollback is not True:
             raise InputError(f"{asked[0]}: say why, for the record: reason='...'")
         if not asked and self.reason is not None:

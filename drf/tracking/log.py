@@ -28,8 +28,11 @@ from ..report.html import render
 from ..report.page import Material, comparison_report
 from ..training.forecasts import WalkForward
 from ..tuning.search import MACHINE, measures_of, returns_of
-from .runs import RunTree, git_commit
+from . import pages
+from .cards import EXPERIMENT_CARD, row_card, training_card
+from .runs import NOTE, RunTree, git_commit
 from .trials import MARKET, RECIPE, TRIED, as_tag, market_returns
+from .views import save_views
 
 REPORT = "report.html"
 
@@ -193,7 +196,30 @@ class TrainingLog:
             config=experiment.record.yaml,
             commit=git_commit(),
         )
-        self.parent.text(render(comparison_report(material)), REPORT)
+        told = comparison_report(material)
+        self.parent.text(render(told), REPORT)
+        self.answers = told.answers
+
+    def describe(self, rows: Sequence[Row], tables: Mapping[str, pd.DataFrame], version: str | None) -> None:
+        """Write what MLflow shows on the pages of the experiment, the training and its rows.
+
+        ``version``: that was registered, if one was. After :meth:`report`.
+        """
+        client, experiment, parent = self.tree.client, self.tree.experiment_id, self.parent.run_id
+        if NOTE not in client.get_experiment(experiment).tags:  # people may have written their own
+            client.set_experiment_tag(experiment, NOTE, EXPERIMENT_CARD)
+        save_views(client, experiment)
+        net = tables["sharpe"].query("returns == 'net'").set_index("row")
+        name = self.experiment.config.registry.name
+        links = {
+            "the rows side by side": pages.rows(experiment, parent),
+            "the report": pages.artifact(experiment, parent, REPORT),
+            **({f"version {version} of {name}": pages.version(name, version)} if version else {}),
+        }
+        self.parent.describe(training_card(comparison_table(rows), net, self.answers, protocol(self.experiment), links))
+        intervals = net.to_dict("index")
+        for row in rows:
+            self.rows[row.name].describe(row_card(row, intervals[row.name]))
 
     def truth(self, rows: Sequence[Row]) -> None:
         """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""

@@ -31,6 +31,11 @@ _HOST, _CHECKPOINTS = "host", "checkpoints"
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
 _SHORT_BATCH = 90
 
+NOTE = "mlflow.note.content"
+"""The tag in which MLflow keeps the description of a run or an experiment."""
+
+_LONGEST_NOTE = 8000
+
 
 class RunLog:
     """One run to write to."""
@@ -50,11 +55,15 @@ class RunLog:
         for part in _parts(entries, _SHORT_BATCH):
             self.client.log_batch(self.run_id, tags=part)
 
-    def metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log numbers; those that could not be estimated (NaN) are named in the tag ``not_estimated`` instead."""
+    def metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
+        """Log numbers; those that could not be estimated (NaN) are named in the tag ``not_estimated`` instead.
+
+        ``model_id``: the logged model whose numbers they are.
+        """
         now = int(time.time() * 1000)
         known = {key: value for key, value in metrics.items() if np.isfinite(value)}
-        for part in _parts([Metric(key, value, now, 0) for key, value in known.items()], _BATCH):
+        entries = [Metric(key, value, now, 0, model_id=model_id, run_id=self.run_id) for key, value in known.items()]
+        for part in _parts(entries, _BATCH):
             self.client.log_batch(self.run_id, metrics=part)
         if missing := sorted(set(metrics) - set(known)):
             self.tags({"not_estimated": ", ".join(missing)})
@@ -98,6 +107,13 @@ class RunLog:
 
     def text(self, text: str, name: str) -> None:
         self.client.log_text(self.run_id, text, name)
+
+    def describe(self, markdown: str) -> None:
+        """What MLflow shows on the run's page, in Markdown; cut where it keeps no more."""
+        self.client.set_tag(self.run_id, NOTE, markdown[:_LONGEST_NOTE])
+
+    def rename(self, name: str) -> None:
+        self.client.update_run(self.run_id, name=name)
 
 
 def _write(table: pd.DataFrame, file: Path) -> None:

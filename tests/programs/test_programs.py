@@ -158,11 +158,16 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
     (decision,) = runs(evaluated, "evaluation")
     gates = pd.read_csv(here.download_artifacts(decision.info.run_id, "gates.csv"))
     assert len(gates) == 11 and gates["passed"].all()
+    (judged,) = runs(evaluated, "judged")
+    assert judged.data.tags["mlflow.parentRunId"] == decision.info.run_id
+    assert judged.info.run_name.startswith("v1 new recipe 1996-0")
     for gate in gates.to_dict("records"):
-        name = f"version_1/gate/{gate['gate'].replace(',', '')}"
-        assert decision.data.metrics[name] == pytest.approx(gate["value"])
-        assert decision.data.metrics[f"{name} threshold"] == pytest.approx(gate["threshold"])
-        assert decision.data.metrics[f"{name} passed"] == 1
+        name = f"gate/{gate['gate'].replace(',', '')}"
+        assert judged.data.metrics[name] == pytest.approx(gate["value"])
+        assert judged.data.metrics[f"{name} threshold"] == pytest.approx(gate["threshold"])
+    assert (judged.data.metrics["gates_passed"], judged.data.metrics["gates_failed"]) == (11, 0)
+    version = here.get_model_version("drf-lstm-lrp", "1")
+    assert here.get_logged_model(version.model_id).metrics  # the numbers are the model's too
     (parent,) = runs(evaluated, "comparison")
     page = Path(here.download_artifacts(parent.info.run_id, "report.html")).read_text(encoding="utf-8")
     assert "Version 1 is champion, promoted under strict." in page

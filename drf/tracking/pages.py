@@ -1,0 +1,46 @@
+"""Addresses of MLflow's pages. Without ``workflowType`` it would open those for language models."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+_TRAINING = "workflowType=machine_learning"
+
+NO_SERVER = "http://127.0.0.1:5000"
+"""Where ``mlflow ui`` shows a store that is a file."""
+
+
+def base(store: str) -> str:
+    """Where the pages of a store are shown: its own address, or that of ``mlflow ui``."""
+    return store.rstrip("/") if store.startswith(("http://", "https://")) else NO_SERVER
+
+
+def experiment(experiment_id: str) -> str:
+    return f"#/experiments/{experiment_id}/runs?{_TRAINING}"
+
+
+def run(experiment_id: str, run_id: str) -> str:
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
+
+
+def artifact(experiment_id: str, run_id: str, path: str) -> str:
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{path}?{_TRAINING}"
+
+
+def version(name: str, number: str) -> str:
+    return f"#/models/{quote(name)}/versions/{number}?{_TRAINING}"
+
+
+def rows(experiment_id: str, parent_run: str) -> str:
+    """The rows of a training side by side, the best Sharpe ratio after costs first.
+
+    Another order than by time also keeps MLflow from folding them below their parent.
+    """
+    which = quote(f"tags.kind = 'row' and tags.`mlflow.parentRunId` = '{parent_run}'")
+    order = quote("metrics.`sharpe_net`")
+    return f"#/experiments/{experiment_id}/runs?searchFilter={which}&orderByKey={order}&orderByAsc=false&{_TRAINING}"
+
+
+def view(experiment_id: str, key: str) -> str:
+    """A saved view, see :mod:`.views`."""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={key}&{_TRAINING}"

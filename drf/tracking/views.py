@@ -1,0 +1,55 @@
+"""Views of MLflow's experiment page that are saved with the experiment, under its menu *Views*.
+
+MLflow keeps each as a tag of the experiment, in a form that no page documents: should it change, a link opens the plain
+list, and nothing else is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mlflow
+
+_TAG = "mlflow.sharedViewState."
+
+_ROW = ("sharpe_net", "rank_ic", "annual_return", "turnover", "max_drawdown")
+
+
+def _state(kind: str, order: str, metrics: Sequence[str], more: str = "", ascending: bool = False) -> dict[str, Any]:
+    """What the page would save: runs of a kind in an order, with some columns."""
+    return {
+        "searchFilter": f"tags.kind = '{kind}'{more}",
+        "orderByKey": order,
+        "orderByAsc": ascending,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": [f"metrics.`{name}`" for name in metrics],
+        "runsHiddenMode": "SHOW_ALL",
+        "hideEmptyCharts": True,
+    }
+
+
+VIEWS: Mapping[str, Mapping[str, Any]] = {
+    "rows": _state("row", "metrics.`sharpe_net`", _ROW),
+    "trials": _state("trial", "metrics.`cv_rank_ic`", ("cv_rank_ic", "cv_r2", "sharpe_net")),
+    "champion-through-time": _state(
+        "judged", "attributes.start_time", ("sharpe_net", "sharpe_low", "rank_ic", "deflated", "months"),
+        " and tags.role = 'champion'",
+    ),
+    "gates-through-time": _state("judged", "attributes.start_time", ("gates_passed", "gates_failed", "sharpe_net")),
+}  # fmt: skip
+"""Key -> state of the page."""
+
+
+def save_views(client: mlflow.MlflowClient, experiment_id: str) -> None:
+    """Save the views that an experiment does not have; one that a person has changed stays as it is."""
+    tags, now = client.get_experiment(experiment_id).tags, int(time.time() * 1000)
+    for key, state in VIEWS.items():
+        if f"{_TAG}{key}" not in tags:
+            view = {"name": key.replace("-", " "), "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+            client.set_experiment_tag(experiment_id, f"{_TAG}{key}", json.dumps(view))
