@@ -1,10 +1,14 @@
 """How soon the alarm finds a signal that has died, and how often it is raised where the signal lives.
 
 python benchmarks/alarm.py [SEEDS]        50 of them, if none is given
+python benchmarks/alarm.py chance         without any market: independent normal months, the best of several chosen
 
 For each seed an LSTM is trained on a simulated market, and its forecasts are issued for 36 months of two continuations
 that are the same until the 12th, when the signal of one of them dies. Nothing is trained again. Printed: what was
 promised, in which month the alarm came, and how many alarms there were in the first 24 months of the markets that live.
+
+``chance``: how often the alarm is raised by month 24, 60 and 120 although all goes on as it was, for backtests of some
+lengths and for the best of so many strategies without a difference. Rank IC and net return are as if independent.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from drf.comparison.rows import make_rows
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.portfolio import PortfolioRule
 from drf.experiment.experiment import prepare
-from drf.live.alarm import ALPHA
+from drf.live.alarm import ALPHA, evidence_against, shortfalls
 from drf.live.issues import Issue, Issued
 from drf.live.orders import held_now, make_orders
 from drf.live.outcome import came_true, live_record, promise_of
@@ -65,6 +69,27 @@ def main(seeds: int) -> None:
         f"signal dead from month {DIES}: {late.notna().sum()} of {len(late)} found by month {LIVE}, half of them by "
         f"month {late.fillna(np.inf).median():.0f}; {early} alarm(s) before it died"
     )
+
+
+def chance(lives: int = 1000) -> None:
+    rng, lines = np.random.default_rng(0), []
+    for months in (24, 48, 120):
+        for best_of in (1, 5, 20):
+            raised = np.zeros((lives, 120), dtype=bool)
+            for life in tqdm(range(lives), desc=f"{months} months, best of {best_of}", leave=False):
+                evidence = np.mean([_looked_at(rng, months, best_of) for _ in range(2)], axis=0)
+                raised[life] = np.maximum.accumulate(evidence) >= 1 / ALPHA
+            share = raised.mean(axis=0)
+            line = {"backtest": months, "best of": best_of}
+            lines.append(line | {f"by month {month}": share[month - 1] for month in (24, 60, 120)})
+    print(pd.DataFrame(lines).to_string(index=False, float_format="{:.1%}".format))
+
+
+def _looked_at(rng: np.random.Generator, months: int, best_of: int) -> np.ndarray:
+    """Evidence against the best of some strategies of mean 1 and deviation 1, over 120 months of the same kind."""
+    backtests = rng.normal(1, 1, (months, best_of))
+    best = pd.Series(backtests[:, backtests.mean(axis=0).argmax()])
+    return evidence_against(shortfalls(pd.Series(rng.normal(1, 1, 120)), best, float(best_of)))
 
 
 def _up_to(market: pd.DataFrame, months: int) -> pd.DataFrame:
@@ -110,4 +135,7 @@ def lived(forecaster: Forecaster, promise: pd.DataFrame, market: pd.DataFrame) -
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50)
+    if sys.argv[1:] == ["chance"]:
+        chance()
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 50)

@@ -5,10 +5,14 @@ python examples/portfolio.py
 
 It needs MLflow and cvxpy, and nothing of this project. The issued weights follow the model's own simple rule; here a
 convex optimiser makes others of the same forecasts: no position above a limit, little turnover, and no factor that
-carries more than its part of the portfolio's forecast, which only a forecast that is a sum can promise.
+carries more than its part of the portfolio's forecast, which only a forecast that is a sum can promise. What is held
+then is written to own-weights-YYYY-MM.csv, from where next month's trades start; let your own books say instead what
+those weights have drifted to.
 """
 
 # %% The newest issue: the run of the champion's newest month that no later run replaces
+from pathlib import Path
+
 import cvxpy as cp
 import mlflow
 import numpy as np
@@ -29,7 +33,14 @@ standing = issues[~issues["run_id"].isin(issues["tags.replaces"])]
 newest = standing.sort_values("tags.month").iloc[-1]
 path = mlflow.artifacts.download_artifacts(run_id=newest["run_id"], artifact_path="forecasts.parquet")
 table = pd.read_parquet(path)
-table[["prediction", *FACTORS]] = table[["prediction", *FACTORS]].fillna(0.0)  # of what has to be sold
+month = newest["tags.month"][:7]
+earlier = sorted(file for file in Path().glob("own-weights-????-??.csv") if file.stem[-7:] < month)
+if earlier:  # what was bought by this program, in place of what was issued
+    own_before = pd.read_csv(earlier[-1], dtype={"asset": str}).set_index("asset")["weight"]
+    more = own_before.index.difference(table["asset"])
+    table = pd.concat([table, pd.DataFrame({"asset": more})], ignore_index=True)
+    table["held"] = table["asset"].map(own_before)
+table[["held", "prediction", *FACTORS]] = table[["held", "prediction", *FACTORS]].fillna(0.0)  # of what has to be sold
 print(f"{newest['tags.month']}: {len(table)} stocks, issued by version {newest['tags.version']}")
 
 # %% The problem: the highest forecast after costs, under limits
@@ -53,9 +64,11 @@ problem.solve(solver=cp.CLARABEL)
 if problem.status != cp.OPTIMAL:
     raise SystemExit(f"the optimiser found no portfolio ({problem.status}): loosen a limit")
 table["own"] = np.where(np.abs(weight.value) < 1e-6, 0.0, weight.value)
+held_now = table.loc[table["own"] != 0, ["asset", "own"]].rename(columns={"own": "weight"})
+held_now.to_csv(f"own-weights-{month}.csv", index=False)
 
 # %% What was bought, and which factors its forecast is made of
-own, issued = table["own"], table["weight"]
+own, issued = table["own"], table["weight"].fillna(0.0)
 parts = pd.DataFrame(
     {
         "issued": table[FACTORS].mul(issued, axis=0).sum(),
@@ -66,8 +79,7 @@ parts.loc["bias"] = [(table["bias"].fillna(0.0) * column).sum() for column in (i
 parts.loc["forecast"] = [forecast @ issued, forecast @ own]
 print("\nForecast of the portfolio, % a month, by factor:")
 print((100 * parts).round(3).to_string())
-traded_by = {"issued": (issued - table["held"]).abs().sum(), "own": (own - table["held"]).abs().sum()}
-print(f"\nTraded, in shares of one side's value: issued {traded_by['issued']:.2f}, own {traded_by['own']:.2f}")
+print(f"\nTraded, in shares of one side's value: {(own - table['held']).abs().sum():.2f}")
 bought = table.assign(trade=own - table["held"]).nlargest(10, "trade")
 print("\nBought most, what was short included:")
 print(bought[["asset", "held", "own", "trade", "prediction", *FACTORS]].round(4).to_string(index=False))

@@ -33,9 +33,6 @@ from ..training.parallel import one_thread
 from . import program
 from .summary import decision_places, decision_summary
 
-ALARM = 4
-"""The exit code where the champion is missing, cannot be judged, or fails its gates."""
-
 
 def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
     """Do all that a composed config describes; ``choices``: config group -> the file that was chosen.
@@ -49,7 +46,7 @@ def evaluate(composed: DictConfig, choices: Mapping[str, str]) -> None:
     """
     config = read(composed, EvaluateConfig)
     if decide_and_record(config, Record.of(composed).flat, choices["gate"]).alarm:
-        raise SystemExit(ALARM)
+        raise SystemExit(program.ALARM)
 
 
 def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], gate: str) -> Decision:
@@ -117,7 +114,7 @@ def _bench(config: EvaluateConfig, known: RegisteredVersions, standing: Standing
     """The market to judge on, if there is a version to be judged."""
     if standing.champion is not None and not known.versions:
         why = known.left_aside.get(standing.champion, "it was not found")
-        program.refuse(f"the champion, version {standing.champion}, cannot be judged: {why}", ALARM)
+        program.refuse(f"the champion, version {standing.champion}, cannot be judged: {why}", program.ALARM)
     require_versions(known, config.registry.name, store)
     return _Bench.on(config, known, standing)
 

@@ -13,18 +13,19 @@ import mlflow
 from ..data.factors import DESCRIPTORS
 from ..data.files import read_file
 from ..data.panel import check_panel
+from ..experiment.schema import RegistryConfig
+from ..experiment.settings import make
 from ..live.issues import EXPERIMENT
 from ..live.record import log_record, read_record
 from ..tracking.store import connect, without_secrets
 from . import program
 from .summary import record_summary
 
-ALARM = 4
-
 
 @program.refusing
 def main() -> None:
     arguments = _parse()
+    make(RegistryConfig, {"name": arguments.name}, "registry")
     frame = read_file("--panel", arguments.panel, reading=program.reading_of(arguments))
     panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
     store = without_secrets(connect("drf"))
@@ -34,7 +35,7 @@ def main() -> None:
     print(record_summary(record))
     print(f"Run: {run_id} of the experiment {EXPERIMENT} in {store}")
     if record.alarm:
-        raise SystemExit(ALARM)
+        raise SystemExit(program.ALARM)
 
 
 def _parse() -> argparse.Namespace:

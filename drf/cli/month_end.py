@@ -7,7 +7,9 @@ done and says the same; one that was killed is resumed by the next, since each s
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,37 +24,36 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..data.factors import DESCRIPTORS
 from ..data.files import whole_or_not
-from ..data.panel import RETURN, fingerprint
-from ..data.sources import NamedElsewhere
-from ..errors import InputError, TryAgainError, first_line
+from ..data.panel import fingerprint
+from ..errors import InputError, TryAgainError, first_few, first_line
 from ..experiment.config import Record as ConfigRecord
 from ..experiment.config import read
 from ..experiment.market import load_market
 from ..experiment.recipe import recipe_of
-from ..experiment.schema import DataConfig, TrainConfig
-from ..live.calendar import day_of, out_of_date, up_to
+from ..experiment.schema import TrainConfig
+from ..live.calendar import day_of, up_to
 from ..live.ends import PAGE, find_end, write_end
+from ..live.issues import read_issues
+from ..live.outcome import Live
 from ..live.page import Month, month_report
 from ..live.record import Record, log_record, read_record
-from ..live.scoring import Issuance, Scorer, issue_month, load_scorer, watch_inputs
+from ..live.refit import is_due, newest_of_recipe, training_config
+from ..live.scoring import Issuance, Scorer, Watch, issue_month, load_scorer, watch_month
 from ..live.settings import MonthEndConfig, Step
 from ..registry.decision import Decision
 from ..registry.standing import CHAMPION, read_standing
-from ..registry.versions import RegisteredVersions, Version, read_versions
+from ..registry.versions import Version, read_versions
 from ..report.html import render
 from ..tracking.locks import store_lock
-from ..tracking.runs import git_commit
+from ..tracking.runs import git_commit, leave_what_is_taken
 from ..tracking.store import connect, without_secrets
 from . import program
 from .evaluate import decide_and_record
-from .score import HELD_BACK
+from .score import print_watch
 from .summary import issue_summary, record_summary
 from .train import train
 
-ALARM, TRY_AGAIN, NOTHING_TO_DO = 4, 75, 99
-"""Exit codes, beside 0, 2 for refused input and 3 where the inputs are unusual and nothing was issued."""
-
-_CODES = {"done": 0, "held back": HELD_BACK, "alarm": ALARM}
+_CODES = {"done": 0, "held back": program.HELD_BACK, "alarm": program.ALARM}
 
 
 def month_end(composed: DictConfig, choices: Mapping[str, str]) -> None:
@@ -68,12 +69,13 @@ def month_end(composed: DictConfig, choices: Mapping[str, str]) -> None:
         config = read(composed, MonthEndConfig)
         result, code = _alone(config, ConfigRecord.of(composed), choices["gate"], began)
     except Exception as error:
-        away = _is_away(error)
-        if not away and not isinstance(error, InputError):
+        full, away = program.is_full_disk(error), _is_away(error)
+        if not (full or away or isinstance(error, InputError)):
             raise
-        text = without_secrets(" ".join((str(error) if isinstance(error, InputError) else first_line(error)).split()))
-        print(json.dumps({"status": "try again" if away else "refused", "reason": text}))
-        program.refuse(text, TRY_AGAIN if away else program.REFUSED)
+        text = program.FULL_DISK if full else str(error) if isinstance(error, InputError) else first_line(error)
+        text = without_secrets(" ".join(text.split()))
+        print(json.dumps({"status": "try again" if away and not full else "refused", "reason": text}))
+        program.refuse(text, program.TRY_AGAIN if away and not full else program.REFUSED)
     print(json.dumps(result))
     if code:
         raise SystemExit(code)
@@ -83,14 +85,18 @@ def _is_away(error: BaseException | None) -> bool:
     """Whether an error comes from a store that is away, or from another command, through however many libraries."""
     if error is None:
         return False
-    here = isinstance(error, TryAgainError | requests.RequestException | sqlalchemy.exc.OperationalError)
-    return here or _is_away(error.__cause__ or error.__context__)
+    here = isinstance(error, TryAgainError | requests.ConnectionError | requests.Timeout)
+    if isinstance(error, sqlalchemy.exc.OperationalError):  # a database's: some are for good
+        here = error.connection_invalidated or any(word in str(error) for word in ("locked", "connect"))
+    return here or _is_away(program.cause_of(error))
 
 
 def _alone(config: MonthEndConfig, record: ConfigRecord, gate: str, began: float) -> tuple[dict[str, Any], int]:
     """A month end under its lock: the result and the exit code."""
     connect(config.tracking.experiment)
     client, name = mlflow.MlflowClient(), config.registry.name
+    leave_what_is_taken(client)
+    _require_folder(Path(config.output))
     with store_lock(name, "month-end", wait=0):
         scorer = load_scorer(f"models:/{name}@{CHAMPION}")
         version = _version(client, name)
@@ -98,40 +104,56 @@ def _alone(config: MonthEndConfig, record: ConfigRecord, gate: str, began: float
             config.data or version.config.data, scorer.descriptors, config.portfolio.quantiles, DESCRIPTORS
         )
         panel, afterwards = up_to(market, config.as_of)
-        key = _Key.of(config, panel, gate)
-        end = _End(client, config, record, gate, scorer, version, panel, afterwards)
-        end.look_at_the_calendar()
-        told = find_end(client, name, key.of_champion(scorer.number))
-        if told is not None and not end.unusual and not config.replace:
-            print(f"{key.month} was done before: {told['page']}")
-            return told, _CODES[told["status"]] or NOTHING_TO_DO
-        unusual = end.watch()
-        if unusual and not config.force:
-            print(f"{len(unusual)} number(s) of {key.month} are unusual, and nothing was issued: correct the data, or "
-                  "give force=true")  # fmt: skip
-            return {"status": "held back", "month": key.month, "unusual": unusual}, HELD_BACK
-        end.score(unusual)
+        end = _End(client, config, record, gate, scorer, _shadow(config, scorer, market), version, panel, afterwards)
+        key = _key(config, panel, gate)
+        watched = end.watch()
+        told = find_end(client, name, f"{key}; champion {scorer.number}")
+        if told is not None and end.stands(told) and not config.replace:
+            print(f"{told['month']} was done before: {told['page']}")
+            return told, _CODES[told["status"]] or program.NOTHING_TO_DO
+        if watched.unusual and not config.force:
+            print("Nothing was issued: correct the data, or give force=true")
+            return {"status": "held back", "month": end.month, "unusual": watched.unusual}, program.HELD_BACK
+        end.score()
         end.monitor()
         end.train()
         end.evaluate()
         return end.finish(key, began)
 
 
-@dataclass(frozen=True)
-class _Key:
-    """What a month end depends on; the champion that it leaves is the rest of it."""
+def _require_folder(output: Path) -> None:
+    """Refuse a folder that cannot be written before anything is done."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        whole_or_not(output / "probe", lambda file: file.touch())
+        (output / "probe").unlink()
+    except OSError as error:
+        raise InputError(f"output={output}: cannot be written ({first_line(error)})") from error
 
-    month: str
-    data: str
-    choices: str
 
-    @classmethod
-    def of(cls, config: MonthEndConfig, panel: pd.DataFrame, gate: str) -> _Key:
-        choices = [gate, *sorted(config.skip), *([f"shadow {config.shadow}"] if config.shadow else [])]
-        return cls(f"{panel['date'].max():%Y-%m}", fingerprint(panel), ", ".join(choices))
+def _key(config: MonthEndConfig, panel: pd.DataFrame, gate: str) -> str:
+    """What a month end depends on, but for the champion: month, data, and every setting of it."""
+    left_out = ("data", "as_of", "force", "replace")  # the panel says what is in the data
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in left_out}
+    text = json.dumps([gate, settings], sort_keys=True, default=list)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{panel['date'].max():%Y-%m}; data {fingerprint(panel)}; settings {digest}"
 
-    def of_champion(self, number: str | None) -> str:
-        return f"{self.month}; data {self.data}; champion {number}; {self.choices}"
+
+def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> Scorer | None:
+    """The version that runs in shadow; None if there is none, or it has become champion.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or the data lack a descriptor of it.
+    """
+    if config.shadow is None:
+        return None
+    scorer = load_scorer(f"models:/{champion.name}/{config.shadow}")
+    if missing := [name for name in scorer.descriptors if name not in market]:
+        raise InputError(f"shadow={config.shadow}: the data lack {first_few(missing)}, which it was trained on")
+    return None if scorer.number == champion.number else scorer
 
 
 def _version(client: mlflow.MlflowClient, name: str) -> Version:
@@ -153,10 +175,11 @@ class _End:
     record: ConfigRecord
     gate: str
     scorer: Scorer
+    other: Scorer | None
     version: Version
     panel: pd.DataFrame
     afterwards: bool
-    unusual: list[str] = field(default_factory=list)
+    watched: Watch = field(default_factory=lambda: Watch([]))
     made: Issuance | None = None
     shadow: Issuance | None = None
     live: Record | None = None
@@ -169,8 +192,12 @@ class _End:
         return self.config.registry.name
 
     @property
+    def month(self) -> str:
+        return f"{self.panel['date'].max():%Y-%m}"
+
+    @property
     def folder(self) -> Path:
-        return Path(self.config.output).absolute() / f"{self.panel['date'].max():%Y-%m}"
+        return Path(self.config.output).absolute() / self.month
 
     def _skips(self, step: Step) -> bool:
         return step in self.config.skip
@@ -179,48 +206,50 @@ class _End:
         print(f"note: {text}")
         self.notes.append(text)
 
-    def look_at_the_calendar(self) -> None:
-        """Whether the newest month is the last that has ended: an old file was done before, and is no news."""
-        if not self._skips("watch"):
-            found = out_of_date(self.panel["date"].max(), day_of(self.config.as_of))
-            self.unusual = [str(finding) for finding in found]
+    def stands(self, told: Mapping[str, Any]) -> bool:
+        """Whether what an earlier month end said still does: its files and its issue are there, and no news is."""
+        issued = told["issued"] or {}
+        files = [told["page"], *([issued["file"]] if issued else [])]
+        there = {one.run_id for one in read_issues(self.client, self.name)}
+        known = told["status"] in _CODES and all(Path(str(file)).is_file() for file in files)
+        return known and self.watched.unusual == told["unusual"] and (not issued or issued["run"] in there)
 
-    def watch(self) -> list[str]:
-        """What is unusual about the newest month's inputs, in words."""
+    def watch(self) -> Watch:
+        """What is unusual about the newest month's inputs."""
         if self._skips("watch"):
-            self._note("the inputs were not watched (skip)")
-            return []
-        try:
-            self.unusual += [str(finding) for finding in watch_inputs(self.scorer, self.panel)]
-        except ValueError as error:
-            self._note(f"the inputs are not watched: {error}")
-        for text in self.unusual:
-            print(f"unusual in {self.panel['date'].max():%Y-%m}: {text}")
-        return self.unusual
+            self.watched = Watch([], "skip=[watch]")
+        else:
+            self.watched = watch_month(self.scorer, self.panel, day_of(self.config.as_of))
+        print_watch(self.watched, self.panel["date"].max())
+        if self.watched.not_watched:
+            self.notes.append(f"the inputs were not watched: {self.watched.not_watched}")
+        return self.watched
 
-    def score(self, unusual: list[str]) -> None:
+    def score(self) -> None:
         """Issue the champion's forecasts and orders, and a shadow's forecasts beside them."""
         if self._skips("score"):
             return
-        self.made = issue_month(self.scorer, self.panel, unusual, self.afterwards, self.config.replace)
-        print(issue_summary(self.made, self.scorer.title))
+        self.made = issue_month(self.scorer, self.panel, self.watched, self.afterwards, self.config.replace)
+        self._write("forecasts.parquet", self.made.issued.orders)
+        print(issue_summary(self.made))
         if self.made.other and not self.made.is_new:
             by = self.made.issued.issue.version
             self._note(
                 f"the month stays as it was issued by version {by}; issued now it would differ: "
                 f"{'; '.join(self.made.other)} (replace=true issues it anew)"
             )
-        if self.config.shadow is not None:
-            other = load_scorer(f"models:/{self.name}/{self.config.shadow}")
-            if other.number == self.scorer.number:
-                raise InputError(f"shadow={self.config.shadow}: is the champion: name another version")
-            self.shadow = issue_month(other, self.panel, unusual, self.afterwards, self.config.replace)
-            print(f"In shadow: version {other.number}")
-        self._write("forecasts.parquet", self.made.issued.orders)
+        if self.other is not None:
+            self.shadow = issue_month(self.other, self.panel, self.watched, self.afterwards, self.config.replace)
+            print(f"In shadow: version {self.other.number}")
+        elif self.config.shadow is not None:
+            self._note(f"version {self.config.shadow} is champion now, and runs in shadow no more")
 
     def monitor(self) -> None:
         """What came true of what was issued."""
         if self._skips("monitor"):
+            return
+        if not read_issues(self.client, self.name):
+            self._note("nothing was issued yet, so nothing came true")
             return
         self.live = read_record(self.client, self.name, self.panel)
         log_record(self.client, self.live)
@@ -230,54 +259,32 @@ class _End:
         """Train the champion's recipe on the newest window, if as many months have passed as between its refits."""
         if self._skips("train"):
             return
-        newest = self._newest_of_recipe()
-        last = self.panel.loc[self.panel[RETURN].notna(), "date"].max()
-        passed = 12 * (last.year - newest.train_last.year) + last.month - newest.train_last.month
-        every = newest.config.window.refit_every
+        newest = newest_of_recipe(read_versions(self.client, self.name, (self.version.number,)), self.version)
         if self.afterwards:
-            self.trained = "not from data that go on after the month"
-        elif passed < every:
+            self.trained = "not from data that know what came after the month"
+        elif not is_due(newest, self.panel):
+            every = newest.config.window.refit_every
             self.trained = (
                 f"not due: version {newest.number} has seen {newest.train_last:%Y-%m}; refitted every {every} month(s)"
             )
         else:
-            self.trained = f"version {train(self._recipe(newest), [])}"
-            connect(self.config.tracking.experiment)
+            given = None if self.config.data is None else json.loads(self.record.line)["data"]
+            composed = OmegaConf.create(training_config(newest, given))
+            if recipe_of(read(composed, TrainConfig)) != newest.recipe:
+                self._note("the recipe changes with the data that were given: what is trained is no refresh")
+            self.trained = f"version {train(composed, [])}"
         print(f"Training: {self.trained}")
-
-    def _newest_of_recipe(self) -> Version:
-        known: RegisteredVersions = read_versions(self.client, self.name, (self.version.number,))
-        return max((one for one in known.versions if one.is_like(self.version)), key=lambda one: one.age)
-
-    def _recipe(self, version: Version) -> DictConfig:
-        """The config of a training of the champion's recipe up to now, on the data that were given."""
-        recorded = json.loads(version.tags["config"])
-        # the keys that every data config has; the others are references to which the recorded source does not refer
-        data = {entry.name: recorded["data"].get(entry.name) for entry in dataclasses.fields(DataConfig)}
-        if self.config.data is not None:
-            given = json.loads(self.record.line)["data"]
-            data |= {"source": given["source"], "macro": given.get("macro") or data["macro"]}
-        elif isinstance(version.config.data.source, NamedElsewhere):
-            raise InputError("the champion's data come from a source that is not this project's: give data=...")
-        recorded["data"] = data
-        recorded["window"]["test_to"] = None
-        composed = OmegaConf.create(recorded)
-        if recipe_of(read(composed, TrainConfig)) != version.recipe:
-            self._note(
-                "the recipe changes with the data that were given: what is trained is no refresh of the champion"
-            )
-        return composed
 
     def evaluate(self) -> None:
         """Judge the champion and what waits, and move the champion."""
         if self._skips("evaluate"):
             return
         if self.afterwards:
-            self._note("the data go on after the month: nothing was trained or evaluated")
+            self._note("the data know what came after the month: nothing was trained or evaluated")
             return
         self.decision = decide_and_record(self.config.evaluation, self.record.flat, self.gate)
 
-    def finish(self, key: _Key, began: float) -> tuple[dict[str, Any], int]:
+    def finish(self, key: str, began: float) -> tuple[dict[str, Any], int]:
         """Write the page and the record of the month end."""
         page = render(month_report(self._month()))
         file = self._write(PAGE, page)
@@ -287,13 +294,13 @@ class _End:
         live = self.live.champion if self.live else None
         result: dict[str, Any] = {
             "status": "alarm" if alarms else "done",
-            "month": key.month,
+            "month": self.month,
             "as_of": self.config.as_of or f"{pd.Timestamp.now():%Y-%m-%d}",
-            "data": key.data,
+            "data": fingerprint(self.panel),
             "champion": {"version": standing.champion, "issued_by": issue.version if issue else None},
             "issued": self._issued(),
-            "unusual": self.unusual,
-            "live": None if live is None else {"months": len(live.months), "evidence": _number(live.evidence)},
+            "unusual": self.watched.unusual,
+            "live": None if live is None else _live_in_numbers(live),
             "trained": self.trained,
             "decision": self.decision.reason if self.decision else "left out",
             "alarms": alarms,
@@ -301,7 +308,7 @@ class _End:
             "page": str(file),
             "seconds": round(time.perf_counter() - began, 1),
         }
-        told = write_end(self.client, self.name, key.month, key.of_champion(standing.champion), result, page)
+        told = write_end(self.client, self.name, self.month, f"{key}; champion {standing.champion}", result, page)
         print(f"Page: {file}")
         return told, _CODES[told["status"]]
 
@@ -323,11 +330,11 @@ class _End:
 
     def _month(self) -> Month:
         return Month(
-            champion=self.scorer.title,
+            champion=self.scorer.title if self.made is None else f"version {self.made.issued.issue.version} (champion)",
             month=self.panel["date"].max(),
             orders=self.made.issued.orders if self.made else None,
             record=self.live,
-            unusual=self.unusual,
+            unusual=self.watched.unusual,
             trained=self.trained,
             decision=self.decision,
             notes=self.notes,
@@ -348,6 +355,10 @@ class _End:
         return file
 
 
+def _live_in_numbers(live: Live) -> dict[str, Any]:
+    return {"months": len(live.months), "evidence": _number(live.evidence), "alarms": live.raised}
+
+
 def _number(value: float) -> float | None:
     """JSON has no NaN."""
-    return round(value, 4) if value == value else None
+    return round(value, 4) if math.isfinite(value) else None

@@ -27,7 +27,9 @@ from ..tracking.store import without_secrets
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
 
-REFUSED = 2
+REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO = 2, 3, 4, 75, 99
+"""Exit codes: refused input; unusual inputs, from which nothing was issued; an alarm about the champion or the live
+record; another command at work or a store away; nothing to do, since it was done before."""
 
 P = ParamSpec("P")
 
@@ -81,9 +83,9 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
         except OmegaConfBaseException as error:
             refuse(explain(error, ""))
         except Exception as error:
-            if not _is_full_disk(error):
+            if not is_full_disk(error):
                 raise
-            refuse("no space is left on the disk: make room, then give the same command again")
+            refuse(FULL_DISK)
 
     return wrapped
 
@@ -102,12 +104,20 @@ def _show_logs() -> None:
         rooms.addHandler(_Printing())
 
 
-def _is_full_disk(error: BaseException | None) -> bool:
+FULL_DISK = "no space is left on the disk: make room, then give the same command again"
+
+
+def is_full_disk(error: BaseException | None) -> bool:
     """Whether an error comes from one, through however many libraries; databases say it in words of their own."""
     if error is None:
         return False
     here = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
-    return here or _is_full_disk(error.__cause__ or error.__context__)
+    return here or is_full_disk(cause_of(error))
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """The error behind another, unless that was raised from nothing."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def split_overrides(arguments: list[str]) -> list[str]:
@@ -159,7 +169,7 @@ def explain(error: BaseException, config_name: str) -> str:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = cause_of(error)
 
 
 def _known_keys(config_name: str) -> list[str]:

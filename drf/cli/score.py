@@ -12,18 +12,15 @@ from pathlib import Path
 import pandas as pd
 
 from ..data.files import read_file, whole_or_not
-from ..data.panel import KEYS, RETURN, check_panel
+from ..data.panel import RETURN, check_panel
 from ..errors import InputError, first_line
-from ..live.calendar import day_of, out_of_date, up_to
+from ..live.calendar import day_of, up_to
 from ..live.issues import EXPERIMENT
-from ..live.scoring import Scorer, issue_month, known_returns, load_scorer, watch_inputs
+from ..live.scoring import Scorer, Watch, issue_month, load_scorer, recent, watch_month
 from ..registry.loading import forecast
 from ..tracking.store import connect, without_secrets
 from . import program
 from .summary import issue_summary
-
-HELD_BACK = 3
-"""The exit code where the inputs are unusual and nothing was issued."""
 
 
 @program.refusing
@@ -34,18 +31,26 @@ def main() -> None:
         raise InputError(f"--output {output}: must end in .parquet or .csv")
     if not output.parent.is_dir():
         raise InputError(f"--output {output}: the folder {output.parent} does not exist")
+    if output.exists() and Path(arguments.panel).exists() and output.samefile(arguments.panel):
+        raise InputError(f"--output {output}: is the panel itself: name another file")
     frame = read_file("--panel", arguments.panel, reading=program.reading_of(arguments))
     store = without_secrets(connect("drf"))
     try:
         scorer = load_scorer(arguments.model)
     except InputError as error:
         raise InputError(f"--model {error}") from error
-    panel = check_panel(frame, scorer.descriptors, least_stocks=1, with_returns=False)
-    if RETURN in frame:
-        panel = panel.merge(known_returns(frame), on=list(KEYS), how="left")
+    knows_returns = RETURN in frame and bool(frame[RETURN].notna().any())
+    panel = check_panel(frame, scorer.descriptors, least_stocks=1, with_returns=knows_returns)
     panel, afterwards = up_to(panel, arguments.as_of)
-    unusual = hold_back(scorer, panel, arguments.as_of, arguments.force)
-    made = issue_month(scorer, panel, unusual, afterwards, arguments.replace)
+    watched = watch_month(scorer, panel, day_of(arguments.as_of))
+    print_watch(watched, panel["date"].max())
+    if watched.unusual and not arguments.force:
+        program.refuse(
+            f"--panel: {len(watched.unusual)} number(s) of {panel['date'].max():%Y-%m} are unusual, and nothing was "
+            "issued: correct the panel, or give --force",
+            program.HELD_BACK,
+        )
+    made = issue_month(scorer, panel, watched, afterwards, arguments.replace)
     issue = made.issued.issue
     if made.other and not made.is_new:
         raise InputError(
@@ -53,37 +58,25 @@ def main() -> None:
             f"{'; '.join(made.other)}: give --replace to issue it anew"
         )
     _write(output, _in_detail(scorer, panel, made.issued.orders, arguments.detail))
-    print(issue_summary(made, scorer.title))
+    print(issue_summary(made))
     where = f"run {made.run_id} of the experiment {EXPERIMENT} in {store}"
     print(f"Recorded: {where}" if made.run_id else "Not recorded: the model is in no registry.")
     print(f"In {output}")
 
 
-def hold_back(scorer: Scorer, panel: pd.DataFrame, as_of: str | None, force: bool) -> list[str]:
-    """What is unusual in the newest month, in words, printed; end there unless forced."""
-    found = [str(finding) for finding in out_of_date(panel["date"].max(), day_of(as_of))]
-    try:
-        found += [str(finding) for finding in watch_inputs(scorer, panel)]
-    except ValueError as error:
-        print(f"note: the inputs are not watched: {error}")
-    month = f"{panel['date'].max():%Y-%m}"
-    for finding in found:
-        print(f"unusual in {month}: {finding}")
-    if found and not force:
-        program.refuse(
-            f"--panel: {len(found)} number(s) of {month} are unusual, and nothing was issued: correct the panel, or "
-            "give --force",
-            HELD_BACK,
-        )
-    return found
+def print_watch(watched: Watch, month: pd.Timestamp) -> None:
+    """Say what is unusual in a month, or that it was not watched."""
+    if watched.not_watched:
+        print(f"note: the inputs are not watched: {watched.not_watched}")
+    for text in watched.unusual:
+        print(f"unusual in {month:%Y-%m}: {text}")
 
 
 def _in_detail(scorer: Scorer, panel: pd.DataFrame, orders: pd.DataFrame, detail: str) -> pd.DataFrame:
     """The orders with what was asked for in place of the factors' contributions."""
     if detail == "factors":
         return orders
-    recent = panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(max(scorer.lags))]
-    parts = forecast(scorer.model, recent, detail).drop(columns=["date", "prediction"])
+    parts = forecast(scorer.model, recent(scorer, panel), detail).drop(columns=["date", "prediction"])
     names = list(orders)
     factors = names[names.index("prediction") + 1 : names.index("rank")]
     merged = orders.drop(columns=factors).merge(parts, on="asset", how="left")

@@ -1,4 +1,4 @@
-"""What train.py and evaluate.py print at their end."""
+"""What the commands print at their end."""
 
 from __future__ import annotations
 
@@ -147,16 +147,14 @@ def _scores(scored: Sequence[Judged]) -> str:
 _SHOWN_TRADES = 10
 
 
-def issue_summary(made: Issuance, by: str) -> str:
+def issue_summary(made: Issuance) -> str:
     """What was issued for a month: how many stocks are held, what is traded, the largest trades and why."""
     issue, orders = made.issued.issue, made.issued.orders
     forecasts, weight = int(orders["prediction"].notna().sum()), orders["weight"]
     setting_up = not (orders["held"] != 0).any()
-    state = "issued" if made.is_new else "issued already, and the same" if made.run_id else "made"
-    if made.other:
-        state = f"issued anew ({'; '.join(made.other)})"
+    by = f"version {issue.version} ({issue.role})" if issue.version else "a model that is not registered"
     lines = [
-        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {state}"
+        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {_state(made)}"
         + ("" if issue.role == "champion" else "; a shadow is watched, and nothing is to be ordered from it"),
         f"Long {(weight > 0).sum():,} and short {(weight < 0).sum():,} stocks; turnover {turnover(orders):.1%}"
         + (", set up anew" if setting_up else "")
@@ -165,7 +163,7 @@ def issue_summary(made: Issuance, by: str) -> str:
     if made.unknown:
         lines.append(f"note: {made.unknown} return(s) of stocks that are held are not known, and count as 0")
     if issue.afterwards:
-        lines.append("note: the data go on after this month: it does not count as said before it was known")
+        lines.append("note: what came after this month was known: it does not count as said before")
     largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_TRADES]]
     table = largest[["asset", "rank", "prediction", "held", "weight", "trade", "reasons"]].rename(
         columns={"prediction": "forecast"}
@@ -173,6 +171,14 @@ def issue_summary(made: Issuance, by: str) -> str:
     per_cent = dict.fromkeys(("forecast", "held", "weight", "trade"), "{:+.2%}".format)
     text = table.to_string(index=False, formatters=per_cent, na_rep="none")
     return "\n".join([*lines, "Largest trades, in shares of one side's value:", text])
+
+
+def _state(made: Issuance) -> str:
+    if made.is_new:
+        return f"issued anew ({'; '.join(made.other)})" if made.other else "issued"
+    if not made.run_id:
+        return "made"
+    return "issued already, and would differ" if made.other else "issued already, and the same"
 
 
 _SHOWN_MONTHS = 12
@@ -215,7 +221,11 @@ def _beside_backtest(live: Live) -> list[str]:
     ]
     if not live.is_watched:
         return [*lines, "note: the backtest has too few months to promise anything; no alarm watches over it"]
-    lines.append(f"Evidence that the promise is not kept: {live.evidence:.3g}; an alarm from {1 / ALPHA:.0f} on.")
+    last = live.months.iloc[-1]
+    lines.append(
+        f"Evidence that the promise is not kept: {live.evidence:.3g} (rank IC {last['evidence_rank_ic']:.3g}, net "
+        f"return {last['evidence_net']:.3g}); an alarm from {1 / ALPHA:.0f} on."
+    )
     if live.raised and not live.alarm:
         lines.append(f"note: there was an alarm in {', '.join(live.raised)}")
     return lines

@@ -117,34 +117,30 @@ def monotonicity(quantiles: pd.DataFrame, seed: int = 0, resamples: int = RESAMP
 
 
 def cumulated_band(
-    months: pd.DataFrame, horizon: int, level: float = 0.9, seed: int = 0, resamples: int = RESAMPLES
+    months: pd.Series, horizon: int, level: float = 0.9, seed: int = 0, resamples: int = RESAMPLES
 ) -> pd.DataFrame:
-    """Where the sums over the next periods lie if they are like those of the past.
+    """Where the sums over the next periods lie if these are like those of the past, whose mean is itself an estimate.
+
+    Each path is drawn from the past, and shifted by what another draw's mean differs from the past's.
 
     Parameters
     ----------
     months
-        One row a period; all columns are resampled together.
+        One number a period.
     horizon
         So many periods are summed up.
     level
-        Share of the resampled paths between ``low`` and ``high``, at each number of periods on its own.
+        Share of the paths between ``low`` and ``high``, at each number of periods on its own.
 
     Returns
     -------
-    One row for each number of periods from 1, columns ``(name, "mean" | "low" | "high")``.
+    One row for each number of periods from 1: ``low``, ``high``.
     """
-    common = months.dropna()
-    needed = -(-horizon // len(common))  # a path may be longer than the past
-
-    def path(values: np.ndarray) -> np.ndarray:
-        return values.ravel()
-
-    drawn = _resampled(common, path, seed, needed * resamples)
-    paths = drawn.reshape(resamples, needed * len(common), common.shape[1])[:, :horizon].cumsum(axis=1)
+    past = months.dropna().to_frame()
+    needed = -(-horizon // len(past))  # a path may be longer than the past
+    drawn = _resampled(past, np.ravel, seed, needed * resamples).reshape(resamples, -1)[:, :horizon]
+    means = _resampled(past, lambda values: values.mean(axis=0), seed + 1, resamples)
+    paths = (drawn + means - float(past.mean().iloc[0])).cumsum(axis=1)
     ends = {"low": (1 - level) / 2, "high": (1 + level) / 2}
-    made = {}
-    for column, name in enumerate(common):
-        made[name, "mean"] = common[name].mean() * np.arange(1, horizon + 1)
-        made |= {(name, end): np.quantile(paths[:, :, column], share, axis=0) for end, share in ends.items()}
+    made = {end: np.quantile(paths, share, axis=0) for end, share in ends.items()}
     return pd.DataFrame(made, index=pd.RangeIndex(1, horizon + 1))

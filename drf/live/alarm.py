@@ -11,8 +11,8 @@ is, as long as the mean is what was promised or more, a non-negative supermartin
 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences", section 3.2). It reaches
 :math:`1 / \alpha` at any time with a probability of :math:`\alpha` at most (Ville 1939). So does the sum of such
 processes begun anew in each month k with the weights :math:`1 / k (k + 1)`, which sees a mean that falls later sooner,
-and so does the mean of two such sums. The promised mean and the deviation are estimates, so the guarantee is
-approximate: ``benchmarks/alarm.py`` measures it.
+and so does the mean of two such sums. The promised mean and the deviation are estimates, and months may hang together,
+so the guarantee is approximate, the more so the longer one looks: ``benchmarks/alarm.py`` measures it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..evaluation.sharpe import best_of_chance
+
 ALPHA = 0.05
 
 LEAST_MONTHS = 12
@@ -28,6 +30,8 @@ LEAST_MONTHS = 12
 
 _TUNED_TO = 12
 """Months after which the mixture is at its tightest."""
+
+_LARGEST_LOG = 700.0  # beyond it a number overflows, and no more is to be known
 
 _RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
 
@@ -52,17 +56,22 @@ def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
 def _mixture(shortfalls: np.ndarray) -> np.ndarray:
     short, spread = np.cumsum(shortfalls), np.arange(1, len(shortfalls) + 1) + _RHO
     log = np.log(2) + 0.5 * np.log(_RHO / spread) + short**2 / (2 * spread) + stats.norm.logcdf(short / np.sqrt(spread))
-    return np.asarray(np.exp(log))
+    return np.asarray(np.exp(np.minimum(log, _LARGEST_LOG)))
 
 
-def shortfalls(values: pd.Series, promised: pd.Series) -> np.ndarray | None:
-    """What came true beside a backtest's months; None if those are too few, or do not vary.
+def promised_mean(months: pd.Series, trials: float) -> float:
+    """What a backtest promises of a mean: its own, less its standard error and less what chance gives the best of many.
 
-    The promise is the backtest's mean less one standard error: the best of several was chosen, and a mean that is
-    estimated may be too high by chance.
+    The estimate may be too high by chance, and the best of several trials was chosen: of so many independent ones
+    without any difference the best shows :func:`~drf.evaluation.sharpe.best_of_chance` standard errors too much. NaN if
+    the months are too few, or do not vary.
     """
-    months = promised.dropna()
+    months = months.dropna()
     if len(months) < LEAST_MONTHS or not months.std() > 1e-12:
-        return None
-    mean, sd = months.mean(), months.std()
-    return np.asarray((mean - sd / np.sqrt(len(months)) - values.to_numpy()) / sd)
+        return float("nan")
+    return float(months.mean() - (1 + best_of_chance(trials, 1.0)) * months.std() / np.sqrt(len(months)))
+
+
+def shortfalls(values: pd.Series, promised: pd.Series, trials: float) -> np.ndarray:
+    """By how many of a backtest's standard deviations each month falls short of what was promised, see above."""
+    return np.asarray((promised_mean(promised, trials) - values.to_numpy()) / promised.std())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
+import numpy as np
 import pandas as pd
 
 from ..data.panel import RETURN
 from ..errors import InputError
 from .inputs import Finding
 
-_CLOSES_EARLY = 4  # days before a month's end at which its last trading day may be
+log = logging.getLogger(__name__)
 
 
 def day_of(text: str | None) -> pd.Timestamp:
@@ -31,35 +33,53 @@ def day_of(text: str | None) -> pd.Timestamp:
     raise InputError(f"as_of={text}: must be a date, such as 2026-10-31")
 
 
+def has_ended(month: pd.Timestamp, day: pd.Timestamp) -> bool:
+    """Whether no weekday is left between a day and the end of a month: the market may have closed for the month."""
+    return bool(np.busday_count((day + pd.Timedelta(days=1)).date(), (month + pd.Timedelta(days=1)).date()) <= 0)
+
+
+def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
+    return 12 * (later.year - earlier.year) + later.month - earlier.month
+
+
 def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
-    """The panel as it was on a day, and whether it goes on after it; all of it if no day is given.
+    """The months of a panel that have ended by a day, and whether more is known of them than was known on it.
+
+    Months that have not ended are left out, which is logged. Where ``as_of`` is not given they are a month that goes
+    on, and the newest month's returns, if there are any, are of a part of it; where it is, the panel knows what came
+    afterwards. A panel that ends with its newest month and knows its returns does too.
 
     Raises
     ------
     InputError
         If the day lies before the panel.
     """
-    if as_of is None:
-        return panel, False
-    known = panel[panel["date"] <= day_of(as_of) + pd.Timedelta(days=_CLOSES_EARLY)].reset_index(drop=True)
+    day = day_of(as_of)
+    ended = {date: has_ended(pd.Timestamp(date), day) for date in panel["date"].unique()}
+    known = panel[panel["date"].map(ended)].reset_index(drop=True)
     if known.empty:
-        raise InputError(f"as_of={as_of}: the panel begins with {panel['date'].min().date()}")
-    afterwards = len(known) < len(panel)
-    if afterwards and RETURN in known:
-        known.loc[known["date"] == known["date"].max(), RETURN] = float("nan")
+        raise InputError(f"as_of={day.date()}: the panel begins with {panel['date'].min().date()}")
+    left_out = len(ended) - sum(ended.values())
+    if left_out:
+        log.info("note: %d month(s) of the panel have not ended by %s, and are left out", left_out, day.date())
+    newest = known["date"] == known["date"].max()
+    afterwards = as_of is not None
+    if not left_out:
+        afterwards = RETURN in known and bool(known.loc[newest, RETURN].notna().any())
+    if RETURN in known:
+        known.loc[newest, RETURN] = np.nan
     return known, afterwards
 
 
-def out_of_date(newest: pd.Timestamp, today: pd.Timestamp) -> list[Finding]:
-    """Whether a panel's newest month is not the last one that has ended; a market may close some days before it does.
+def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
+    """Whether a panel's newest month is older than the last one that has ended.
 
     Parameters
     ----------
-    newest, today
-        Month end, and the day on which it is looked at.
+    newest
+        Month end; of the months that have ended, see :func:`up_to`.
+    day
+        On which it is looked at.
     """
-    ended = pd.offsets.MonthEnd().rollback(today)
-    behind = 12 * (ended.year - newest.year) + ended.month - newest.month
-    if behind == 0 or (behind == -1 and (newest - today).days <= _CLOSES_EARLY):
-        return []
-    return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)]
+    behind = months_between(newest, pd.offsets.MonthEnd().rollback(day))
+    return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)] if behind > 0 else []

@@ -8,38 +8,29 @@ from typing import Any
 
 import mlflow
 
-from ..errors import InputError, first_line
 from ..tracking.runs import RunLog, close_the_dead, whole_run
 from .issues import live_experiment
 
 _KIND, _RESULT = "month-end", "result.json"
 
+_NEEDED = {"status", "month", "unusual", "issued", "page"}
+
 PAGE = "month.html"
 
 
 def find_end(client: mlflow.MlflowClient, name: str, key: str) -> dict[str, Any] | None:
-    """What the month end with this key said; None if there was none.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
+    """What the month end with this key said; None if there was none, or it cannot be read any more."""
     which = (
         f"tags.kind = '{_KIND}' and tags.registered_model = '{name}' and tags.key = '{key}' "
         "and attributes.status = 'FINISHED'"
     )
-    found = client.search_runs([live_experiment(client)], which, max_results=1)
-    if not found:
-        return None
-    run = found[0].info.run_id
-    try:
-        return dict(json.loads(RunLog(client, run).read_text(_RESULT) or ""))
-    except ValueError as error:
-        raise InputError(
-            f"{_RESULT} of the month end {found[0].info.run_name} (run {run}) cannot be read ({first_line(error)}): "
-            "delete the run, and give the command again"
-        ) from error
+    for run in client.search_runs([live_experiment(client)], which, max_results=1):
+        try:
+            told = json.loads(RunLog(client, run.info.run_id).read_text(_RESULT) or "")
+        except ValueError:
+            return None
+        return told if isinstance(told, dict) and set(told) >= _NEEDED else None
+    return None
 
 
 def write_end(
@@ -47,7 +38,7 @@ def write_end(
 ) -> dict[str, Any]:
     """Record a month end; return what it says, with its run."""
     experiment = live_experiment(client)
-    close_the_dead(client, experiment, _KIND)
+    close_the_dead(client, experiment, _KIND, name)
     tags = {
         "kind": _KIND,
         "registered_model": name,

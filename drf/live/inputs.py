@@ -62,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
     "stayed": Kind("share of last month's stocks that are still there", _UNIVERSE),
     "came": Kind("share that was not there last month", _UNIVERSE),
     "behind": Kind("months that it lies behind the last one that has ended", "last month's file, or one that is late"),
+    "held": Kind("share of what was issued last that the panel still has", _UNIVERSE),
     "lag": Kind("share that was there at the earlier dates that the model looks at", "a month that is not there whole"),
 }
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,11 @@ EXPERIMENT = "drf-live"
 CHAMPION, SHADOW = "champion", "shadow"
 """Roles: forecasts that orders are made of, and those that are only watched."""
 
+USUAL = "usual"
+
 TABLE, PROMISE = "forecasts.parquet", "promise.parquet"
 
-_KIND = "forecast"
+_KIND, _DIGEST = "forecast", "sha256"
 _WAIT = 60  # seconds for another command to finish its issue
 _SAME = 1e-9  # of forecasts and weights that are written and read again
 
@@ -54,12 +57,14 @@ class Issue:
         When, in UTC.
     cost_bps
         Of the portfolio rule.
-    forced
-        Whether the inputs were unusual, and somebody gave ``--force``.
+    watch
+        What the watch over its inputs said: ``usual``, that they were unusual and somebody forced it, or that it did
+        not watch.
     afterwards
-        Whether the data went on after the month: then it is no evidence of what was said before it was known.
+        Whether the data, or the version, knew what came after the month: then it is no evidence of what was said
+        before it was known.
     digest
-        SHA-256 of the table.
+        SHA-256 of the tables and of what else is said here.
     replaces
         The run of the issue that it took the place of; empty if there was none.
     """
@@ -72,7 +77,7 @@ class Issue:
     data: str
     issued: str
     cost_bps: float
-    forced: bool = False
+    watch: str = USUAL
     afterwards: bool = False
     digest: str = ""
     replaces: str = ""
@@ -82,6 +87,11 @@ class Issue:
     def title(self) -> str:
         """The run's name."""
         return f"{self.month:%Y-%m} {'forecasts' if self.role == CHAMPION else self.role}, version {self.version}"
+
+    @property
+    def slot(self) -> tuple[pd.Timestamp, str, str]:
+        """What is issued once: a month, of the champion whichever version it is, and of each version in shadow."""
+        return self.month, self.role, "" if self.role == CHAMPION else self.version
 
     def tags(self) -> dict[str, str]:
         return {
@@ -93,10 +103,10 @@ class Issue:
             "role": self.role,
             "data_fingerprint": self.data,
             "issued": self.issued,
-            "cost_bps": repr(self.cost_bps),
-            "forced": str(self.forced).lower(),
+            "cost_bps": repr(float(self.cost_bps)),
+            "watch": self.watch,
             "afterwards": str(self.afterwards).lower(),
-            "sha256": self.digest,
+            _DIGEST: self.digest,
             "replaces": self.replaces,
         }
 
@@ -112,9 +122,9 @@ class Issue:
             data=tags["data_fingerprint"],
             issued=tags["issued"],
             cost_bps=float(tags["cost_bps"]),
-            forced=tags["forced"] == "true",
+            watch=tags["watch"],
             afterwards=tags["afterwards"] == "true",
-            digest=tags["sha256"],
+            digest=tags[_DIGEST],
             replaces=tags.get("replaces", ""),
             run_id=run.info.run_id,
         )
@@ -162,15 +172,30 @@ def live_experiment(client: mlflow.MlflowClient) -> str:
 def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None) -> list[Issue]:
     """The issues of a registered model that stand, by month; of one role, or of all.
 
+    Of two for one month, which commands on two machines may have written at once, the earlier stands.
+
     Raises
     ------
     InputError
         If the run of one was changed so that it cannot be read.
     """
-    written = [_read(run) for run in _search(client, name, ViewType.ACTIVE_ONLY)]
-    replaced = {issue.replaces for issue in written}
-    standing = [issue for issue in written if issue.run_id not in replaced and role in (None, issue.role)]
-    return sorted(standing, key=lambda issue: (issue.month, issue.role, issue.issued))
+    every = {run.info.run_id: run for run in _search(client, name, ViewType.ALL)}
+    written = [_read(run) for run in every.values() if run.info.lifecycle_stage == "active"]
+    replaced = {run_id for issue in written for run_id in _replaced(issue.replaces, every)}
+    standing: dict[tuple[pd.Timestamp, str, str], Issue] = {}
+    for issue in sorted(written, key=lambda issue: (issue.month, issue.role, issue.issued)):
+        if issue.run_id not in replaced and role in (None, issue.role):
+            standing.setdefault(issue.slot, issue)
+    return list(standing.values())
+
+
+def _replaced(run_id: str, every: Mapping[str, Run]) -> Iterator[str]:
+    """A run that was replaced, and those that it had replaced itself, be they deleted or not."""
+    seen: set[str] = set()
+    while run_id and run_id not in seen:
+        yield run_id
+        seen.add(run_id)
+        run_id = every[run_id].data.tags.get("replaces", "") if run_id in every else ""
 
 
 def deleted_issues(client: mlflow.MlflowClient, name: str) -> list[str]:
@@ -193,7 +218,10 @@ def _search(client: mlflow.MlflowClient, name: str, view: int) -> list[Run]:
 
 def _read(run: Run) -> Issue:
     try:
-        return Issue.of(run)
+        issue = Issue.of(run)
+        if issue.month is pd.NaT:
+            raise ValueError("month is no date")
+        return issue
     except (KeyError, ValueError) as error:
         raise InputError(
             f"the issue {run.info.run_name} (run {run.info.run_id}) cannot be read: its tags were changed "
@@ -207,28 +235,33 @@ def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
     Raises
     ------
     InputError
-        If its table is not the one that was issued, or is gone.
+        If its tables and tags are not those that were issued, or are gone.
     """
-    where = f"{TABLE} of {issue.title} (run {issue.run_id})"
+    where = f"{issue.title} (run {issue.run_id})"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            written = Path(client.download_artifacts(issue.run_id, TABLE, folder)).read_bytes()
-            promise = pd.read_parquet(client.download_artifacts(issue.run_id, PROMISE, folder))
-        if hashlib.sha256(written).hexdigest() != issue.digest:
-            raise InputError(f"{where} was changed since it was issued: put back the file, or delete the run")
-        orders = pd.read_parquet(io.BytesIO(written))
-    except InputError:
-        raise
+            table, promise = (
+                Path(client.download_artifacts(issue.run_id, name, folder)).read_bytes() for name in (TABLE, PROMISE)
+            )
     except Exception as error:  # each kind of store has exceptions of its own
-        raise InputError(f"{where} cannot be read ({first_line(error)})") from error
-    return Issued(issue, orders.astype({"date": "datetime64[ns]"}), promise)
+        raise InputError(f"the tables of {where} cannot be read ({first_line(error)})") from error
+    if _digest(issue, table, promise) != issue.digest:
+        raise InputError(f"{where} was changed since it was issued: put back its files and tags, or delete the run")
+    orders = pd.read_parquet(io.BytesIO(table)).astype({"date": "datetime64[ns]"})
+    return Issued(issue, orders, pd.read_parquet(io.BytesIO(promise)))
+
+
+def _digest(issue: Issue, table: bytes, promise: bytes) -> str:
+    """SHA-256 of all that an issue says."""
+    tags = json.dumps({name: value for name, value in issue.tags().items() if name != _DIGEST}, sort_keys=True)
+    return hashlib.sha256(b"".join([tags.encode(), table, promise])).hexdigest()
 
 
 @contextlib.contextmanager
 def issuing(client: mlflow.MlflowClient, name: str) -> Iterator[None]:
     """Alone at work on the record of a registered model; runs of commands that were killed are closed."""
     with store_lock(name, "live", _WAIT):
-        close_the_dead(client, live_experiment(client), _KIND)
+        close_the_dead(client, live_experiment(client), _KIND, name)
         yield
 
 
@@ -237,13 +270,12 @@ def write_issue(client: mlflow.MlflowClient, issued: Issued, unusual: Sequence[s
 
     ``unusual``: what the watch found about its inputs, in words.
     """
-    content = io.BytesIO()
-    issued.orders.to_parquet(content, index=False)
-    tags = {**issued.issue.tags(), "sha256": hashlib.sha256(content.getvalue()).hexdigest()}
+    table, promise = _as_bytes(issued.orders, index=False), _as_bytes(issued.promise, index=None)
+    tags = {**issued.issue.tags(), _DIGEST: _digest(issued.issue, table, promise)}
     with whole_run(client, live_experiment(client), issued.issue.title, tags) as run:
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / TABLE).write_bytes(content.getvalue())
-            issued.promise.to_parquet(Path(folder) / PROMISE)
+            (Path(folder) / TABLE).write_bytes(table)
+            (Path(folder) / PROMISE).write_bytes(promise)
             client.log_artifacts(run.run_id, folder)
         if unusual:
             run.text("\n".join(unusual) + "\n", "unusual.txt")
@@ -262,8 +294,14 @@ def write_issue(client: mlflow.MlflowClient, issued: Issued, unusual: Sequence[s
         return run.run_id
 
 
+def _as_bytes(frame: pd.DataFrame, index: bool | None) -> bytes:
+    content = io.BytesIO()
+    frame.to_parquet(content, index=index)
+    return content.getvalue()
+
+
 def differences(before: Issued, after: Issued) -> list[str]:
-    """How two issues for a month differ, in words; nothing if their forecasts and weights are the same."""
+    """How two issues for a month differ, in words; nothing if their forecasts, weights and trades are the same."""
     old, new = (one.orders.set_index("asset") for one in (before, after))
     said = [f"{len(gone)} stock(s) are gone" for gone in [old.index.difference(new.index)] if len(gone)]
     said += [f"{len(more)} stock(s) are new" for more in [new.index.difference(old.index)] if len(more)]
@@ -276,9 +314,10 @@ def differences(before: Issued, after: Issued) -> list[str]:
             most = apart.idxmax()
             how += f", most {most}: {was[most]:+.2%} was, {now[most]:+.2%} is"
         said.append(f"{other.sum()} forecast(s) are others ({how})")
-    traded = old["weight"].sub(new["weight"], fill_value=0.0).abs().sum()
-    if traded > _SAME:
-        said.append(f"weights differ by {traded / 4:.1%} of what can be traded")
+    for name, what in (("weight", "weights"), ("trade", "trades")):
+        apart = old[name].sub(new[name], fill_value=0.0).abs().sum()
+        if apart > _SAME:
+            said.append(f"{what} differ by {apart / 4:.1%} of what can be traded")
     if said and before.issue.version != after.issue.version:
         said.insert(0, f"version {after.issue.version} in place of {before.issue.version}")
     elif said and before.issue.data != after.issue.data:

@@ -16,7 +16,7 @@ from ..evaluation.bootstrap import cumulated_band
 from ..evaluation.metrics import monthly_series, rank_ic
 from ..evaluation.portfolio import PortfolioRule
 from ..samples.ranks import cross_sectional_ranks
-from .alarm import ALPHA, LEAST_MONTHS, evidence_against, shortfalls
+from .alarm import ALPHA, LEAST_MONTHS, evidence_against, promised_mean, shortfalls
 from .issues import Issue, Issued
 from .orders import turnover
 
@@ -26,7 +26,9 @@ _COVERAGE = 0.5
 """A month has come true once the returns of at least this share of the stocks that were forecast are known."""
 
 
-def promise_of(predictions: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
+def promise_of(
+    predictions: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: float = 1.0
+) -> pd.DataFrame:
     """What a version's backtest showed month by month, of the forecasts that it takes along.
 
     Parameters
@@ -35,20 +37,23 @@ def promise_of(predictions: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRu
         See :class:`drf.registry.evidence.Evidence`.
     panel
         In contract form; it gives what the rule needs beside the forecasts.
+    trials
+        So many independent trials were looked at before it was chosen.
 
     Returns
     -------
-    One row a month: ``rank_ic``, ``gross``, ``net``, ``turnover``; none if the panel cannot give what the rule needs.
+    One row a month: ``rank_ic``, ``gross``, ``net``, ``turnover``, and ``trials``; none if the panel cannot give what
+    the rule needs.
     """
     try:
         judged = equipped(predictions, panel, rule)
     except InputError:
         judged = predictions.iloc[:0]
     if judged.empty:
-        return pd.DataFrame(columns=["rank_ic", "gross", "net", "turnover"], dtype=float)
+        return pd.DataFrame(columns=["rank_ic", "gross", "net", "turnover", "trials"], dtype=float)
     series = monthly_series(judged, rule)
     names = {"rank_ic": "rank_ic", "long_short": "gross", "long_short_net": "net", "turnover": "turnover"}
-    return series[list(names)].rename(columns=names).dropna()
+    return series[list(names)].rename(columns=names).dropna().assign(trials=trials)
 
 
 def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
@@ -110,9 +115,10 @@ class Live:
     Attributes
     ----------
     months
-        One row a month that came true, as :func:`came_true`, with ``cumulated`` (of ``net``), what the promise would
-        have it be (``cumulated_promised``, ``cumulated_low``, ``cumulated_high``: the middle 90 % of paths drawn from
-        the backtest's months), and ``evidence`` that the promise is not kept.
+        One row a month that came true, as :func:`came_true`, with ``cumulated`` (of ``net``), what was promised of it
+        (``cumulated_promised``, see :func:`~.alarm.promised_mean`), what the backtest leaves open (``cumulated_low``,
+        ``cumulated_high``: 90 %), the evidence that neither promise is kept (``evidence``), and that of each
+        (``evidence_rank_ic``, ``evidence_net``).
     promise
         What the backtest showed, month by month.
     since
@@ -126,7 +132,7 @@ class Live:
     @property
     def is_watched(self) -> bool:
         """Whether the backtest has enough months to promise anything."""
-        return len(self.promise) >= LEAST_MONTHS
+        return not np.isnan(promised_mean(self.promise["net"], 1.0))
 
     @property
     def evidence(self) -> float:
@@ -136,6 +142,7 @@ class Live:
 
     @property
     def alarm(self) -> bool:
+        """Whether the evidence calls for one now; :attr:`raised` says whether it ever did."""
         return bool(self.evidence >= 1 / ALPHA)
 
     @property
@@ -147,40 +154,40 @@ class Live:
 def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None:
     """The newest recipe's months beside what it promised when it was first issued; None if nothing was issued.
 
-    Refreshes of a recipe do not renew its promise, or it would fade away with the signal.
+    Other recipes may have been issued in between: they neither end nor renew its promise.
 
     Parameters
     ----------
     issued
-        Of one role, by month.
+        Of one role, and of one version if that is in shadow, by month.
     outcomes
-        As :func:`came_true` returned them, of any.
+        As :func:`came_true` returned them, of any; months that were issued afterwards do not count.
     """
     if not issued:
         return None
-    recipe, first = issued[-1].issue.recipe, len(issued) - 1
-    while first and issued[first - 1].issue.recipe == recipe:
-        first -= 1
-    since, promise = issued[first].issue.month, issued[first].promise
-    mine = outcomes["role"].eq(issued[-1].issue.role) & outcomes["recipe"].eq(recipe) & outcomes["month"].ge(since)
-    months = outcomes[mine & ~outcomes["afterwards"]].reset_index(drop=True)
-    return Live(_beside(months, promise), promise, since)
+    mine = [one for one in issued if one.issue.recipe == issued[-1].issue.recipe]
+    slots = [(one.issue.month, one.issue.role, one.issue.version) for one in mine]
+    keys = pd.MultiIndex.from_frame(outcomes[["month", "role", "version"]])
+    months = outcomes[keys.isin(slots) & ~outcomes["afterwards"].to_numpy()].reset_index(drop=True)
+    promise = mine[0].promise
+    return Live(_beside(months, promise), promise, mine[0].issue.month)
 
 
 def _beside(months: pd.DataFrame, promise: pd.DataFrame) -> pd.DataFrame:
-    months = months.assign(cumulated=months["net"].cumsum(), evidence=_evidence(months, promise))
-    ends = {"mean": "cumulated_promised", "low": "cumulated_low", "high": "cumulated_high"}
+    trials = float(promise["trials"].max()) if len(promise) else 1.0
+    evidence = {
+        f"evidence_{name}": evidence_against(shortfalls(months[name], promise[name], trials)) for name in WATCHED
+    }
+    months = months.assign(cumulated=months["net"].cumsum(), **evidence)
+    months["evidence"] = months[list(evidence)].mean(axis=1)
     if months.empty or len(promise) < LEAST_MONTHS:
-        return months.assign(**dict.fromkeys(ends.values(), np.nan))
-    band = cumulated_band(promise[["net"]], len(months))
-    return months.assign(**{name: band["net", end].to_numpy() for end, name in ends.items()})
-
-
-def _evidence(months: pd.DataFrame, promise: pd.DataFrame) -> np.ndarray:
-    """The mean evidence against the mean rank IC and the mean net return; NaN where nothing was promised."""
-    short = [shortfalls(months[name], promise[name]) for name in WATCHED]
-    watched = [evidence_against(values) for values in short if values is not None]
-    return np.mean(watched, axis=0) if watched else np.full(len(months), np.nan)
+        return months.assign(cumulated_promised=np.nan, cumulated_low=np.nan, cumulated_high=np.nan)
+    band = cumulated_band(promise["net"], len(months))
+    return months.assign(
+        cumulated_promised=promised_mean(promise["net"], trials) * np.arange(1, len(months) + 1),
+        cumulated_low=band["low"].to_numpy(),
+        cumulated_high=band["high"].to_numpy(),
+    )
 
 
 def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
@@ -222,6 +229,13 @@ def drift(by_month: pd.DataFrame, months: int = 12) -> pd.DataFrame:
 def issues_of_role(issued: Sequence[Issued], role: str, version: str | None = None) -> list[Issued]:
     """Those of one role; of a shadow, those of one version."""
     return [one for one in issued if one.issue.role == role and version in (None, one.issue.version)]
+
+
+def not_come_true(issues: Sequence[Issue], outcomes: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
+    """The issued months before the last whose returns the panel knows, of which it does not know enough."""
+    last, known = panel.loc[panel[RETURN].notna(), "date"].max(), set(outcomes["month"])
+    waiting = {issue.month for issue in issues if issue.month <= last and issue.month not in known}
+    return [f"{month:%Y-%m}" for month in sorted(waiting)]
 
 
 def not_issued(issues: Sequence[Issue], panel: pd.DataFrame) -> list[str]:

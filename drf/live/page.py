@@ -90,9 +90,10 @@ _CAVEATS = (
     "forecast, with their sign.",
     "What came true is of the weights as they were issued, after the costs of the model's own portfolio rule, and not "
     "of what was filled. A held stock whose return is not known counts as 0.",
-    "The promise is the backtest's mean less one standard error. The alarm stands where the evidence reaches "
-    f"{1 / ALPHA:.0f}; looked at every month, it does so by chance in about one of {1 / ALPHA:.0f} lives of a model "
-    "that keeps its promise.",
+    "The promise is the backtest's mean less one standard error, and less what chance gives the best of as many trials "
+    "as were looked at. The alarm stands where the evidence reaches "
+    f"{1 / ALPHA:.0f}: by chance it would in one of {1 / ALPHA:.0f} lives of a model that keeps its promise, were the "
+    "backtest's mean and deviation the true ones and months independent; they are estimates, so somewhat more often.",
 )
 
 
@@ -114,6 +115,8 @@ def _health(month: Month, live: Live | None) -> str:
         found.append("it passes its gates")
     if live is not None and live.is_watched and len(live.months):
         found.append(f"evidence that its promise is not kept is {live.evidence:.2g} (an alarm from {1 / ALPHA:.0f} on)")
+    if live is not None and live.raised:
+        return f"There was an alarm in {', '.join(live.raised)}. Now {', and '.join(found)}."
     return f"Nothing speaks against it: {', and '.join(found)}." if found else "It was not looked at this time."
 
 
@@ -212,7 +215,10 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
     return [
         Section(
             "How it has done",
-            ["By version, sums over the months; then the newest twelve months.", *map(_sentence, month.record.notes)],
+            [
+                "By version: returns summed over the months, the rest their mean. Then the newest twelve months.",
+                *map(_sentence, month.record.notes),
+            ],
             tables,
             figures,
         )

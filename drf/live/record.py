@@ -17,7 +17,17 @@ from ..tracking.locks import store_lock
 from ..tracking.runs import close_the_dead, whole_run
 from .alarm import ALPHA
 from .issues import CHAMPION, SHADOW, Issued, deleted_issues, live_experiment, read_issues, read_tables
-from .outcome import Live, came_true, contributions_of, drift, exposures_of, issues_of_role, live_record, not_issued
+from .outcome import (
+    Live,
+    came_true,
+    contributions_of,
+    drift,
+    exposures_of,
+    issues_of_role,
+    live_record,
+    not_come_true,
+    not_issued,
+)
 
 _KIND = "monitor"
 
@@ -59,15 +69,20 @@ class Record:
         live = self.champion
         if live is None or not live.alarm:
             return ""
+        last = live.months.iloc[-1]
         return (
-            f"since {live.since:%Y-%m} the mean rank IC and net return fall short of what the backtest promised: "
-            f"evidence {live.evidence:.3g}, an alarm from {1 / ALPHA:.0f} on"
+            f"what came true since {live.since:%Y-%m} falls short of what the backtest promised: evidence "
+            f"{live.evidence:.3g} (rank IC {last['evidence_rank_ic']:.3g}, net return {last['evidence_net']:.3g}), an "
+            f"alarm from {1 / ALPHA:.0f} on"
         )
 
     @property
     def by_version(self) -> pd.DataFrame:
-        """What came true by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums."""
-        groups = self.outcomes.groupby(["role", "version"], sort=False)
+        """What came true by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums.
+
+        Without months that were issued afterwards.
+        """
+        groups = self.outcomes[~self.outcomes["afterwards"]].groupby(["role", "version"], sort=False)
         return groups.agg(
             first=("month", "min"), last=("month", "max"), months=("month", "size"), rank_ic=("rank_ic", "mean"),
             gross=("gross", "sum"), net=("net", "sum"), promised=("promised", "sum"), hit_rate=("hit", "mean"),
@@ -78,7 +93,9 @@ class Record:
     def digest(self) -> str:
         """Changes with anything that was issued or came true."""
         runs = " ".join(one.issue.run_id for one in self.issued)
-        return hashlib.sha256((runs + self.outcomes.to_csv()).encode()).hexdigest()[:16]
+        tables = [self.outcomes, *(one.months for one in (self.champion, *self.shadows.values()) if one is not None)]
+        text = "".join([runs, *(table.to_csv() for table in tables), *self.notes])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> Record:
@@ -105,7 +122,9 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
     if gaps:
         notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
     if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
-        notes.append(f"{after} month(s) were issued when the data went on after them, and do not count")
+        notes.append(f"{after} month(s) were issued when it was known what came after them, and do not count")
+    if waiting := not_come_true(issues, outcomes, panel):
+        notes.append(f"the panel lacks the returns of {len(waiting)} issued month(s): {', '.join(waiting)}")
     if lost := int(outcomes["unknown"].sum()):
         notes.append(f"{lost} return(s) of held stocks are not known, and count as 0")
     shadows = dict.fromkeys(one.issue.version for one in issues_of_role(issued, SHADOW))
@@ -136,7 +155,7 @@ def log_record(client: mlflow.MlflowClient, record: Record) -> str:
     with store_lock(record.name, "monitor", wait=60):
         if same := client.search_runs([experiment], which, max_results=1):
             return str(same[0].info.run_id)
-        close_the_dead(client, experiment, _KIND)
+        close_the_dead(client, experiment, _KIND, record.name)
         live, last = record.champion, record.issued[-1].issue.month
         tags = {
             "kind": _KIND,
@@ -154,13 +173,11 @@ def log_record(client: mlflow.MlflowClient, record: Record) -> str:
                     "exposures.csv": record.exposures.reset_index(names="descriptor"),
                 }
             )
-            for live_of in [live, *record.shadows.values()]:
-                if live_of is None or live_of.months.empty:
-                    continue
-                prefix = "" if live_of is live else f"shadow_{live_of.months['version'].iloc[-1]}/"
-                numbers = live_of.months.select_dtypes("number").add_prefix(prefix)
-                run.monthly(numbers)
-                run.metrics({f"{prefix}{name}": value for name, value in totals(live_of).items()})
+            shadows = {f"shadow_{version}/": shadow for version, shadow in record.shadows.items()}
+            for prefix, one in {"": live, **shadows}.items():
+                if one is not None and len(one.months):
+                    run.monthly(one.months.select_dtypes("number").add_prefix(prefix))
+                    run.metrics({f"{prefix}{name}": value for name, value in totals(one).items()})
             if live is not None and len(live.months):
                 run.figures({name: png(figure) for name, figure in figures_of(live).items()})
             return run.run_id

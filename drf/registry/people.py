@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlflow
 
 from ..errors import InputError
-from ..tracking.locks import user
+from ..tracking.user import user
 from .decision import Decision
 from .loading import MANIFEST, load_model
 from .settings import EvaluateConfig

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 
 from ..report.html import with_verdict
 from ..report.page import gates_section
-from ..tracking.locks import user
 from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, RunTree, git_commit
+from ..tracking.user import user
 from .cards import decision_card, judged_card, write_cards
 from .decision import Decision, Judged
 from .gates import REPLACEMENT

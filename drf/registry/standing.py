@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import mlflow
 
 from ..errors import InputError
-from ..tracking.locks import store_lock, user
+from ..tracking.locks import store_lock
+from ..tracking.user import user
 
 CHAMPION, PREVIOUS = "champion", "previous"
 

@@ -201,9 +201,9 @@ def live_beside_promise(months: pd.DataFrame) -> Figure:
     if months["cumulated_low"].notna().any():
         axes.fill_between(
             months.index, 100 * months["cumulated_low"], 100 * months["cumulated_high"], color=_PROMISED, alpha=0.25,
-            linewidth=0, label="90 % of the backtest's paths",
+            linewidth=0, label="90 % of what the backtest leaves open",
         )  # fmt: skip
-        axes.plot(months.index, 100 * months["cumulated_promised"], color=_PROMISED, label="backtest's mean")
+        axes.plot(months.index, 100 * months["cumulated_promised"], color=_PROMISED, label="promised")
     axes.plot(months.index, 100 * months["cumulated"], color=_LIVE, marker="o", markersize=3, label="came true")
     axes.axhline(0, color="black", linewidth=0.6)
     axes.legend(fontsize=8, frameon=False)

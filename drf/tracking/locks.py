@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import mlflow
 from filelock import FileLock, Timeout
 
 from ..errors import TryAgainError
+from .user import user
 
 
 @contextlib.contextmanager
@@ -33,12 +33,7 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
     TryAgainError
         If another command still holds the lock then.
     """
-    uri = mlflow.get_tracking_uri()
-    digest = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
-    file = Path(tempfile.gettempdir()) / f"drf-{user()}-{digest}.{purpose}.lock"
-    if uri.startswith("sqlite:///"):
-        file = Path(f"{uri.removeprefix('sqlite:///')}.{purpose}.lock")
-    lock = FileLock(file)
+    lock = FileLock(lock_file(name, purpose))
     try:
         lock.acquire(timeout=wait)
     except Timeout:
@@ -51,9 +46,11 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
         lock.release()
 
 
-def user() -> str:
-    """Who gave the command."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user in the system, as in some containers
-        return "unknown"
+def lock_file(name: str, purpose: str) -> Path:
+    """Beside a sqlite file, or among this user's temporary files."""
+    uri = mlflow.get_tracking_uri()
+    if uri.startswith("sqlite:///"):
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return Path(f"{uri.removeprefix('sqlite:///')}.{digest}.{purpose}.lock")
+    digest = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"drf-{user()}-{digest}.{purpose}.lock"

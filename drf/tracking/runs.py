@@ -24,9 +24,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from ..errors import InputError, first_line
 from ..training.checkpoints import LOCK, is_dead
 from .store import without_secrets
+from .user import user
 
 # Where a program runs, and the folder that it locks: of a training the one that keeps its finished fits.
-_HOST, _CHECKPOINTS = "host", "checkpoints"
+_HOST, _USER, _CHECKPOINTS = "host", "user", "checkpoints"
 
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
 _SHORT_BATCH = 90
@@ -234,7 +235,7 @@ def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: 
 
     Whoever opens runs of a kind does so under a lock, and so may call :func:`close_the_dead` before.
     """
-    run = client.create_run(experiment_id, run_name=name, tags={**tags, _HOST: platform.node()})
+    run = client.create_run(experiment_id, run_name=name, tags={**tags, _HOST: platform.node(), _USER: user()})
     log = RunLog(client, run.info.run_id)
     try:
         yield log
@@ -246,10 +247,17 @@ def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: 
     client.set_terminated(log.run_id, "FINISHED")
 
 
-def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str) -> None:
-    """End this machine's runs of a kind that MLflow believes to be running, where a lock says that none is."""
-    here = f"attributes.status = 'RUNNING' and tags.kind = '{kind}' and tags.{_HOST} = '{platform.node()}'"
-    for run in client.search_runs([experiment_id], here, max_results=1000):
+def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, model: str) -> None:
+    """End the runs of a kind that this user opened here for a model, where a lock says that none is at work."""
+    where = {
+        "attributes.status": "RUNNING",
+        "tags.kind": kind,
+        "tags.registered_model": model,
+        f"tags.{_HOST}": platform.node(),
+        f"tags.{_USER}": user(),
+    }
+    which = " and ".join(f"{key} = '{value}'" for key, value in where.items())
+    for run in client.search_runs([experiment_id], which, max_results=1000):
         client.set_terminated(run.info.run_id, "KILLED")
 
 

@@ -10,11 +10,16 @@ from mlflow import MlflowClient
 
 from drf.data.simulate import SimulatedMarket
 from drf.live.issues import Issue, Issued
-from drf.live.scoring import Issuance, Scorer, issue_month, load_scorer
+from drf.live.scoring import Issuance, Scorer, Watch, issue_month, load_scorer
 from tests.registry.making import NAME, evidence_of, register_small, small_forecaster
 
 TRAINED = 36
 """So many months of the market are the versions' training."""
+
+PROMISE = ["rank_ic", "gross", "net", "turnover", "trials"]
+
+TRAIN_LAST = "1993-10-31"
+"""The last of them whose return was known."""
 
 
 @cache
@@ -33,7 +38,8 @@ def market_to(months: int) -> pd.DataFrame:
 def version(client: MlflowClient, recipe: str = "one", seed: int = 0, alias: bool = True) -> str:
     """Register a version; by default it becomes champion."""
     forecaster = small_forecaster(seed)
-    number = register_small(client, forecaster, evidence_of(forecaster, market_to(TRAINED)), recipe=recipe)
+    evidence = evidence_of(forecaster, market_to(TRAINED))
+    number = register_small(client, forecaster, evidence, recipe=recipe, train_last=TRAIN_LAST)
     if alias:
         client.set_registered_model_alias(NAME, "champion", number)
     return number
@@ -44,7 +50,7 @@ def champion() -> Scorer:
 
 
 def issue(months: int, scorer: Scorer | None = None, **settings: bool) -> Issuance:
-    return issue_month(scorer or champion(), market_to(months), [], **settings)
+    return issue_month(scorer or champion(), market_to(months), Watch([]), **settings)
 
 
 def by_hand(month: str, weights: dict[str, float], promise: pd.DataFrame | None = None, **changes: object) -> Issued:
@@ -55,5 +61,7 @@ def by_hand(month: str, weights: dict[str, float], promise: pd.DataFrame | None 
     return Issued(
         Issue(**{"month": pd.Timestamp(month), "cost_bps": 10.0, **about, **changes}),  # type: ignore[arg-type]
         orders.assign(trade=orders["weight"]),
-        promise if promise is not None else pd.DataFrame(columns=["rank_ic", "gross", "net", "turnover"], dtype=float),
+        promise
+        if promise is not None
+        else pd.DataFrame(columns=["rank_ic", "gross", "net", "turnover", "trials"], dtype=float),
     )

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy import integrate, stats
 
+from drf.evaluation.sharpe import best_of_chance
 from drf.live import alarm
-from drf.live.alarm import ALPHA, LEAST_MONTHS, evidence_against, shortfalls
+from drf.live.alarm import ALPHA, LEAST_MONTHS, evidence_against, promised_mean, shortfalls
 
 
 def mixture_by_integration(short: np.ndarray, rho: float) -> float:
@@ -55,9 +56,28 @@ def test_false_alarms_are_as_rare_as_promised_and_a_dead_signal_is_found() -> No
     assert (dead >= 1 / ALPHA).mean() > 0.9
 
 
-def test_shortfalls_are_of_the_mean_less_a_standard_error() -> None:
-    promised = pd.Series(np.arange(16.0))
-    mean, sd = promised.mean(), promised.std()
-    assert shortfalls(pd.Series([0.0]), promised) == pytest.approx([(mean - sd / 4) / sd])
-    assert shortfalls(pd.Series([0.0]), promised[: LEAST_MONTHS - 1]) is None
-    assert shortfalls(pd.Series([0.0]), pd.Series(1.0, index=range(20))) is None
+def test_the_promise_is_the_mean_less_its_error_and_less_what_choosing_adds() -> None:
+    months = pd.Series(np.arange(16.0))
+    mean, error = months.mean(), months.std() / 4
+    assert promised_mean(months, 1.0) == pytest.approx(mean - error)
+    assert promised_mean(months, 5.0) == pytest.approx(mean - (1 + best_of_chance(5.0, 1.0)) * error)
+    assert shortfalls(pd.Series([0.0]), months, 1.0) == pytest.approx([(mean - error) / months.std()])
+    assert np.isnan(promised_mean(months[: LEAST_MONTHS - 1], 1.0))
+    assert np.isnan(promised_mean(pd.Series(1.0, index=range(20)), 1.0))
+    assert np.isnan(evidence_against(shortfalls(pd.Series([0.0]), months[:3], 1.0))).all()
+
+
+def test_evidence_beyond_all_doubt_is_a_number() -> None:
+    assert np.isfinite(evidence_against(np.full(24, 80.0))).all()
+
+
+def test_false_alarms_stay_rare_where_the_best_of_several_was_chosen() -> None:
+    """Five strategies, all as good; the best backtest of 36 months is promised, and looked at for two years."""
+    rng = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(400):
+        backtests = rng.normal(1, 1, (36, 5))
+        best = pd.Series(backtests[:, backtests.mean(axis=0).argmax()])
+        live = pd.Series(rng.normal(1, 1, 24))
+        alarms += evidence_against(shortfalls(live, best, 5.0)).max() >= 1 / ALPHA
+    assert alarms / 400 <= ALPHA

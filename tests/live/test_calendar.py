@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from drf.errors import InputError
-from drf.live.calendar import day_of, out_of_date, up_to
+from drf.live.calendar import day_of, has_ended, out_of_date, up_to
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,7 @@ from drf.live.calendar import day_of, out_of_date, up_to
         ("2026-10-31", "2026-11-30", 1),  # November has ended
         ("2026-09-30", "2026-11-26", 1),
         ("2025-10-31", "2026-11-26", 12),
-        ("2026-11-30", "2026-11-27", None),  # the market's last day
-        ("2026-11-30", "2026-11-20", -1),  # a month that goes on
-        ("2027-01-31", "2026-11-27", -3),
+        ("2026-05-31", "2026-05-29", None),  # a Friday, the market's last day
         ("2024-02-29", "2024-03-01", None),
     ],
 )
@@ -31,16 +29,53 @@ def test_a_panel_is_out_of_date_unless_its_newest_month_is_the_last_that_ended(
     assert all("months that it lies behind" in str(finding) for finding in found)
 
 
-def test_up_to_a_day() -> None:
-    dates = pd.date_range("2026-01-31", periods=4, freq="ME")
+@pytest.mark.parametrize(
+    ("month", "day", "ended"),
+    [
+        ("2026-10-31", "2026-10-31", True),
+        ("2026-10-31", "2026-10-30", True),  # a Friday
+        ("2026-10-31", "2026-10-29", False),
+        ("2026-11-30", "2026-11-27", False),  # Monday the 30th is traded
+        ("2026-11-30", "2026-12-01", True),
+        ("2027-01-31", "2026-12-31", False),
+    ],
+)
+def test_a_month_has_ended_when_no_weekday_of_it_is_left(month: str, day: str, ended: bool) -> None:
+    assert has_ended(pd.Timestamp(month), pd.Timestamp(day)) is ended
+
+
+def panel_of(months: int, first: str = "2026-01-31") -> pd.DataFrame:
+    dates = pd.date_range(first, periods=months, freq="ME")
     panel = pd.DataFrame({"date": dates, "asset": "A", "ret_next": 0.1})
-    assert len(up_to(panel, None)[0]) == 4
+    panel.loc[panel.index[-1], "ret_next"] = float("nan")
+    return panel
+
+
+def test_up_to_a_day_nothing_later_is_known() -> None:
+    panel = panel_of(4)
+    known, afterwards = up_to(panel, "2026-04-30")
+    assert len(known) == 4 and not afterwards
     known, afterwards = up_to(panel, "2026-02-28")
-    assert afterwards and list(known["date"]) == list(dates[:2])
-    assert known["ret_next"].isna().tolist() == [False, True]  # not known on that day
-    assert up_to(panel, "2026-04-28")[1] is False  # its last trading day may have been
+    assert afterwards and list(known["date"]) == list(panel["date"][:2])
+    assert known["ret_next"].isna().tolist() == [False, True]
     with pytest.raises(InputError, match="the panel begins with 2026-01-31"):
         up_to(panel, "2025-01-01")
+
+
+def test_a_newest_month_whose_returns_are_known_is_forecast_afterwards() -> None:
+    known, afterwards = up_to(panel_of(4).fillna(0.1), "2026-04-30")
+    assert afterwards and known["ret_next"].isna().tolist() == [False] * 3 + [True]
+
+
+def test_a_month_that_goes_on_today_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    today = pd.Timestamp.now().normalize()
+    first = (today - pd.offsets.MonthEnd(3)).strftime("%Y-%m-%d")
+    panel = panel_of(14, first)
+    with caplog.at_level("INFO"):
+        known, afterwards = up_to(panel, None)
+    assert not afterwards
+    assert len(known) < 14 and has_ended(known["date"].max(), today)
+    assert "have not ended by" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["2026-13-01", "yesterday", "20261031", "31.10.2026", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -11,8 +12,8 @@ from mlflow import MlflowClient
 
 from drf.errors import InputError, TryAgainError
 from drf.live import issues
-from drf.live.issues import EXPERIMENT, deleted_issues, differences, read_issues, read_tables
-from drf.live.scoring import issue_month, load_scorer
+from drf.live.issues import EXPERIMENT, Issued, deleted_issues, differences, read_issues, read_tables, write_issue
+from drf.live.scoring import Issuance, Watch, issue_month, load_scorer, watch_month
 from drf.tracking.locks import store_lock
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 
@@ -36,7 +37,7 @@ def test_what_is_issued_is_recorded_with_all_that_it_came_from(client: MlflowCli
     assert one.month == market_to(TRAINED)["date"].max()
     kept = read_tables(client, one)
     pd.testing.assert_frame_equal(kept.orders, made.issued.orders, check_dtype=False)
-    assert set(kept.promise) == {"rank_ic", "gross", "net", "turnover"} and len(kept.promise) > 12
+    assert set(kept.promise) == {"rank_ic", "gross", "net", "turnover", "trials"} and len(kept.promise) > 12
     orders = kept.orders
     factors = orders.loc[:, "Risk":"bias"]  # type: ignore[misc]
     assert (factors.sum(axis=1) - orders["prediction"]).abs().max() < 1e-6
@@ -57,16 +58,16 @@ def test_what_would_differ_replaces_nothing_unless_told(client: MlflowClient) ->
     panel = market_to(TRAINED)
     newest = panel.index[panel["date"] == panel["date"].max()]
     panel.loc[newest[:5], "PER"] *= -3
-    kept = issue_month(champion(), panel, [])
+    kept = issue_month(champion(), panel, Watch([]))
     assert kept.run_id == first.run_id and not kept.is_new
     assert kept.other[0] == "the data have changed"
     assert any("forecast(s) are others (rank correlation" in words for words in kept.other)
     pd.testing.assert_frame_equal(kept.issued.orders, first.issued.orders, check_dtype=False)
-    anew = issue_month(champion(), panel, [], replace=True)
+    anew = issue_month(champion(), panel, Watch([]), replace=True)
     assert anew.is_new and anew.other
     (one,) = read_issues(client, NAME)
     assert (one.run_id, one.replaces) == (anew.run_id, first.run_id)
-    assert issue_month(champion(), panel, []).other == []
+    assert issue_month(champion(), panel, Watch([])).other == []
     back = issue(TRAINED, replace=True)  # and back: each replaces the one before
     assert [one.run_id for one in read_issues(client, NAME)] == [back.run_id]
 
@@ -75,7 +76,7 @@ def test_an_old_value_that_no_forecast_looks_at_changes_nothing(client: MlflowCl
     issue(TRAINED)
     panel = market_to(TRAINED)
     panel.loc[panel["date"] == panel["date"].min(), "PER"] += 1
-    assert issue_month(champion(), panel, []).other == []
+    assert issue_month(champion(), panel, Watch([])).other == []
 
 
 def test_trades_are_from_what_was_issued_last(client: MlflowClient) -> None:
@@ -102,6 +103,76 @@ def test_a_shadow_is_recorded_and_has_trades_of_its_own(client: MlflowClient) ->
     assert [(one.role, one.version) for one in read_issues(client, NAME)] == [("champion", "1"), ("shadow", "2")] * 2
 
 
+def test_what_a_version_was_trained_on_is_no_evidence(client: MlflowClient) -> None:
+    assert issue(TRAINED - 1).issued.issue.afterwards
+    assert not issue(TRAINED).issued.issue.afterwards
+    assert issue(TRAINED + 1, afterwards=True).issued.issue.afterwards
+    late = issue_month(champion(), market_to(TRAINED + 2), Watch(["behind"], late=True))
+    assert late.issued.issue.afterwards and late.issued.issue.watch == "unusual, forced: behind"
+
+
+def test_a_refresh_a_replacement_or_another_recipe_does_not_renew_the_promise(client: MlflowClient) -> None:
+    first = issue(TRAINED).issued.promise
+    version(client, "one", seed=1)
+    assert issue(TRAINED, replace=True).is_new
+    pd.testing.assert_frame_equal(issue(TRAINED).issued.promise, first, check_freq=False)
+    version(client, "two", seed=2)
+    assert not issue(TRAINED + 1).issued.promise.equals(first)
+    version(client, "one", seed=3)
+    pd.testing.assert_frame_equal(issue(TRAINED + 2).issued.promise, first, check_freq=False)
+
+
+def test_of_two_issues_that_two_machines_wrote_the_earlier_stands(client: MlflowClient) -> None:
+    made = issue(TRAINED)
+    later = replace(made.issued.issue, issued="2999-01-01T00:00:00Z")
+    write_issue(client, replace(made.issued, issue=later), [])
+    assert [one.run_id for one in read_issues(client, NAME)] == [made.run_id]
+
+
+def test_what_was_replaced_stays_so_whatever_is_deleted_in_between(client: MlflowClient) -> None:
+    first = issue(TRAINED)
+    second = write_issue(client, replaced_by(first, first.run_id, "2"), [])
+    third = write_issue(client, replaced_by(first, second, "3"), [])
+    client.delete_run(second)
+    assert [one.run_id for one in read_issues(client, NAME)] == [third]
+    client.restore_run(second)
+    client.delete_run(third)
+    assert [one.run_id for one in read_issues(client, NAME)] == [second]
+
+
+def replaced_by(made: Issuance, run_id: str, when: str) -> Issued:
+    return replace(made.issued, issue=replace(made.issued.issue, replaces=run_id, issued=f"299{when}"))
+
+
+def test_the_trials_of_a_version_lower_its_promise(client: MlflowClient) -> None:
+    client.set_model_version_tag(NAME, "1", "scores", '{"independent": 4.5}')
+    assert champion().trials == 4.5
+    assert (issue(TRAINED).issued.promise["trials"] == 4.5).all()
+
+
+def test_trades_alone_may_differ_and_be_put_right(client: MlflowClient) -> None:
+    issue(TRAINED)
+    blind = market_to(TRAINED + 1).assign(ret_next=float("nan"))
+    assert issue_month(champion(), blind, Watch([])).unknown > 0
+    assert issue(TRAINED + 1).other[1].startswith("trades differ by ")
+    right = issue(TRAINED + 1, replace=True)
+    assert right.is_new and right.unknown == 0
+
+
+def test_a_panel_that_has_lost_what_was_issued_is_unusual(client: MlflowClient) -> None:
+    issue(TRAINED)
+    panel = market_to(TRAINED + 1)
+    day = panel["date"].max()
+    assert watch_month(champion(), panel, day).unusual == []
+    renamed = panel.assign(asset="X" + panel["asset"].astype(str))
+    (said,) = watch_month(champion(), renamed, day).unusual
+    assert said.startswith("stocks: share of what was issued last that the panel still has is 0.00")
+
+
+def test_a_version_by_a_number_with_noughts_is_itself(client: MlflowClient) -> None:
+    assert (load_scorer(f"models:/{NAME}/01").number, load_scorer(f"models:/{NAME}/01").role) == ("1", "champion")
+
+
 def test_a_command_that_was_killed_has_issued_nothing(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -117,17 +188,30 @@ def test_a_command_that_was_killed_has_issued_nothing(client: MlflowClient, monk
     assert len(read_issues(client, NAME)) == 1
 
 
-def test_a_table_that_was_changed_is_refused(client: MlflowClient, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["forecasts.parquet", "promise.parquet"])
+def test_tables_that_were_changed_are_refused(client: MlflowClient, tmp_path: Path, name: str) -> None:
     made = issue(TRAINED)
-    made.issued.orders.assign(weight=1.0).to_parquet(tmp_path / "forecasts.parquet")
-    client.log_artifact(made.run_id, str(tmp_path / "forecasts.parquet"))
-    with pytest.raises(InputError, match=r"forecasts.parquet of .* was changed since it was issued"):
+    table = made.issued.orders if name == "forecasts.parquet" else made.issued.promise
+    (table * 2 if name == "promise.parquet" else table.assign(weight=1.0)).to_parquet(tmp_path / name)
+    client.log_artifact(made.run_id, str(tmp_path / name))
+    with pytest.raises(InputError, match="was changed since it was issued"):
         read_tables(client, read_issues(client, NAME)[0])
 
 
-def test_tags_that_were_changed_are_refused(client: MlflowClient) -> None:
+@pytest.mark.parametrize(
+    ("tag", "value"), [("cost_bps", "-500.0"), ("month", "1993-10-31"), ("version", "9"), ("afterwards", "true")]
+)
+def test_tags_that_were_changed_are_refused(client: MlflowClient, tag: str, value: str) -> None:
     made = issue(TRAINED)
-    client.set_tag(made.run_id, "cost_bps", "none")
+    client.set_tag(made.run_id, tag, value)
+    with pytest.raises(InputError, match="was changed since it was issued"):
+        read_tables(client, read_issues(client, NAME)[0])
+
+
+@pytest.mark.parametrize(("tag", "value"), [("cost_bps", "none"), ("month", "NaT"), ("month", "soon")])
+def test_tags_that_say_nothing_are_refused(client: MlflowClient, tag: str, value: str) -> None:
+    made = issue(TRAINED)
+    client.set_tag(made.run_id, tag, value)
     with pytest.raises(InputError, match="its tags were changed"):
         read_issues(client, NAME)
 

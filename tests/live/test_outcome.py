@@ -9,9 +9,18 @@ from mlflow import MlflowClient
 
 from drf.errors import InputError
 from drf.evaluation.bootstrap import cumulated_band
-from drf.live.alarm import LEAST_MONTHS
+from drf.live.alarm import LEAST_MONTHS, promised_mean
 from drf.live.issues import EXPERIMENT
-from drf.live.outcome import came_true, contributions_of, drift, exposures_of, live_record, not_issued, promise_of
+from drf.live.outcome import (
+    came_true,
+    contributions_of,
+    drift,
+    exposures_of,
+    live_record,
+    not_come_true,
+    not_issued,
+    promise_of,
+)
 from drf.live.record import log_record, read_record
 from drf.registry.evidence import Evidence
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
@@ -29,7 +38,7 @@ def promised(ic: float = 0.1, net: float = 0.02, months: int = 36) -> pd.DataFra
     noise = rng.normal(0, 1, (months, 2))
     noise -= noise.mean(axis=0)
     return pd.DataFrame(
-        {"rank_ic": ic + 0.1 * noise[:, 0], "gross": net, "net": net + 0.02 * noise[:, 1], "turnover": 0.3}
+        {"rank_ic": ic + 0.1 * noise[:, 0], "gross": net, "net": net + 0.02 * noise[:, 1], "turnover": 0.3, "trials": 1}
     )
 
 
@@ -89,30 +98,57 @@ def test_the_band_holds_what_the_backtest_would_have_summed_to() -> None:
     last = live.months.iloc[-1]
     assert last["cumulated"] == pytest.approx(24 * 0.02)
     assert last["cumulated_low"] < last["cumulated_promised"] < last["cumulated_high"]
-    assert last["cumulated_promised"] == pytest.approx(24 * promised()["net"].mean())
-    width = last["cumulated_high"] - last["cumulated_low"]
-    assert 0.5 < width / (2 * 1.645 * 0.02 * np.sqrt(24)) < 1.5  # as of independent months
+    assert last["cumulated_promised"] == pytest.approx(24 * promised_mean(promised()["net"], 1.0))
+    assert np.allclose(live.months[["evidence_rank_ic", "evidence_net"]].mean(axis=1), live.months["evidence"])
+
+
+def test_the_band_holds_as_many_lives_as_it_says() -> None:
+    """Backtest and life of the same kind: the mean of the backtest is an estimate, and the band knows it."""
+    rng, held = np.random.default_rng(0), 0
+    for seed in range(150):
+        backtest, life = rng.normal(0.01, 0.05, 48), rng.normal(0.01, 0.05, 36)
+        band = cumulated_band(pd.Series(backtest), 36, seed=seed, resamples=200).iloc[-1]
+        held += band["low"] <= life.sum() <= band["high"]
+    assert 0.8 < held / 150 < 0.97
 
 
 def test_a_path_may_be_longer_than_the_backtest() -> None:
-    band = cumulated_band(promised(months=13)[["net"]], 40)
-    assert len(band) == 40 and band["net", "low"].notna().all()
+    band = cumulated_band(promised(months=13)["net"], 40)
+    assert len(band) == 40 and band["low"].notna().all()
 
 
 def test_a_refresh_does_not_renew_the_promise_and_another_recipe_does() -> None:
     issued, outcomes = life(np.full(10, 0.1), ["one"] * 4 + ["two"] * 6)
     weak = promised(ic=0.0, net=0.0)
     issued[7] = by_hand(str(MONTHS[7].date()), {"A": 1.0, "B": -1.0}, weak, recipe="two", version="3")
+    outcomes.loc[7, "version"] = "3"
     live = live_record(issued, outcomes)
     assert live is not None
     assert live.since == MONTHS[4] and len(live.months) == 6
     assert live.promise["net"].mean() == pytest.approx(0.02)
 
 
-def test_a_recipe_that_comes_back_begins_anew() -> None:
+def test_a_recipe_that_comes_back_goes_on_with_its_months() -> None:
     issued, outcomes = life(np.full(9, 0.1), ["one"] * 3 + ["two"] * 3 + ["one"] * 3)
     live = live_record(issued, outcomes)
-    assert live is not None and live.since == MONTHS[6] and len(live.months) == 3
+    assert live is not None and live.since == MONTHS[0] and len(live.months) == 6
+
+
+def test_shadows_of_one_recipe_are_told_apart() -> None:
+    issued, outcomes = life(np.full(6, 0.1), role="shadow", version="2")
+    mine, others = outcomes.assign(role="shadow", version="2"), outcomes.assign(role="shadow", version="3")
+    live = live_record(issued, pd.concat([mine, others], ignore_index=True))
+    assert live is not None and live.months["version"].tolist() == ["2"] * 6
+
+
+def test_months_whose_returns_never_came_are_named() -> None:
+    issued, outcomes = life(np.full(5, 0.1))
+    panel, issues = pd.DataFrame({"date": MONTHS[:5], "ret_next": 0.1}), [one.issue for one in issued]
+    assert not_come_true(issues, outcomes.drop(index=2), panel) == ["2020-03"]
+    assert not_come_true(issues, outcomes.iloc[:0], panel[panel["date"] >= MONTHS[3]]) == [
+        f"2020-0{month}" for month in range(1, 6)
+    ]
+    assert not_come_true(issues, outcomes, panel) == []
 
 
 def test_months_issued_afterwards_do_not_count() -> None:
@@ -154,7 +190,7 @@ def test_the_promise_is_what_the_evidence_showed(store: str) -> None:
     version(MlflowClient())
     evidence: Evidence = champion().evidence
     promise = promise_of(evidence.predictions, market_to(TRAINED), rule())
-    assert list(promise) == ["rank_ic", "gross", "net", "turnover"]
+    assert list(promise) == ["rank_ic", "gross", "net", "turnover", "trials"]
     assert promise.index.max() < market_to(TRAINED)["date"].max()
     assert (
         len(promise_of(evidence.predictions, pd.DataFrame({"date": [], "asset": []}), rule(sector_neutral=True))) == 0

@@ -27,7 +27,7 @@ def record(skill: float) -> Record:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.1, (30, 2))
     promise = pd.DataFrame(
-        {"rank_ic": 0.3 + noise[:, 0], "gross": 0.05, "net": 0.05 + 0.1 * noise[:, 1], "turnover": 0.3}
+        {"rank_ic": 0.3 + noise[:, 0], "gross": 0.05, "net": 0.05 + 0.1 * noise[:, 1], "turnover": 0.3, "trials": 1}
     )
     issued, panels = [], []
     for month in DATES:
@@ -89,7 +89,7 @@ def test_it_answers_in_the_order_in_which_people_ask() -> None:
 
 def test_an_alarm_stands_first() -> None:
     page = page_of(record=record(-0.4))
-    assert "ALARM: since 2020-01 the mean rank IC and net return fall short of what the backtest promised" in page
+    assert "ALARM: what came true since 2020-01 falls short of what the backtest promised: evidence " in page
     champion = decision(judged=())
     assert "ALARM: the champion, version 1, cannot be judged" in page_of(decision=champion)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from filelock import FileLock
 from drf.data.simulate import SimulatedMarket
 from drf.live.issues import EXPERIMENT, read_issues
 from drf.registry.standing import read_standing
+from drf.tracking.locks import lock_file
 from tests.programs.folders import LINEAR, client, fresh, make_experiment
 from tests.programs.processes import ROOT, Patches, blank, run, start
 
@@ -104,12 +106,16 @@ def test_three_months(promoted: Path) -> None:
 def test_what_ends_it_early(promoted: Path) -> None:
     panel = write_panel(promoted, FIRST)
     assert month_end(promoted, "data=panel", "data.path=nowhere.parquet", expect=2)["status"] == "refused"
-    assert "is no such version" in month_end(promoted, "registry.name=other", expect=2)["reason"]
+    assert "there is no such version" in month_end(promoted, "registry.name=other", expect=2)["reason"]
     old = month_end(promoted, "data=panel", "data.path=panel.parquet", expect=3)  # today is long after
     assert old["status"] == "held back" and "months that it lies behind" in old["unusual"][0]
     away = month_end(promoted, *words(panel), expect=75, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert away["status"] == "try again" and "no MLflow server answers" in away["reason"]
-    with FileLock(promoted / "mlflow.db.month-end.lock"):
+    client(promoted)
+    assert "there is no such version" in month_end(promoted, *words(panel, "shadow=7"), expect=2)["reason"]
+    assert "cannot be written" in month_end(promoted, *words(panel, "output=/proc/none"), expect=2)["reason"]
+    assert "no such run" in month_end(promoted, *words(panel), expect=2, MLFLOW_RUN_ID="abc")["reason"]
+    with FileLock(lock_file(NAME, "month-end")):
         assert "another command" in month_end(promoted, *words(panel), expect=75)["reason"]
     newest = panel.index[panel["date"] == panel["date"].max()]
     turned = panel.assign(PER=panel["PER"].where(~panel.index.isin(newest), -panel["PER"]))
@@ -118,7 +124,7 @@ def test_what_ends_it_early(promoted: Path) -> None:
     assert client(promoted).get_experiment_by_name(EXPERIMENT) is None or "forecast" not in kinds(promoted)
     forced = month_end(promoted, *words(panel, "force=true", "skip=[train,evaluate]"))
     assert forced["unusual"] and forced["trained"] == forced["decision"] == "left out"
-    assert read_issues(client(promoted), NAME)[0].forced
+    assert read_issues(client(promoted), NAME)[0].watch.startswith("unusual, forced: PER")
 
 
 @pytest.mark.long
@@ -128,7 +134,7 @@ def test_an_alarm_is_said_again_when_asked_again(promoted: Path) -> None:
     month_end(promoted, *words(write_panel(promoted, FIRST)), patches=low)
     panel = write_panel(promoted, FIRST + 1)
     told = month_end(promoted, *words(panel), expect=4, patches=low)
-    assert told["status"] == "alarm" and "fall short of what the backtest promised" in told["alarms"][0]
+    assert told["status"] == "alarm" and "falls short of what the backtest promised" in told["alarms"][0]
     assert month_end(promoted, *words(panel), expect=4, patches=low) == told
 
 
@@ -138,7 +144,7 @@ def test_data_that_go_on_are_forecast_from_and_nothing_else(promoted: Path) -> N
     write_panel(promoted, FIRST + 6)
     told = month_end(promoted, *words(panel))
     assert told["month"] == f"{panel['date'].max():%Y-%m}"
-    assert told["trained"] == "not from data that go on after the month"
+    assert told["trained"] == "not from data that know what came after the month"
     assert "nothing was trained or evaluated" in told["notes"][0]
     assert read_issues(client(promoted), NAME)[0].afterwards
 
@@ -152,33 +158,44 @@ def test_two_at_once_do_it_once(promoted: Path) -> None:
     assert kinds(promoted)["forecast"] == kinds(promoted)["month-end"] == 1
 
 
+def killed(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+POINTS = [
+    "drf.live.scoring.write_issue",
+    "drf.cli.month_end.log_record",
+    "drf.cli.month_end.train",
+    "drf.cli.month_end.decide_and_record",
+    "drf.cli.month_end.write_end",
+]
+
+
 @pytest.mark.long
-def test_killed_at_any_moment_nothing_is_issued_twice_and_nothing_is_lost(promoted: Path) -> None:
-    """The third month trains and evaluates; it is killed at random moments until it is done."""
+def test_killed_at_each_step_and_at_any_moment_nothing_is_issued_twice_and_nothing_is_lost(promoted: Path) -> None:
+    """The third month trains and evaluates; it is killed until it is done."""
     for months in range(FIRST, FIRST + 2):
         month_end(promoted, *words(write_panel(promoted, months)))
-    panel = write_panel(promoted, FIRST + 2)
-    arguments = words(panel)
-    began = time.perf_counter()
-    probe = start(promoted, "month-end", *words(panel, "skip=[score,train,evaluate,monitor]"))
-    probe.wait()
-    rng, seconds = random.Random(0), max(4.0, 4 * (time.perf_counter() - began))
+    arguments = words(write_panel(promoted, FIRST + 2))
+    for point in POINTS:
+        run("month-end", *arguments, folder=promoted, expect=-9, patches={**WITHOUT_PICTURES, point: killed})
+        _require_sound(promoted)
+    rng, hit = random.Random(0), 0
     for _ in range(KILLS):
         program = start(promoted, "month-end", *arguments, patches=WITHOUT_PICTURES)
-        time.sleep(rng.uniform(0.2, seconds))
+        time.sleep(rng.uniform(0.2, 8.0))
+        hit += program.runs
         program.kill()
-        issues = read_issues(client(promoted), NAME)
-        assert len(issues) in (2, 3) and len({issue.month for issue in issues}) == len(issues)
-        assert read_standing(client(promoted), NAME).champion in ("1", "2")
-    said = run("month-end", *arguments, folder=promoted, patches=WITHOUT_PICTURES) if not _done(promoted) else ""
-    told = json.loads(said.splitlines()[-1]) if said else month_end(promoted, *arguments, expect=99)
+        _require_sound(promoted)
+    assert hit > 0
+    told = month_end(promoted, *arguments, expect=99 if kinds(promoted).get("month-end") == 3 else 0)
     assert told["status"] == "done" and told["champion"]["version"] == "2"
     assert kinds(promoted)["forecast"] == 3
-    assert sorted(str(entry.version) for entry in client(promoted).search_model_versions(f"name='{NAME}'")) == [
-        "1",
-        "2",
-    ]
+    versions = client(promoted).search_model_versions(f"name='{NAME}'")
+    assert sorted(str(entry.version) for entry in versions) == ["1", "2"]
 
 
-def _done(folder: Path) -> bool:
-    return kinds(folder).get("month-end", 0) == 4  # two months, what took the time, and the third
+def _require_sound(folder: Path) -> None:
+    issues = read_issues(client(folder), NAME)
+    assert len(issues) in (2, 3) and len({issue.month for issue in issues}) == len(issues)
+    assert read_standing(client(folder), NAME).champion in ("1", "2")

@@ -174,6 +174,37 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
     assert "all 7 checks passed" in page
 
 
+def test_the_pages_of_mlflow_say_what_they_show(evaluated: Path) -> None:
+    here, (parent,), (decision,) = client(evaluated), runs(evaluated, "comparison"), runs(evaluated, "evaluation")
+    assert (
+        parent.info.run_name == "a simulated market, seed 0, all stocks, to 1996-05, 7 rows, train 20 refit 8, seed 0"
+    )
+    assert "**Which model?** lstm_lrp" in parent.data.tags["mlflow.note.content"]
+    for row in runs(evaluated, "row"):
+        assert row.data.tags["mlflow.note.content"].startswith("Sharpe ratio after costs ")
+    assert decision.info.run_name == "champion v1, to 1996-04"
+    assert "**Promoted version 1**" in decision.data.tags["mlflow.note.content"]
+    assert "### What it has shown" in here.get_model_version("drf-lstm-lrp", "1").description
+    model = here.get_registered_model("drf-lstm-lrp").description
+    assert "**champion**: [version 1](#/models/drf-lstm-lrp/versions/1?workflowType=machine_learning)" in model
+    said = (evaluated / "train.log").read_text()
+    assert "Rows side by side: http://127.0.0.1:5000/#/experiments/" in said
+    assert "tags.kind" in here.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]
+
+
+@pytest.mark.long
+def test_a_dry_run_writes_nothing(evaluated: Path) -> None:
+    here, before = client(evaluated), len(runs(evaluated, "evaluation"))
+    tags = here.get_model_version("drf-lstm-lrp", "1").tags
+    said = run("evaluate.py", "dry_run=true", "gate.audit=false", folder=evaluated)
+    assert "nothing promoted: nothing waits to be judged" in said and "Dry run: nothing was moved or written." in said
+    assert len(runs(evaluated, "evaluation")) == before
+    assert here.get_model_version("drf-lstm-lrp", "1").tags == tags
+    assert "dry_run=true is of an evaluation" in run(
+        "evaluate.py", "dry_run=true", "hold=true", "reason=x", folder=evaluated, expect=2
+    )
+
+
 @pytest.mark.long
 def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
     text = run("evaluate.py", "audit=true", "gate=research", folder=evaluated)

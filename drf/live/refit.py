@@ -1,0 +1,52 @@
+"""When the champion's recipe is due for another training, and on what."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ..data.panel import RETURN
+from ..data.sources import NamedElsewhere
+from ..errors import InputError
+from ..experiment.schema import DataConfig
+from ..registry.versions import RegisteredVersions, Version
+from .calendar import months_between
+
+
+def newest_of_recipe(known: RegisteredVersions, champion: Version) -> Version:
+    """The newest version of the champion's recipe, which may be waiting."""
+    return max((one for one in known.versions if one.is_like(champion)), key=lambda one: one.age)
+
+
+def is_due(version: Version, panel: pd.DataFrame) -> bool:
+    """Whether as many months have passed since a version's training as lie between the refits of its backtest."""
+    last = panel.loc[panel[RETURN].notna(), "date"].max()
+    return months_between(version.train_last, last) >= version.config.window.refit_every
+
+
+def training_config(version: Version, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The config of a training of a version's recipe up to now.
+
+    Parameters
+    ----------
+    given
+        The ``data`` config to train on: its source and its macro series; None: those of the version's training.
+
+    Raises
+    ------
+    InputError
+        If the version's source is none of this project's, and none is given.
+    """
+    recorded: dict[str, Any] = json.loads(version.tags["config"])
+    # the keys that every data config has; the others are references to which the recorded source does not refer
+    data = {entry.name: recorded["data"].get(entry.name) for entry in dataclasses.fields(DataConfig)}
+    if given is not None:
+        data |= {"source": given["source"], "macro": given.get("macro") or data["macro"]}
+    elif isinstance(version.config.data.source, NamedElsewhere):
+        raise InputError("the champion's data come from a source that is not this project's: give data=...")
+    tracking = {**recorded["tracking"], "name": None}
+    return {**recorded, "data": data, "tracking": tracking, "window": {**recorded["window"], "test_to": None}}
