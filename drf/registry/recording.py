@@ -160,7 +160,8 @@ def _log_judged(tree: RunTree, name: str, one: Judged) -> None:
     }
     run = tree.child(f"v{one.number} {one.role}{month}", tags)
     gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in one.verdicts}
-    model = tree.client.get_model_version(name, one.number).model_id or None
+    source = tree.client.get_model_version(name, one.number).source or ""
+    model = source.removeprefix("models:/") if source.startswith("models:/m-") else None  # none of earlier releases
     run.metrics(
         {
             **{str(key): float(value) for key, value in one.scores.items()},
