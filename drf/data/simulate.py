@@ -128,7 +128,7 @@ class SimulatedMarket(Source):
 
     @property
     def name(self) -> str:
-        return f"a simulated market, seed {self.seed}"
+        return f"simulated market {self.seed}"
 
     def panel(self) -> pd.DataFrame:
         return self._market().panel.copy()

@@ -141,9 +141,9 @@ def _descriptors(config: TrainConfig) -> list[str]:
 def _standing(version: Version, one: Judged, made: Decision) -> str:
     if version.number == made.after.champion:
         under = version.tags.get(GATES) or made.asked
-        return f"**Champion**, promoted under {under}; judged under {made.asked}. {made.reason}."
+        return f"**Champion**, promoted under {under}; judged under {made.asked}. Last decision: {made.reason}."
     if version.number == made.after.previous:
-        return f"**Previous** champion: what a rollback returns to. {made.reason}."
+        return f"**Previous** champion: what a rollback returns to. Last decision: {made.reason}."
     return f"**Not promoted**: {one.reason or made.reason}."
 
 

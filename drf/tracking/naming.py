@@ -10,23 +10,25 @@ _MANY = 4  # families that a name lists
 
 
 def training_name(experiment: Experiment) -> str:
-    """The name that the user gave (``tracking.name``), or data, universe, newest month, families, window and seed."""
+    """The name that the user gave (``tracking.name``), or what tells trainings apart, the shortest first.
+
+    MLflow's lists show the first twenty letters: data, universe and seed; then newest month, families and window.
+    """
     config = experiment.config
     if config.tracking.name:
         return config.tracking.name
     families, window = [family.name for family in experiment.families], config.window
+    universe = "" if config.data.universe is None else f" {config.data.universe}"
     return ", ".join(
         [
-            short_source(config.data.source.name),
-            "all stocks" if config.data.universe is None else f"{config.data.universe} largest",
+            f"{short_source(config.data.source.name)}{universe} s{config.seed}",
             f"to {experiment.samples.dates[-1]:%Y-%m}",
             " ".join(families) if len(families) <= _MANY else f"{len(experiment.rows)} rows",
             f"train {window.train_months}{'+' if window.expanding else ''} refit {window.refit_every}",
-            f"seed {config.seed}",
         ]
     )
 
 
 def short_source(name: str) -> str:
-    """The last part of each path in a source's name."""
-    return " ".join(PurePath(word).name if "/" in word else word for word in name.split())
+    """A source's name, of each path in it the file alone, without its ending."""
+    return " ".join(PurePath(word).stem if "/" in word or "." in word else word for word in name.split())

@@ -68,7 +68,7 @@ def test_checkpoints_belong_to_what_their_numbers_depend_on() -> None:
 def test_the_protocol_is_told_in_words() -> None:
     words = " ".join(protocol(made("data.descriptors=[PER,CAP]", "portfolio.weighting=value", "window.expanding=true")))
     for part in (
-        "a simulated market, seed 0, all stocks",
+        "simulated market 0, all stocks",
         "ranks of 2 descriptors 12, 9, 6, 3, 0 months back",
         "The panel has no VOL60, BETA",
         "trained on all months before and refitted every 3 month(s)",

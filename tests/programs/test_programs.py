@@ -176,9 +176,7 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
 
 def test_the_pages_of_mlflow_say_what_they_show(evaluated: Path) -> None:
     here, (parent,), (decision,) = client(evaluated), runs(evaluated, "comparison"), runs(evaluated, "evaluation")
-    assert (
-        parent.info.run_name == "a simulated market, seed 0, all stocks, to 1996-05, 7 rows, train 20 refit 8, seed 0"
-    )
+    assert parent.info.run_name == "simulated market 0 s0, to 1996-05, 7 rows, train 20 refit 8"
     assert "**Which model?** lstm_lrp" in parent.data.tags["mlflow.note.content"]
     for row in runs(evaluated, "row"):
         assert row.data.tags["mlflow.note.content"].startswith("Sharpe ratio after costs ")

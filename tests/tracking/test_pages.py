@@ -41,17 +41,15 @@ def experiment(**changes: Any) -> Any:
     )
 
 
-def test_trainings_of_other_data_or_seeds_have_other_names() -> None:
-    assert (
-        training_name(experiment()) == "panel.parquet, 500 largest, to 2020-03, linear lstm, train 36 refit 12, seed 0"
-    )
-    assert training_name(experiment(universe=None, seed=3, expanding=True)).endswith(
-        "all stocks, to 2020-03, linear lstm, train 36+ refit 12, seed 3"
-    )
+def test_trainings_of_other_data_or_seeds_differ_in_the_letters_that_a_list_shows() -> None:
+    assert training_name(experiment()) == "panel 500 s0, to 2020-03, linear lstm, train 36 refit 12"
+    others = [experiment(seed=3), experiment(universe=None), experiment(source="/data/us/market.parquet")]
+    assert len({training_name(one)[:18] for one in [experiment(), *others]}) == 4
+    assert training_name(experiment(expanding=True)).endswith("train 36+ refit 12")
     assert "7 rows" in training_name(experiment(families=list("abcdefg")))
     assert training_name(experiment(name="the committee's")) == "the committee's"
-    assert short_source("made from /a/prices.csv and /b/books.csv") == "made from prices.csv and books.csv"
-    assert short_source("a simulated market, seed 0") == "a simulated market, seed 0"
+    assert short_source("made from /a/prices.csv and books.csv") == "made from prices and books"
+    assert short_source("simulated market 0") == "simulated market 0"
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 251])
