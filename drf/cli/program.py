@@ -25,7 +25,12 @@ from ..errors import InputError, nearest
 from ..experiment.config import flatten
 from ..tracking.store import without_secrets
 
-CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
+_HERE = Path(__file__).resolve()
+
+_PLACES = (_HERE.parents[2] / "conf", _HERE.parents[1] / "conf")
+
+CONFIG_DIR = next(folder for folder in _PLACES if (folder / "config.yaml").is_file())
+"""That of the checkout; a wheel brings it inside the package."""
 
 REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO = 2, 3, 4, 75, 99
 """Exit codes: refused input; unusual inputs, from which nothing was issued; an alarm about the champion or the live
