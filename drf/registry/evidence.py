@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data.files import write_parquet
 from ..data.panel import KEYS, RETURN
 
 FOLDER = "evidence"
@@ -52,11 +53,7 @@ class Evidence:
         folder.mkdir()
         (folder / _TAGS).write_text(json.dumps(dict(self.tags), indent=1), encoding="utf-8")
         for name in _TABLES:
-            table = getattr(self, name)
-            table.to_parquet(
-                folder / f"{name}.parquet", index=False, compression="zstd", use_dictionary=["asset"],
-                use_byte_stream_split=[column for column in table if table[column].dtype == float],
-            )  # fmt: skip
+            write_parquet(getattr(self, name), folder / f"{name}.parquet")
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:

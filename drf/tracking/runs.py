@@ -21,6 +21,7 @@ from filelock import FileLock
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from ..data.files import write_parquet
 from ..errors import InputError, first_line
 from ..training.checkpoints import LOCK, is_dead
 from .store import without_secrets
@@ -122,7 +123,7 @@ def _write(table: pd.DataFrame, file: Path) -> None:
     if file.suffix == ".csv":
         table.to_csv(file, index=False)
     else:
-        table.to_parquet(file, index=False)
+        write_parquet(table, file)
 
 
 def _parts(entries: list[Any], size: int) -> Iterator[list[Any]]:

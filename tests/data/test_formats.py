@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from drf.data.factors import DESCRIPTORS
-from drf.data.files import column_names, read_file
+from drf.data.files import column_names, read_file, write_parquet
 from drf.data.panel import check_panel, fingerprint
 from drf.data.sources import PanelFile
 from drf.errors import InputError
@@ -231,3 +231,19 @@ def test_a_database_is_only_read_and_a_query_must_be_given(codes: pd.DataFrame, 
 def test_a_sign_in_a_name_is_no_query(codes: pd.DataFrame, tmp_path: Path) -> None:
     codes.to_parquet(tmp_path / "a#b.parquet")
     assert len(PanelFile(str(tmp_path / "a#b.parquet")).panel()) == len(codes)
+
+
+def test_a_table_is_written_whole_and_smaller(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"date": pd.Timestamp("2020-01-31"), "asset": [f"S{k}" for k in range(4000)]})
+    table = table.assign(count=range(4000), value=rng.normal(size=4000))
+    table[[f"relevance{k}" for k in range(8)]] = rng.normal(0, 0.01, (4000, 8)).astype(np.float32)
+    table.to_parquet(tmp_path / "usual.parquet", index=False)
+    write_parquet(table, tmp_path / "small.parquet")
+    usual, small = tmp_path / "usual.parquet", tmp_path / "small.parquet"
+    pd.testing.assert_frame_equal(pd.read_parquet(small), pd.read_parquet(usual))
+    assert small.stat().st_size < 0.8 * usual.stat().st_size
+    write_parquet(table[["asset"]], tmp_path / "names.parquet")
+    write_parquet(table[["value"]], tmp_path / "numbers.parquet")
+    write_parquet(table.iloc[:0], tmp_path / "empty.parquet")
+    assert len(pd.read_parquet(tmp_path / "empty.parquet")) == 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +95,17 @@ def test_noise_is_the_same_market_without_signal() -> None:
     noise = simulate(SimulatedMarket(stocks=50, months=20, seed=0, explained=0.0))
     assert (noise.contributions["expected"] == 0).all()
     check_panel(noise.panel, DESCRIPTORS, 5)
+
+
+def test_a_signal_that_dies_leaves_the_months_before_as_they_were() -> None:
+    alive = SimulatedMarket(stocks=50, months=24, seed=0, explained=0.1)
+    dead = replace(alive, dies=13)
+    before, after = alive.panel(), dead.panel()
+    dates = sorted(before["date"].unique())
+    early = before["date"] < dates[12]
+    pd.testing.assert_frame_equal(before[early], after[early])  # returns over the month after the twelfth included
+    truth = dead.truth().set_index("date")
+    numbers = truth.drop(columns="asset")
+    assert (numbers.loc[dates[12] :] == 0).all().all()
+    assert (numbers.loc[: dates[11], "expected"] != 0).all()
+    pd.testing.assert_frame_equal(replace(alive, dies=100).panel(), before)
