@@ -74,6 +74,7 @@ def kinds(folder: Path) -> dict[str, int]:
     return dict(pd.Series([one.data.tags["kind"] for one in found]).value_counts())
 
 
+@pytest.mark.long
 def test_three_months(promoted: Path) -> None:
     """Each is done once; the third trains and promotes; all that is asked twice says the same."""
     told = []

@@ -257,6 +257,7 @@ def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Pa
     assert text.count("\n") == 1
 
 
+@pytest.mark.long
 def test_nothing_is_forecast_from_an_unusual_month_unless_forced(evaluated: Path, tmp_path: Path) -> None:
     panel = SimulatedMarket(60, 66, 0, explained=0.12, style=0.0).panel()
     panel.to_parquet(tmp_path / "panel.parquet")
