@@ -307,7 +307,8 @@ def differences(before: Issued, after: Issued) -> list[str]:
     said += [f"{len(more)} stock(s) are new" for more in [new.index.difference(old.index)] if len(more)]
     both = old.index.intersection(new.index)
     was, now = old.loc[both, "prediction"].astype(float), new.loc[both, "prediction"].astype(float)
-    other = ~np.isclose(was, now, rtol=_SAME, atol=_SAME * float(was.abs().max()), equal_nan=True)
+    largest = float(np.nan_to_num(was.abs().max()))  # there may be no stock in both
+    other = ~np.isclose(was, now, rtol=_SAME, atol=_SAME * largest, equal_nan=True)
     if other.any():
         how = f"rank correlation {was.corr(now, method='spearman'):.3f}"
         if (apart := (was - now).abs()).notna().any():
