@@ -61,7 +61,8 @@ def test_the_rivals_stand_beside_and_their_blend_becomes_champion(tmp_path: Path
     assert str(here.get_model_version_by_alias("drf-lstm-lrp", "champion").version) == "1"
     newest = pd.read_parquet(here.download_artifacts(made["blend"].info.run_id, "forecast.parquet"))
     uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-    run("drf.cli.score", "--panel", "panel.parquet", "--output", "said.parquet", folder=tmp_path, **uri)
+    words = ["--panel", "panel.parquet", "--output", "said.parquet", "--as-of", "1996-05-31"]
+    run("drf.cli.score", *words, folder=tmp_path, **uri)
     said = pd.read_parquet(tmp_path / "said.parquet")
     both = newest.merge(said, on=["date", "asset"])
     assert len(both) == len(newest) > 0
