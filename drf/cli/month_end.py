@@ -38,8 +38,10 @@ from ..live.outcome import Live
 from ..live.page import Month, month_report
 from ..live.record import Record, log_record, read_record
 from ..live.refit import is_due, newest_of_recipe, training_config
-from ..live.scoring import Issuance, Scorer, Watch, issue_month, load_scorer, watch_month
+from ..live.scorer import Scorer, load_scorer
+from ..live.scoring import Issuance, issue_month
 from ..live.settings import MonthEndConfig, Step
+from ..live.watching import Watch, watch_month
 from ..registry.decision import Decision
 from ..registry.standing import CHAMPION, read_standing
 from ..registry.versions import Version, read_versions

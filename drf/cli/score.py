@@ -16,7 +16,9 @@ from ..data.panel import RETURN, check_panel
 from ..errors import InputError, first_line
 from ..live.calendar import day_of, up_to
 from ..live.issues import EXPERIMENT
-from ..live.scoring import Scorer, Watch, issue_month, load_scorer, recent, watch_month
+from ..live.scorer import Scorer, load_scorer, recent
+from ..live.scoring import issue_month
+from ..live.watching import Watch, watch_month
 from ..registry.loading import forecast
 from ..tracking.store import connect, without_secrets
 from . import program

@@ -326,6 +326,11 @@ def differences(before: Issued, after: Issued) -> list[str]:
     return said
 
 
+def issues_of_role(issued: Sequence[Issued], role: str, version: str | None = None) -> list[Issued]:
+    """Those of one role; of a shadow, those of one version."""
+    return [one for one in issued if one.issue.role == role and version in (None, one.issue.version)]
+
+
 def last_before(issues: Sequence[Issue], month: pd.Timestamp) -> Issue | None:
     """The newest of some issues before a month."""
     earlier = [issue for issue in issues if issue.month < month]

@@ -226,11 +226,6 @@ def drift(by_month: pd.DataFrame, months: int = 12) -> pd.DataFrame:
     )
 
 
-def issues_of_role(issued: Sequence[Issued], role: str, version: str | None = None) -> list[Issued]:
-    """Those of one role; of a shadow, those of one version."""
-    return [one for one in issued if one.issue.role == role and version in (None, one.issue.version)]
-
-
 def not_come_true(issues: Sequence[Issue], outcomes: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
     """The issued months before the last whose returns the panel knows, of which it does not know enough."""
     last, known = panel.loc[panel[RETURN].notna(), "date"].max(), set(outcomes["month"])

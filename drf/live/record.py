@@ -16,14 +16,13 @@ from ..report.figures import live_beside_promise, live_rank_ic, png
 from ..tracking.locks import store_lock
 from ..tracking.runs import close_the_dead, whole_run
 from .alarm import ALPHA
-from .issues import CHAMPION, SHADOW, Issued, deleted_issues, live_experiment, read_issues, read_tables
+from .issues import CHAMPION, SHADOW, Issued, deleted_issues, issues_of_role, live_experiment, read_issues, read_tables
 from .outcome import (
     Live,
     came_true,
     contributions_of,
     drift,
     exposures_of,
-    issues_of_role,
     live_record,
     not_come_true,
     not_issued,

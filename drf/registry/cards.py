@@ -66,8 +66,11 @@ def _gates(one: Judged) -> str:
     return table(gates, _GATES)
 
 
-def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision) -> None:
-    """Write the cards of the registered model and of every version that was judged or moved."""
+def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision, under: str) -> None:
+    """Write the cards of the registered model and of every version that was judged.
+
+    ``under``: the gates under which the recipe of a version that becomes champion now was promoted.
+    """
     client.update_registered_model(name, description=model_card(name, made))
     experiments: dict[str, str] = {}
     for one in made.judged:
@@ -76,7 +79,7 @@ def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersion
             continue
         if version.parent_run not in experiments:
             experiments[version.parent_run] = _experiment_of(client, version.parent_run)
-        card = version_card(version, one, made, experiments[version.parent_run])
+        card = version_card(version, one, made, experiments[version.parent_run], under)
         client.update_model_version(name, one.number, description=card)
 
 
@@ -102,13 +105,13 @@ def model_card(name: str, made: Decision) -> str:
     )
 
 
-def version_card(version: Version, one: Judged, made: Decision, experiment: str) -> str:
+def version_card(version: Version, one: Judged, made: Decision, experiment: str, under: str = "") -> str:
     """The model card of a version, rewritten by every decision about it.
 
-    ``experiment``: of its training; empty if that is gone.
+    ``experiment``: of its training; empty if that is gone. ``under``: see :func:`write_cards`.
     """
     config = version.config
-    role = _standing(version, one, made)
+    role = _standing(version, one, made, under)
     universe = config.data.universe
     stocks = "all stocks of the panel" if universe is None else f"the {universe} largest stocks of each month by CAP"
     of_training = f"{version.tags.get('train_first', '?')} to {version.train_last:%Y-%m-%d}"
@@ -138,10 +141,10 @@ def _descriptors(config: TrainConfig) -> list[str]:
     return descriptors_of(make_factors(config.factors, config.data.descriptors))
 
 
-def _standing(version: Version, one: Judged, made: Decision) -> str:
+def _standing(version: Version, one: Judged, made: Decision, under: str) -> str:
     if version.number == made.after.champion:
-        under = version.tags.get(GATES) or made.asked
-        return f"**Champion**, promoted under {under}; judged under {made.asked}. Last decision: {made.reason}."
+        gates = under or version.tags.get(GATES) or made.asked
+        return f"**Champion**, promoted under {gates}; judged under {made.asked}. Last decision: {made.reason}."
     if version.number == made.after.previous:
         return f"**Previous** champion: what a rollback returns to. Last decision: {made.reason}."
     return f"**Not promoted**: {one.reason or made.reason}."

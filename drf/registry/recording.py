@@ -59,7 +59,8 @@ def write_verdicts(client: MlflowClient, name: str, known: RegisteredVersions, m
     if made.promoted is not None and made.before.champion is not None:
         with contextlib.suppress(Exception):  # it may have been deleted, or never have had one
             client.delete_model_version_tag(name, made.before.champion, HEALTH)
-    write_cards(client, name, known, made)
+    under = promotion(made, known).marks[made.promoted][GATES] if made.promoted is not None else ""
+    write_cards(client, name, known, made, under)
     _name_challenger(client, name, made)
 
 

@@ -10,7 +10,9 @@ from mlflow import MlflowClient
 
 from drf.data.simulate import SimulatedMarket
 from drf.live.issues import Issue, Issued
-from drf.live.scoring import Issuance, Scorer, Watch, issue_month, load_scorer
+from drf.live.scorer import Scorer, load_scorer
+from drf.live.scoring import Issuance, issue_month
+from drf.live.watching import Watch
 from tests.registry.making import NAME, evidence_of, register_small, small_forecaster
 
 TRAINED = 36

@@ -44,6 +44,8 @@ def test_a_version_card_has_its_sections_and_says_what_it_is() -> None:
     assert "Sharpe ratio after costs 1.25 a year (95 %: 0.30 to 2.20)" in card and "2000-01 to 2003-04" in card
     assert "#/experiments/7/runs/parent?workflowType=machine_learning" in card
     assert "1, asked \\| months out of sample" in card  # a pipe of the text is none of the table's
+    refreshed = version_card(version("2"), one, decision(one, champion="1", after="2"), "7", under="research")
+    assert refreshed.startswith("**Champion**, promoted under research; judged under strict.")
     failed = judged("3", failed=REPLACEMENT)
     card = version_card(version("3"), failed, decision(failed, champion="2"), "")
     assert card.startswith(f"**Not promoted**: {REPLACEMENT}: too little.")

@@ -1,0 +1,115 @@
+"""A registered version that is to forecast: what it is, and in which role."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PyFuncModel
+
+from ..data.panel import KEYS
+from ..errors import InputError
+from ..evaluation.portfolio import PortfolioRule
+from ..experiment.config import read_recorded
+from ..registry.evidence import Evidence
+from ..registry.loading import load_with_evidence
+from ..registry.standing import CHAMPION as ALIAS
+from ..tracking.trials import RECIPE
+from .issues import CHAMPION, SHADOW, Issue, read_issues
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded version.
+
+    Attributes
+    ----------
+    name, number
+        Of the registered model and the version; None for a model that is in no registry.
+    role
+        ``champion`` if it holds that alias, else ``shadow``.
+    rule
+        The portfolios of its training.
+    recipe
+        See :func:`drf.experiment.recipe.recipe_of`.
+    train_last
+        The last month whose return it has seen.
+    trials
+        What the trials before its last evaluation were worth in independent ones; 1 if it was not evaluated.
+    """
+
+    model: PyFuncModel
+    evidence: Evidence
+    name: str | None
+    number: str | None
+    role: str
+    rule: PortfolioRule
+    recipe: str
+    train_last: pd.Timestamp
+    trials: float
+
+    @property
+    def descriptors(self) -> list[str]:
+        """Those that it was trained on, as the model itself says."""
+        return [name for name in self.model.metadata.get_input_schema().input_names() if name not in KEYS]
+
+    @property
+    def lags(self) -> list[int]:
+        return list(self.model.unwrap_python_model().forecaster.spec.lags)
+
+    @property
+    def universe(self) -> int | None:
+        found: int | None = self.model.unwrap_python_model().forecaster.spec.universe
+        return found
+
+    @property
+    def title(self) -> str:
+        if self.number is None:
+            return "a model that is not registered"
+        return f"version {self.number} ({self.role})"
+
+
+def load_scorer(uri: str) -> Scorer:
+    """Load a model of this project; raises as :func:`drf.registry.loading.load_model`."""
+    client, name, number, role, trials = mlflow.MlflowClient(), None, None, SHADOW, 1.0
+    if named := re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", uri):
+        name = named[1]
+        try:
+            aliases = client.get_registered_model(name).aliases
+            number = str(aliases[named[2]] if named[2] else int(named[3]))
+            trials = _independent_trials(client.get_model_version(name, number).tags)
+        except (mlflow.MlflowException, KeyError) as error:
+            raise InputError(f"{uri}: there is no such version: run train.py and evaluate.py first") from error
+        role = CHAMPION if str(aliases.get(ALIAS)) == number else SHADOW
+        uri = f"models:/{name}/{number}"
+    model, evidence = load_with_evidence(uri)
+    if model.metadata.get_input_schema() is None or RECIPE not in evidence.tags:
+        raise InputError(f"{uri}: is not a model of this project: it has no signature, or no recipe")
+    rule = read_recorded(evidence.tags["config"]).portfolio
+    train_last = pd.Timestamp(evidence.tags["train_last"])
+    return Scorer(model, evidence, name, number, role, rule, evidence.tags[RECIPE], train_last, trials)
+
+
+def _independent_trials(tags: Mapping[str, str]) -> float:
+    """What the trials of a version's last evaluation were worth; 1 if there was none."""
+    try:
+        return max(1.0, float(json.loads(tags["scores"])["independent"]))
+    except (KeyError, TypeError, ValueError):
+        return 1.0
+
+
+def own_issues(scorer: Scorer) -> list[Issue]:
+    """The issues that stand of the version's role; in shadow, of the version itself."""
+    if scorer.name is None:
+        return []
+    issues = read_issues(mlflow.MlflowClient(), scorer.name, scorer.role)
+    return [one for one in issues if scorer.role == CHAMPION or one.version == scorer.number]
+
+
+def recent(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
+    """The months of a panel that a forecast of its newest needs."""
+    return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(max(scorer.lags))]
