@@ -95,7 +95,11 @@ def decision_summary(name: str, made: Decision, audits: Sequence[pd.DataFrame]) 
 def decision_places(name: str, made: Decision, store: str, tree: RunTree) -> str:
     """Where a decision was written, and where the champion is."""
     run_id, home = tree.parent.run_id, pages.base(store)
-    lines = [f"Run: {run_id} in {store}", f"Look: {home}/{pages.run(tree.experiment_id, run_id)}"]
+    lines = [
+        f"Run: {run_id} in {store}",
+        f"Look: {home}/{pages.run(tree.experiment_id, run_id)}",
+        f"Report: {home}/{pages.artifact(tree.experiment_id, run_id, REPORT)}",
+    ]
     if made.after.champion:
         lines.append(f"Champion: {home}/{pages.version(name, made.after.champion)}")
         lines.append(f'Load the champion: mlflow.pyfunc.load_model("models:/{name}@champion")')

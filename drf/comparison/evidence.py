@@ -18,7 +18,7 @@ from ..evaluation.portfolio import PortfolioRule, exposures, quantile_returns
 from ..evaluation.sharpe import sharpe_evidence
 from ..evaluation.trials import Trials
 from ..evaluation.variants import variants
-from ..samples.lagged import Samples
+from ..samples.lagged import Samples, newest_ranks
 from .rows import Judging, Row
 
 BENCHMARK = "linear"
@@ -136,14 +136,7 @@ def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
 
 def _exposures(rows: Sequence[Row], samples: Samples) -> pd.DataFrame:
     """Mean over the months: one row a descriptor, one column a row of the comparison."""
-    lag = samples.lags.index(min(samples.lags))
-    keys = pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset])
-    newest = pd.DataFrame(samples.x[:, lag], index=keys, columns=list(samples.descriptors))
-    found = {}
-    for row in rows:
-        table = row.predictions
-        ranks = newest.reindex(pd.MultiIndex.from_frame(table[["date", "asset"]])).set_axis(table.index)
-        found[row.name] = exposures(row.weights, ranks).mean()
+    found = {row.name: exposures(row.weights, newest_ranks(samples, row.predictions)).mean() for row in rows}
     return pd.DataFrame(found).rename_axis("descriptor").reset_index()
 
 

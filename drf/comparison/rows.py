@@ -49,8 +49,8 @@ class Row:
         The portfolio rule's, over all stocks; aligned with the predictions.
     forecast
         ``date``, ``asset``, ``y_true``, ``y_pred`` of the newest months, whose returns are not known yet.
-    relevance
-        Contributions by descriptor and lag, where the row has them.
+    relevance, newest_relevance
+        Contributions by descriptor and lag to ``predictions`` and to ``forecast``, where the row has them.
     risk
         What drives the long-short portfolio, where the row has contributions:
         see :func:`drf.evaluation.contributions.risk_table`.
@@ -71,6 +71,7 @@ class Row:
     weights: Weights
     forecast: pd.DataFrame
     relevance: pd.DataFrame | None
+    newest_relevance: pd.DataFrame | None
     risk: pd.DataFrame | None
     carried: pd.DataFrame | None
     by_seed: np.ndarray
@@ -124,12 +125,16 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
     predictions = _spread(said, factor)
     judged = judging.equip(predictions)
     weights = make_weights(judged, rule)
-    relevance = risk = carried = None
+    untested = _said(model, walk.newest, samples)
+    relevance = newest_relevance = risk = carried = None
     if model.explained and tested.explanation:
         explanation = _in_units(tested.explanation, said, factor)
         relevance = relevance_table(samples, tested.samples_slice, explanation)
         risk = parts.risk_table(relevance, weights, judging.factors)
         carried = _carried(samples, tested.samples_slice, explanation)
+        if walk.newest.explanation and len(untested):
+            explanation = _in_units(walk.newest.explanation, untested, np.full(len(untested), newest))
+            newest_relevance = relevance_table(samples, walk.newest.samples_slice, explanation)
     series = monthly_series(judged, rule)
     return Row(
         model=model,
@@ -139,8 +144,9 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
         newest_scale=newest,
         judged=judged,
         weights=weights,
-        forecast=_spread(_said(model, walk.newest, samples), newest),
+        forecast=_spread(untested, newest),
         relevance=relevance,
+        newest_relevance=newest_relevance,
         risk=risk,
         carried=carried,
         by_seed=np.array([_spread(said.assign(y_pred=own), factor)["y_pred"] for own in _by_seed(model, tested)]),

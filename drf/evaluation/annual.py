@@ -14,3 +14,10 @@ def annualised_ratio(monthly: pd.Series) -> float:
     if monthly.count() < 2 or not deviation > 1e-12:
         return float("nan")
     return float(monthly.mean() / deviation * np.sqrt(MONTHS_A_YEAR))
+
+
+def rolling_ratio(monthly: pd.Series, months: int = MONTHS_A_YEAR) -> pd.Series:
+    """:func:`annualised_ratio` of the months up to each; NaN for those that have too few before them."""
+    window = monthly.rolling(months)
+    deviation = window.std()
+    return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(MONTHS_A_YEAR)

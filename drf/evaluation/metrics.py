@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .annual import MONTHS_A_YEAR, annualised_ratio
+from .drawdowns import underwater
 from .hac import LEAST_PERIODS, hac_mean
 from .portfolio import PortfolioRule, Quantiles, earned, make_weights
 
@@ -199,7 +200,4 @@ def max_drawdown(returns: pd.Series) -> float:
 
     NaN if a period loses everything, or no return is known.
     """
-    if (returns <= -1).any() or not returns.notna().any():
-        return float("nan")
-    wealth = np.concatenate([[1.0], (1 + returns.fillna(0.0)).cumprod()])
-    return float((1 - wealth / np.maximum.accumulate(wealth)).max())
+    return float(-underwater(returns).min()) + 0.0 if returns.notna().any() else float("nan")

@@ -190,12 +190,16 @@ def _beside(months: pd.DataFrame, promise: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def factors_of(orders: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the factors: what each adds to the forecasts, decimals a month."""
+    return orders.loc[:, "prediction":"bias"].drop(columns=["prediction", "bias"])
+
+
 def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
     """What each factor adds to the forecast of the issued portfolios: one row a month, decimals a month."""
     rows = {}
     for one in issued:
-        table = one.orders.loc[:, "prediction":"bias"].drop(columns=["prediction", "bias"])
-        rows[one.issue.month] = table.mul(one.orders["weight"], axis=0).sum()
+        rows[one.issue.month] = factors_of(one.orders).mul(one.orders["weight"], axis=0).sum()
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

@@ -9,11 +9,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from ..registry.decision import Decision, Judged
-from ..report.figures import png
-from ..report.html import Column, Report, Section, table
+from ..report import charts
+from ..report.figures import picture
+from ..report.html import Chart, Column, Picture, Report, Section, table
+from ..report.stocks import stocks_asked
 from .alarm import ALPHA
+from .issues import CHAMPION, issues_of_role
 from .orders import turnover
-from .outcome import Live
+from .outcome import Live, contributions_of, factors_of
 from .record import Record, figures_of, totals
 
 _SHOWN = 10
@@ -81,6 +84,7 @@ def month_report(month: Month) -> Report:
         config=month.config,
         commit=month.commit,
         awaits_verdict=False,
+        stocks=_stocks(month),
     )
 
 
@@ -178,6 +182,7 @@ def _saying(month: Month) -> list[Section]:
             "Top and bottom",
             [f"The {_SHOWN} highest forecasts, then the {_SHOWN} lowest."],
             [table(ranked.head(_SHOWN), columns), table(ranked.tail(_SHOWN), columns)],
+            stocks=True,
         ),
         Section("Largest trades", [trades], [table(largest, columns)]),
     ]
@@ -189,7 +194,34 @@ def _saying(month: Month) -> list[Section]:
         "short side, -2 to 2), beside up to twelve months before."
     )
     drifts = [_drift(record.contributions, "factor", _SIGNED), _drift(record.exposures, "descriptor", "{:+.2f}")]
-    return [*sections, Section("What drives the portfolio", [words], drifts)]
+    mine = issues_of_role(record.issued, CHAMPION)
+    drawn = [charts.contributions(contributions_of(mine), "issued", "contributions to the forecast, long less short")]
+    return [*sections, Section("What drives the portfolio", [words], drifts, charts=drawn)]
+
+
+def _stocks(month: Month) -> Mapping[str, object] | None:
+    """Every stock's forecast by factor, and what was issued of it in the months before."""
+    if month.orders is None:
+        return None
+    now = month.orders.dropna(subset=["prediction"]).sort_values("rank", kind="stable").reset_index(drop=True)
+    issued = issues_of_role(month.record.issued, CHAMPION) if month.record else []
+    before = [one.orders.dropna(subset=["prediction"]) for one in issued if one.issue.month < month.month]
+    factors = [str(name) for name in factors_of(now)]
+    every = pd.concat([table[["date", "asset", "prediction", *factors]] for table in _alike([*before, now], factors)])
+    return stocks_asked(
+        now.rename(columns={"prediction": "forecast", "trade": "change"}),
+        now[factors],
+        {"factor": factors},
+        every.rename(columns={"prediction": "forecast"}).assign(earned=float("nan")),
+        factors,
+        month.month,
+        changed="to be traded",
+    )
+
+
+def _alike(tables: Sequence[pd.DataFrame], factors: Sequence[str]) -> list[pd.DataFrame]:
+    """The tables that have the same factors: an earlier champion's may be others."""
+    return [table for table in tables if set(factors) <= set(table)]
 
 
 def _drift(frame: pd.DataFrame, what: str, how: str) -> Markup:
@@ -207,10 +239,16 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
         Column("gross", "gross", _SIGNED), Column("net", "net", _SIGNED), Column("promised", "forecast", _SIGNED),
         Column("hit_rate", "months above 0", "{:.0%}"), Column("turnover", "turnover", "{:.0%}"),
     ]  # fmt: skip
-    figures: Mapping[str, bytes] = {}
+    figures: Mapping[str, Picture] = {}
+    drawn: list[Chart] = []
     tables = [table(month.record.by_version, columns)]
     if live is not None and len(live.months):
-        figures = {name: png(figure) for name, figure in figures_of(live).items()}
+        figures = {name: picture(figure) for name, figure in figures_of(live).items()}
+        months = live.months.set_index("month")
+        drawn = [
+            charts.live_beside_promise(months),
+            charts.live_rank_ic(months["rank_ic"], float(live.promise["rank_ic"].mean())),
+        ]
         tables.append(_by_month(live.months))
     return [
         Section(
@@ -221,6 +259,7 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
             ],
             tables,
             figures,
+            drawn,
         )
     ]
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ..errors import InputError
-from ..report.figures import live_beside_promise, live_rank_ic, png
+from ..report.figures import live_beside_promise, live_rank_ic, picture
 from ..tracking.locks import store_lock
 from ..tracking.runs import close_the_dead, whole_run
 from .alarm import ALPHA
@@ -178,7 +178,7 @@ def log_record(client: mlflow.MlflowClient, record: Record) -> str:
                     run.monthly(one.months.select_dtypes("number").add_prefix(prefix))
                     run.metrics({f"{prefix}{name}": value for name, value in totals(one).items()})
             if live is not None and len(live.months):
-                run.figures({name: png(figure) for name, figure in figures_of(live).items()})
+                run.figures({name: picture(figure) for name, figure in figures_of(live).items()})
             return run.run_id
 
 

@@ -34,7 +34,8 @@ class ModelRow:
     model
         The family's class, see :class:`~.base.Model`.
     colour
-        In every figure. A linearised row is drawn dashed, over the plain row of its family.
+        Of the family, in every figure: Okabe and Ito's, which all eyes tell apart. A linearised row is drawn dashed,
+        over the plain row of its family.
     explained
         Whether the row has contributions.
     linearised
@@ -55,15 +56,15 @@ class ModelRow:
 
 
 ROWS: tuple[ModelRow, ...] = (
-    ModelRow("linear", "linear", Linear, "#4d4d4d", explained=True),
-    ModelRow("ridge", "ridge", RidgeRegression, "#969696", explained=True),
-    ModelRow("svr", "svr", SVR, "#8c6bb1"),
-    ModelRow("forest", "forest", Forest, "#41ab5d"),
-    ModelRow("boosting", "boosting", Boosting, "#005a32", explained=True),
-    ModelRow("dnn", "dnn", DNN, "#6baed6"),
-    ModelRow("dnn_lrp", "dnn", DNN, "#08519c", explained=True, linearised=True),
-    ModelRow("lstm", "lstm", LSTM, "#fdae6b"),
-    ModelRow("lstm_lrp", "lstm", LSTM, "#d94801", explained=True, linearised=True),
+    ModelRow("linear", "linear", Linear, "#999999", explained=True),
+    ModelRow("ridge", "ridge", RidgeRegression, "#56B4E9", explained=True),
+    ModelRow("svr", "svr", SVR, "#CC79A7"),
+    ModelRow("forest", "forest", Forest, "#009E73"),
+    ModelRow("boosting", "boosting", Boosting, "#E69F00", explained=True),
+    ModelRow("dnn", "dnn", DNN, "#0072B2"),
+    ModelRow("dnn_lrp", "dnn", DNN, "#0072B2", explained=True, linearised=True),
+    ModelRow("lstm", "lstm", LSTM, "#D55E00"),
+    ModelRow("lstm_lrp", "lstm", LSTM, "#D55E00", explained=True, linearised=True),
     ModelRow("blend", "blend", Blend, "#000000", explained=True),
 )
 """In the order of the comparison."""

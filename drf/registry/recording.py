@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from mlflow import MlflowClient
 
-from ..report.html import with_verdict
+from ..report.html import render, with_verdict
 from ..report.page import gates_section
 from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, RunTree, git_commit
@@ -17,6 +17,7 @@ from ..tracking.user import user
 from .cards import decision_card, judged_card, write_cards
 from .decision import Decision, Judged
 from .gates import REPLACEMENT
+from .page import decision_report
 from .standing import Move
 from .versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, RegisteredVersions, Version, mark
 
@@ -132,6 +133,8 @@ def log_decision(
         "left_aside": dict(made.left_aside),
     }
     run.text(json.dumps(written, indent=1), "decision.json")
+    settings = "\n".join(f"{key}: {value}" for key, value in config.items())
+    run.text(render(decision_report(name, made, settings, git_commit())), REPORT)
     run.rename(str(config.get("tracking.name") or _title(made)))
     run.describe(decision_card(name, made))
 

@@ -11,20 +11,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..models.rows import OTHER_COLOUR, row_named
+from .html import Picture
 
-FACTOR_COLOURS = ("#08519c", "#41ab5d", "#d94801", "#8c6bb1", "#969696", "#c51b8a", "#e6ab02", "#1b9e77")
+FACTOR_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
+"""Okabe and Ito's, which all eyes tell apart."""
 
 
-def _colour(row: object) -> str:
+def colour_of(row: object) -> str:
     """A row of the comparison keeps its colour in all figures."""
     known = row_named(str(row))
     return known.colour if known else OTHER_COLOUR
 
 
+def is_dashed(row: object) -> bool:
+    """Linearised rows have their family's colour, and are drawn dashed or hatched."""
+    known = row_named(str(row))
+    return bool(known and known.linearised)
+
+
 def _draw(axes: Axes, series: pd.Series, row: str, label: str) -> None:
-    known = row_named(row)
-    style = "--" if known and known.linearised else "-"
-    axes.plot(series.index, series, label=label, color=_colour(row), linestyle=style, linewidth=1.6)
+    style = "--" if is_dashed(row) else "-"
+    axes.plot(series.index, series, label=label, color=colour_of(row), linestyle=style, linewidth=1.6)
+
+
+def _hatch(row: object) -> str | None:
+    return "///" if is_dashed(row) else None
 
 
 def _axes(title: str, ylabel: str = "", size: tuple[float, float] = (8.0, 4.2)) -> tuple[Figure, Axes]:
@@ -52,7 +63,7 @@ def sharpe_intervals(intervals: pd.DataFrame) -> Figure:
     figure, axes = _axes("Annualised Sharpe after costs with its 95 % interval")
     known = intervals.dropna(subset=["low", "high"])[::-1]
     for position, line in enumerate(known.to_dict("records")):
-        colour = _colour(line["row"])
+        colour = colour_of(line["row"])
         axes.plot([line["low"], line["high"]], [position, position], color=colour, linewidth=2.5, alpha=0.6)
         axes.plot(line["sharpe"], position, "o", color=colour)
         text = f"{line['sharpe']:.2f}"
@@ -68,7 +79,7 @@ def sharpe_bars(comparison: pd.DataFrame) -> Figure:
     """Sharpe before and after costs. ``comparison``: ``row``, ``sharpe``, ``sharpe_net``."""
     figure, axes = _axes("Annualised Sharpe of the long-short portfolio", "Sharpe")
     position = np.arange(len(comparison))
-    colours = [_colour(row) for row in comparison["row"]]
+    colours = [colour_of(row) for row in comparison["row"]]
     axes.bar(position - 0.2, comparison["sharpe"], 0.38, color=colours)
     axes.bar(position + 0.2, comparison["sharpe_net"], 0.38, color=colours, alpha=0.5)
     for x, name in ((-0.2, "sharpe"), (0.2, "sharpe_net")):
@@ -95,7 +106,9 @@ def quantile_means(means: pd.DataFrame) -> Figure:
             np.arange(len(means)) + (k - (len(means.columns) - 1) / 2) * width,
             100 * means[row],
             width,
-            color=_colour(row),
+            color=colour_of(row),
+            hatch=_hatch(row),
+            edgecolor="white",
             label=row,
         )
     axes.set_xticks(np.arange(len(means)), [str(quantile) for quantile in means.index])
@@ -128,7 +141,9 @@ def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) ->
             np.arange(percentages.shape[1]) + (k - (len(percentages) - 1) / 2) * width,
             percentages.loc[row],
             width,
-            color=_colour(row),
+            color=colour_of(row),
+            hatch=_hatch(row),
+            edgecolor="white",
             label=row,
         )
         axes.bar_label(bars, fmt="%.0f", fontsize=7)
@@ -163,7 +178,7 @@ def change_since_last_month(risk: pd.DataFrame, row: str) -> Figure:
     figure, axes = _axes(title, "basis points a month")
     position = np.arange(len(newest))
     now, change = 1e4 * newest["signed"].to_numpy(), 1e4 * newest["change"].to_numpy()
-    bars = {"month before": (-0.2, now - change, "#bdbdbd"), "newest month": (0.2, now, _colour(row))}
+    bars = {"month before": (-0.2, now - change, "#bdbdbd"), "newest month": (0.2, now, colour_of(row))}
     for label, (x, height, colour) in bars.items():
         axes.bar_label(axes.bar(position + x, height, 0.38, color=colour, label=label), fmt="%.0f", fontsize=7)
     axes.set_xticks(position, newest["name"])
@@ -226,3 +241,10 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
+
+
+def picture(figure: Figure) -> Picture:
+    """The figure as a PNG; its title and axes are what it shows in words."""
+    axes = figure.axes[0]
+    beside = [text for text in (axes.get_xlabel(), axes.get_ylabel()) if text]
+    return Picture(png(figure), "; ".join([axes.get_title(loc="left"), *beside]))

@@ -1,4 +1,7 @@
-"""The report of a comparison: one page of HTML that needs nothing else, neither a network nor a script.
+"""The report: one page of HTML that needs nothing else, no network and, but for its charts, no script.
+
+With scripts the charts can be asked, and so can every stock; without them, and on paper, pictures stand in their place.
+The scripts and their data lie in the page packed, and need nothing that a sandboxed frame forbids.
 
 The registry's verdict comes after the report was written. Two places are marked for it and filled in afterwards by
 :func:`with_verdict`.
@@ -7,10 +10,14 @@ The registry's verdict comes after the report was written. Two places are marked
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
+from importlib import resources
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -28,13 +35,60 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A PNG, and what it shows, in words for those who do not see it."""
+
+    png: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure that can be asked, as Plotly's JSON; colours and margins follow the page.
+
+    Attributes
+    ----------
+    title
+        Above it.
+    alt
+        What it shows, in words for those who do not see it.
+    data, layout
+        Traces, and what of the layout is the chart's own.
+    wide
+        Whether it takes the whole width of the page.
+    """
+
+    title: str
+    alt: str
+    data: Sequence[Mapping[str, Any]]
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    wide: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading, then paragraphs, tables and figures (name and PNG), in this order."""
+    """A heading, then paragraphs, tables, and charts (without scripts: pictures), in this order.
+
+    Attributes
+    ----------
+    stocks
+        Whether its tables name stocks in their first column, which can then be asked below it.
+    factors
+        Whether a factor can be asked below it.
+    """
 
     title: str
     paragraphs: Sequence[str] = ()
     tables: Sequence[Markup] = ()
-    figures: Mapping[str, bytes] = field(default_factory=dict)
+    figures: Mapping[str, Picture] = field(default_factory=dict)
+    charts: Sequence[Chart] = ()
+    stocks: bool = False
+    factors: bool = False
+
+    @property
+    def anchor(self) -> str:
+        """Its name in the page's address."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 @dataclass(frozen=True)
@@ -53,6 +107,8 @@ class Report:
         The configuration as YAML, and the code's commit.
     awaits_verdict
         Whether the registry's verdict is filled in later.
+    stocks, factors
+        What the page knows of every stock and factor, see :mod:`drf.report.stocks`; None: none can be asked.
     """
 
     title: str
@@ -62,11 +118,38 @@ class Report:
     config: str
     commit: str
     awaits_verdict: bool = True
+    stocks: Mapping[str, Any] | None = None
+    factors: Mapping[str, Any] | None = None
 
 
 def render(report: Report) -> str:
     """The whole page."""
-    return _environment().get_template("report.html.j2").render(report=report, marked=_marked, data=_data_uri)
+    charts = [chart for section in report.sections for chart in section.charts]
+    asked = {
+        "charts": [{"data": chart.data, "layout": chart.layout} for chart in charts],
+        "stocks": report.stocks,
+        "factors": report.factors,
+    }
+    scripts = {
+        "plotly": _packed_plotly(),
+        "asked": _packed(json.dumps(asked, separators=(",", ":"), allow_nan=False).encode()),
+        "page": Markup(_static("page.js").decode()),
+    }
+    template = _environment().get_template("report.html.j2")
+    return template.render(report=report, marked=_marked, data=_data_uri, scripts=scripts if charts else None)
+
+
+def _static(name: str) -> bytes:
+    return resources.files("drf.report").joinpath("static", name).read_bytes()
+
+
+def _packed(content: bytes) -> Markup:
+    return Markup(base64.b64encode(gzip.compress(content, mtime=0)).decode())
+
+
+@cache
+def _packed_plotly() -> Markup:
+    return _packed(_static("plotly-cartesian.min.js"))
 
 
 def table(frame: pd.DataFrame, columns: Sequence[Column], strong: str | None = None) -> Markup:
@@ -114,8 +197,8 @@ def _marked(mark: str, text: str) -> Markup:
     return Markup(f"<!-- {mark} -->") + text + Markup(f"<!-- /{mark} -->")
 
 
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _data_uri(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.png).decode()
 
 
 @cache

@@ -9,9 +9,21 @@ import pandas as pd
 from markupsafe import Markup
 
 from ..comparison.evidence import BENCHMARK
+from ..comparison.portrait import Portrait
 from ..models.rows import linearised
-from . import findings
-from .html import Column, Report, Section, table
+from . import charts, findings
+from .html import Chart, Column, Picture, Report, Section, table
+from .nearby import (
+    EARNED,
+    drivers_charts,
+    earned_table,
+    factor_of,
+    month_by_month,
+    newest_by_factor,
+    newest_month,
+    stills,
+)
+from .stocks import factors_asked, stocks_asked
 
 SHARPE = "{:.2f}"
 PER_CENT = "{:.1%}"
@@ -32,7 +44,13 @@ class Material:
     drivers
         The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
     figures
-        Name -> PNG; ``<row>/<name>`` are figures of one row.
+        Pictures by name; ``<row>/<name>`` are of one row.
+    series
+        Row -> what has a value each month, see :func:`drf.evaluation.metrics.monthly_series`.
+    portrait
+        The row that is looked at from near: the one of ``drivers``, or ``headline``.
+    factors
+        The descriptors of each factor.
     protocol
         Data and protocol in sentences.
     simulated
@@ -47,7 +65,10 @@ class Material:
     evidence: Mapping[str, pd.DataFrame]
     headline: str
     drivers: tuple[str, pd.Series] | None
-    figures: Mapping[str, bytes]
+    figures: Mapping[str, Picture]
+    series: Mapping[str, pd.DataFrame]
+    portrait: Portrait
+    factors: Mapping[str, Sequence[str]]
     protocol: Sequence[str]
     simulated: bool
     neutral: float
@@ -65,8 +86,8 @@ def comparison_report(material: Material) -> Report:
         "How right?": findings.how_right(comparison, best),
         "What drives it?": findings.what_drives(drivers[1], drivers[0]) if drivers else "No row has contributions.",
     }
-    overall = {name: png for name, png in material.figures.items() if "/" not in name}
-    of_rows = {name: png for name, png in material.figures.items() if "/" in name}
+    portrait = material.portrait
+    net = material.series[portrait.row]["long_short_net"]
     return Report(
         title="Deep recurrent factor models: comparison",
         subtitle="Which return model is worth its place, how sure is that, and what drives it?",
@@ -74,15 +95,25 @@ def comparison_report(material: Material) -> Report:
         sections=[
             Section("The rows side by side", [_legend(comparison)], _rows(comparison, evidence, best)),
             Section("Data and protocol", material.protocol),
-            Section("Figures", figures=overall),
+            Section("How the rows have done", figures=stills(material.figures, False), charts=_of_all_rows(material)),
+            month_by_month(portrait, net),
             Section(
                 "What drives the forecasts",
                 [
                     "Contributions of the factors to the forecast; over all stocks and lags they sum to it.",
+                    EARNED,
                     "Exposure is the mean rank (-1 to 1) of the long side less that of the short side.",
                 ],
-                [_exposures(evidence["exposures"])],
-                of_rows,
+                [*earned_table(portrait), _exposures(evidence["exposures"])],
+                stills(material.figures, True),
+                drivers_charts(portrait),
+                factors=portrait.promised is not None,
+            ),
+            newest_month(
+                newest_by_factor(portrait, material.factors),
+                portrait.row,
+                portrait.month,
+                list(material.factors) if portrait.cells is not None else [],
             ),
             Section("Can it be told from chance?", _chance_words(evidence, best), _chance_tables(evidence, best)),
             Section("Promised and earned", [_PROMISED], [_scales(evidence["scales"], best)]),
@@ -99,7 +130,39 @@ def comparison_report(material: Material) -> Report:
         ],
         config=material.config,
         commit=material.commit,
+        stocks=_stocks(portrait, material.factors),
+        factors=factors_asked(portrait.promised, portrait.earned)
+        if portrait.promised is not None and portrait.earned is not None
+        else None,
     )
+
+
+def _of_all_rows(material: Material) -> list[Chart]:
+    """What all rows have done, beside one another."""
+    monthly = {
+        name: pd.DataFrame({row: series[name] for row, series in material.series.items()})
+        for name in ("long_short_net", "rank_ic", "turnover")
+    }
+    return [
+        charts.sharpe_intervals(material.evidence["sharpe"].query("returns == 'net'")),
+        charts.wealth(monthly["long_short_net"]),
+        charts.rolling_sharpe(monthly["long_short_net"]),
+        charts.rolling_rank_ic(monthly["rank_ic"]),
+        charts.turnover(monthly["turnover"]),
+    ]
+
+
+def _stocks(portrait: Portrait, factors: Mapping[str, Sequence[str]]) -> Mapping[str, object] | None:
+    cells, history = portrait.cells, portrait.history
+    if cells is None or history is None:
+        return None
+    parts = [str(column).rsplit("_lag", 1) for column in cells]
+    levels = {
+        "factor": factor_of(cells, factors),
+        "descriptor": [descriptor for descriptor, _ in parts],
+        "lag": [f"lag {lag}" for _, lag in parts],
+    }
+    return stocks_asked(portrait.holdings, cells, levels, history, list(factors), portrait.month)
 
 
 def _legend(comparison: pd.DataFrame) -> str:

@@ -133,3 +133,11 @@ def _target(panel: pd.DataFrame, target: Target) -> np.ndarray:
     if target == "excess":
         returns = returns - returns.groupby(panel["date"]).transform("mean")
     return returns.to_numpy(dtype=np.float32)
+
+
+def newest_ranks(samples: Samples, keys: pd.DataFrame) -> pd.DataFrame:
+    """The ranks of the newest lag, one column a descriptor, aligned with ``keys``: ``date``, ``asset``."""
+    lag = samples.lags.index(min(samples.lags))
+    index = pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset])
+    ranks = pd.DataFrame(samples.x[:, lag], index=index, columns=list(samples.descriptors))
+    return ranks.reindex(pd.MultiIndex.from_frame(keys[["date", "asset"]])).set_axis(keys.index)

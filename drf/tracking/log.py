@@ -12,6 +12,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from ..comparison.evidence import on_rows
+from ..comparison.portrait import portray
 from ..comparison.rows import Row, comparison_table, drivers
 from ..evaluation.annual import annualised_ratio
 from ..evaluation.contributions import agreement_with_truth, by_factor
@@ -23,8 +24,9 @@ from ..models.family import Family
 from ..models.rows import plain_row
 from ..report.drawing import comparison_figures, row_figures
 from ..report.faithfulness import faithfulness_report
-from ..report.figures import png
-from ..report.html import render
+from ..report.figures import picture
+from ..report.findings import headline_row
+from ..report.html import Picture, render
 from ..report.page import Material, comparison_report
 from ..training.forecasts import WalkForward
 from ..tuning.search import MACHINE, measures_of, returns_of
@@ -50,7 +52,7 @@ class TrainingLog:
         self.tree, self.experiment = tree, experiment
         self.parent = tree.parent
         self._inputs()
-        self.rows = {row.name: tree.row(row.name, row.family) for row in experiment.rows}
+        self.rows = {row.name: tree.row(row) for row in experiment.rows}
 
     def _inputs(self) -> None:
         """What the training starts from: configuration, data, code, and how much had to be filled."""
@@ -105,12 +107,12 @@ class TrainingLog:
 
     def comparison(
         self, rows: Sequence[Row], families: Sequence[Family], walks: Mapping[str, WalkForward]
-    ) -> dict[str, bytes]:
+    ) -> dict[str, Picture]:
         """Log every row and the table of all; return the rows' figures as ``<row>/<name>``."""
         used = {family.name: family for family in families}
-        drawn: dict[str, bytes] = {}
+        drawn: dict[str, Picture] = {}
         for row in rows:
-            made = {name: png(figure) for name, figure in row_figures(row, self.experiment.factors).items()}
+            made = {name: picture(figure) for name, figure in row_figures(row, self.experiment.factors).items()}
             family = row.model.family
             if family in used:  # a blend has no settings but its rows, which the parent shows
                 self._settings(row.name, used[family])
@@ -141,7 +143,7 @@ class TrainingLog:
             }
         )
 
-    def _contributions(self, row: Row, walk: WalkForward, figures: Mapping[str, bytes]) -> None:
+    def _contributions(self, row: Row, walk: WalkForward, figures: Mapping[str, Picture]) -> None:
         """What a row with contributions has beside the others."""
         run = self.rows[row.name]
         if row.carried is not None:
@@ -171,7 +173,7 @@ class TrainingLog:
             {"trials_counted": deflated["trials"].max(), "trials_independent": deflated["independent"].max()}
         )
 
-    def report(self, rows: Sequence[Row], tables: Mapping[str, pd.DataFrame], of_rows: Mapping[str, bytes]) -> None:
+    def report(self, rows: Sequence[Row], tables: Mapping[str, pd.DataFrame], of_rows: Mapping[str, Picture]) -> None:
         """Draw the comparison, and log its figures and the page that shows everything.
 
         ``of_rows`` are the rows' figures, as :meth:`comparison` returned them.
@@ -179,10 +181,11 @@ class TrainingLog:
         experiment, samples = self.experiment, self.experiment.samples
         net, table = tables["sharpe"].query("returns == 'net'"), comparison_table(rows)
         drawn = comparison_figures(rows, table, net, experiment.factors, experiment.config.portfolio)
-        figures = {name: png(figure) for name, figure in drawn.items()}
+        figures = {name: picture(figure) for name, figure in drawn.items()}
         self.parent.figures(figures)
         headline = experiment.registered_row.name
         drives = drivers(rows, headline)
+        near = drives[0] if drives else headline_row(table, headline) or rows[0].name
         shown = {name: figure for name, figure in of_rows.items() if drives and name.startswith(f"{drives[0]}/")}
         material = Material(
             comparison=table,
@@ -190,6 +193,9 @@ class TrainingLog:
             headline=headline,
             drivers=drives,
             figures={**figures, **shown},
+            series={row.name: row.series for row in rows},
+            portrait=portray(next(row for row in rows if row.name == near), experiment.judging),
+            factors=experiment.factors,
             protocol=protocol(experiment),
             simulated=experiment.truth is not None,
             neutral=100 * samples.missing_values / samples.x.size,

@@ -23,6 +23,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ..data.files import write_parquet
 from ..errors import InputError, first_line
+from ..models.rows import ModelRow
+from ..report.html import Picture
 from ..training.checkpoints import LOCK, is_dead
 from .store import without_secrets
 from .user import user
@@ -32,6 +34,9 @@ _HOST, _USER, _CHECKPOINTS = "host", "user", "checkpoints"
 
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
 _SHORT_BATCH = 90
+
+MLFLOW_RUN_COLOR = "mlflow.runColor"
+"""The tag by which MLflow colours a run in its list and charts."""
 
 NOTE = "mlflow.note.content"
 """The tag in which MLflow keeps the description of a run or an experiment."""
@@ -93,11 +98,11 @@ class RunLog:
                     _write(table, Path(folder) / name)
             self.client.log_artifacts(self.run_id, folder)
 
-    def figures(self, figures: Mapping[str, bytes]) -> None:
-        """Log figures (name -> PNG) under ``figures/``."""
+    def figures(self, figures: Mapping[str, Picture]) -> None:
+        """Log figures by name under ``figures/``."""
         with tempfile.TemporaryDirectory() as folder:
-            for name, png in figures.items():
-                (Path(folder) / f"{name}.png").write_bytes(png)
+            for name, picture in figures.items():
+                (Path(folder) / f"{name}.png").write_bytes(picture.png)
             self.client.log_artifacts(self.run_id, folder, "figures")
 
     def read_text(self, name: str) -> str | None:
@@ -209,9 +214,9 @@ class RunTree:
         self._open[log.run_id] = log
         return log
 
-    def row(self, name: str, family: str) -> RunLog:
-        """Open the run of a row of the comparison."""
-        return self.child(name, {"kind": "row", "family": family})
+    def row(self, row: ModelRow) -> RunLog:
+        """Open the run of a row of the comparison, in its colour."""
+        return self.child(row.name, {"kind": "row", "family": row.family, MLFLOW_RUN_COLOR: row.colour})
 
     def close(self, log: RunLog, status: str = "FINISHED") -> None:
         self._open.pop(log.run_id, None)

@@ -32,7 +32,7 @@ TRAIN = [
     *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every"))),
     "data=panel", "data.path=panel.parquet", "tuning.trials=0", "registry.row=linear", "window.refit_every=2",
 ]  # fmt: skip
-WITHOUT_PICTURES: Patches = {"drf.tracking.log.png": blank, "drf.live.page.png": blank, "drf.live.record.png": blank}
+WITHOUT_PICTURES: Patches = {f"drf.{module}.picture": blank for module in ("tracking.log", "live.page", "live.record")}
 
 
 def write_panel(folder: Path, months: int, name: str = "panel.parquet") -> pd.DataFrame:

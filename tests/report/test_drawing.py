@@ -8,38 +8,15 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drf.comparison.rows import Judging, Row, comparison_table, drivers, make_rows, top_contributions
-from drf.data.simulate import SimulatedMarket
+from drf.comparison.rows import Row, comparison_table, drivers, top_contributions
 from drf.evaluation.intervals import sharpe_intervals
 from drf.evaluation.portfolio import Quantiles, quantile_returns
-from drf.models.family import Family
-from drf.models.linear import Linear
-from drf.models.lstm import LSTM
 from drf.report import figures
 from drf.report.drawing import comparison_figures, row_figures
-from drf.samples.lagged import make_samples
-from drf.training.parallel import Compute
-from drf.training.walkforward import walk_forward
-from tests.making import rule, schedule
+from tests.making import rule
+from tests.report.conftest import FACTORS
 
-FACTORS = {"Value": ["PER", "PBR"], "Size": ["CAP"]}
 RULE = rule()
-
-
-@pytest.fixture(scope="module")
-def judging() -> Judging:
-    panel = SimulatedMarket(40, 45, seed=3).panel()
-    return Judging(make_samples(panel, ["PER", "PBR", "CAP"], (0, 12)), panel, FACTORS, RULE)
-
-
-@pytest.fixture(scope="module")
-def rows(judging: Judging) -> list[Row]:
-    families = [
-        Family("linear", Linear, {}),
-        Family("lstm", LSTM, {"hidden": 3, "epochs": 2, "validation_months": 3}, seeds=2),
-    ]
-    walks = walk_forward(families, judging.samples, schedule(judging.samples, 12, 16, 8), 0, Compute(jobs=1))
-    return make_rows(walks, judging)
 
 
 @pytest.fixture(scope="module")

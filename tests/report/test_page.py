@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from drf.cli.summary import printed
 from drf.comparison.evidence import gather, on_rows
+from drf.comparison.portrait import portray
 from drf.comparison.rows import Judging, Row, comparison_table
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
@@ -26,20 +28,26 @@ from drf.models.rows import row_named
 from drf.registry.gates import Verdict
 from drf.report import findings
 from drf.report.drawing import comparison_figures
-from drf.report.figures import png
-from drf.report.html import render, with_verdict
+from drf.report.figures import picture
+from drf.report.html import Picture, render, with_verdict
 from drf.report.page import Material, comparison_report, gates_section
 from drf.samples.lagged import make_samples
 from tests.making import rule
 from tests.report.browser import look_at, needs_chromium
 
 RULE = rule()
+DRIVERS = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
 SKILL = {"linear": 0.02, "forest": 0.06, "lstm": 0.12, "lstm_lrp": 0.12}
+
+
+@cache
+def market() -> pd.DataFrame:
+    return SimulatedMarket(60, 48, seed=2).panel()
 
 
 @pytest.fixture(scope="module")
 def panel() -> pd.DataFrame:
-    return SimulatedMarket(60, 48, seed=2).panel()
+    return market()
 
 
 def contributions(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -65,6 +73,7 @@ def rows(panel: pd.DataFrame) -> list[Row]:
         row = Row(
             model=model,
             relevance=relevance,
+            newest_relevance=None,
             risk=risk_table(relevance, make_weights(table, RULE), FACTORS),
             carried=None,
             by_seed=np.array(each if name.startswith("lstm") else each[:1]),
@@ -103,17 +112,18 @@ def judging(panel: pd.DataFrame) -> Judging:
 
 @pytest.fixture(scope="module")
 def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
-    table = comparison_table(rows)
-    net = evidence["sharpe"].query("returns == 'net'")
-    drawn = {name: png(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, RULE).items()}
-    drivers = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
-    return render(comparison_report(material(table, evidence, drivers=drivers, figures=drawn)))
+    table, net = comparison_table(rows), evidence["sharpe"].query("returns == 'net'")
+    drawn = {name: picture(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, RULE).items()}
+    return render(comparison_report(material(rows, evidence, drivers=DRIVERS, figures=drawn)))
 
 
-def material(table: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
+def material(rows: list[Row], evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
+    near = rows[-1] if changes.get("drivers") else replace(rows[-1], relevance=None, risk=None)
     told = {"headline": "lstm_lrp", "drivers": None, "figures": {}, "protocol": ["Panel: <tiny> & made up."]}
     told |= {"simulated": False, "neutral": 1.5, "config": "seed: 0", "commit": "abc"}
-    return Material(comparison=table, evidence=evidence, **{**told, **changes})
+    told |= {"series": {row.name: row.series for row in rows}, "portrait": portray(near, judging(market()))}
+    told |= {"comparison": comparison_table(rows), "evidence": evidence, "factors": FACTORS}
+    return Material(**{**told, **changes})
 
 
 def test_evidence_covers_every_row(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
@@ -171,7 +181,9 @@ def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: f
         seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
         if "y_pred" not in values:
             seeds = row.by_seed[:, chosen]
-        made.append(replace(row, by_seed=seeds, **judged(table)))
+        assert row.relevance is not None
+        relevance = row.relevance[chosen].reset_index(drop=True)
+        made.append(replace(row, by_seed=seeds, relevance=relevance, **judged(table)))
     return made
 
 
@@ -218,7 +230,7 @@ def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
             unknown = table.drop(columns=["better", "difference", "difference_low", "difference_high"], errors="ignore")
             silent = unknown[unknown.isna().any(axis=1) & (table["note"].fillna("") == "")]
             assert silent.empty, (name, silent.to_string())
-    text = render(comparison_report(material(comparison, tables)))
+    text = render(comparison_report(material(spoilt, tables, drivers=DRIVERS)))
     assert reason in text
     assert reason in printed(comparison)
     assert "nan" not in printed(comparison).lower()
@@ -229,8 +241,8 @@ def test_eleven_months_are_few_but_enough(rows: list[Row]) -> None:
 
 
 def test_the_page_holds_everything_itself(page: str) -> None:
-    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
-    assert "url(" not in page and "@import" not in page and "<script" not in page
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
+    assert "url(" not in page and "@import" not in page
     assert page.count('src="data:image/png;base64,') >= 5
     assert "Panel: &lt;tiny&gt; &amp; made up." in page
     for row in SKILL:
@@ -281,7 +293,10 @@ HEADINGS = [
         "Portfolio", "Return a year", "Volatility", "Sharpe gross", "t", "Drawdown", "Hit rate", "Turnover",
         "Break-even, bp",
     ],
+    ["Factor of lstm_lrp", "Forecast a year", "Earned a year, before costs", "Months above 0"],
     ["Exposure", "linear", "forest", "lstm", "lstm_lrp"],
+    ["Stock", "Forecast", "Weight", "Change", *FACTORS],
+    ["Stock", "Forecast", "Weight", "Change", *FACTORS],
     ["Row", "In the confidence set by error, p", "by return, p", "Sharpe above 0", "Best of chance", "Months needed"],
     ["Mean return by quantile", "1", "2", "3", "4", "5", "Not rising, p"],
     ["Row", "Earned", "Promised", "by the models", "R²", "of the models", "Factor, mean", "newest"],
@@ -294,34 +309,32 @@ HEADINGS = [
 def test_the_page_has_its_sections_tables_and_pictures_in_order(
     rows: list[Row], evidence: Mapping[str, pd.DataFrame]
 ) -> None:
-    table = comparison_table(rows)
-    figures = {"sharpe": b"1", "lstm_lrp/heat": b"2", "rank_ic": b"3"}
-    drivers = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
-    told = material(table, evidence, figures=figures, drivers=drivers)
+    figures = {name: Picture(b"1", f"{name} in words") for name in ("sharpe", "lstm_lrp/heat", "rank_ic")}
+    told = material(rows, evidence, figures=figures, drivers=DRIVERS)
     page = Outline(render(comparison_report(told)))
     assert page.all("title") == page.all("h1") == ["Deep recurrent factor models: comparison"]
     assert page.all("b") == ["Which model?", "How sure?", "How right?", "What drives it?", "Is it in production?"]
     assert page.all("h2") == [
-        "The rows side by side", "Data and protocol", "Figures", "What drives the forecasts",
+        "The rows side by side", "Data and protocol", "How the rows have done", "lstm_lrp month by month",
+        "What drives the forecasts", "The newest month", "Ask a stock",
         "Can it be told from chance?", "Promised and earned", "Is it robust to other choices?", "Caveats",
         "Configuration",
     ]  # fmt: skip
-    assert page.pictures == ["sharpe", "rank_ic", "lstm_lrp/heat"]
+    assert page.pictures == ["sharpe in words", "rank_ic in words", "lstm_lrp/heat in words"]
     assert [lines[0] for lines in page.tables] == HEADINGS
-    assert set(page.strong) == {"lstm_lrp"}
-    assert len(page.strong) == 5  # in every table of rows
+    assert set(page.strong) == {"lstm_lrp", "all"}
+    assert page.strong.count("lstm_lrp") == 5  # in every table of rows
     words = " ".join(page.all("p"))
     assert "Superior predictive ability, by squared error: p = " in words
     assert "Probability that tuning lstm overfitted: " in words
-    nothing = Outline(render(comparison_report(material(table, evidence))))
+    nothing = Outline(render(comparison_report(material(rows, evidence))))
     assert "No row has contributions." in [text for _, text in nothing.texts]
 
 
 def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
-    page = Outline(render(comparison_report(material(comparison_table(rows), evidence))))
-    sure, portfolio, exposures, chance, quantiles, scales, variants, periods, seeds = (
-        lines[1:] for lines in page.tables
-    )
+    page = Outline(render(comparison_report(material(rows, evidence))))
+    known = [lines for lines in page.tables if lines[0][0] != "Stock"]
+    sure, portfolio, exposures, chance, quantiles, scales, variants, periods, seeds = (lines[1:] for lines in known)
     net = evidence["sharpe"].query("returns == 'net'").set_index("row")
     deflated = evidence["deflated"].set_index("row")
     by = {b: part.set_index("row") for b, part in evidence["confidence_set"].groupby("by")}

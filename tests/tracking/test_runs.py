@@ -12,6 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 from drf.errors import InputError
+from drf.models.rows import plain_row
+from drf.report.html import Picture
 from drf.tracking.runs import RunTree, git_commit
 from drf.training.checkpoints import Checkpoints
 
@@ -22,7 +24,7 @@ def status(run_id: str) -> str:
 
 def test_a_tree_that_ends_well_closes_every_run_as_finished(store: str) -> None:
     with RunTree("train") as tree:
-        row = tree.row("linear", "linear")
+        row = tree.row(plain_row("linear"))
         trial = tree.child("linear-trial-0", {"kind": "trial"}, below=row)
         tree.close(trial)
         assert status(row.run_id) == "RUNNING"
@@ -35,7 +37,7 @@ def test_a_tree_that_ends_well_closes_every_run_as_finished(store: str) -> None:
 @pytest.mark.parametrize("error", [ValueError("too bad"), KeyboardInterrupt("stop"), SystemExit(143)])
 def test_a_tree_that_ends_badly_closes_every_run_as_failed_and_says_why(store: str, error: BaseException) -> None:
     with pytest.raises(type(error)), RunTree("train") as tree:
-        row = tree.row("linear", "linear")
+        row = tree.row(plain_row("linear"))
         raise error
     assert {status(run.run_id) for run in (tree.parent, row)} == {"FAILED"}
     assert MlflowClient().get_run(tree.parent.run_id).data.tags["error"].startswith(type(error).__name__)
@@ -81,7 +83,7 @@ def test_tables_texts_and_pictures_are_artifacts(store: str, tmp_path: Path) -> 
     table = pd.DataFrame({"date": pd.to_datetime(["2000-01-31"]), "x": [1.5]})
     with RunTree("train") as tree:
         tree.parent.tables({"evidence/x.csv": table, "x.parquet": table, "y.parquet": None})
-        tree.parent.figures({"y": b"png"})
+        tree.parent.figures({"y": Picture(b"png", "a picture")})
         tree.parent.text("ä", "page.html")
         assert tree.parent.read_text("page.html") == "ä"
         assert tree.parent.read_text("none.html") is None

@@ -1,0 +1,103 @@
+"""The row that a report speaks of, from near: quantiles, exposures, what its factors earned, its newest holdings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..evaluation import contributions as parts
+from ..evaluation.attribution import realised
+from ..evaluation.portfolio import exposures, make_weights, quantile_returns
+from ..samples.lagged import newest_ranks
+from .rows import Judging, Row
+
+KEYS = ["date", "asset"]
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """Tables of one row; decimals a month.
+
+    Attributes
+    ----------
+    row
+        Its name.
+    quantiles
+        Mean return of each quantile, one row a month.
+    exposures
+        Mean rank of the long side less that of the short side: one row a month, one column a descriptor.
+    holdings
+        The newest month: ``asset``, ``forecast``, ``weight``, ``change`` of the weight since the month before.
+    month
+        That month.
+    promised, earned
+        Contributions of the factors to the forecast of the long-short portfolio, and what they earned, see
+        :func:`drf.evaluation.attribution.realised`; one row a month. None if the row has no contributions, as are:
+    cells
+        The newest month's contributions by descriptor and lag, aligned with ``holdings``.
+    history
+        ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor, the newest month included.
+    by_lag
+        See :func:`drf.evaluation.contributions.mean_absolute_by_lag`.
+    """
+
+    row: str
+    quantiles: pd.DataFrame
+    exposures: pd.DataFrame
+    month: pd.Timestamp
+    holdings: pd.DataFrame
+    promised: pd.DataFrame | None = None
+    earned: pd.DataFrame | None = None
+    cells: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+    by_lag: pd.DataFrame | None = None
+
+
+def portray(row: Row, judging: Judging) -> Portrait:
+    """Look at a row from near."""
+    month, holdings = _holdings(row, judging)
+    seen = Portrait(
+        row=row.name,
+        quantiles=quantile_returns(row.judged, judging.rule),
+        exposures=exposures(row.weights, newest_ranks(judging.samples, row.predictions)),
+        month=month,
+        holdings=holdings,
+    )
+    if row.relevance is None or row.risk is None:
+        return seen
+    every = [row.relevance] if row.newest_relevance is None else [row.relevance, row.newest_relevance]
+    by_factor = [parts.by_factor(table, judging.factors) for table in every]
+    spread = row.risk[(row.risk["portfolio"] == "spread") & (row.risk["level"] == "factor")]
+    forecasts = pd.concat([row.predictions, row.forecast], ignore_index=True)
+    newest = every[-1][every[-1]["date"] == month]
+    cells = holdings[["asset"]].merge(newest.drop(columns="date"), on="asset", how="left")
+    return Portrait(
+        **vars(seen)
+        | {
+            "promised": spread.pivot_table(index="date", columns="name", values="signed", sort=False),
+            "earned": realised(by_factor[0], row.predictions["y_true"], row.weights),
+            "cells": cells.drop(columns="asset"),
+            "history": pd.concat(by_factor, ignore_index=True).merge(
+                forecasts.rename(columns={"y_pred": "forecast", "y_true": "earned"}), on=KEYS
+            ),
+            "by_lag": parts.mean_absolute_by_lag(row.relevance),
+        }
+    )
+
+
+def _holdings(row: Row, judging: Judging) -> tuple[pd.Timestamp, pd.DataFrame]:
+    """The portfolio of the newest forecasts beside that of the month before."""
+    tested = row.judged.assign(weight=row.weights.table["weight"])
+    both = [tested]
+    if len(row.forecast):
+        newest = judging.equip(row.forecast)
+        both.append(newest.assign(weight=make_weights(newest, judging.rule).table["weight"]))
+    table = pd.concat([part[[*KEYS, "y_pred", "weight"]] for part in both], ignore_index=True)
+    month = table["date"].max()
+    before = table[table["date"] == month - pd.offsets.MonthEnd(1)].set_index("asset")["weight"]
+    now = table[table["date"] == month].sort_values("y_pred", ascending=False, kind="stable").reset_index(drop=True)
+    held = now["asset"].map(before).fillna(0.0)
+    return month, pd.DataFrame(
+        {"asset": now["asset"], "forecast": now["y_pred"], "weight": now["weight"], "change": now["weight"] - held}
+    )

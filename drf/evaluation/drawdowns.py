@@ -1,0 +1,45 @@
+"""Losses from a peak: how deep, how long, and whether they have been made good."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def underwater(returns: pd.Series) -> pd.Series:
+    """Loss of the compounded returns from the highest value before, 0 or below, one a month.
+
+    A month without a return changes nothing. NaN throughout if a month loses everything: nothing compounds then.
+    """
+    if (returns <= -1).any():
+        return pd.Series(np.nan, index=returns.index)
+    wealth = (1 + returns.fillna(0.0)).cumprod()
+    return wealth / wealth.cummax().clip(lower=1.0) - 1
+
+
+def drawdown_periods(returns: pd.Series, most: int = 5) -> pd.DataFrame:
+    """The deepest losses from a peak, deepest first.
+
+    Returns
+    -------
+    ``first``: the first month below the peak. ``bottom``: the month at whose end the loss is largest. ``last``: the
+    last month below the peak. ``loss``: a positive decimal. ``months``: below the peak. ``recovered``: whether the peak
+    was reached again. No rows where nothing compounds.
+    """
+    loss = underwater(returns)
+    below = loss < 0
+    spell = (below != below.shift(fill_value=False)).cumsum()[below]
+    periods = [
+        {
+            "first": part.index[0],
+            "bottom": part.idxmin(),
+            "last": part.index[-1],
+            "loss": -part.min(),
+            "months": len(part),
+            "recovered": part.index[-1] != loss.index[-1],
+        }
+        for _, part in loss[below].groupby(spell)
+    ]
+    columns = ["first", "bottom", "last", "loss", "months", "recovered"]
+    table = pd.DataFrame(periods, columns=columns)
+    return table.sort_values("loss", ascending=False, kind="stable").head(most).reset_index(drop=True)
