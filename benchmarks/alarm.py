@@ -34,7 +34,7 @@ from drf.live.orders import held_now, make_orders
 from drf.live.outcome import came_true, live_record, promise_of
 from drf.models.base import Registrable
 from drf.registry.forecaster import Forecaster, Spec
-from drf.registry.register import make_forecaster
+from drf.registry.packing import make_forecaster
 from drf.training.walkforward import walk_forward
 
 FIRST, LIVE, DIES, LOOKED = 86, 36, 12, 24

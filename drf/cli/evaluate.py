@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.data.dataset import Dataset
 from omegaconf import DictConfig, OmegaConf
 
+from ..data.panel import fingerprint
 from ..data.universe import largest
 from ..evaluation.attributes import equipped
 from ..evaluation.portfolio import PortfolioRule
@@ -26,7 +28,7 @@ from ..registry.recording import complete_reports, log_decision, promotion, writ
 from ..registry.settings import EvaluateConfig, gates_in_words
 from ..registry.standing import Standing, move, read_hold, read_standing, settle
 from ..registry.versions import RegisteredVersions, Version, read_versions, require_versions
-from ..tracking.runs import Presence, RunTree, leave_what_is_taken
+from ..tracking.runs import Presence, RunTree, dataset_of, leave_what_is_taken
 from ..tracking.store import connect, without_secrets
 from ..tracking.trials import market_returns, trials_on
 from ..training.parallel import one_thread
@@ -78,7 +80,7 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
         leave_what_is_taken(client)
         decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
-            log_decision(tree, settings, name, decision, notices)
+            log_decision(tree, settings, name, decision, notices=notices)
     else:
         bench = _bench(config, known, standing, store)
         with Presence() as here, RunTree("evaluate", here) as tree:
@@ -87,7 +89,7 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
             if decision.promoted is not None:
                 move(client, name, standing, promotion(decision, known))
             write_verdicts(client, name, known, decision, config.registry.keep)
-            log_decision(tree, settings, name, decision, notices, audits)
+            log_decision(tree, settings, name, decision, bench.dataset, notices, audits)
     held = (standing.champion, standing.previous, decision.after.champion, decision.after.previous)
     for notice in complete_reports(client, read_versions(client, name, held), decision):
         print(f"note: {notice}")
@@ -157,6 +159,11 @@ class _Bench:
         market = load_market(data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
         equipped(market[["date", "asset"]], market, config.portfolio)
         return cls(data, market)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The market as MLflow names it."""
+        return dataset_of(self.market, self.data.source.name, fingerprint(self.market))
 
     def decide(
         self,

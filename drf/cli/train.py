@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -15,14 +15,17 @@ from ..comparison.rows import Row, comparison_table, make_rows
 from ..experiment.experiment import Experiment, prepare
 from ..experiment.families import BLEND
 from ..experiment.recipe import recipe_of
+from ..models.base import Model
 from ..models.family import Family
-from ..registry.register import Origin, register_newest
+from ..models.rows import ModelRow, rows_with_models
+from ..registry.register import Origin, log_newest, register_newest
 from ..registry.signing import require_key
 from ..tracking.log import TrainingLog
 from ..tracking.naming import training_name
 from ..tracking.runs import RunTree
 from ..tracking.store import connect, without_secrets
 from ..tracking.trials import market_returns, trials_on
+from ..training.forecasts import WalkForward
 from ..training.walkforward import walk_forward
 from ..tuning.search import returns_of, tune
 from .summary import training_summary
@@ -63,8 +66,10 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> str | None:
         row, version = experiment.registered_row, None
         if row in experiment.rows:
             origin = Origin(log.rows[row.name].run_id, tree.parent.run_id)
-            groups = [walks[family].members for family in experiment.registered_families]
-            version = register_newest(groups, experiment, rows, origin)
+            version = register_newest(_members(experiment, row, walks), experiment, rows, origin)
+        for made in rows:
+            if made.model in rows_with_models(experiment.rows) and made.model != row:
+                log_newest(_members(experiment, made.model, walks), experiment, made, log.rows[made.name].run_id)
         log.describe(rows, tables, version)
         log.resources()
     if checkpoints.refused:
@@ -73,6 +78,11 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> str | None:
         print(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
     print(training_summary(experiment, comparison_table(rows), store, log, version))
     return version
+
+
+def _members(experiment: Experiment, row: ModelRow, walks: Mapping[str, WalkForward]) -> list[tuple[Model, ...]]:
+    """The newest window's models that make a row, family by family."""
+    return [walks[family].members for family in experiment.families_behind(row)]
 
 
 @dataclass

@@ -17,6 +17,22 @@ def _parts(column: str) -> tuple[str, int]:
     return descriptor, int(lag)
 
 
+STEP = 2.0**-24
+"""To which a relevance table is rounded when it is kept: 0.0006 basis points, less than a network's arithmetic errs."""
+
+
+def rounded(relevance: pd.DataFrame) -> pd.DataFrame:
+    """A relevance table in steps of :data:`STEP`, which takes two thirds of the room.
+
+    What is cut from one value is carried to the next, so a value is off by at most a step, and so is the sum of all
+    values of a stock and month.
+    """
+    values = relevance.drop(columns=KEYS)
+    sums = np.round(values.to_numpy(dtype=np.float64).cumsum(axis=1) / STEP)
+    steps = np.diff(sums, axis=1, prepend=0.0) * STEP
+    return pd.concat([relevance[KEYS], pd.DataFrame(steps.astype(np.float32), values.index, values.columns)], axis=1)
+
+
 def by_descriptor(relevance: pd.DataFrame) -> pd.DataFrame:
     """Sum a relevance table (``date``, ``asset``, ``<descriptor>_lag<months>`` ...) over lags."""
     values = relevance.drop(columns=KEYS)

@@ -70,10 +70,8 @@ class Experiment:
         assert row is not None
         return row
 
-    @property
-    def registered_families(self) -> list[str]:
-        """The families whose models make the registered row; more than one for a blend."""
-        row = self.registered_row
+    def families_behind(self, row: ModelRow) -> list[str]:
+        """The families whose models make a row; more than one for a blend."""
         parts = [part for name in self.blend.rows if (part := row_named(name))] if self.blend else []
         return [part.family for part in parts] if row.family == BLEND else [row.family]
 

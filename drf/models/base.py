@@ -113,7 +113,12 @@ class MeasuresFaithfulness(Protocol):
 
 
 @runtime_checkable
-class Registrable(Explains, Protocol):
-    """A model that can be registered: it explains, and can be carried where nothing of its training is installed."""
+class Loadable(Protocol):
+    """A model that can be carried where nothing of its training is installed."""
 
     def portable(self) -> Portable: ...
+
+
+@runtime_checkable
+class Registrable(Explains, Loadable, Protocol):
+    """A model that can be registered: it explains what it forecasts, and can be carried."""

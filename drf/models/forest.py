@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge, Interval
 from sklearn.ensemble import RandomForestRegressor
 
+from .portable import PortableRegression
 from .regression import Regression
 
 
@@ -34,3 +35,6 @@ class Forest(Regression):
 
     def output(self, x: np.ndarray) -> np.ndarray:
         return self.forest_.predict(x)
+
+    def portable(self) -> PortableRegression:
+        return PortableRegression(self.forest_, self.multiple_, self.offset_)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 import torch
@@ -26,8 +27,10 @@ class Portable(Protocol):
     """A fitted model that can be written as JSON and tensors, and read again.
 
     ``settings()`` are the JSON, ``tensors()`` the rest; the class method ``read(settings, tensors)`` makes the same
-    model of them.
+    model of them. ``explains``: whether its forecasts have contributions.
     """
+
+    explains: ClassVar[bool]
 
     def settings(self) -> dict[str, Any]: ...
 
@@ -36,7 +39,8 @@ class Portable(Protocol):
     def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """``relevance``, shape (n, lags, descriptors), and :data:`PARTS`, shape (n,), as decimal returns, float64.
 
-        ``x``: ranks (n, lags, descriptors).
+        A model that does not explain knows of these ``network`` alone, its forecast. ``x``: ranks (n, lags,
+        descriptors).
         """
         ...
 
@@ -52,6 +56,8 @@ class PortableNetwork:
     linearisation, epsilon
         See :func:`drf.lrp.linearise`.
     """
+
+    explains: ClassVar[bool] = True
 
     network: nn.Sequential
     architecture: str
@@ -94,6 +100,8 @@ class PortableNetwork:
 class PortableLinear:
     """Coefficients, shape (lags, descriptors), and an intercept; a contribution is coefficient times rank."""
 
+    explains: ClassVar[bool] = True
+
     coefficients: np.ndarray
     intercept: float
 
@@ -130,6 +138,8 @@ class PortableTrees:
     shape
         Lags and descriptors.
     """
+
+    explains: ClassVar[bool] = True
 
     trees: str
     multiple: float
@@ -170,5 +180,41 @@ class PortableTrees:
         return np.asarray(booster.predict(x.reshape(len(x), -1).astype(np.float64), num_threads=1, **how))
 
 
-KINDS: dict[str, Any] = {"network": PortableNetwork, "linear": PortableLinear, "trees": PortableTrees}
+@dataclass(frozen=True)
+class PortableRegression:
+    """A regression of scikit-learn's, in skops' format; a forecast is ``offset`` + ``multiple`` * what it says."""
+
+    explains: ClassVar[bool] = False
+
+    regression: Any
+    multiple: float
+    offset: float
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PortableRegression:
+        import skops.io  # only models of scikit-learn need it
+
+        # skops asks for trust in trees because bad indices could crash the process; the code beside them could as well.
+        packed, trusted = tensors["skops"].numpy().tobytes(), ["sklearn.tree._tree.Tree"]
+        return cls(skops.io.loads(packed, trusted=trusted), **settings)
+
+    def settings(self) -> dict[str, Any]:
+        return {"multiple": self.multiple, "offset": self.offset}
+
+    def tensors(self) -> dict[str, Tensor]:
+        import skops.io
+
+        packed = skops.io.dumps(self.regression, compression=ZIP_DEFLATED)
+        return {"skops": torch.frombuffer(bytearray(packed), dtype=torch.uint8)}
+
+    def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return {"network": self.offset + self.multiple * self.regression.predict(x.reshape(len(x), -1))}
+
+
+KINDS: dict[str, Any] = {
+    "network": PortableNetwork,
+    "linear": PortableLinear,
+    "trees": PortableTrees,
+    "regression": PortableRegression,
+}
 """Portable models by the name under which a registered model remembers its own."""

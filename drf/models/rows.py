@@ -84,6 +84,11 @@ def plain_row(family: str) -> ModelRow:
     return next(row for row in ROWS if row.family == family)
 
 
+def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
+    """Of each family the row whose run keeps the models: the one that explains, of two."""
+    return list({row.family: row for row in rows}.values())
+
+
 def row_named(name: str) -> ModelRow | None:
     """The row of a name; None where there is none, such as the name of a column that is no row."""
     return next((row for row in ROWS if row.name == name), None)

@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 from sklearn.svm import SVR as KernelSVR
 
+from .portable import PortableRegression
 from .regression import Regression
 
 
@@ -39,3 +40,6 @@ class SVR(Regression):
 
     def output(self, x: np.ndarray) -> np.ndarray:
         return self.svr_.predict(x)
+
+    def portable(self) -> PortableRegression:
+        return PortableRegression(self.svr_, self.multiple_, self.offset_)

@@ -15,10 +15,14 @@ import pandas as pd
 
 from ..data.files import write_parquet
 from ..data.panel import KEYS, RETURN
+from ..tracking.trials import MARKET
 
-FOLDER = "evidence"
+FOLDER, TAGS_FILE = "evidence", "tags.json"
 
-_TABLES, _TAGS = ("predictions", "newest", "history"), "tags.json"
+LONG = ("config", MARKET)
+"""Tags that are too long to be looked at in MLflow's table: they stand in the file only."""
+
+_TABLES = ("predictions", "newest", "history")
 
 # Older months are kept to so many of the 52 bits of a number's fraction: a relative error below 1e-5, in half the room.
 _KEPT_BITS = 16
@@ -51,7 +55,7 @@ class Evidence:
     def write(self, folder: Path) -> None:
         """Write a Parquet file for each table, and the tags as JSON, into a new folder."""
         folder.mkdir()
-        (folder / _TAGS).write_text(json.dumps(dict(self.tags), indent=1), encoding="utf-8")
+        (folder / TAGS_FILE).write_text(json.dumps(dict(self.tags), indent=1), encoding="utf-8")
         for name in _TABLES:
             write_parquet(getattr(self, name), folder / f"{name}.parquet")
 
@@ -59,7 +63,7 @@ class Evidence:
     def read(cls, folder: Path) -> Evidence:
         """Read what :meth:`write` wrote."""
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
-        tags = json.loads((folder / _TAGS).read_text(encoding="utf-8"))
+        tags = json.loads((folder / TAGS_FILE).read_text(encoding="utf-8"))
         return cls(**{name: table.astype({"date": "datetime64[ns]"}) for name, table in tables.items()}, tags=tags)
 
 

@@ -69,6 +69,11 @@ class Forecaster:
         self.spec = spec
         self.groups = [list(members) for members in groups]
 
+    @property
+    def explains(self) -> bool:
+        """Whether its forecasts have contributions."""
+        return all(member.explains for members in self.groups for member in members)
+
     @classmethod
     def load(cls, folder: Path) -> Forecaster:
         """Read what :meth:`save` wrote; weights are loaded as tensors only."""
@@ -111,16 +116,21 @@ class Forecaster:
         Returns
         -------
         ``date``, ``asset``, ``prediction``, the contributions and ``bias`` (the forecast of the neutral stock), in
-        decimals a month. Contributions and ``bias`` sum to ``prediction``.
+        decimals a month. Contributions and ``bias`` sum to ``prediction``; models without contributions give neither.
 
         Raises
         ------
         ValueError
-            If ``detail`` is unknown, a column is missing or a month ends early, or the history is too short.
+            If ``detail`` is unknown, or asks for contributions of models that have none, a column is missing or a month
+            ends early, or the history is too short.
         """
         if detail not in DETAILS:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
+        if not self.explains and detail != DETAILS[0]:
+            raise ValueError(f"detail={detail!r}: the forecasts of this model have no contributions")
         samples = self._samples(panel)
+        if not self.explains:
+            return self._plain(samples)
         account = self._account(samples)
         relevance, intercept = account.pop("relevance"), account["intercept"]
         keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})
@@ -131,6 +141,13 @@ class Forecaster:
         if detail == "factors":
             by_name = pd.DataFrame({name: by_name[names].sum(axis=1) for name, names in self.spec.factors.items()})
         return pd.concat([keys.assign(prediction=prediction), by_name.assign(bias=intercept)], axis=1)
+
+    def _plain(self, samples: Samples) -> pd.DataFrame:
+        """Forecasts of models without contributions, which differ in their seed only."""
+        forecast = np.mean([member.account(samples.x)["network"] for member in self.groups[0]], axis=0)
+        multiple, offset = shrunk(forecast, samples.month, self.spec.scale)
+        keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})
+        return keys.assign(prediction=multiple * forecast + offset)
 
     def _account(self, samples: Samples) -> _Account:
         """Where all of the forecast went: ``relevance``, shape (n, descriptors), and PARTS, shape (n,)."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.data.dataset import Dataset
 
 from ..report.html import render, with_verdict
 from ..report.page import gates_section
@@ -89,14 +90,24 @@ def log_decision(
     config: Mapping[str, object],
     name: str,
     made: Decision,
+    dataset: Dataset | None = None,
     notices: Sequence[str] = (),
     audits: Sequence[pd.DataFrame] = (),
 ) -> None:
     """Log a decision of the registry: its words and tables to the parent run, every judged version to one below it.
 
-    ``config``: the evaluation's settings under their dotted names. ``notices``: what was found of earlier moves.
+    Parameters
+    ----------
+    config
+        The evaluation's settings under their dotted names.
+    dataset
+        The panel on which versions were judged, if any was.
+    notices
+        What was found of earlier moves.
     """
     run = tree.parent
+    if dataset is not None:
+        run.input(dataset, "evaluation")
     run.params(config)
     run.tags(
         {
@@ -121,7 +132,7 @@ def log_decision(
         run.tables({"audit.csv": audit})
         run.metrics({"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())})
     for one in made.judged:
-        _log_judged(tree, name, one)
+        _log_judged(tree, name, one, dataset)
     written = {
         "reason": made.reason,
         "alarm": made.alarm,
@@ -151,7 +162,7 @@ def _title(made: Decision) -> str:
     return f"champion v{champion}{f', was v{before}' if before else ''}{to}"
 
 
-def _log_judged(tree: RunTree, name: str, one: Judged) -> None:
+def _log_judged(tree: RunTree, name: str, one: Judged, dataset: Dataset | None) -> None:
     """A version that was judged, as a run below the evaluation: its scores and gates under plain names."""
     month = f" {one.months[1]:%Y-%m}" if one.months else ""
     tags = {
@@ -163,6 +174,8 @@ def _log_judged(tree: RunTree, name: str, one: Judged) -> None:
         **({"reason": one.reason[:4000]} if one.reason else {}),
     }
     run = tree.child(f"v{one.number} {one.role}{month}", tags)
+    if dataset is not None:
+        run.input(dataset, "evaluation")
     gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in one.verdicts}
     source = tree.client.get_model_version(name, one.number).source or ""
     model = source.removeprefix("models:/") if source.startswith("models:/m-") else None  # none of earlier releases

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -18,6 +20,7 @@ from ..experiment.recipe import recipe_of
 from ..experiment.schema import TrainConfig
 from ..models.rows import ModelRow, row_named
 from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
+from .evidence import FOLDER, LONG, TAGS_FILE
 from .loading import MANIFEST, earlier_release
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
@@ -27,7 +30,7 @@ gates its recipe became champion."""
 REJECTED, SUPERSEDED = "rejected", "superseded"
 """Verdicts: by a person's rollback, and by a newer version of the recipe."""
 
-_NEEDED = {"config", "row_run", "parent_run", "train_last"}
+_NEEDED = {"row_run", "parent_run", "train_last"}
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,14 @@ class Version:
     gates: str | None = None
 
     @classmethod
-    def of(cls, entry: ModelVersion) -> Version:
-        """Read a version's tags.
+    def of(cls, entry: ModelVersion, tags: Mapping[str, str]) -> Version:
+        """Read a version's tags, see :func:`tags_of`.
 
         Raises
         ------
         InputError
             If it was registered by another release of this program, which this one cannot read.
         """
-        tags = entry.tags
         config = read_recorded(tags["config"])
         row = row_named(tags.get("row", config.registry.row))
         if row is None:
@@ -141,12 +143,33 @@ def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | 
         try:
             reason = _why_aside(entry, str(entry.version) in held)
             if reason is None:
-                versions.append(Version.of(entry))
+                versions.append(Version.of(entry, tags_of(entry)))
         except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"it was registered by another release of this program ({first_line(error)})"
         if reason is not None:
             left_aside[str(entry.version)] = reason
     return RegisteredVersions(versions, left_aside)
+
+
+def tags_of(entry: ModelVersion) -> Mapping[str, str]:
+    """A version's tags, and those that are too long for MLflow's table from its files.
+
+    Raises
+    ------
+    InputError
+        If its files cannot be read.
+    """
+    if "config" in entry.tags:  # of releases that kept them there
+        return entry.tags
+    address = f"models:/{entry.name}/{entry.version}/artifacts/bundle/{FOLDER}/{TAGS_FILE}"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            recorded = json.loads(
+                Path(mlflow.artifacts.download_artifacts(address, dst_path=folder)).read_text("utf-8")
+            )
+    except Exception as error:  # each kind of store has exceptions of its own
+        raise InputError(f"its files cannot be read: {first_line(error)}") from error
+    return {**{key: str(recorded[key]) for key in LONG if key in recorded}, **entry.tags}
 
 
 def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:

@@ -60,8 +60,11 @@ def training_card(
     )
 
 
-def row_card(row: Row, net: Mapping[Hashable, Any]) -> str:
-    """The description of a row; ``net``: the interval of its Sharpe ratio after costs."""
+def row_card(row: Row, net: Mapping[Hashable, Any], model: str) -> str:
+    """The description of a row.
+
+    ``net``: the interval of its Sharpe ratio after costs. ``model``: where its newest model is, if it is kept.
+    """
     metrics = row.metrics
     words = [
         f"Sharpe ratio after costs {metrics['sharpe_net']:.2f} a year (95 %: {net['low']:.2f} to {net['high']:.2f}), "
@@ -69,4 +72,6 @@ def row_card(row: Row, net: Mapping[Hashable, Any]) -> str:
     ]
     if row.risk is not None:
         words.append("Its forecasts are sums of contributions: see `figures/` and `contributions.parquet`.")
-    return " ".join([*words, *([f"{row.note[0].upper()}{row.note[1:]}."] if row.note else [])])
+    words += [f"{row.note[0].upper()}{row.note[1:]}."] if row.note else []
+    words += [f'Its newest model: `mlflow.pyfunc.load_model("{model}").predict(panel)`.'] if model else []
+    return " ".join(words)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 
-import mlflow
+import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial
 
@@ -15,13 +14,13 @@ from ..comparison.evidence import on_rows
 from ..comparison.portrait import portray
 from ..comparison.rows import Row, comparison_table, drivers
 from ..evaluation.annual import annualised_ratio
-from ..evaluation.contributions import agreement_with_truth, by_factor
+from ..evaluation.contributions import agreement_with_truth, by_factor, rounded
 from ..evaluation.metrics import summarise
 from ..experiment.experiment import Experiment
 from ..experiment.protocol import protocol
 from ..experiment.recipe import recipe_of
 from ..models.family import Family
-from ..models.rows import plain_row
+from ..models.rows import plain_row, rows_with_models
 from ..report.drawing import comparison_figures, row_figures
 from ..report.faithfulness import faithfulness_report
 from ..report.figures import picture
@@ -32,7 +31,7 @@ from ..training.forecasts import WalkForward
 from ..tuning.search import MACHINE, measures_of, returns_of
 from . import pages
 from .cards import EXPERIMENT_CARD, row_card, training_card
-from .runs import NOTE, RunTree, git_commit
+from .runs import NOTE, RunTree, dataset_of, git_commit
 from .trials import MARKET, RECIPE, TRIED, as_tag, market_returns
 from .views import save_views
 
@@ -51,8 +50,11 @@ class TrainingLog:
     def __init__(self, tree: RunTree, experiment: Experiment) -> None:
         self.tree, self.experiment = tree, experiment
         self.parent = tree.parent
+        self.dataset = dataset_of(experiment.panel, experiment.config.data.source.name, experiment.data)
         self._inputs()
         self.rows = {row.name: tree.row(row) for row in experiment.rows}
+        for row in self.rows.values():
+            row.input(self.dataset, "evaluation")
 
     def _inputs(self) -> None:
         """What the training starts from: configuration, data, code, and how much had to be filled."""
@@ -63,12 +65,7 @@ class TrainingLog:
         run.tags({RECIPE: recipe_of(experiment.config), MARKET: as_tag(market_returns(experiment.panel))})
         if experiment.left_out:
             run.tags({"descriptors_left_out": ",".join(experiment.left_out)})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
-            dataset = mlflow.data.from_pandas(  # type: ignore[attr-defined]
-                experiment.panel, source=experiment.config.data.source.name, name="panel", digest=experiment.data
-            )
-        mlflow.log_input(dataset, context="training")  # to the active run, the parent
+        run.input(self.dataset, "training")
         windows, months = experiment.schedule.tested, experiment.schedule.test_months
         seen = samples.sample_slice(range(windows[0].train.start, months.stop))
         run.metrics(
@@ -135,9 +132,9 @@ class TrainingLog:
         run.monthly(row.series)
         run.tables(
             {
-                "predictions.parquet": row.predictions.assign(y_pred_raw=row.raw),
+                "predictions.parquet": row.predictions.assign(y_pred_raw=row.raw.astype(np.float32)),
                 "forecast.parquet": row.forecast,
-                "relevance.parquet": row.relevance,
+                "relevance.parquet": None if row.relevance is None else rounded(row.relevance),
                 "contributions.parquet": row.risk,
                 "carried_forward.parquet": row.carried,
             }
@@ -224,8 +221,11 @@ class TrainingLog:
         }
         self.parent.describe(training_card(comparison_table(rows), net, self.answers, protocol(self.experiment), links))
         intervals = net.to_dict("index")
+        kept = rows_with_models(self.experiment.rows)
         for row in rows:
-            self.rows[row.name].describe(row_card(row, intervals[row.name]))
+            run = self.rows[row.name]
+            model = f"runs:/{run.run_id}/model" if row.model in kept else ""
+            run.describe(row_card(row, intervals[row.name], model))
 
     def truth(self, rows: Sequence[Row]) -> None:
         """Log how well contributions agree with what truly drove the returns, where that is known: if simulated."""

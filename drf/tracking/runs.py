@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,9 @@ import mlflow
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.data.dataset import Dataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from ..data.files import write_parquet
 from ..errors import InputError, first_line
@@ -50,6 +52,7 @@ class RunLog:
     def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
         self.client = client
         self.run_id = run_id
+        self._of: dict[str, str] = {}
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Log settings; values longer than MLflow keeps are cut by it with a warning."""
@@ -65,15 +68,22 @@ class RunLog:
     def metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
         """Log numbers; those that could not be estimated (NaN) are named in the tag ``not_estimated`` instead.
 
-        ``model_id``: the logged model whose numbers they are.
+        They are of the data that :meth:`input` named before. ``model_id``: the logged model whose numbers they are.
         """
         now = int(time.time() * 1000)
         known = {key: value for key, value in metrics.items() if np.isfinite(value)}
-        entries = [Metric(key, value, now, 0, model_id=model_id, run_id=self.run_id) for key, value in known.items()]
+        where = {"model_id": model_id, "run_id": self.run_id, **self._of}
+        entries = [Metric(key, value, now, 0, **where) for key, value in known.items()]
         for part in _parts(entries, _BATCH):
             self.client.log_batch(self.run_id, metrics=part)
         if missing := sorted(set(metrics) - set(known)):
             self.tags({"not_estimated": ", ".join(missing)})
+
+    def input(self, dataset: Dataset, context: str) -> None:
+        """Name the data that the run has used; ``context``: for what."""
+        tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), [tag])])
+        self._of = {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
 
     def monthly(self, series: pd.DataFrame) -> None:
         """Log a table with one row a month under ``monthly/<column>``; the step is the position of the month."""
@@ -121,6 +131,25 @@ class RunLog:
 
     def rename(self, name: str) -> None:
         self.client.update_run(self.run_id, name=name)
+
+
+def metrics_are_of(client: mlflow.MlflowClient, run_id: str, model_id: str) -> None:
+    """Say of a run's numbers, but for series and groups of them, that they are of a logged model, on the run's data."""
+    run = client.get_run(run_id)
+    log = RunLog(client, run_id)
+    for used in run.inputs.dataset_inputs if run.inputs else []:
+        log._of = {"dataset_name": used.dataset.name, "dataset_digest": used.dataset.digest}
+    log.metrics({key: value for key, value in run.data.metrics.items() if "/" not in key}, model_id)
+
+
+def dataset_of(panel: pd.DataFrame, source: str, fingerprint: str) -> Dataset:
+    """A panel as MLflow names it: by where it comes from and its fingerprint."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
+        made: Dataset = mlflow.data.from_pandas(  # type: ignore[attr-defined]
+            panel, source=source, name="panel", digest=fingerprint
+        )
+    return made
 
 
 def _write(table: pd.DataFrame, file: Path) -> None:

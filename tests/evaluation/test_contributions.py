@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drf.evaluation.contributions import (
+    STEP,
     agreement_with_truth,
     by_descriptor,
     by_factor,
@@ -12,6 +15,7 @@ from drf.evaluation.contributions import (
     of_side,
     percentages,
     risk_table,
+    rounded,
 )
 from drf.evaluation.portfolio import Weights
 
@@ -84,3 +88,17 @@ def test_the_risk_table_by_hand(relevance: pd.DataFrame) -> None:
     by_level = risk.xs("spread", level="portfolio")["signed"].groupby(["date", "level"]).sum().unstack()
     assert np.allclose(by_level["factor"], by_level["descriptor"])
     assert np.allclose(by_level["factor"], by_level["lag"])
+
+
+@given(st.integers(0, 99), st.sampled_from([1e-6, 1e-3, 1.0]))
+def test_a_kept_table_is_off_by_a_step_and_so_are_its_sums(seed: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    names = [f"X{k}_lag{lag}" for lag in (12, 0) for k in range(20)]
+    keys = pd.DataFrame({"date": pd.Timestamp("2000-01-31"), "asset": [f"S{k}" for k in range(9)]})
+    table = pd.concat([keys, pd.DataFrame(rng.normal(0, size, (9, 40)).astype(np.float32), columns=names)], axis=1)
+    kept = rounded(table)
+    assert list(kept) == list(table) and kept[names].dtypes.eq(np.float32).all()
+    own, other = table[names].to_numpy(float), kept[names].to_numpy(float)
+    single = 2.0**-24 * size * 8  # what single precision itself leaves open of numbers of this size
+    assert np.abs(own - other).max() <= STEP + single
+    assert np.abs(own.sum(1) - other.sum(1)).max() <= STEP + 40 * single

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
+
+from drf.data.simulate import SimulatedMarket
 
 ROWS = ["linear", "svr", "forest", "dnn", "dnn_lrp", "lstm", "lstm_lrp"]
 
@@ -44,3 +48,14 @@ def runs(folder: Path, kind: str) -> list[Run]:
     here = client(folder)
     experiment = here.get_experiment_by_name("drf")
     return list(here.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'", max_results=500))
+
+
+def without_mlflow() -> dict[str, str]:
+    """The environment without MLflow's variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+
+
+def newest_months() -> pd.DataFrame:
+    """What a forecast of the newest month of the market of SMALL needs."""
+    panel = SimulatedMarket(60, 66, 0, explained=0.12, style=0.0).panel()
+    return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(12)]

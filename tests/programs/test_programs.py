@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import textwrap
-import time
 from pathlib import Path
 
 import mlflow
@@ -19,8 +14,8 @@ import pytest
 from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.metrics import METRICS
-from tests.programs.folders import LINEAR, LINEAR_AND_LSTM, ROWS, SMALL, client, fresh, make_experiment, runs
-from tests.programs.processes import ROOT, Program, run, start
+from tests.programs.folders import ROWS, SMALL, client, fresh, newest_months, runs, without_mlflow
+from tests.programs.processes import ROOT, run
 
 pytestmark = pytest.mark.slow
 
@@ -142,12 +137,12 @@ def test_the_best_version_becomes_champion(evaluated: Path) -> None:
     here = client(evaluated)
     version = here.get_model_version_by_alias("drf-lstm-lrp", "champion")
     assert str(version.version) == "1"
-    for tag in ("data_fingerprint", "train_first", "train_last", "git_commit", "config", "verdict"):
+    for tag in ("data_fingerprint", "train_first", "train_last", "git_commit", "verdict"):
         assert version.tags[tag]
     (decision,) = runs(evaluated, "evaluation")
     assert decision.data.tags["promoted"] == "1"
     files = {a.path for a in here.list_artifacts(decision.info.run_id)}
-    assert files == {"scores.csv", "gates.csv", "audit.csv", "decision.json"}
+    assert files == {"scores.csv", "gates.csv", "audit.csv", "decision.json", "report.html"}
     assert version.tags["gates"] == "strict"
     assert version.tags["health"] == "passes its gates"
     assert "promoted version 1" in (evaluated / "evaluate.log").read_text()
@@ -190,6 +185,29 @@ def test_the_pages_of_mlflow_say_what_they_show(evaluated: Path) -> None:
     assert "tags.kind" in here.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]
 
 
+def test_numbers_name_the_data_and_the_model_that_they_are_of(evaluated: Path) -> None:
+    (parent,) = runs(evaluated, "comparison")
+    panel, source = (
+        parent.data.tags["data_fingerprint"],
+        client(evaluated).get_model_version("drf-lstm-lrp", "1").source,
+    )
+    for kind in ("evaluation", "judged", "row"):
+        for run_ in runs(evaluated, kind):
+            (used,) = run_.inputs.dataset_inputs
+            assert (used.dataset.name, used.dataset.digest) == ("panel", panel)
+            assert [tag.value for tag in used.tags] == ["evaluation"]
+    (judged,) = runs(evaluated, "judged")
+    numbers = client(evaluated).get_logged_model(str(source).removeprefix("models:/")).metrics
+    row = next(row for row in runs(evaluated, "row") if row.info.run_name == "lstm_lrp")
+    for run_id, names in {
+        judged.info.run_id: {"sharpe_net", "rank_ic", "gates_passed"},
+        row.info.run_id: {"sharpe_net", "mae"},
+    }.items():
+        of_model = [number for number in numbers if number.run_id == run_id]
+        assert names <= {number.key for number in of_model}
+        assert {(number.dataset_name, number.dataset_digest) for number in of_model} == {("panel", panel)}
+
+
 @pytest.mark.long
 def test_a_dry_run_writes_nothing(evaluated: Path) -> None:
     here, before = client(evaluated), len(runs(evaluated, "evaluation"))
@@ -213,11 +231,6 @@ def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
     )
 
 
-def newest_months() -> pd.DataFrame:
-    panel = SimulatedMarket(60, 66, 0, explained=0.12, style=0.0).panel()
-    return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(12)]
-
-
 def test_a_downstream_job_loads_the_champion(evaluated: Path) -> None:
     mlflow.set_tracking_uri(f"sqlite:///{evaluated}/mlflow.db")
     model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
@@ -237,6 +250,28 @@ def test_a_downstream_job_loads_the_champion(evaluated: Path) -> None:
     both = logged.merge(forecasts, on=["date", "asset"])
     assert len(both) == len(logged) == len(forecasts)
     assert np.allclose(both["y_pred"], both["prediction"], atol=1e-6)
+
+
+def test_every_familys_newest_model_is_loaded_from_its_rows_run(evaluated: Path) -> None:
+    here, panel = client(evaluated), newest_months()
+    kept = [row for row in runs(evaluated, "row") if row.info.run_name not in ("dnn", "lstm")]  # theirs is the +LRP's
+    assert len(kept) == 5
+    for row in kept:
+        model = mlflow.pyfunc.load_model(f"runs:/{row.info.run_id}/model")
+        forecasts = model.predict(panel)
+        explained = row.info.run_name not in ("svr", "forest")
+        assert list(forecasts) == ["date", "asset", "prediction", *([*FACTORS, "bias"] if explained else [])]
+        logged = pd.read_parquet(here.download_artifacts(row.info.run_id, "forecast.parquet"))
+        both = logged.merge(forecasts, on=["date", "asset"])
+        assert len(both) == len(logged) == len(forecasts)
+        assert np.allclose(both["y_pred"], both["prediction"], atol=1e-6), row.info.run_name
+        files = [file for file in Path(here.download_artifacts(row.info.run_id, "")).rglob("*") if file.is_file()]
+        assert not [file for file in files if file.suffix in (".pkl", ".pickle", ".joblib")]
+        if not explained:
+            with pytest.raises(ValueError, match="have no contributions"):
+                model.predict(panel, params={"detail": "descriptors"})
+    registered = here.get_model_version("drf-lstm-lrp", "1")
+    assert not {"config", "market_returns"} & set(registered.tags)  # long walls in MLflow's table
 
 
 def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Path) -> None:
@@ -278,162 +313,3 @@ def test_nothing_is_forecast_from_an_unusual_month_unless_forced(evaluated: Path
     said = run("drf.cli.score", *score, "panel.parquet", "--replace", folder=tmp_path, **uri)
     assert "unusual" not in said and "issued anew (the data have changed; " in said
     assert (tmp_path / "forecasts.parquet").exists()
-
-
-def without_mlflow() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-
-
-@pytest.mark.long
-def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    words = [word for word in LINEAR_AND_LSTM if "explained" not in word]
-    run("train.py", *words, "data=noise", folder=folder)
-    text = run("evaluate.py", folder=folder, expect=4)
-    assert "ALARM: there is no champion" in text
-    assert "nothing promoted: no version passed every gate" in text
-    assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
-
-
-def start_training(folder: Path) -> Program:
-    """Start a training and wait until its parent run is open and rows are being worked on."""
-    program = start(folder, "train.py", *LINEAR_AND_LSTM, "tuning.trials=200")
-    while not ((folder / "optuna.journal").exists() and len(runs(folder, "trial")) > 2):
-        assert program.runs, program.output
-        time.sleep(0.1)
-    return program
-
-
-@pytest.mark.long
-def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    make_experiment(folder)
-    program = start_training(folder)
-    program.send(signal.SIGTERM)
-    assert program.wait() == 128 + signal.SIGTERM
-    statuses = [run.info.status for run in [*runs(folder, "comparison"), *runs(folder, "row")]]
-    assert statuses == ["FAILED"] * 4
-
-
-@pytest.mark.long
-def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    make_experiment(folder)
-    start_training(folder).kill()
-    assert runs(folder, "comparison")[0].info.status == "RUNNING"
-    assert "no version to evaluate" in run("evaluate.py", folder=folder, expect=2)
-    run("train.py", *LINEAR_AND_LSTM, "tuning.trials=6", folder=folder)
-    earlier = [trial for trial in runs(folder, "trial") if trial.data.tags["from_earlier_run"] == "true"]
-    assert len(earlier) > 2
-    assert "promoted version 1" in run("evaluate.py", folder=folder)
-    statuses = sorted(run.info.status for run in [*runs(folder, "comparison"), *runs(folder, "row")])
-    assert statuses == ["FINISHED"] * 4 + ["KILLED"] * 4
-
-
-@pytest.mark.long
-def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    words = " ".join([*LINEAR, "registry.row=linear"])
-    done = subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager=local", "-e", "main",
-         "--experiment-name", "drf", "-P", f"overrides={words}", "-P", "evaluation=gate=research"],
-        cwd=folder, capture_output=True, text=True,
-        env={**without_mlflow(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
-             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    (parent,) = runs(folder, "comparison")
-    assert parent.data.tags["mlflow.project.entryPoint"] == "main"
-    assert parent.info.status == "FINISHED"
-    assert {row.data.tags["mlflow.parentRunId"] for row in runs(folder, "row")} == {parent.info.run_id}
-    (decision,) = runs(folder, "evaluation")
-    assert decision.info.run_id != parent.info.run_id
-    assert client(folder).get_model_version_by_alias("drf-lstm-lrp", "champion").tags["verdict"] == "champion"
-    shutil.rmtree(ROOT / "mlruns", ignore_errors=True)
-
-
-@pytest.mark.long
-def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    options = ["factors=paper16_macro", "data.source.stocks=300", "tuning.trials=0", "model=[linear,lstm]"]
-    options += ["model.lstm.seeds=1", "window.test_months=24", "window.refit_every=12", "compute.jobs=1"]
-    run("train.py", *options, folder=folder)
-    (row,) = [row for row in runs(folder, "row") if row.info.run_name == "lstm_lrp"]
-    assert row.data.metrics["truth/Macro"] > 0.5
-    relevance = pd.read_parquet(client(folder).download_artifacts(row.info.run_id, "relevance.parquet")).drop(
-        columns=["date", "asset"]
-    )
-    size = relevance.abs().mean()
-    by_descriptor = size.groupby([name.rsplit("_lag", 1)[0] for name in size.index]).sum()
-    assert set(by_descriptor.index) == {*DESCRIPTORS, "BETA_FX", "BETA_RATES", "BETA_CPI"}
-    assert by_descriptor.idxmax() == "BETA_FX"
-
-
-@pytest.mark.long
-def test_one_test_month_is_said_to_be_too_few(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    output = run("train.py", *LINEAR_AND_LSTM, "window.test_months=1", "tuning.trials=0", folder=folder)
-    assert "lstm_lrp: " in output
-    assert "cannot be estimated, because there are only 1 periods (4 needed)" in output
-    assert "Warning" not in output
-
-
-@pytest.mark.long
-def test_another_row_can_be_registered_gated_and_loaded(tmp_path: Path, empty_store: Path) -> None:
-    folder = fresh(tmp_path, empty_store)
-    said = run("train.py", *LINEAR, "registry.row=linear", folder=folder)
-    assert "Registered: drf-lstm-lrp version 1" in said
-    assert "promoted version 1" in run("evaluate.py", folder=folder)
-    client(folder)
-    model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
-    forecasts = model.predict(newest_months())
-    assert (forecasts[[*FACTORS, "bias"]].sum(axis=1) - forecasts["prediction"]).abs().max() < 1e-12
-    said = run("train.py", *LINEAR, folder=folder)
-    assert "Nothing registered: registry.row=lstm_lrp is of the family lstm, which was not trained." in said
-
-
-@pytest.mark.long
-def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) -> None:
-    """The rule of the config is the one that rows, trials and gates are judged by."""
-    folder = fresh(tmp_path, empty_store)
-    words = [*LINEAR, "model=[linear,forest]", "registry.row=linear", "portfolio.weighting=value"]
-    run("train.py", *words, folder=folder)
-    here = client(folder)
-    (parent,) = runs(folder, "comparison")
-    table = pd.read_csv(here.download_artifacts(parent.info.run_id, "evidence/variants.csv")).set_index("variant")
-    reported = table.loc[["as reported", "value-weighted"]].set_index("row", append=True)["sharpe"].unstack("variant")
-    assert (reported["as reported"] == reported["value-weighted"]).all()
-    for row in runs(folder, "row"):
-        assert row.data.metrics["sharpe"] == reported["as reported"][row.info.run_name]
-    said = run("evaluate.py", "portfolio.weighting=value", "gate=research", folder=folder)
-    assert "Sharpe after costs" in said
-
-
-@pytest.mark.long
-def test_it_runs_where_posix_alone_has_modules_and_links(tmp_path: Path, empty_store: Path) -> None:
-    """Without ``resource`` and without symbolic links, as on Windows; the memory is then not logged."""
-    folder = fresh(tmp_path, empty_store)
-    program = """
-        import os, runpy, sys
-        class Refuse:
-            def find_spec(self, name, path=None, target=None):
-                if name in ("resource", "fcntl"):
-                    raise ImportError(name)
-        sys.meta_path.insert(0, Refuse())
-        sys.modules.pop("resource", None)
-        def no_links(*arguments, **settings):
-            raise OSError("no symbolic links here")
-        os.symlink = no_links
-        sys.argv[0] = {program!r}
-        runpy.run_path({program!r}, run_name="__main__")
-    """
-    text = textwrap.dedent(program).format(program=str(ROOT / "train.py"))
-    done = subprocess.run(
-        [sys.executable, "-c", text, *LINEAR, "model=[linear,forest]", "registry.row=linear"],
-        cwd=folder, capture_output=True, text=True,
-        env={**without_mlflow(), "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (parent,) = runs(folder, "comparison")
-    assert "seconds" in parent.data.metrics
-    assert "peak_memory_mb" not in parent.data.metrics

@@ -26,7 +26,8 @@ from drf.registry.examine import Seen
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.gates import Thresholds
 from drf.registry.history import Restatement
-from drf.registry.register import make_forecaster, register
+from drf.registry.packing import make_forecaster
+from drf.registry.register import register
 from drf.registry.versions import Version
 from drf.samples.lagged import make_samples
 from tests.making import LAGS, rule

@@ -23,7 +23,7 @@ from drf.models.linear import Linear, RidgeRegression
 from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.manifest import FILE, make_manifest
-from drf.registry.register import make_forecaster, requirements, write_bundle
+from drf.registry.packing import make_forecaster, requirements, write_bundle
 from drf.samples.lagged import Samples
 from tests.making import LAGS
 

@@ -39,6 +39,7 @@ def earlier(client: MlflowClient, folder: Path, broken: bool = False) -> str:
     newest = evidence.newest.rename(columns={"prediction": "y_pred"}).assign(y_true=float("nan"))
     run.tables({"predictions.parquet": evidence.predictions.drop(columns="benchmark"), "forecast.parquet": newest})
     client.delete_model_version_tag(NAME, number, "manifest")
+    client.set_model_version_tag(NAME, number, "config", config)
     return number
 
 
