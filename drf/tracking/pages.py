@@ -41,6 +41,7 @@ def rows(experiment_id: str, parent_run: str) -> str:
     return f"#/experiments/{experiment_id}/runs?searchFilter={which}&orderByKey={order}&orderByAsc=false&{_TRAINING}"
 
 
-def view(experiment_id: str, key: str) -> str:
-    """A saved view, see :mod:`.views`."""
-    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={key}&{_TRAINING}"
+def view(experiment_id: str, key: str, charts: bool = False) -> str:
+    """A saved view, see :mod:`.views`, as a table or as charts."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={key}{mode}&{_TRAINING}"

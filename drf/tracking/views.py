@@ -21,12 +21,20 @@ _IN_TIME = "metrics.`months`"
 _ROW = ("sharpe_net", "rank_ic", "annual_return", "turnover", "max_drawdown")
 
 
-def _state(kind: str, order: str, metrics: Sequence[str], more: str = "", ascending: bool = False) -> dict[str, Any]:
-    """What the page would save: runs of a kind in an order, with some columns."""
+_MONTHLY = ("monthly/rank_ic", "monthly/long_short_net", "monthly/turnover")
+
+_MOST_RUNS = 50  # that one of MLflow's charts shows
+
+
+def _state(
+    kind: str, order: str, metrics: Sequence[str], more: str = "", monthly: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the page would save: runs of a kind in an order, with some columns; as charts, bars and lines by month."""
+    sections = {"numbers": ("BAR", metrics), **({"month by month": ("LINE", monthly)} if monthly else {})}
     return {
         "searchFilter": f"tags.kind = '{kind}'{more}",
         "orderByKey": order,
-        "orderByAsc": ascending,
+        "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
@@ -34,11 +42,33 @@ def _state(kind: str, order: str, metrics: Sequence[str], more: str = "", ascend
         "selectedColumns": [f"metrics.`{name}`" for name in metrics],
         "runsHiddenMode": "SHOW_ALL",
         "hideEmptyCharts": True,
+        "isAccordionReordered": True,
+        "compareRunSections": [
+            {"uuid": f"{kind}-{name}", "name": name, "display": True, "isReordered": True} for name in sections
+        ],
+        "compareRunCharts": [
+            _chart(shape, f"{kind}-{name}", metric)
+            for name, (shape, of_section) in sections.items()
+            for metric in of_section
+        ],
+    }
+
+
+def _chart(shape: str, section: str, metric: str) -> dict[str, Any]:
+    return {
+        "type": shape,
+        "uuid": f"{section}-{metric}",
+        "metricSectionId": section,
+        "metricKey": metric,
+        "runsCountToCompare": _MOST_RUNS,
+        "deleted": False,
+        "isGenerated": False,
+        **({"selectedMetricKeys": [metric], "xAxisKey": "step", "lineSmoothness": 0} if shape == "LINE" else {}),
     }
 
 
 VIEWS: Mapping[str, Mapping[str, Any]] = {
-    "rows": _state("row", "metrics.`sharpe_net`", _ROW),
+    "rows": _state("row", "metrics.`sharpe_net`", _ROW, monthly=_MONTHLY),
     "trials": _state("trial", "metrics.`cv_rank_ic`", ("cv_rank_ic", "cv_r2", "sharpe_net")),
     "champion-through-time": _state(
         "judged", _IN_TIME, ("sharpe_net", "sharpe_low", "rank_ic", "deflated", "months"),
