@@ -20,6 +20,7 @@ from ..experiment.market import load_market
 from ..experiment.schema import DataConfig, TrainConfig
 from ..experiment.settings import make
 from ..registry.audit import audit_training, could_not_run
+from ..registry.cards import rewrite_cards
 from ..registry.decision import Decision
 from ..registry.gates import Thresholds
 from ..registry.people import carry_out
@@ -80,6 +81,7 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
         leave_what_is_taken(client)
         decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
+            rewrite_cards(client, name, decision)
             log_decision(tree, settings, name, decision, notices=notices)
     else:
         bench = _bench(config, known, standing, store)

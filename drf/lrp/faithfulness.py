@@ -158,7 +158,7 @@ def _exact_shapley(values: Callable[[Tensor], Tensor], inputs: int, x: Tensor) -
 def deletion_curve(
     score: Score, x: Tensor, relevance: Tensor, insert: bool = False, baseline: Tensor | None = None
 ) -> Tensor:
-    """Mean output while inputs are deleted in the order of their support, as a share of the mean |f(x)|.
+    """Mean output while inputs are deleted in the order of their support, as a share of the mean ``|f(x)|``.
 
     An input supports the output if its relevance has the sign of f(x); those of the other sign go last. Each sample's
     output counts with the sign of f(x), so the curve starts at 1.

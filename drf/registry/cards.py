@@ -15,7 +15,7 @@ from ..report.html import Column
 from ..report.markdown import table
 from ..tracking import pages
 from .decision import Decision, Judged
-from .versions import GATES, RegisteredVersions, Version
+from .versions import DRIVERS, GATES, RegisteredVersions, Version
 
 _GATES = [
     Column("gate", "gate", text=True), Column("verdict", "verdict", text=True), Column("reason", "why", text=True)
@@ -83,6 +83,33 @@ def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersion
         client.update_model_version(name, one.number, description=card)
 
 
+def rewrite_cards(client: mlflow.MlflowClient, name: str, made: Decision) -> None:
+    """Say on the cards what a person has decided: of the model, and at the head of every version that it touched.
+
+    What gates and months have shown of a version stays below.
+    """
+    client.update_registered_model(name, description=model_card(name, made))
+    before, after = made.before, made.after
+    for number in dict.fromkeys((after.champion, after.previous, before.champion, before.previous)):
+        if number is None:
+            continue
+        with contextlib.suppress(mlflow.MlflowException):  # it may have been deleted
+            _, opening, sections = (client.get_model_version(name, number).description or "").partition(_SECTION)
+            card = f"{_decided(number, made)}{opening}{sections}"
+            client.update_model_version(name, number, description=card)
+
+
+_SECTION = "\n\n### "
+
+
+def _decided(number: str, made: Decision) -> str:
+    if number == made.after.champion:
+        return f"**Champion**. Last decision, by a person: {made.reason}."
+    if number == made.after.previous:
+        return f"**Previous** champion: what a rollback returns to. Last decision, by a person: {made.reason}."
+    return f"**Not in production** any more. Last decision, by a person: {made.reason}."
+
+
 def _experiment_of(client: mlflow.MlflowClient, run_id: str) -> str:
     """The experiment of a run; empty if the run is gone."""
     with contextlib.suppress(mlflow.MlflowException):
@@ -126,6 +153,7 @@ def version_card(version: Version, one: Judged, made: Decision, experiment: str,
         f"`{version.tags.get('data_fingerprint', '?')}`, recipe `{version.recipe}`, code "
         f"`{version.tags.get('git_commit', '?')[:12]}`.",
         "What it has shown": _shown(one, config),
+        "Drivers": version.tags.get(DRIVERS) or "Not recorded by its training.",
         "Gates": _gates(one) if one.verdicts else f"It was not judged: {one.reason}.",
         "Limits": "Months out of sample are few and were looked at by every trial counted above; a good record may be "
         "luck. Contributions explain the forecast, not the return. "

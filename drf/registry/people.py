@@ -47,7 +47,6 @@ def _promote(
     tags = {VERDICT: "champion", "reason": reason, GATES: under}
     move(client, name, standing, Move(after, {number: tags}))
     _take_from_archive(client, name, number)
-    client.update_model_version(name, number, description=f"Promoted under {under}.")
     hold = read_hold(client, name)
     still = f"; the aliases stay {hold.in_words()}" if hold is not None else ""
     return Decision(standing, after, f"version {number} was made champion by {user()}: {reason}{still}")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
-from ..comparison.rows import Row
+from ..comparison.rows import Row, drivers
 from ..data.panel import KEYS
 from ..errors import InputError
 from ..experiment.config import located
@@ -20,12 +20,14 @@ from ..experiment.experiment import Experiment
 from ..experiment.recipe import recipe_of
 from ..models.base import Loadable
 from ..models.base import Model as FittedModel
+from ..report.findings import what_drives
 from ..tracking.runs import git_commit
 from ..tracking.trials import MARKET, RECIPE, as_tag, market_returns
 from .evidence import LONG, Evidence, remember
 from .forecaster import Forecaster, Spec
 from .loading import MANIFEST
 from .packing import log_model, make_forecaster
+from .versions import DRIVERS
 
 ROUNDING = 1e-4
 """The most that single precision lets a training's forecasts differ from the registered model's, beside the largest."""
@@ -77,6 +79,7 @@ def register_newest(
         "row": config.registry.row,
         "row_run": origin.row_run,
         "git_commit": git_commit(),
+        **({DRIVERS: what_drives(found[1], found[0])} if (found := drivers([registered], registered.name)) else {}),
     }
     evidence = gather_evidence(forecaster, experiment.panel, {row.name: row for row in rows}, config.registry.row)
     return register(forecaster, evidence, config.registry.name, origin.row_run, tags)

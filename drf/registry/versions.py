@@ -27,6 +27,9 @@ VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 """Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
 gates its recipe became champion."""
 
+DRIVERS = "drivers"
+"""Its tag: what drives its forecasts, in words, as its training found."""
+
 REJECTED, SUPERSEDED = "rejected", "superseded"
 """Verdicts: by a person's rollback, and by a newer version of the recipe."""
 

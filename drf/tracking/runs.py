@@ -244,8 +244,9 @@ class RunTree:
         return log
 
     def row(self, row: ModelRow) -> RunLog:
-        """Open the run of a row of the comparison, in its colour."""
-        return self.child(row.name, {"kind": "row", "family": row.family, MLFLOW_RUN_COLOR: row.colour})
+        """Open the run of a row of the comparison, in its colour; it tells its training's name."""
+        tags = {"kind": "row", "family": row.family, "training": self.name, MLFLOW_RUN_COLOR: row.colour}
+        return self.child(row.name, tags)
 
     def close(self, log: RunLog, status: str = "FINISHED") -> None:
         self._open.pop(log.run_id, None)

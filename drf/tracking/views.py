@@ -27,7 +27,12 @@ _MOST_RUNS = 50  # that one of MLflow's charts shows
 
 
 def _state(
-    kind: str, order: str, metrics: Sequence[str], more: str = "", monthly: Sequence[str] = ()
+    kind: str,
+    order: str,
+    metrics: Sequence[str],
+    more: str = "",
+    monthly: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the page would save: runs of a kind in an order, with some columns; as charts, bars and lines by month."""
     sections = {"numbers": ("BAR", metrics), **({"month by month": ("LINE", monthly)} if monthly else {})}
@@ -39,7 +44,7 @@ def _state(
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [f"metrics.`{name}`" for name in metrics],
+        "selectedColumns": [*(f"tags.`{name}`" for name in tags), *(f"metrics.`{name}`" for name in metrics)],
         "runsHiddenMode": "SHOW_ALL",
         "hideEmptyCharts": True,
         "isAccordionReordered": True,
@@ -68,13 +73,15 @@ def _chart(shape: str, section: str, metric: str) -> dict[str, Any]:
 
 
 VIEWS: Mapping[str, Mapping[str, Any]] = {
-    "rows": _state("row", "metrics.`sharpe_net`", _ROW, monthly=_MONTHLY),
+    "rows": _state("row", "metrics.`sharpe_net`", _ROW, monthly=_MONTHLY, tags=("training",)),
     "trials": _state("trial", "metrics.`cv_rank_ic`", ("cv_rank_ic", "cv_r2", "sharpe_net")),
     "champion-through-time": _state(
         "judged", _IN_TIME, ("sharpe_net", "sharpe_low", "rank_ic", "deflated", "months"),
         " and tags.role = 'champion'",
     ),
-    "gates-through-time": _state("judged", _IN_TIME, ("gates_passed", "gates_failed", "sharpe_net")),
+    "gates-through-time": _state(
+        "judged", _IN_TIME, ("gates_passed", "gates_failed", "sharpe_net"), tags=("verdict", "reason")
+    ),
 }  # fmt: skip
 """Key -> state of the page."""
 

@@ -74,7 +74,8 @@ def _dask_client(address: str) -> Any:
         raise InputError("compute=dask: Dask is not installed: pip install 'drf[dask]'") from error
     except (OSError, ValueError) as error:
         raise InputError(
-            f"compute.scheduler={address}: no Dask scheduler answers ({first_line(error)}): start it (docs/scale.md)"
+            f"compute.scheduler={address}: no Dask scheduler answers ({first_line(error)}): start it, "
+            "see docs/how-to/scale.md"
         ) from error
 
 

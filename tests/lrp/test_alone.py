@@ -62,5 +62,5 @@ def test_it_is_built_and_runs_alone(tmp_path: Path) -> None:
 
 
 def test_the_reference_names_everything_that_is_public() -> None:
-    reference = (ROOT / "docs" / "lrp-api.md").read_text()
+    reference = (ROOT / "docs" / "reference" / "lrp.md").read_text()
     assert all(f"`{name}" in reference for name in drf.lrp.__all__)

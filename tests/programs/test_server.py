@@ -58,7 +58,7 @@ def test_a_server_that_is_gone_for_a_while_costs_nothing(plain_server: Server, t
 
 @pytest.fixture
 def locked_server(database: str, tmp_path: Path) -> Iterator[Server]:
-    """As docs/scale.md sets it up: runs in PostgreSQL, artifacts in a store of the server's, a login before all."""
+    """As docs/how-to/scale.md sets it up: runs in PostgreSQL, artifacts at the server, a login before all."""
     settings = tmp_path / "auth.ini"
     settings.write_text(
         "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"

@@ -83,6 +83,9 @@ def test_the_list_tells_which_training_is_which(folder: Path, at: Open) -> None:
 def test_the_saved_views_open_with_their_columns(folder: Path, at: Open) -> None:
     page = at(pages.view(experiment_of(folder), "rows"))
     see(page, "tags.kind = 'row'", "sharpe_net", "3 matching runs")
+    see(page, "another market")  # of which training a row is
+    page = at(pages.view(experiment_of(folder), "rows", charts=True))
+    see(page, "numbers", "month by month")
     page = at(pages.view(experiment_of(folder), "gates-through-time"))
     see(page, "gates_passed", "new recipe 1996-")
     page.get_by_text("gates through time").first.click()  # the menu of views, named by the one that is shown

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from drf.registry.cards import decision_card, judged_card, version_card
+from drf.registry.cards import decision_card, judged_card, rewrite_cards, version_card
 from drf.registry.decision import Decision, Judged
 from drf.registry.gates import REPLACEMENT, Verdict
 from drf.registry.recording import CHALLENGER, write_verdicts
 from drf.registry.standing import Standing
 from drf.registry.versions import RegisteredVersions
-from tests.registry.making import NAME, version
+from tests.registry.making import NAME, register_small, version
 
 SCORES = pd.Series(
     {"months": 40.0, "sharpe_net": 1.25, "sharpe_low": 0.3, "sharpe_high": 2.2, "rank_ic": 0.061, "turnover": 0.31,
@@ -38,7 +38,17 @@ def decision(*found: Judged, champion: str | None = None, after: str | None = No
 def test_a_version_card_has_its_sections_and_says_what_it_is() -> None:
     one = judged("2")
     card = version_card(version("2"), one, decision(one, champion="1", after="2"), "7")
-    for section in ("What it is", "Use", "Training", "What it has shown", "Gates", "Limits", "Load", "Lineage"):
+    for section in (
+        "What it is",
+        "Use",
+        "Training",
+        "What it has shown",
+        "Drivers",
+        "Gates",
+        "Limits",
+        "Load",
+        "Lineage",
+    ):
         assert f"### {section}\n" in card
     assert card.startswith("**Champion**, promoted under strict")
     assert "Sharpe ratio after costs 1.25 a year (95 %: 0.30 to 2.20)" in card and "2000-01 to 2003-04" in card
@@ -93,3 +103,24 @@ def test_the_challenger_is_the_newest_that_lacks_nothing_but_to_be_better(
     write_verdicts(registry, NAME, known, decision(judged("2", "champion"), champion="2"), 5)
     aliases = {alias: str(number) for alias, number in registry.get_registered_model(NAME).aliases.items()}
     assert aliases.get(CHALLENGER) == (None if challenger == "2" else challenger)  # a champion challenges nobody
+
+
+def test_what_people_decide_stands_at_the_head_of_cards_whose_sections_stay(store: str) -> None:
+    client = MlflowClient()
+    for _ in range(3):
+        register_small(client)
+    cards = {number: f"**Champion**, promoted under strict.\n\n### Gates\nof {number}" for number in ("1", "2")}
+    for number, card in cards.items():
+        client.update_model_version(NAME, number, description=card)
+    made = Decision(Standing("1", None), Standing("2", "1"), "version 2 was made champion by somebody: asked")
+    rewrite_cards(client, NAME, made)
+    told = {number: client.get_model_version(NAME, number).description for number in ("1", "2", "3")}
+    assert told["2"] == f"**Champion**. Last decision, by a person: {made.reason}.\n\n### Gates\nof 2"
+    assert told["1"].startswith("**Previous** champion") and told["1"].endswith("\n\n### Gates\nof 1")
+    assert not told["3"]  # untouched
+    back = Decision(made.after, Standing("3", None), "rolled back: version 3 is champion again")
+    rewrite_cards(client, NAME, back)
+    told = {number: client.get_model_version(NAME, number).description for number in ("2", "3")}
+    assert told["3"] == f"**Champion**. Last decision, by a person: {back.reason}."
+    assert told["2"].startswith("**Not in production** any more.") and "of 2" in told["2"]
+    assert "**champion**: [version 3]" in client.get_registered_model(NAME).description

@@ -19,7 +19,7 @@ from drf.registry.gates import failures, judge_artifact
 from drf.registry.history import compare
 from drf.registry.loading import load_with_evidence
 from drf.registry.scores import unseen_forecasts
-from drf.registry.versions import read_versions
+from drf.registry.versions import read_versions, tags_of
 from tests.making import LAGS
 from tests.registry.making import (
     LIMITS,
@@ -138,7 +138,7 @@ def test_a_tag_that_was_changed_is_refused_by_name(store: str, tag: str) -> None
     client = MlflowClient()
     register_small(client)
     register_small(client, config=recorded("seed=1"), train_last="1991-07-31")
-    other = client.get_model_version(NAME, "2").tags[tag]
+    other = tags_of(client.get_model_version(NAME, "2"))[tag]
     client.set_model_version_tag(NAME, "1", tag, other)
     (version,) = [one for one in read_versions(client, NAME).versions if one.number == "1"]
     with pytest.raises(InputError, match=rf"models:/drf-lstm-lrp/1: its tag {tag} was changed since it was registered"):

@@ -49,7 +49,6 @@ def test_promote_makes_a_version_champion_whatever_the_gates_say(three: MlflowCl
     assert read_standing(three, NAME) == Standing("3", "1", ("1", "3"))
     entry = three.get_model_version_by_alias(NAME, CHAMPION)
     assert entry.tags["gates"] == f"no gates, by {getpass.getuser()}: the committee asked"
-    assert "the committee asked" in entry.description
     assert read_hold(three, NAME) is None
     with pytest.raises(InputError, match="champion already"):
         done(three, "promote=3", "reason=again")
