@@ -4,4 +4,4 @@ Every folder is a room that imports only from the rooms below it. Their order st
 (``tool.importlinter``); CONTRIBUTING.md has a picture.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
