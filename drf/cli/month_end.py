@@ -73,6 +73,7 @@ def month_end(composed: DictConfig, choices: Mapping[str, str]) -> None:
     except Exception as error:
         full, away = program.is_full_disk(error), _is_away(error)
         if not (full or away or isinstance(error, InputError)):
+            print(json.dumps({"status": "fault", "reason": without_secrets(first_line(error))}))
             raise
         text = program.FULL_DISK if full else str(error) if isinstance(error, InputError) else first_line(error)
         text = without_secrets(" ".join(text.split()))

@@ -36,6 +36,8 @@ REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO = 2, 3, 4, 75, 99
 """Exit codes: refused input; unusual inputs, from which nothing was issued; an alarm about the champion or the live
 record; another command at work or a store away; nothing to do, since it was done before."""
 
+_SIGPIPE = 128 + 13  # not among the signals of every system
+
 P = ParamSpec("P")
 
 
@@ -83,6 +85,9 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
         _show_logs()
         try:
             task(*args, **kwargs)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _end_unheard()
         except InputError as error:
             refuse(str(error))
         except OmegaConfBaseException as error:
@@ -151,6 +156,12 @@ def refuse(message: str, code: int = REFUSED) -> NoReturn:
     name = called.name if called.name != "__main__.py" else room if room == "drf" else f"drf.{room}"
     print(f"{name}: {without_secrets(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def _end_unheard() -> NoReturn:
+    """End as programs do whose reader has gone (``| head``): without a word, and with SIGPIPE's code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain while it flushes
+    raise SystemExit(_SIGPIPE)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

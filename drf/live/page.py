@@ -215,7 +215,7 @@ def _stocks(month: Month) -> Mapping[str, object] | None:
         every.rename(columns={"prediction": "forecast"}).assign(earned=float("nan")),
         factors,
         month.month,
-        changed="to be traded",
+        changed="trade",
     )
 
 

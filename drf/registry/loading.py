@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import mlflow
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.pyfunc import PyFuncModel
 
 from ..errors import InputError, first_line
@@ -96,13 +97,15 @@ def _resolved(uri: str) -> tuple[str, str | None]:
     else:
         raise InputError(f"{uri}: name a version by its number, or by an alias: models:/{name}@champion")
     if MANIFEST not in entry.tags:
-        raise InputError(f"{uri}: {earlier_release(str(entry.version))}")
+        raise InputError(f"{uri}: {without_manifest(entry)}")
     return f"models:/{name}/{entry.version}", str(entry.tags[MANIFEST])
 
 
-def earlier_release(number: str) -> str:
-    """Why a version without a manifest is not used, and how to make one that has it."""
+def without_manifest(entry: ModelVersion) -> str:
+    """Why a version without a manifest is not used, and what to do."""
+    if "row_run" not in entry.tags:
+        return "it is none that this project has registered whole: train.py registers versions"
     return (
         "it was registered by an earlier release, without a manifest to hold its files against: python -m "
-        f"drf.cli.reregister {number} registers it again"
+        f"drf.cli.reregister {entry.version} registers it again"
     )

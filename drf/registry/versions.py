@@ -21,7 +21,7 @@ from ..experiment.schema import TrainConfig
 from ..models.rows import ModelRow, row_named
 from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
 from .evidence import FOLDER, LONG, TAGS_FILE
-from .loading import MANIFEST, earlier_release
+from .loading import MANIFEST, without_manifest
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 """Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
@@ -189,13 +189,13 @@ def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
 def _why_aside(entry: ModelVersion, held: bool) -> str | None:
     tags = entry.tags
     if not set(tags) >= _NEEDED:
-        return "its registration did not finish"
+        return "its registration did not finish, or it is none of this project's"
     if tags.get(VERDICT) == REJECTED and not held:
         return f"rejected before: {tags.get('reason', '')}"
     if ARCHIVED in tags and not held:
         return f"archived: {tags[ARCHIVED]}"
     if MANIFEST not in tags:
-        return earlier_release(str(entry.version))
+        return without_manifest(entry)
     return None
 
 

@@ -22,7 +22,7 @@ def stocks_asked(
     history: pd.DataFrame,
     factors: Sequence[str],
     month: pd.Timestamp,
-    changed: str = "since the month before",
+    changed: str = "change since the month before",
 ) -> dict[str, Any]:
     """Everything that the page can be asked of a stock, ready for JSON.
 

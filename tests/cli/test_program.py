@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from drf.cli import main as commands
 from drf.cli import program as entry
 from drf.cli import score
+from drf.data.simulate import SimulatedMarket
+from tests.programs.processes import ROOT
 
 Call = Callable[..., str]
 
@@ -146,3 +149,13 @@ def test_score_refuses(refused: Call, panel: pd.DataFrame, tmp_path: Path) -> No
     assert "models:/drf-lstm-lrp@champion" in refused(score.main, *given, "--output", "x.csv")
     assert "no such file" in refused(score.main, "--panel", "none.parquet", "--output", "x.csv")
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_reader_that_goes_away_ends_the_program_without_a_word(tmp_path: Path) -> None:
+    SimulatedMarket(20, 24, seed=0).panel().to_csv(tmp_path / "panel.csv", index=False)
+    words = [sys.executable, "-m", "drf", "data", "inspect", str(tmp_path / "panel.csv")]
+    program = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert program.stdout is not None and program.stderr is not None
+    program.stdout.close()  # as head does
+    said = program.stderr.read()
+    assert (program.wait(), said) == (141, "")

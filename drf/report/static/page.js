@@ -136,7 +136,7 @@
     function words(k) {
       const weight = value(stocks.weight[k]), change = value(stocks.change[k]);
       const held = weight > 0 ? `long, ${percent(weight)} of that side` : weight < 0 ? `short, ${percent(-weight)} of that side` : "not held";
-      const since = `; ${change ? percent(change) : "nothing"} ${stocks.changed}`;
+      const since = `; ${stocks.changed}: ${change ? percent(change) : "none"}`;
       return `${names[k]}, ${stocks.month}: forecast ${percent(value(stocks.forecast[k]))} a month, ${held}${since}.`;
     }
 
