@@ -81,7 +81,7 @@ def decide_and_record(config: EvaluateConfig, settings: Mapping[str, object], ga
         leave_what_is_taken(client)
         decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
-            rewrite_cards(client, name, decision)
+            rewrite_cards(client, name, known, decision)
             log_decision(tree, settings, name, decision, notices=notices)
     else:
         bench = _bench(config, known, standing, store)

@@ -18,6 +18,9 @@ COMMANDS = ("train", "evaluate", "score", "monitor", "month-end", "data")
 def main() -> None:
     """What the console script ``drf`` calls."""
     words = sys.argv[1:]
+    if words[:1] in (["-h"], ["--help"]):
+        print(f"{__doc__}\nCommands: {', '.join(COMMANDS)}. `drf COMMAND --help` says more.")
+        return
     if not words or words[0] not in COMMANDS:
         asked = f"{words[0]} is no command: " if words and not words[0].startswith("-") else ""
         program.refuse(f"{asked}give one of {', '.join(COMMANDS)}, and --help after it says more")

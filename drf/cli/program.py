@@ -149,6 +149,11 @@ def split_overrides(arguments: list[str]) -> list[str]:
     return [word.removeprefix("+") if word.startswith("+experiment=") else word for word in words]
 
 
+def called(command: str) -> str:
+    """How another command is called by a user who called this one."""
+    return f"python {command}.py" if Path(sys.argv[0]).suffix == ".py" else f"drf {command}"
+
+
 def refuse(message: str, code: int = REFUSED) -> NoReturn:
     """Print one line and exit."""
     called = Path(sys.argv[0])

@@ -20,6 +20,8 @@ from ..registry.versions import ARCHIVED, REJECTED
 from ..tracking import pages
 from ..tracking.log import REPORT, TrainingLog
 from ..tracking.runs import RunTree
+from ..tracking.views import key_of_rows
+from . import program
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -51,7 +53,7 @@ def training_summary(
         *([f"The panel has been used without {', '.join(absent)} (data.descriptors)."] if absent else []),
         f"Runs: parent {run_id} in {store}",
         *([f"Look: mlflow ui --backend-store-uri {store}, then"] if home == pages.NO_SERVER else []),
-        f"Rows side by side: {home}/{pages.rows(place, run_id)}",
+        f"Rows side by side: {home}/{pages.view(place, key_of_rows(run_id))}",
         f"Report: {home}/{pages.artifact(place, run_id, REPORT)}",
     ]
     registry = experiment.config.registry
@@ -62,8 +64,8 @@ def training_summary(
         )
     else:
         lines += [
-            f"Registered: {registry.name} version {version}. Next: python evaluate.py",
-            f'Load the champion: mlflow.pyfunc.load_model("models:/{registry.name}@champion")',
+            f"Registered: {registry.name} version {version}. Next: {program.called('evaluate')}",
+            f'Load it: mlflow.pyfunc.load_model("models:/{registry.name}/{version}"); once promoted: @champion',
         ]
     return "\n".join(lines)
 
@@ -198,7 +200,10 @@ def record_summary(record: Record) -> str:
         lines += [f"Issued: {len(record.issued)}, the newest for {record.issued[-1].issue.month:%Y-%m}.", ""]
     if len(record.outcomes):
         by_version = record.by_version.assign(**{end: record.by_version[end].dt.strftime("%Y-%m") for end in _ENDS})
-        lines += ["By version:", by_version.to_string(index=False, float_format="{:.4f}".format), ""]
+        per_cent = dict.fromkeys(("gross", "net", "promised"), "{:+.2%}".format)
+        formats = {**per_cent, "rank_ic": "{:+.3f}".format, "hit_rate": "{:.0%}".format, "turnover": "{:.0%}".format}
+        text = by_version.to_string(index=False, formatters=formats)
+        lines += ["By version, returns summed over its months, the rest their mean:", text, ""]
     else:
         lines += ["No month of what was issued has come true by this panel.", ""]
     return "\n".join([*lines, *[f"note: {note}" for note in record.notes]]).rstrip()

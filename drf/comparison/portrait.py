@@ -66,6 +66,8 @@ def portray(row: Row, judging: Judging) -> Portrait:
     )
     if row.relevance is None or row.risk is None:
         return seen
+    # as in the row's own series: what has no return leaves its weight to the others of its side
+    tradable = make_weights(row.judged, judging.rule, tradable=row.judged["y_true"].notna())
     every = [row.relevance] if row.newest_relevance is None else [row.relevance, row.newest_relevance]
     by_factor = [parts.by_factor(table, judging.factors) for table in every]
     spread = row.risk[(row.risk["portfolio"] == "spread") & (row.risk["level"] == "factor")]
@@ -76,7 +78,7 @@ def portray(row: Row, judging: Judging) -> Portrait:
         **vars(seen)
         | {
             "promised": spread.pivot_table(index="date", columns="name", values="signed", sort=False),
-            "earned": realised(by_factor[0], row.predictions["y_true"], row.weights),
+            "earned": realised(by_factor[0], row.judged["y_true"], tradable),
             "cells": cells.drop(columns="asset"),
             "history": pd.concat(by_factor, ignore_index=True).merge(
                 forecasts.rename(columns={"y_pred": "forecast", "y_true": "earned"}), on=KEYS

@@ -28,9 +28,9 @@ def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) 
     contributions
         ``date``, ``asset`` and a column a factor, in decimals a month.
     returns
-        Decimal returns of the month after, aligned; a stock without one is left out, and its weight counts for nothing.
+        Decimal returns of the month after, aligned.
     weights
-        Aligned.
+        Aligned; of stocks whose return is known, so that their sides sum to 1 and -1.
 
     Returns
     -------

@@ -8,6 +8,15 @@ from typing import Any
 from ..data.panel import KEYS, RETURN, SECTOR
 from ..errors import InputError, nearest
 
+RESERVED = frozenset(
+    [
+        *KEYS, "prediction", "bias", "account",
+        "rank", "quantile", "weight", "held", "trade", "inputs", "reasons", "version", "recipe", "issued", "data",
+        "forecast", "earned", "change", "specific", "all", "sum", "rest", "intercept, rest",
+    ]
+)  # fmt: skip
+"""Columns beside the factors' in forecasts, in issues with their orders, and in the report: no factor's name."""
+
 Factors = dict[str, list[str]]
 """Factor -> its descriptors."""
 
@@ -24,8 +33,8 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
     for factor, names in named.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"factors.{factor}={names}: must be a list of descriptors, such as [PER, PBR]")
-        if factor in ("bias", "prediction", *KEYS):
-            raise InputError(f"factors.{factor}: a forecast has a column of that name: choose another")
+        if factor in RESERVED:
+            raise InputError(f"factors.{factor}: another column of forecasts has that name: choose another")
     every = descriptors_of(named)
     for name in every:
         if every.count(name) > 1:

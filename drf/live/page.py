@@ -90,8 +90,8 @@ def month_report(month: Month) -> Report:
 
 _CAVEATS = (
     "Weights and trades are shares of the value of one side; turnover is what is traded over all that can be. "
-    "Forecasts and contributions are of one month's return; a reason names the descriptors that add most to a "
-    "forecast, with their sign.",
+    "Forecasts and contributions are of one month's return; reasons are the descriptors with the largest "
+    "contributions, of either sign.",
     "What came true is of the weights as they were issued, after the costs of the model's own portfolio rule, and not "
     "of what was filled. A held stock whose return is not known counts as 0.",
     "The promise is the backtest's mean less one standard error, and less what chance gives the best of as many trials "
@@ -172,7 +172,7 @@ def _saying(month: Month) -> list[Section]:
     columns = [
         Column("asset", "stock"), Column("rank", "rank"), Column("prediction", "forecast", _SIGNED),
         Column("weight", "weight", _SIGNED), Column("trade", "trade", _SIGNED),
-        Column("reasons", "what adds most to the forecast", text=True),
+        Column("reasons", "its largest contributions, of either sign", text=True),
     ]  # fmt: skip
     ranked = orders.dropna(subset=["prediction"]).sort_values("rank")
     largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
 import mlflow
 import pandas as pd
@@ -72,21 +73,21 @@ def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersion
     ``under``: the gates under which the recipe of a version that becomes champion now was promoted.
     """
     client.update_registered_model(name, description=model_card(name, made))
-    experiments: dict[str, str] = {}
+    trainings: dict[str, Training | None] = {}
     for one in made.judged:
         version = known.get(one.number)
         if version is None:
             continue
-        if version.parent_run not in experiments:
-            experiments[version.parent_run] = _experiment_of(client, version.parent_run)
-        card = version_card(version, one, made, experiments[version.parent_run], under)
-        client.update_model_version(name, one.number, description=card)
+        if version.parent_run not in trainings:
+            trainings[version.parent_run] = training_of(client, version.parent_run)
+        card = version_card(version, one, made, trainings[version.parent_run], under)
+        _describe(client, name, one.number, card, client.get_model_version(name, one.number).description or "")
 
 
-def rewrite_cards(client: mlflow.MlflowClient, name: str, made: Decision) -> None:
-    """Say on the cards what a person has decided: of the model, and at the head of every version that it touched.
+def rewrite_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision) -> None:
+    """Say on the cards what a person has decided: of the model, and at the head of every version with an alias.
 
-    What gates and months have shown of a version stays below.
+    What gates and months have shown of a version stays below, and what people wrote.
     """
     client.update_registered_model(name, description=model_card(name, made))
     before, after = made.before, made.after
@@ -94,27 +95,58 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, made: Decision) -> Non
         if number is None:
             continue
         with contextlib.suppress(mlflow.MlflowException):  # it may have been deleted
-            _, opening, sections = (client.get_model_version(name, number).description or "").partition(_SECTION)
-            card = f"{_decided(number, made)}{opening}{sections}"
-            client.update_model_version(name, number, description=card)
+            card = client.get_model_version(name, number).description or ""
+            _, opening, sections = _without_notes(card).partition(_SECTION)
+            version = known.get(number)
+            if not opening and version is not None:
+                unjudged = Judged(number, "", False, "a person decided first", pd.Series(), (), (), "", "", None)
+                whole = version_card(version, unjudged, made, training_of(client, version.parent_run))
+                _, opening, sections = whole.partition(_SECTION)
+            _describe(client, name, number, f"{_decided(number, made)}{opening}{sections}", card)
 
 
-_SECTION = "\n\n### "
+def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:
+    """Write a version's card, with the notes of people that stood in the one before."""
+    notes = _notes(before)
+    client.update_model_version(name, number, description=f"{card}{_NOTES}{notes}" if notes else card)
+
+
+_SECTION, _NOTES = "\n\n### ", "\n\n### Notes\n"
+
+_HEADS = ("**Champion**", "**Previous**", "**Not promoted**", "**Not in production**")
+
+
+def _notes(card: str) -> str:
+    """What people wrote: the section of that name, or all of a description that is no card."""
+    return card.partition(_NOTES)[2] if card.startswith(_HEADS) else card
+
+
+def _without_notes(card: str) -> str:
+    return card.partition(_NOTES)[0] if card.startswith(_HEADS) else ""
 
 
 def _decided(number: str, made: Decision) -> str:
     if number == made.after.champion:
-        return f"**Champion**. Last decision, by a person: {made.reason}."
+        return f"**Champion**, by a person's decision and not by gates: {made.reason}."
     if number == made.after.previous:
-        return f"**Previous** champion: what a rollback returns to. Last decision, by a person: {made.reason}."
-    return f"**Not in production** any more. Last decision, by a person: {made.reason}."
+        return f"**Previous** champion: what a rollback returns to. A person decided: {made.reason}."
+    return f"**Not in production** any more. A person decided: {made.reason}."
 
 
-def _experiment_of(client: mlflow.MlflowClient, run_id: str) -> str:
-    """The experiment of a run; empty if the run is gone."""
+@dataclass(frozen=True)
+class Training:
+    """A version's training as MLflow knows it."""
+
+    name: str
+    experiment: str
+
+
+def training_of(client: mlflow.MlflowClient, run_id: str) -> Training | None:
+    """The training of a run; None if the run is gone."""
     with contextlib.suppress(mlflow.MlflowException):
-        return str(client.get_run(run_id).info.experiment_id)
-    return ""
+        run = client.get_run(run_id)
+        return Training(str(run.info.run_name), str(run.info.experiment_id))
+    return None
 
 
 def model_card(name: str, made: Decision) -> str:
@@ -132,10 +164,10 @@ def model_card(name: str, made: Decision) -> str:
     )
 
 
-def version_card(version: Version, one: Judged, made: Decision, experiment: str, under: str = "") -> str:
+def version_card(version: Version, one: Judged, made: Decision, training: Training | None, under: str = "") -> str:
     """The model card of a version, rewritten by every decision about it.
 
-    ``experiment``: of its training; empty if that is gone. ``under``: see :func:`write_cards`.
+    ``training``: None if that is gone. ``under``: see :func:`write_cards`.
     """
     config = version.config
     role = _standing(version, one, made, under)
@@ -144,8 +176,8 @@ def version_card(version: Version, one: Judged, made: Decision, experiment: str,
     of_training = f"{version.tags.get('train_first', '?')} to {version.train_last:%Y-%m-%d}"
     parts = {
         "": role,
-        "What it is": f"The row {version.row.name} of a training on {config.data.source.name}: forecasts of the return "
-        f"over the next month of {stocks}, from ranks of {len(_descriptors(config))} descriptors at "
+        "What it is": f"The row {version.row.name} of {_named(training)} on {config.data.source.name}: forecasts of "
+        f"the return over the next month of {stocks}, from ranks of {len(_descriptors(config))} descriptors at "
         f"{first_few(config.window.lags, 9)} months back.",
         "Use": "Ranking stocks and building portfolios, with the factors that make up each forecast. Not a price "
         "target; not for another universe, another vendor's definitions, or horizons other than a month.",
@@ -154,13 +186,13 @@ def version_card(version: Version, one: Judged, made: Decision, experiment: str,
         f"`{version.tags.get('git_commit', '?')[:12]}`.",
         "What it has shown": _shown(one, config),
         "Drivers": version.tags.get(DRIVERS) or "Not recorded by its training.",
-        "Gates": _gates(one) if one.verdicts else f"It was not judged: {one.reason}.",
+        "Gates": f"{_gates(one)}\n\nAsked for: {made.asked}." if one.verdicts else f"It was not judged: {one.reason}.",
         "Limits": "Months out of sample are few and were looked at by every trial counted above; a good record may be "
         "luck. Contributions explain the forecast, not the return. "
         + (f"{one.restated[0].upper()}{one.restated[1:]}." if one.restated else ""),
         "Load": f'`mlflow.pyfunc.load_model("models:/{version.name}/{version.number}").predict(panel)`: `date`, '
         "`asset`, `prediction`, a column a factor and `bias`, which sum to it.",
-        "Lineage": _lineage(version, experiment),
+        "Lineage": _lineage(version, training),
     }
     return "\n\n".join(f"### {title}\n{text}" if title else text for title, text in parts.items())
 
@@ -172,7 +204,8 @@ def _descriptors(config: TrainConfig) -> list[str]:
 def _standing(version: Version, one: Judged, made: Decision, under: str) -> str:
     if version.number == made.after.champion:
         gates = under or version.tags.get(GATES) or made.asked
-        return f"**Champion**, promoted under {gates}; judged under {made.asked}. Last decision: {made.reason}."
+        now = f"; judged now under {short_gates(made.asked)}" if made.asked != gates else ""
+        return f"**Champion**, promoted under {short_gates(gates)}{now}. Last decision: {made.reason}."
     if version.number == made.after.previous:
         return f"**Previous** champion: what a rollback returns to. Last decision: {made.reason}."
     return f"**Not promoted**: {one.reason or made.reason}."
@@ -191,11 +224,20 @@ def _shown(one: Judged, config: TrainConfig) -> str:
     )
 
 
-def _lineage(version: Version, experiment: str) -> str:
-    if not experiment:
+def _named(training: Training | None) -> str:
+    return f"the training *{training.name}*" if training else "a training"
+
+
+def short_gates(gates: str) -> str:
+    """The gates' name without the list of what they ask otherwise."""
+    return gates if gates.startswith("no gates") else gates.partition(":")[0] + " gates"
+
+
+def _lineage(version: Version, training: Training | None) -> str:
+    if training is None:
         return f"Its training's run `{version.parent_run}` is gone."
     return (
-        f"[its training]({pages.run(experiment, version.parent_run)}) · "
-        f"[the report]({pages.artifact(experiment, version.parent_run, 'report.html')}) · "
-        f"[the row's run]({pages.run(experiment, version.row_run)})"
+        f"[its training]({pages.run(training.experiment, version.parent_run)}) · "
+        f"[the report]({pages.artifact(training.experiment, version.parent_run, 'report.html')}) · "
+        f"[the row's run]({pages.run(training.experiment, version.row_run)})"
     )

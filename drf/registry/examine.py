@@ -51,7 +51,6 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         If it is not what was registered, its evidence is not its training's, or it cannot forecast this panel.
     """
     model, evidence = load_with_evidence(version.uri)
-    _require_its_tags(version, evidence)
     _require_its_own(client, version, evidence)
     lags = max(version.config.window.lags)
     newest = panel["date"].max()
@@ -67,19 +66,6 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         raise
     except (mlflow.MlflowException, ValueError) as error:
         raise InputError(f"{version.uri} cannot forecast this panel: {error}") from error
-
-
-def _require_its_tags(version: Version, evidence: Evidence) -> None:
-    """Refuse a version whose tags are not those it was registered with.
-
-    Raises
-    ------
-    InputError
-        Naming the first.
-    """
-    for key, value in evidence.tags.items():
-        if version.tags.get(key) != value:
-            raise InputError(f"{version.uri}: its tag {key} was changed since it was registered")
 
 
 def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:

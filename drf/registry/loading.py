@@ -103,7 +103,7 @@ def _resolved(uri: str) -> tuple[str, str | None]:
 
 def without_manifest(entry: ModelVersion) -> str:
     """Why a version without a manifest is not used, and what to do."""
-    if "row_run" not in entry.tags:
+    if not {"row_run", "parent_run"} & set(entry.tags):
         return "it is none that this project has registered whole: train.py registers versions"
     return (
         "it was registered by an earlier release, without a manifest to hold its files against: python -m "

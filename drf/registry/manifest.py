@@ -48,6 +48,20 @@ def verify(folder: Path, digest: str | None = None) -> None:
             raise ValueError(f"its file {name} {how} since it was registered")
 
 
+def verify_file(manifest: bytes, digest: str, name: str, content: bytes) -> None:
+    """Hold one file against a manifest, and the manifest against its digest.
+
+    Raises
+    ------
+    ValueError
+        Saying which of them is not what was registered.
+    """
+    if digest_of(manifest) != digest:
+        raise ValueError(f"its {FILE} is not the one that was registered")
+    if _read(manifest).get(name) != digest_of(content):
+        raise ValueError(f"its file {name} was changed since it was registered")
+
+
 def _read(manifest: bytes) -> dict[str, str]:
     try:
         return dict(json.loads(manifest))

@@ -33,7 +33,7 @@ def decision_report(name: str, made: Decision, settings: str, commit: str) -> Re
             f"A rollback would return to version {after.previous or 'none'}.",
             "Why?": f"{verb}: {made.reason}." if made.asked else f"{made.reason}.",
             "Is the champion healthy?": f"ALARM: {made.alarm}." if made.alarm else _healthy(made),
-            "What was judged?": f"{judged or 'Nothing'}, and {len(made.left_aside) + len(made.superseded)} not.",
+            "What was judged?": f"{judged or 'Nothing'}. Left aside: {len(made.left_aside) + len(made.superseded)}.",
         },
         sections=[*_side_by_side(made), *[_gates(one) for one in made.judged], *_not_judged(made)],
         config=settings,
@@ -54,21 +54,24 @@ def _side_by_side(made: Decision) -> list[Section]:
     scored = [one for one in made.judged if len(one.scores)]
     if not scored:
         return []
-    frame = pd.DataFrame([{"row": _title(one), **one.scores} for one in scored])
+    known = [
+        {"row": _title(one), "why": one.reason or "passed all that it was asked", **one.scores} for one in made.judged
+    ]
+    frame = pd.DataFrame(known)
     columns = [
         Column("row", "Version"), Column("months", "Months", "{:.0f}"), Column("sharpe_net", "Sharpe net", "{:.2f}"),
         Column("sharpe_low", "95 % from", "{:.2f}"), Column("sharpe_high", "to", "{:.2f}"),
         Column("deflated", "Deflated", "{:.3f}"), Column("rank_ic", "Rank IC", "{:.3f}"),
         Column("turnover", "Turnover", "{:.0%}"), Column("max_drawdown", "Drawdown", "{:.1%}"),
-        Column("better_than_linear", "Better than linear", "{:.2f}"),
+        Column("better_than_linear", "Better than linear", "{:.2f}"), Column("why", "What was found", text=True),
     ]  # fmt: skip
     net = frame[["row", "sharpe_net", "sharpe_low", "sharpe_high"]].set_axis(["row", "sharpe", "low", "high"], axis=1)
-    words = f"Months out of sample, each version on its own. Asked for: {made.asked}." if made.asked else ""
+    words = "Months out of sample, each version on its own; better than linear is a probability."
     champion = next((_title(one) for one in scored if one.number == made.after.champion), None)
     return [
         Section(
             "The versions side by side",
-            [words] if words else [],
+            [words, *([f"Asked for: {made.asked}."] if made.asked else [])],
             [table(frame, columns, champion)],
             charts=[charts.sharpe_intervals(net)],
         )

@@ -297,9 +297,9 @@ def _best(cases: Sequence[_Case]) -> _Case | None:
 def _in_words(cases: Sequence[_Case], best: _Case | None, standing: Standing, hold: Hold | None) -> str:
     champion = standing.champion
     if best is not None:
-        over = f" over version {champion}" if champion else ""
-        number = best.version.number
-        why = f"version {number} passed every gate and has the best Sharpe after costs of those that did{over}"
+        number, sharpe = best.version.number, f"{float(best.scores['sharpe_net']):.2f}" if len(best.scores) else ""
+        over = f"; it takes the place of version {champion}" if champion else ""
+        why = f"version {number} passed every gate, with the best Sharpe after costs ({sharpe}) of those that did{over}"
         if best.role == REFRESH:
             why = f"version {number} is a newer version of the champion's recipe, and sound"
         return why if hold is None else f"{why}; but the aliases are {hold.in_words()}"

@@ -15,7 +15,7 @@ from ..report.page import gates_section
 from ..tracking.log import REPORT
 from ..tracking.runs import RunLog, RunTree, git_commit
 from ..tracking.user import user
-from .cards import decision_card, judged_card, write_cards
+from .cards import decision_card, judged_card, short_gates, write_cards
 from .decision import Decision, Judged
 from .gates import REPLACEMENT
 from .page import decision_report
@@ -230,7 +230,8 @@ def _completed(page: str, version: Version, one: Judged | None, made: Decision) 
 def _status(version: Version, one: Judged | None, made: Decision) -> str:
     number, champion = version.number, made.after.champion
     if number == champion:
-        return f"Version {number} is champion{f', promoted under {version.gates}' if version.gates else ''}."
+        under = f", promoted under {short_gates(version.gates)}" if version.gates else ""
+        return f"Version {number} is champion{under}."
     now = f" The champion is version {champion}." if champion else ""
     if one is None or number == made.before.champion:
         return f"Version {number} was champion and is not any more.{now}"

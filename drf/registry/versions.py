@@ -22,6 +22,8 @@ from ..models.rows import ModelRow, row_named
 from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
 from .evidence import FOLDER, LONG, TAGS_FILE
 from .loading import MANIFEST, without_manifest
+from .manifest import FILE as MANIFEST_FILE
+from .manifest import verify_file
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 """Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
@@ -143,10 +145,14 @@ def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | 
     entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
     versions, left_aside = [], {}
     for entry in entries:
+        reason = _why_aside(entry, str(entry.version) in held)
         try:
-            reason = _why_aside(entry, str(entry.version) in held)
+            tags = tags_of(entry) if reason is None else {}
+        except InputError as error:
+            reason = str(error)
+        try:
             if reason is None:
-                versions.append(Version.of(entry, tags_of(entry)))
+                versions.append(Version.of(entry, tags))
         except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"it was registered by another release of this program ({first_line(error)})"
         if reason is not None:
@@ -155,24 +161,31 @@ def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | 
 
 
 def tags_of(entry: ModelVersion) -> Mapping[str, str]:
-    """A version's tags, and those that are too long for MLflow's table from its files.
+    """A version's tags as they were registered, held against its files, with those that are too long for a table.
 
     Raises
     ------
     InputError
-        If its files cannot be read.
+        If its files cannot be read, are not those that were registered, or a tag was changed since.
     """
-    if "config" in entry.tags:  # of releases that kept them there
-        return entry.tags
-    address = f"models:/{entry.name}/{entry.version}/artifacts/bundle/{FOLDER}/{TAGS_FILE}"
+    place, uri = f"artifacts/bundle/{FOLDER}/{TAGS_FILE}", f"models:/{entry.name}/{entry.version}"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            recorded = json.loads(
-                Path(mlflow.artifacts.download_artifacts(address, dst_path=folder)).read_text("utf-8")
+            manifest, written = (
+                Path(mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder)).read_bytes()
+                for name in (MANIFEST_FILE, place)
             )
     except Exception as error:  # each kind of store has exceptions of its own
-        raise InputError(f"its files cannot be read: {first_line(error)}") from error
-    return {**{key: str(recorded[key]) for key in LONG if key in recorded}, **entry.tags}
+        raise InputError(f"its files cannot be read now: {first_line(error)}") from error
+    try:
+        verify_file(manifest, entry.tags[MANIFEST], place, written)
+    except ValueError as error:
+        raise InputError(f"{uri}: {error}") from error
+    recorded = {key: str(value) for key, value in json.loads(written).items()}
+    for key, value in recorded.items():
+        if entry.tags.get(key, value if key in LONG else None) != value:
+            raise InputError(f"{uri}: its tag {key} was changed since it was registered")
+    return {**entry.tags, **recorded}
 
 
 def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:

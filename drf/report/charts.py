@@ -43,8 +43,7 @@ def sharpe_intervals(intervals: pd.DataFrame) -> Chart:
 
 
 def monthly_heat(returns: pd.Series, row: str) -> Chart:
-    """Month by month, one line a year. ``returns``: after costs, decimals."""
-    returns = returns.set_axis(returns.index + pd.offsets.MonthEnd(1))  # the month in which they were earned
+    """Month by month, one line a year. ``returns``: after costs, decimals, by the months in which they were earned."""
     dates = pd.DatetimeIndex(returns.index)
     table = pd.DataFrame({"year": dates.year, "month": dates.month, "r": returns.to_numpy()})
     wide = table.pivot_table(index="year", columns="month", values="r").reindex(columns=range(1, 13))
@@ -101,7 +100,9 @@ def quantile_wealth(quantiles: pd.DataFrame, row: str) -> Chart:
 
 def turnover(traded: pd.DataFrame) -> Chart:
     """``traded``: turnover, one row a month, a column a row of the comparison."""
-    return _lines("Turnover a month", f"Mean turnover: {_told(traded.mean(), '.0%')}.", traded, ".0%")
+    later = traded.iloc[1:] if len(traded) > 1 else traded
+    alt = f"Mean turnover after the first month: {_told(later.mean(), '.0%')}."
+    return _lines("Turnover a month, after the first, which sets up", alt, later, ".0%")
 
 
 def exposures(ranks: pd.DataFrame, row: str) -> Chart:

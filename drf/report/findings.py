@@ -42,11 +42,11 @@ def which_model(comparison: pd.DataFrame, headline: str | None) -> str:
         f"{line['rank_ic']:.3f}."
     )
     best = []
-    for name, digits in (("sharpe_net", 2), ("rank_ic", 3)):
+    for name, what, digits in (("sharpe_net", "Sharpe ratio", 2), ("rank_ic", "rank IC", 3)):
         if others[name].notna().any():
             value = float(others[name].max())
             where = "above it" if value > line[name] else "not above it"
-            best.append(f"{others[name].idxmax()} {value:.{digits}f}, {where}")
+            best.append(f"by {what} {others[name].idxmax()} {value:.{digits}f}, {where}")
     return f"{text} Best of the others: {'; '.join(best)}." if best else text
 
 
@@ -66,7 +66,7 @@ def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
         return text
     return (
         f"{text} A year, long less short: {line['promised_return']:.1%} promised, {line['annual_return']:.1%} earned. "
-        f"The models said {line['promised_return_raw']:.1%} (R² {100 * line['r2_raw']:.2f} %)."
+        f"Before shrinking the models promised {line['promised_return_raw']:.1%} (R² {100 * line['r2_raw']:.2f} %)."
     )
 
 
@@ -88,8 +88,13 @@ def errors_against(pairs: pd.DataFrame, row: str, other: str) -> str:
         return f"The errors of {row} and {other}: {line['note']}."
     less = "smaller" if line["squared_error"] < 0 else "larger"
     sure = "beyond chance" if line["squared_error_p"] < 0.05 else "not beyond chance"
-    p = f"p = {line['squared_error_p']:.2f}" if line["squared_error_p"] >= 0.01 else "p < 0.01"
+    p = p_value(line["squared_error_p"])
     return f"The squared errors of {row} are {less} than those of {other}, {sure} (Diebold and Mariano, {p})."
+
+
+def p_value(p: float) -> str:
+    """As it is printed: what is smaller than a thousandth is not 0."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def rivals_of(pairs: pd.DataFrame, row: str | None) -> list[str]:
@@ -115,9 +120,8 @@ def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
     text += [against(pairs, headline, name) for name in rivals_of(pairs, headline)]
     deflated = evidence["deflated"].set_index("row").loc[headline]
     if not np.isnan(deflated["deflated"]):
-        text.append(
-            f"Above the best of chance over {deflated['trials']} trials: {100 * deflated['deflated']:.1f} % sure."
-        )
+        sure = f"{100 * deflated['deflated']:.1f} %" if deflated["deflated"] < 0.9995 else "more than 99.9 %"
+        text.append(f"Above the best of chance over {deflated['trials']} trials: {sure} sure.")
     return " ".join(text)
 
 
@@ -135,8 +139,8 @@ def what_drives(contributions: pd.Series, row: str) -> str:
     shares = (100 * contributions / size).sort_values(key=np.abs, ascending=False)
     words = ", ".join(f"{factor} {share:.0f} %" for factor, share in shares.items())
     return (
-        f"{words}. These are signed shares of the absolute contributions to {row}'s forecast of the long side less the "
-        f"short side, which is {1e4 * total:.0f} basis points a month."
+        f"{words}: shares of the sizes of its contributions, with their signs, to {row}'s forecast of the long less "
+        f"the short side, {1e4 * total:.0f} basis points a month."
     )
 
 

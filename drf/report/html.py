@@ -1,6 +1,7 @@
 """The report: one page of HTML that needs nothing else, no network and, but for its charts, no script.
 
-With scripts the charts can be asked, and so can every stock; without them, and on paper, pictures stand in their place.
+With scripts the charts can be asked, and so can every stock; without them, and on paper, pictures stand in their place,
+or words.
 The scripts and their data lie in the page packed, and need nothing that a sandboxed frame forbids.
 
 The registry's verdict comes after the report was written. Two places are marked for it and filled in afterwards by

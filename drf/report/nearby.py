@@ -21,6 +21,7 @@ _SIGNED = "{:+.2%}"
 def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
     """``returns``: of the row's long-short portfolio after costs."""
     row = portrait.row
+    returns = returns.set_axis(returns.index + pd.offsets.MonthEnd(1))  # the months in which they were earned
     periods = drawdown_periods(returns)
     spans = {end: periods[end].map(lambda date: f"{date:%Y-%m}") for end in ("first", "bottom", "last")}
     recovered = periods["recovered"].map({True: "yes", False: "not yet"})
@@ -35,7 +36,7 @@ def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
         charts.exposures(portrait.exposures, row),
     ]
     found = [table(periods.assign(**spans, recovered=recovered), columns)] if len(periods) else []
-    words = [f"Of {row}, after costs. The deepest losses from a peak, by the month at whose end the forecast was made."]
+    words = [f"Of {row}, after costs. The deepest losses from a peak. Months are those in which returns were earned."]
     return Section(f"{row} month by month", words, found, charts=shown)
 
 

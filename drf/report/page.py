@@ -23,7 +23,7 @@ from .nearby import (
     newest_month,
     stills,
 )
-from .stocks import factors_asked, stocks_asked
+from .stocks import MOST_CELLS, factors_asked, stocks_asked
 
 SHARPE = "{:.2f}"
 PER_CENT = "{:.1%}"
@@ -39,6 +39,8 @@ class Material:
         One line a row with its metrics.
     evidence
         See :func:`drf.comparison.evidence.gather`.
+    name
+        Of the training.
     headline
         The row that can be promoted.
     drivers
@@ -63,6 +65,7 @@ class Material:
 
     comparison: pd.DataFrame
     evidence: Mapping[str, pd.DataFrame]
+    name: str
     headline: str
     drivers: tuple[str, pd.Series] | None
     figures: Mapping[str, Picture]
@@ -90,7 +93,7 @@ def comparison_report(material: Material) -> Report:
     net = material.series[portrait.row]["long_short_net"]
     return Report(
         title="Deep recurrent factor models: comparison",
-        subtitle="Which return model is worth its place, how sure is that, and what drives it?",
+        subtitle=f"{material.name}: which return model is worth its place, how sure is that, and what drives it?",
         answers=answers,
         sections=[
             Section("The rows side by side", [_legend(comparison)], _rows(comparison, evidence, best)),
@@ -102,7 +105,7 @@ def comparison_report(material: Material) -> Report:
                 [
                     "Contributions of the factors to the forecast; over all stocks and lags they sum to it.",
                     EARNED,
-                    "Exposure is the mean rank (-1 to 1) of the long side less that of the short side.",
+                    "Exposure is the mean rank of the long side less that of the short side, from -2 to 2.",
                 ],
                 [*earned_table(portrait), _exposures(evidence["exposures"])],
                 stills(material.figures, True),
@@ -157,6 +160,10 @@ def _stocks(portrait: Portrait, factors: Mapping[str, Sequence[str]]) -> Mapping
     if cells is None or history is None:
         return None
     parts = [str(column).rsplit("_lag", 1) for column in cells]
+    if cells.size > MOST_CELLS:  # lags would make the page too large
+        cells = cells.T.groupby([descriptor for descriptor, _ in parts], sort=False).sum(min_count=1).T
+        of = {"factor": factor_of(cells, factors), "descriptor": list(map(str, cells))}
+        return stocks_asked(portrait.holdings, cells, of, history, list(factors), portrait.month)
     levels = {
         "factor": factor_of(cells, factors),
         "descriptor": [descriptor for descriptor, _ in parts],
@@ -170,7 +177,7 @@ def _legend(comparison: pd.DataFrame) -> str:
         f"{len(comparison)} rows on the same months. Sharpe ratios are annualised, of the top less the bottom quantile "
         "after costs, with 95 % intervals. R² is against a forecast of nothing. Deflated: probability of beating the "
         "best that chance would show in as many trials. Break-even: cost in basis points a side that would take all of "
-        "the return."
+        "the return. MAE and RMSE are of decimal returns a month."
     )
 
 
@@ -181,7 +188,11 @@ def _rows(comparison: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], best: 
     frame["interval"] = [_span(*pair) for pair in zip(frame["low"], frame["high"], strict=True)]
     if "difference" in frame:
         frame["apart"] = [_span(*pair) for pair in zip(frame["difference_low"], frame["difference_high"], strict=True)]
-    to_linear = [Column("difference", "to linear", "{:+.2f}"), Column("apart", "95 %")] if "difference" in frame else []
+    to_linear = (
+        [Column("difference", "less linear's", "{:+.2f}"), Column("apart", "95 % of that")]
+        if "difference" in frame
+        else []
+    )
     sure = [
         Column("row", "Row"),
         Column("sharpe_net", "Sharpe net", SHARPE),
@@ -189,7 +200,7 @@ def _rows(comparison: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], best: 
         *to_linear,
         Column("deflated", "Deflated", "{:.3f}"),
         Column("rank_ic", "Rank IC", "{:.3f}"),
-        Column("rank_ic_t", "t", "{:.1f}"),
+        Column("rank_ic_t", "its t", "{:.1f}"),
         Column("mae", "MAE", "{:.5f}"),
         Column("rmse", "RMSE", "{:.5f}"),
         Column("r2", "R²", "{:.3%}"),
@@ -199,7 +210,7 @@ def _rows(comparison: pd.DataFrame, evidence: Mapping[str, pd.DataFrame], best: 
         Column("annual_return", "Return a year", PER_CENT),
         Column("annual_volatility", "Volatility", PER_CENT),
         Column("sharpe", "Sharpe gross", SHARPE),
-        Column("spread_t", "t", "{:.1f}"),
+        Column("spread_t", "Return's t", "{:.1f}"),
         Column("max_drawdown", "Drawdown", PER_CENT),
         Column("hit_rate", "Hit rate", "{:.0%}"),
         Column("turnover", "Turnover", "{:.0%}"),
@@ -225,7 +236,7 @@ def _chance_words(evidence: Mapping[str, pd.DataFrame], best: str | None) -> lis
             words.append(f"Superior predictive ability {line['note']}.")
         else:
             words.append(
-                f"Superior predictive ability, by {line['by']}: p = {line['p']:.3f} for the hypothesis that no row "
+                f"Superior predictive ability, by {line['by']}: {findings.p_value(line['p'])} that no row "
                 f"beats {line['benchmark']}."
             )
     for line in evidence["overfitting"].to_dict("records"):
@@ -295,10 +306,10 @@ def _scales(scales: pd.DataFrame, best: str | None) -> Markup:
         Column("row", "Row"),
         Column("earned_return", "Earned", PER_CENT),
         Column("promised_return", "Promised", PER_CENT),
-        Column("promised_return_raw", "by the models", PER_CENT),
+        Column("promised_return_raw", "before shrinking", PER_CENT),
         Column("r2", "R²", "{:.3%}"),
-        Column("r2_raw", "of the models", "{:.3%}"),
-        Column("scale_mean", "Factor, mean", "{:.2f}"),
+        Column("r2_raw", "before shrinking", "{:.3%}"),
+        Column("scale_mean", "Shrunk to, mean", "{:.2f}"),
         Column("scale_newest", "newest", "{:.2f}"),
     ]
     return table(scales, columns, best)

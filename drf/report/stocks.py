@@ -15,6 +15,10 @@ MOST_VALUES = 250_000
 """Of the history; beyond it older months are left out, so that the page stays small."""
 
 
+MOST_CELLS = 450_000
+"""Of the newest forecasts; beyond it they are told by descriptor, without lags."""
+
+
 def stocks_asked(
     holdings: pd.DataFrame,
     cells: pd.DataFrame,

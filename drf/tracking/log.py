@@ -33,7 +33,7 @@ from . import pages
 from .cards import EXPERIMENT_CARD, row_card, training_card
 from .runs import NOTE, RunTree, dataset_of, git_commit
 from .trials import MARKET, RECIPE, TRIED, as_tag, market_returns
-from .views import save_views
+from .views import key_of_rows, save_rows, save_views
 
 REPORT = "report.html"
 
@@ -49,6 +49,7 @@ class TrainingLog:
 
     def __init__(self, tree: RunTree, experiment: Experiment) -> None:
         self.tree, self.experiment = tree, experiment
+        self.name = tree.name
         self.parent = tree.parent
         self.dataset = dataset_of(experiment.panel, experiment.config.data.source.name, experiment.data)
         self._inputs()
@@ -194,6 +195,7 @@ class TrainingLog:
             portrait=portray(next(row for row in rows if row.name == near), experiment.judging),
             factors=experiment.factors,
             protocol=protocol(experiment),
+            name=self.name,
             simulated=experiment.truth is not None,
             neutral=100 * samples.missing_values / samples.x.size,
             config=experiment.record.yaml,
@@ -212,10 +214,11 @@ class TrainingLog:
         if NOTE not in client.get_experiment(experiment).tags:  # people may have written their own
             client.set_experiment_tag(experiment, NOTE, EXPERIMENT_CARD)
         save_views(client, experiment)
+        save_rows(client, experiment, parent, self.name)
         net = tables["sharpe"].query("returns == 'net'").set_index("row")
         name = self.experiment.config.registry.name
         links = {
-            "the rows side by side": pages.rows(experiment, parent),
+            "the rows side by side": pages.view(experiment, key_of_rows(parent)),
             "the report": pages.artifact(experiment, parent, REPORT),
             **({f"version {version} of {name}": pages.version(name, version)} if version else {}),
         }

@@ -12,7 +12,7 @@ _MANY = 4  # families that a name lists
 def training_name(experiment: Experiment) -> str:
     """The name that the user gave (``tracking.name``), or what tells trainings apart, the shortest first.
 
-    MLflow's lists show the first twenty letters: data, universe and seed; then newest month, families and window.
+    MLflow's lists show the first fifteen letters: newest month, seed and data; then universe, families and window.
     """
     config = experiment.config
     if config.tracking.name:
@@ -21,8 +21,7 @@ def training_name(experiment: Experiment) -> str:
     universe = "" if config.data.universe is None else f" {config.data.universe}"
     return ", ".join(
         [
-            f"{short_source(config.data.source.name)}{universe} s{config.seed}",
-            f"to {experiment.samples.dates[-1]:%Y-%m}",
+            f"{experiment.samples.dates[-1]:%Y-%m} s{config.seed} {short_source(config.data.source.name)}{universe}",
             " ".join(families) if len(families) <= _MANY else f"{len(experiment.rows)} rows",
             f"train {window.train_months}{'+' if window.expanding else ''} refit {window.refit_every}",
         ]

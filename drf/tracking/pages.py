@@ -31,16 +31,6 @@ def version(name: str, number: str) -> str:
     return f"#/models/{quote(name)}/versions/{number}?{_TRAINING}"
 
 
-def rows(experiment_id: str, parent_run: str) -> str:
-    """The rows of a training side by side, the best Sharpe ratio after costs first.
-
-    Another order than by time also keeps MLflow from folding them below their parent.
-    """
-    which = quote(f"tags.kind = 'row' and tags.`mlflow.parentRunId` = '{parent_run}'")
-    order = quote("metrics.`sharpe_net`")
-    return f"#/experiments/{experiment_id}/runs?searchFilter={which}&orderByKey={order}&orderByAsc=false&{_TRAINING}"
-
-
 def view(experiment_id: str, key: str, charts: bool = False) -> str:
     """A saved view, see :mod:`.views`, as a table or as charts."""
     mode = "&compareRunsMode=CHART" if charts else ""

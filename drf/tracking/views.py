@@ -86,10 +86,33 @@ VIEWS: Mapping[str, Mapping[str, Any]] = {
 """Key -> state of the page."""
 
 
+_KEPT_TRAININGS = 6
+
+
 def save_views(client: mlflow.MlflowClient, experiment_id: str) -> None:
     """Save the views that an experiment does not have; one that a person has changed stays as it is."""
-    tags, now = client.get_experiment(experiment_id).tags, int(time.time() * 1000)
+    tags = client.get_experiment(experiment_id).tags
     for key, state in VIEWS.items():
         if f"{_TAG}{key}" not in tags:
-            view = {"name": key.replace("-", " "), "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
-            client.set_experiment_tag(experiment_id, f"{_TAG}{key}", json.dumps(view))
+            _save(client, experiment_id, key, key.replace("-", " "), state)
+
+
+def save_rows(client: mlflow.MlflowClient, experiment_id: str, run_id: str, name: str) -> None:
+    """Save the view of a training's rows; those of the newest trainings are kept, so that the menu stays short."""
+    own = {"searchFilter": f"tags.kind = 'row' and tags.`mlflow.parentRunId` = '{run_id}'"}
+    _save(client, experiment_id, key_of_rows(run_id), f"rows of {name}", {**VIEWS["rows"], **own})
+    tags = client.get_experiment(experiment_id).tags
+    saved = {key: json.loads(value)["createdAt"] for key, value in tags.items() if key.startswith(f"{_TAG}rows-of-")}
+    for key in sorted(saved, key=lambda one: saved[one])[:-_KEPT_TRAININGS]:
+        client.delete_experiment_tag(experiment_id, key)
+
+
+def key_of_rows(run_id: str) -> str:
+    """The view of a training's rows, by its parent run."""
+    return f"rows-of-{run_id[:12]}"
+
+
+def _save(client: mlflow.MlflowClient, experiment_id: str, key: str, name: str, state: Mapping[str, Any]) -> None:
+    now = int(time.time() * 1000)
+    view = {"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+    client.set_experiment_tag(experiment_id, f"{_TAG}{key}", json.dumps(view))

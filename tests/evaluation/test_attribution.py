@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drf.evaluation.attribution import SPECIFIC, realised
-from drf.evaluation.portfolio import Weights, make_weights
+from drf.evaluation.portfolio import Weights, long_short, make_weights
 from tests.making import rule
 
 FACTORS = ["Value", "Size", "Risk"]
@@ -62,11 +62,11 @@ def test_unknown_returns_dead_factors_and_empty_sides() -> None:
     table, returns, weights = market(3)
     table["Risk"] = 0.0
     returns[::7] = np.nan
+    made = table.assign(y_pred=table[FACTORS].sum(axis=1), y_true=returns)
+    weights = make_weights(made, rule(), tradable=returns.notna())
     found = realised(table, returns, weights)
     assert (found["Risk"] == 0).all() and found.notna().all(axis=None)
-    known = returns.notna()
-    part = (weights.table["weight"] * (returns - returns.groupby(table["date"]).transform("mean")))[known]
-    assert found.sum(axis=1).to_numpy() == pytest.approx(part.groupby(table["date"]).sum().to_numpy())
+    assert found.sum(axis=1).to_numpy() == pytest.approx(long_short(made, rule())["gross"].to_numpy())
     nothing = Weights(weights.table.assign(weight=0.0))
     assert realised(table, returns, nothing).empty
 

@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 
+from drf.data.factors import FACTORS
 from drf.evaluation.portfolio import earned, make_weights
+from drf.experiment.factors import RESERVED
 from drf.live.orders import held_now, inputs_known, make_orders, turnover
+from tests.live.making import issue, version
 from tests.making import rule
 
 MONTHS = pd.date_range("2020-01-31", periods=4, freq="ME")
@@ -112,3 +116,11 @@ def test_the_share_of_inputs_that_is_known() -> None:
     )
     known = inputs_known(panel, pd.Series(["A", "B", "C"]), ["X", "Y"], [0, 1])
     assert known.tolist() == [0.75, 0.5, 0.0]
+
+
+def test_no_factor_can_be_called_as_a_column_of_what_is_issued(store: str) -> None:
+    """Else one would take the place of the other."""
+    client = MlflowClient()
+    version(client)
+    made = issue(40).issued.orders
+    assert set(made.columns) - set(FACTORS) <= RESERVED

@@ -111,7 +111,7 @@ def test_the_summary_shows_the_rows_and_how_to_go_on(work: Path) -> None:
         "walk-forward",
         "tuning",
         "Inputs set to the neutral rank",
-        "models:/drf-lstm-lrp@champion",
+        "models:/drf-lstm-lrp/1",
         "mlflow ui",
     ]:
         assert part in log
@@ -165,13 +165,13 @@ def test_every_gate_is_on_the_evaluation_and_in_the_report(evaluated: Path) -> N
     assert {metric.key for metric in here.get_logged_model(model).metrics} >= {"sharpe_net", "gates_passed"}
     (parent,) = runs(evaluated, "comparison")
     page = Path(here.download_artifacts(parent.info.run_id, "report.html")).read_text(encoding="utf-8")
-    assert "Version 1 is champion, promoted under strict." in page
+    assert "Version 1 is champion, promoted under strict gates." in page
     assert "all 7 checks passed" in page
 
 
 def test_the_pages_of_mlflow_say_what_they_show(evaluated: Path) -> None:
     here, (parent,), (decision,) = client(evaluated), runs(evaluated, "comparison"), runs(evaluated, "evaluation")
-    assert parent.info.run_name == "simulated market 0 s0, to 1996-05, 7 rows, train 20 refit 8"
+    assert parent.info.run_name == "1996-05 s0 simulated market 0, 7 rows, train 20 refit 8"
     assert "**Which model?** lstm_lrp" in parent.data.tags["mlflow.note.content"]
     for row in runs(evaluated, "row"):
         assert row.data.tags["mlflow.note.content"].startswith("Sharpe ratio after costs ")
@@ -181,7 +181,7 @@ def test_the_pages_of_mlflow_say_what_they_show(evaluated: Path) -> None:
     model = here.get_registered_model("drf-lstm-lrp").description
     assert "**champion**: [version 1](#/models/drf-lstm-lrp/versions/1?workflowType=machine_learning)" in model
     said = (evaluated / "train.log").read_text()
-    assert "Rows side by side: http://127.0.0.1:5000/#/experiments/" in said
+    assert "Rows side by side: http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=rows-of-" in said
     assert "tags.kind" in here.get_experiment(parent.info.experiment_id).tags["mlflow.note.content"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from drf.tracking import pages
+from drf.tracking.views import key_of_rows
 from tests.programs.folders import LINEAR, client, fresh, make_experiment, runs
 from tests.programs.processes import run
 from tests.programs.servers import Server
@@ -72,8 +73,8 @@ def test_the_list_tells_which_training_is_which(folder: Path, at: Open) -> None:
     page = at(pages.experiment(experiment_of(folder)))
     see(
         page,
-        "simulated market 0 s0",
-        "simulated market 0 s1",
+        "s0 simulated market 0",
+        "s1 simulated market 0",
         "another market",
         "champion v1",
         "Return models of stocks",
@@ -94,8 +95,8 @@ def test_the_saved_views_open_with_their_columns(folder: Path, at: Open) -> None
 
 def test_the_links_of_a_training_open_its_rows_and_its_report(folder: Path, at: Open) -> None:
     training = next(one for one in runs(folder, "comparison") if one.info.run_name == "another market")
-    page = at(pages.rows(experiment_of(folder), training.info.run_id))
-    see(page, "1 matching run")
+    page = at(pages.view(experiment_of(folder), key_of_rows(training.info.run_id)))
+    see(page, "1 matching run", "sharpe_net", "max_drawdown")
     page = at(pages.run(experiment_of(folder), training.info.run_id))
     see(page, "Which model?", "the rows side by side")
     page = at(pages.artifact(experiment_of(folder), training.info.run_id, "report.html"))

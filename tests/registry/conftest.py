@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mlflow import MlflowClient
 
-from tests.registry.making import CONFIG, NAME
+from tests.registry.making import CONFIG, NAME, create_without_model
 
 
 @pytest.fixture
-def registry(store: str) -> MlflowClient:
-    """Three versions without files, one whose training was killed, and one whose registration was."""
+def registry(store: str, tmp_path: Path) -> MlflowClient:
+    """Three versions without a model, one whose training was killed, and one whose registration was."""
     client = MlflowClient()
     experiment = client.get_experiment_by_name("drf").experiment_id
     client.create_registered_model(NAME)
@@ -18,7 +20,7 @@ def registry(store: str) -> MlflowClient:
         run = client.create_run(experiment).info.run_id
         if number < 4:
             client.set_terminated(run)
-        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31", "manifest": "x", "config": CONFIG}
-        client.create_model_version(NAME, source=f"s3://nowhere/{number}", run_id=run, tags=tags)
+        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31", "config": CONFIG}
+        create_without_model(client, tmp_path / str(number), tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
     return client

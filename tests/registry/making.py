@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,11 +23,12 @@ from drf.models.lstm import LSTM
 from drf.models.portable import PortableNetwork
 from drf.models.rows import row_named
 from drf.registry.checkup import Checkup
-from drf.registry.evidence import Evidence, remember
+from drf.registry.evidence import FOLDER, TAGS_FILE, Evidence, remember
 from drf.registry.examine import Seen
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.gates import Thresholds
 from drf.registry.history import Restatement
+from drf.registry.manifest import digest_of, make_manifest
 from drf.registry.packing import make_forecaster
 from drf.registry.register import register
 from drf.registry.versions import Version
@@ -178,3 +181,14 @@ def shuffled(network: nn.Module) -> None:
 def as_told(made: Mapping[str, Seen]) -> Callable[..., Seen]:
     """In place of ``examine``: what each version shows."""
     return lambda client, version, panel: made[version.number]
+
+
+def create_without_model(client: MlflowClient, folder: Path, tags: Mapping[str, str]) -> None:
+    """A version that has its tags, in a file with a manifest, and nothing else."""
+    file = folder / "artifacts" / "bundle" / FOLDER / TAGS_FILE
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(dict(tags)))
+    text = make_manifest(folder)
+    (folder / "manifest.json").write_text(text)
+    shown = {key: value for key, value in tags.items() if key != "config"} | {"manifest": digest_of(text.encode())}
+    client.create_model_version(NAME, source=str(folder), run_id=tags["row_run"], tags=shown)

@@ -8,18 +8,19 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from drf.registry.cards import decision_card, judged_card, rewrite_cards, version_card
+from drf.registry.cards import Training, decision_card, judged_card, rewrite_cards, version_card
 from drf.registry.decision import Decision, Judged
 from drf.registry.gates import REPLACEMENT, Verdict
 from drf.registry.recording import CHALLENGER, write_verdicts
 from drf.registry.standing import Standing
-from drf.registry.versions import RegisteredVersions
+from drf.registry.versions import RegisteredVersions, read_versions
 from tests.registry.making import NAME, register_small, version
 
 SCORES = pd.Series(
     {"months": 40.0, "sharpe_net": 1.25, "sharpe_low": 0.3, "sharpe_high": 2.2, "rank_ic": 0.061, "turnover": 0.31,
      "max_drawdown": 0.12, "trials": 7.0, "deflated": 0.97}
 )  # fmt: skip
+TRAINING = Training("s0 panel", "7")
 MONTHS = (pd.Timestamp("2000-01-31"), pd.Timestamp("2003-04-30"))
 
 
@@ -37,7 +38,7 @@ def decision(*found: Judged, champion: str | None = None, after: str | None = No
 
 def test_a_version_card_has_its_sections_and_says_what_it_is() -> None:
     one = judged("2")
-    card = version_card(version("2"), one, decision(one, champion="1", after="2"), "7")
+    card = version_card(version("2"), one, decision(one, champion="1", after="2"), TRAINING)
     for section in (
         "What it is",
         "Use",
@@ -50,14 +51,15 @@ def test_a_version_card_has_its_sections_and_says_what_it_is() -> None:
         "Lineage",
     ):
         assert f"### {section}\n" in card
-    assert card.startswith("**Champion**, promoted under strict")
+    assert card.startswith("**Champion**, promoted under strict gates")
+    assert "of the training *s0 panel*" in card
     assert "Sharpe ratio after costs 1.25 a year (95 %: 0.30 to 2.20)" in card and "2000-01 to 2003-04" in card
     assert "#/experiments/7/runs/parent?workflowType=machine_learning" in card
     assert "1, asked \\| months out of sample" in card  # a pipe of the text is none of the table's
-    refreshed = version_card(version("2"), one, decision(one, champion="1", after="2"), "7", under="research")
-    assert refreshed.startswith("**Champion**, promoted under research; judged under strict.")
+    refreshed = version_card(version("2"), one, decision(one, champion="1", after="2"), TRAINING, under="research")
+    assert refreshed.startswith("**Champion**, promoted under research gates; judged now under strict gates.")
     failed = judged("3", failed=REPLACEMENT)
-    card = version_card(version("3"), failed, decision(failed, champion="2"), "")
+    card = version_card(version("3"), failed, decision(failed, champion="2"), None)
     assert card.startswith(f"**Not promoted**: {REPLACEMENT}: too little.")
     assert "| **FAIL** |" in card and "Its training's run `parent` is gone." in card
 
@@ -66,7 +68,7 @@ def test_a_version_that_could_not_be_judged_says_why() -> None:
     broken = replace(
         judged("2"), scores=pd.Series(dtype=float), verdicts=(), reason="its file x was changed", months=None
     )
-    card = version_card(version("2"), broken, decision(broken, champion="2"), "7")
+    card = version_card(version("2"), broken, decision(broken, champion="2"), TRAINING)
     assert "It was not judged: its file x was changed." in card
     assert "No months out of sample could be scored." in card
     assert "It was not judged: its file x was changed." in judged_card(broken)
@@ -107,20 +109,36 @@ def test_the_challenger_is_the_newest_that_lacks_nothing_but_to_be_better(
 
 def test_what_people_decide_stands_at_the_head_of_cards_whose_sections_stay(store: str) -> None:
     client = MlflowClient()
-    for _ in range(3):
+    for _ in range(4):
         register_small(client)
-    cards = {number: f"**Champion**, promoted under strict.\n\n### Gates\nof {number}" for number in ("1", "2")}
+    cards = {number: f"**Champion**, promoted under strict gates.\n\n### Gates\nof {number}" for number in ("1", "2")}
     for number, card in cards.items():
         client.update_model_version(NAME, number, description=card)
+    client.update_model_version(NAME, "3", description="Approved by the committee: MRM-77.")
     made = Decision(Standing("1", None), Standing("2", "1"), "version 2 was made champion by somebody: asked")
-    rewrite_cards(client, NAME, made)
-    told = {number: client.get_model_version(NAME, number).description for number in ("1", "2", "3")}
-    assert told["2"] == f"**Champion**. Last decision, by a person: {made.reason}.\n\n### Gates\nof 2"
+    rewrite_cards(client, NAME, read_versions(client, NAME), made)
+    told = {number: client.get_model_version(NAME, number).description for number in "1234"}
+    assert told["2"].startswith(f"**Champion**, by a person's decision and not by gates: {made.reason}.")
+    assert told["2"].endswith("\n\n### Gates\nof 2")
     assert told["1"].startswith("**Previous** champion") and told["1"].endswith("\n\n### Gates\nof 1")
-    assert not told["3"]  # untouched
+    assert told["3"] == "Approved by the committee: MRM-77." and not told["4"]  # untouched
     back = Decision(made.after, Standing("3", None), "rolled back: version 3 is champion again")
-    rewrite_cards(client, NAME, back)
+    for _ in range(2):  # again changes nothing
+        rewrite_cards(client, NAME, read_versions(client, NAME), back)
     told = {number: client.get_model_version(NAME, number).description for number in ("2", "3")}
-    assert told["3"] == f"**Champion**. Last decision, by a person: {back.reason}."
+    assert told["3"].startswith(f"**Champion**, by a person's decision and not by gates: {back.reason}.")
+    assert "### Drivers\n" in told["3"]  # a whole card, though it was never judged
+    assert told["3"].endswith("\n\n### Notes\nApproved by the committee: MRM-77.")
     assert told["2"].startswith("**Not in production** any more.") and "of 2" in told["2"]
     assert "**champion**: [version 3]" in client.get_registered_model(NAME).description
+
+
+def test_what_people_wrote_outlives_evaluations(registry: MlflowClient) -> None:
+    registry.update_model_version(NAME, "1", description="Not for small caps.")
+    known = RegisteredVersions([version("1")], {})
+    one = judged("1", failed="months out of sample")
+    for _ in range(2):
+        write_verdicts(registry, NAME, known, decision(one), 12)
+    card = registry.get_model_version(NAME, "1").description
+    assert card.startswith("**Not promoted**") and card.count("### Notes") == 1
+    assert card.endswith("### Notes\nNot for small caps.")

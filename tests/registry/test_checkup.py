@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,9 +143,23 @@ def test_a_tag_that_was_changed_is_refused_by_name(store: str, tag: str) -> None
     register_small(client, config=recorded("seed=1"), train_last="1991-07-31")
     other = tags_of(client.get_model_version(NAME, "2"))[tag]
     client.set_model_version_tag(NAME, "1", tag, other)
-    (version,) = [one for one in read_versions(client, NAME).versions if one.number == "1"]
-    with pytest.raises(InputError, match=rf"models:/drf-lstm-lrp/1: its tag {tag} was changed since it was registered"):
-        examine(client, version, market())
+    known = read_versions(client, NAME)
+    assert [one.number for one in known.versions] == ["2"]  # it decides nothing, about others neither
+    assert known.left_aside["1"] == f"models:/drf-lstm-lrp/1: its tag {tag} was changed since it was registered"
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "artifacts/bundle/evidence/tags.json"])
+def test_files_that_were_changed_or_are_gone_decide_nothing_either(store: str, file: str) -> None:
+    client = MlflowClient()
+    register_small(client)
+    place = Path(mlflow.artifacts.download_artifacts(client.get_model_version(NAME, "1").source)) / file
+    place.write_text(place.read_text().replace("1991", "1990"))
+    changed = read_versions(client, NAME)
+    assert not changed.versions
+    assert re.search(r"was changed since it was registered|is not the one that was registered", changed.left_aside["1"])
+    place.unlink()
+    gone = read_versions(client, NAME)
+    assert gone.left_aside["1"].startswith("its files cannot be read now: ")
 
 
 @pytest.mark.parametrize("last_tested", [25, 39])

@@ -14,19 +14,32 @@ from drf.data.panel import RETURN
 from drf.errors import InputError
 from drf.registry.examine import examine
 from drf.registry.loading import load_with_evidence
-from drf.registry.versions import RegisteredVersions, read_versions, require_versions, why_not_now
-from tests.registry.making import CONFIG, NAME, evidence_of, market, register_small, small_forecaster
+from drf.registry.versions import RegisteredVersions, read_versions, require_versions, tags_of, why_not_now
+from tests.registry.making import (
+    CONFIG,
+    NAME,
+    create_without_model,
+    evidence_of,
+    market,
+    register_small,
+    small_forecaster,
+)
 
 
-def test_half_registered_versions_and_those_of_an_earlier_release_are_left_aside(registry: MlflowClient) -> None:
+def test_half_registered_versions_and_those_of_an_earlier_release_are_left_aside(
+    registry: MlflowClient, tmp_path: Path
+) -> None:
     registry.delete_model_version_tag(NAME, "2", "manifest")
     registry.set_model_version_tag(NAME, "3", "config", '{"window": {"lags": [0]}}')
+    tags = {"row_run": "x", "parent_run": "x", "train_last": "2003-01-31", "config": "{}"}
+    create_without_model(registry, tmp_path / "6", tags)
     known = read_versions(registry, NAME)
     assert [version.number for version in known.versions] == ["1", "4"]
     assert "python -m drf.cli.reregister 2" in known.left_aside["2"]
-    assert "another release" in known.left_aside["3"]
+    assert "its tag config was changed" in known.left_aside["3"]
     assert "did not finish" in known.left_aside["5"]
-    assert known.numbers == set("12345")
+    assert "another release" in known.left_aside["6"]
+    assert known.numbers == set("123456")
 
 
 def test_a_version_whose_training_is_not_there_waits_and_says_what_to_do(registry: MlflowClient) -> None:
@@ -52,10 +65,10 @@ def test_an_empty_registry_has_no_versions(store: str) -> None:
         require_versions(known, NAME, store)
 
 
-def test_a_hundred_versions_are_read_in_their_order(registry: MlflowClient) -> None:
-    tags = registry.get_model_version(NAME, "1").tags
+def test_a_hundred_versions_are_read_in_their_order(registry: MlflowClient, tmp_path: Path) -> None:
+    tags = tags_of(registry.get_model_version(NAME, "1"))
     for number in range(6, 108):
-        registry.create_model_version(NAME, source=f"s3://nowhere/{number}", tags=tags)
+        create_without_model(registry, tmp_path / str(number), {k: v for k, v in tags.items() if k != "manifest"})
     numbers = [int(version.number) for version in read_versions(registry, NAME).versions]
     assert numbers == [1, 2, 3, 4, *range(6, 108)]
 

@@ -39,7 +39,7 @@ def page(rows: list[Row], judging: Judging, portrait: Portrait) -> str:
     evidence, table = gather(rows, judging, trials, {}, periods=None, seed=0), comparison_table(rows)
     drawn = comparison_figures(rows, table, evidence["sharpe"].query("returns == 'net'"), FACTORS, rule())
     material = Material(
-        comparison=table, evidence=evidence, headline="lstm_lrp", drivers=drivers(rows, "lstm_lrp"),
+        comparison=table, evidence=evidence, name="a training", headline="lstm_lrp", drivers=drivers(rows, "lstm_lrp"),
         figures={name: picture(figure) for name, figure in drawn.items()},
         series={row.name: row.series for row in rows}, portrait=portrait, factors=FACTORS, protocol=[],
         simulated=True, neutral=0.0, config="seed: 0", commit="abc",
@@ -71,7 +71,7 @@ def open_framed(browser: Browser, page: str, folder: Path, **look: object) -> tu
 
 def bars(frame: Frame) -> dict[str, float]:
     return dict(frame.evaluate("(() => { const t = document.getElementById('waterfall').data[0]; "
-                               "return t.x.map((name, k) => [name, t.y[k]]); })()"))  # fmt: skip
+                               "return t.y.map((name, k) => [name, t.x[k]]); })()"))  # fmt: skip
 
 
 def test_any_stock_is_asked_by_name_and_level(browser: Browser, page: str, portrait: Portrait, tmp_path: Path) -> None:

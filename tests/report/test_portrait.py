@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from drf.comparison.portrait import Portrait, portray
 from drf.comparison.rows import Judging, Row
 from drf.evaluation.portfolio import long_short, make_weights
 from drf.report.nearby import factor_of, newest_by_factor
+from drf.report.page import _stocks
 from drf.report.stocks import MOST_VALUES, UNIT, stocks_asked
 from tests.making import rule
 from tests.report.conftest import FACTORS
@@ -50,6 +52,28 @@ def test_what_the_factors_earned_sums_to_the_portfolio(lstm: Row, seen: Portrait
     assert list(seen.promised) == list(FACTORS)
     gross = long_short(lstm.predictions, rule())["gross"]
     assert seen.earned.sum(axis=1).to_numpy() == pytest.approx(gross.to_numpy())
+
+
+def test_it_does_so_too_where_returns_are_missing(lstm: Row, judging: Judging) -> None:
+    some = lstm.predictions.assign(y_true=lstm.predictions["y_true"].where(np.arange(len(lstm.predictions)) % 5 > 0))
+    seen = portray(replace(lstm, predictions=some, judged=some), judging)
+    assert seen.earned is not None
+    gross = long_short(some, rule())["gross"]
+    assert seen.earned.sum(axis=1).to_numpy() == pytest.approx(gross.to_numpy())
+
+
+def test_many_cells_are_told_by_descriptor(lstm: Row, seen: Portrait, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drf.report.page.MOST_CELLS", 10)
+    told = _stocks(seen, FACTORS)
+    assert told is not None
+    assert set(told["groups"]) == {"factor", "descriptor"} and told["groups"]["descriptor"]["names"] == [
+        "PER",
+        "PBR",
+        "CAP",
+    ]  # type: ignore[index, arg-type]
+    assert seen.cells is not None
+    sums = np.array(told["cells"]).sum(axis=1) * UNIT  # type: ignore[arg-type]
+    assert sums == pytest.approx(seen.cells.sum(axis=1).to_numpy(), abs=1e-5)
 
 
 def test_a_row_without_contributions_shows_what_it_has(rows: list[Row], judging: Judging) -> None:

@@ -20,7 +20,7 @@ from drf.tracking import pages
 from drf.tracking.cards import training_card
 from drf.tracking.naming import short_source, training_name
 from drf.tracking.runs import RunTree
-from drf.tracking.views import VIEWS, save_views
+from drf.tracking.views import VIEWS, key_of_rows, save_views
 
 
 def experiment(**changes: Any) -> Any:
@@ -42,9 +42,9 @@ def experiment(**changes: Any) -> Any:
 
 
 def test_trainings_of_other_data_or_seeds_differ_in_the_letters_that_a_list_shows() -> None:
-    assert training_name(experiment()) == "panel 500 s0, to 2020-03, linear lstm, train 36 refit 12"
+    assert training_name(experiment()) == "2020-03 s0 panel 500, linear lstm, train 36 refit 12"
     others = [experiment(seed=3), experiment(universe=None), experiment(source="/data/us/market.parquet")]
-    assert len({training_name(one)[:18] for one in [experiment(), *others]}) == 4
+    assert len({training_name(one)[:20] for one in [experiment(), *others]}) == 4
     assert training_name(experiment(expanding=True)).endswith("train 36+ refit 12")
     assert "7 rows" in training_name(experiment(families=list("abcdefg")))
     assert training_name(experiment(name="the committee's")) == "the committee's"
@@ -67,7 +67,7 @@ def test_a_table_in_markdown_cannot_be_broken_by_what_stands_in_it() -> None:
 def test_links_open_the_pages_of_trainings() -> None:
     for link in (
         pages.run("1", "abc"), pages.artifact("1", "abc", "report.html"), pages.version("drf-lstm-lrp", "3"),
-        pages.rows("1", "abc"), pages.experiment("1"), pages.view("1", "rows"),
+        pages.view("1", key_of_rows("abc"), charts=True), pages.experiment("1"), pages.view("1", "rows"),
     ):  # fmt: skip
         assert link.startswith("#/") and "workflowType=machine_learning" in link and " " not in link and "'" not in link
     assert pages.base("sqlite:////a/mlflow.db") == "http://127.0.0.1:5000"

@@ -84,7 +84,13 @@
 
   if (asked.stocks) {
     const stocks = asked.stocks, { unit, names } = stocks;
-    const position = new Map(names.map((name, k) => [name.toLowerCase(), k]));
+    // a name as it is written; else without regard to case, where that is one stock's alone
+    const position = new Map(names.map((name, k) => [name, k])), alike = new Map();
+    names.forEach((name, k) => alike.set(name.toLowerCase(), [...(alike.get(name.toLowerCase()) || []), k]));
+    function placeOf(text) {
+      const name = text.trim(), found = alike.get(name.toLowerCase()) || [];
+      return position.has(name) ? position.get(name) : found.length === 1 ? found[0] : undefined;
+    }
     const place = find("stock"), level = find("level"), list = find("stock-names");
     const value = (whole) => (whole === null ? null : whole * unit);
 
@@ -106,12 +112,12 @@
       let sum = 0;
       const base = bars.map(([, height]) => { const before = sum; sum += height; return before * unit; });
       const heights = bars.map(([, height]) => height * unit);
-      const up = "#0072B2", down = "#D55E00";
+      const up = "#0072B2", down = "#D55E00", every = [...heights, sum * unit];
       return [{
-        type: "bar", x: [...bars.map(([name]) => name), "forecast"], y: [...heights, sum * unit], base: [...base, 0],
+        type: "bar", orientation: "h", y: [...bars.map(([name]) => name), "forecast"], x: every, base: [...base, 0],
         marker: { color: [...heights.map((height) => (height < 0 ? down : up)), colour("--soft")] },
-        text: [...heights, sum * unit].map((height) => percent(height)), textposition: "outside", cliponaxis: false,
-        hovertemplate: "%{x}: %{text}<extra></extra>",
+        text: every.map((height) => percent(height)), textposition: "outside", textangle: 0, cliponaxis: false,
+        constraintext: "none", textfont: { size: 11 }, hovertemplate: "%{y}: %{text}<extra></extra>",
       }];
     }
 
@@ -141,7 +147,7 @@
     }
 
     function ask(name) {
-      const k = position.get(name.trim().toLowerCase());
+      const k = placeOf(name);
       if (k === undefined) {
         const found = suggest(name.trim()).slice(0, 8);
         for (const id of ["waterfall", "stock-history"]) { shown.delete(find(id)); Plotly.purge(find(id)); }
@@ -150,17 +156,22 @@
       }
       place.value = names[k];
       find("stock-words").textContent = words(k);
-      draw(find("waterfall"), waterfall(k), { yaxis: { tickformat: ".1%" }, margin: { l: 56, r: 16, t: 24, b: 70 }, height: 380 });
+      const parts = waterfall(k), largest = around(parts[0].x, parts[0].base.map((before, j) => before + parts[0].x[j]));
+      draw(find("waterfall"), parts, {
+        xaxis: { tickformat: ".1%", range: largest }, yaxis: { autorange: "reversed" },
+        margin: { l: 56, r: 24, t: 8, b: 40 }, height: Math.max(380, 24 * parts[0].y.length + 60),
+      });
       const told = history(k), sizes = stocks.months.map((_, m) => stocks.factors.reduce((sum, factor) => sum + Math.abs(value(stocks.history[factor][m][k]) || 0), 0));
       draw(find("stock-history"), told, {
-        barmode: "relative", showlegend: true, height: 380, margin: { l: 56, r: 56, t: 8, b: 40 }, xaxis: { type: "category" },
+        barmode: "relative", showlegend: true, height: 460, margin: { l: 56, r: 56, t: 8, b: 40 }, xaxis: { type: "category" },
+        legend: { orientation: "h", y: 1.02, yanchor: "bottom", font: { size: 10 } },
         yaxis: { tickformat: ".1%", range: around(sizes, told[stocks.factors.length].y) },
         yaxis2: right({ tickformat: ".0%", range: around(told.at(-1).y) }),
       });
       return true;
     }
 
-    place.addEventListener("input", () => { if (position.has(place.value.trim().toLowerCase())) ask(place.value); else suggest(place.value); });
+    place.addEventListener("input", () => { if (placeOf(place.value) !== undefined) ask(place.value); else suggest(place.value); });
     place.addEventListener("change", () => ask(place.value));
     level.addEventListener("change", () => ask(place.value));
     suggest("");
