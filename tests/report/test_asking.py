@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -35,6 +36,10 @@ def portrait(rows: list[Row], judging: Judging) -> Portrait:
 
 @pytest.fixture(scope="module")
 def page(rows: list[Row], judging: Judging, portrait: Portrait) -> str:
+    return page_of(rows, judging, portrait)
+
+
+def page_of(rows: list[Row], judging: Judging, portrait: Portrait) -> str:
     trials = Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0)
     evidence, table = gather(rows, judging, trials, {}, periods=None, seed=0), comparison_table(rows)
     drawn = comparison_figures(rows, table, evidence["sharpe"].query("returns == 'net'"), FACTORS, rule())
@@ -99,6 +104,28 @@ def test_any_stock_is_asked_by_name_and_level(browser: Browser, page: str, portr
     frame.wait_for_function(f"document.getElementById('stock').value === '{portrait.holdings['asset'].iloc[0]}'")
     frame.select_option("#factor", "Size")
     assert heard == []
+    shown.close()
+
+
+def test_names_that_differ_in_case_alone_are_two_stocks(
+    browser: Browser, rows: list[Row], judging: Judging, portrait: Portrait, tmp_path: Path
+) -> None:
+    assert portrait.history is not None
+    first, second = portrait.holdings["asset"].iloc[:2]
+    names = {first: "abc", second: "ABC"}
+    holdings, history = (
+        table.assign(asset=table["asset"].replace(names)) for table in (portrait.holdings, portrait.history)
+    )
+    page = page_of(rows, judging, replace(portrait, holdings=holdings, history=history))
+    shown, frame, _ = open_framed(browser, page, tmp_path, viewport={"width": 1366, "height": 900})
+    for k, name in enumerate(("abc", "ABC")):
+        frame.fill("#stock", name)
+        frame.press("#stock", "Enter")
+        frame.wait_for_function(f"document.getElementById('stock-words').textContent.startsWith('{name},')")
+        assert bars(frame)["forecast"] == pytest.approx(portrait.holdings["forecast"].iloc[k], abs=1e-5)
+    frame.fill("#stock", "Abc")
+    frame.press("#stock", "Enter")
+    frame.wait_for_function("document.getElementById('stock-words').textContent === 'Which one? abc, ABC'")
     shown.close()
 
 

@@ -156,9 +156,10 @@
       }
       place.value = names[k];
       find("stock-words").textContent = words(k);
-      const parts = waterfall(k), largest = around(parts[0].x, parts[0].base.map((before, j) => before + parts[0].x[j]));
+      const parts = waterfall(k), ends = [0, ...parts[0].base.map((before, j) => before + parts[0].x[j])];
+      const low = Math.min(...ends), high = Math.max(...ends), room = 0.3 * (high - low) || 1e-6; // for the numbers
       draw(find("waterfall"), parts, {
-        xaxis: { tickformat: ".1%", range: largest }, yaxis: { autorange: "reversed" },
+        xaxis: { tickformat: ".1%", range: [low - (low < 0 ? room : 0.05 * room), high + room] }, yaxis: { autorange: "reversed" },
         margin: { l: 56, r: 24, t: 8, b: 40 }, height: Math.max(380, 24 * parts[0].y.length + 60),
       });
       const told = history(k), sizes = stocks.months.map((_, m) => stocks.factors.reduce((sum, factor) => sum + Math.abs(value(stocks.history[factor][m][k]) || 0), 0));
