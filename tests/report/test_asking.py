@@ -23,7 +23,7 @@ from tests.making import rule
 from tests.report.browser import CHROMIUM, needs_chromium
 from tests.report.conftest import FACTORS
 
-pytestmark = [pytest.mark.slow, needs_chromium]
+pytestmark = [pytest.mark.slow, pytest.mark.long, needs_chromium]
 
 FRAME = """<!doctype html><body style="margin:0"><iframe sandbox="allow-scripts" style="width:100%%;height:880px">
 </iframe><script>document.querySelector("iframe").srcdoc = %s</script>"""
