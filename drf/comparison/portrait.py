@@ -12,8 +12,6 @@ from ..evaluation.portfolio import exposures, make_weights, quantile_returns
 from ..samples.lagged import newest_ranks
 from .rows import Judging, Row
 
-KEYS = ["date", "asset"]
-
 
 @dataclass(frozen=True)
 class Portrait:
@@ -81,7 +79,7 @@ def portray(row: Row, judging: Judging) -> Portrait:
             "earned": realised(by_factor[0], row.judged["y_true"], tradable),
             "cells": cells.drop(columns="asset"),
             "history": pd.concat(by_factor, ignore_index=True).merge(
-                forecasts.rename(columns={"y_pred": "forecast", "y_true": "earned"}), on=KEYS
+                forecasts.rename(columns={"y_pred": "forecast", "y_true": "earned"}), on=parts.KEYS
             ),
             "by_lag": parts.mean_absolute_by_lag(row.relevance),
         }
@@ -95,7 +93,7 @@ def _holdings(row: Row, judging: Judging) -> tuple[pd.Timestamp, pd.DataFrame]:
     if len(row.forecast):
         newest = judging.equip(row.forecast)
         both.append(newest.assign(weight=make_weights(newest, judging.rule).table["weight"]))
-    table = pd.concat([part[[*KEYS, "y_pred", "weight"]] for part in both], ignore_index=True)
+    table = pd.concat([part[[*parts.KEYS, "y_pred", "weight"]] for part in both], ignore_index=True)
     month = table["date"].max()
     before = table[table["date"] == month - pd.offsets.MonthEnd(1)].set_index("asset")["weight"]
     now = table[table["date"] == month].sort_values("y_pred", ascending=False, kind="stable").reset_index(drop=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .base import Registrable
+from .base import Loadable, Registrable
 from .blend import Blend
 from .boosting import Boosting
 from .dnn import DNN
@@ -85,8 +85,8 @@ def plain_row(family: str) -> ModelRow:
 
 
 def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
-    """Of each family the row whose run keeps the models: the one that explains, of two."""
-    return list({row.family: row for row in rows}.values())
+    """Of each family whose models can be carried the row whose run keeps them: the one that explains, of two."""
+    return list({row.family: row for row in rows if row.model is Blend or issubclass(row.model, Loadable)}.values())
 
 
 def row_named(name: str) -> ModelRow | None:
