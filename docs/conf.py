@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
+
+from jupyter_cache.executors import utils as executor
 
 import drf
 
@@ -36,7 +39,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"  # progress bars
-nb_merge_streams = True
+executor.executenb = partial(executor.executenb, coalesce_streams=True)  # what a command prints is one block
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ |= {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_AUTO_UPDATE_CHECK": "true", "PYTHONWARNINGS": "ignore"}
 
