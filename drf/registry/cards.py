@@ -85,12 +85,14 @@ def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersion
 
 
 def rewrite_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision) -> None:
-    """Say on the cards what a person has decided: of the model, and at the head of every version with an alias.
+    """Say on the cards what a person has decided: of the model, and at the head of versions whose place has changed.
 
     What gates and months have shown of a version stays below, and what people wrote.
     """
     client.update_registered_model(name, description=model_card(name, made))
     before, after = made.before, made.after
+    if before == after:  # held, let go or archived: the champion is what it was, and so is why
+        return
     for number in dict.fromkeys((after.champion, after.previous, before.champion, before.previous)):
         if number is None:
             continue

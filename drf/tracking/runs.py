@@ -83,7 +83,11 @@ class RunLog:
         """Name the data that the run has used; ``context``: for what."""
         tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
         self.client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), [tag])])
-        self._of = {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
+        self.of_data(dataset.name, dataset.digest)
+
+    def of_data(self, name: str, digest: str) -> None:
+        """Say of which data the numbers are that are logged from now on."""
+        self._of = {"dataset_name": name, "dataset_digest": digest}
 
     def monthly(self, series: pd.DataFrame) -> None:
         """Log a table with one row a month under ``monthly/<column>``; the step is the position of the month."""
@@ -138,7 +142,7 @@ def metrics_are_of(client: mlflow.MlflowClient, run_id: str, model_id: str) -> N
     run = client.get_run(run_id)
     log = RunLog(client, run_id)
     for used in run.inputs.dataset_inputs if run.inputs else []:
-        log._of = {"dataset_name": used.dataset.name, "dataset_digest": used.dataset.digest}
+        log.of_data(used.dataset.name, used.dataset.digest)
     log.metrics({key: value for key, value in run.data.metrics.items() if "/" not in key}, model_id)
 
 

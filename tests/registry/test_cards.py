@@ -122,6 +122,11 @@ def test_what_people_decide_stands_at_the_head_of_cards_whose_sections_stay(stor
     assert told["2"].endswith("\n\n### Gates\nof 2")
     assert told["1"].startswith("**Previous** champion") and told["1"].endswith("\n\n### Gates\nof 1")
     assert told["3"] == "Approved by the committee: MRM-77." and not told["4"]  # untouched
+    cards = {number: client.get_model_version(NAME, number).description for number in "12"}
+    held = Decision(made.after, made.after, "the aliases are held by somebody: under review")
+    rewrite_cards(client, NAME, read_versions(client, NAME), held)
+    assert {number: client.get_model_version(NAME, number).description for number in "12"} == cards
+    assert "under review" in client.get_registered_model(NAME).description
     back = Decision(made.after, Standing("3", None), "rolled back: version 3 is champion again")
     for _ in range(2):  # again changes nothing
         rewrite_cards(client, NAME, read_versions(client, NAME), back)
