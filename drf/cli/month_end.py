@@ -7,7 +7,6 @@ done and says the same; one that was killed is resumed by the next, since each s
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import time
@@ -28,8 +27,8 @@ from ..data.panel import fingerprint
 from ..errors import InputError, TryAgainError, first_few, first_line
 from ..experiment.config import Record as ConfigRecord
 from ..experiment.config import read
+from ..experiment.identity import digest, identity_of_program, recipe_of
 from ..experiment.market import load_market
-from ..experiment.recipe import recipe_of
 from ..experiment.schema import TrainConfig
 from ..live.calendar import day_of, up_to
 from ..live.ends import PAGE, find_end, write_end
@@ -135,12 +134,11 @@ def _require_folder(output: Path) -> None:
 
 
 def _key(config: MonthEndConfig, panel: pd.DataFrame, gate: str) -> str:
-    """What a month end depends on, but for the champion: month, data, and every setting of it."""
+    """What a month end depends on, but for the champion: month, data, every setting of it, code and libraries."""
     left_out = ("data", "as_of", "force", "replace")  # the panel says what is in the data
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in left_out}
-    text = json.dumps([gate, settings], sort_keys=True, default=list)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{panel['date'].max():%Y-%m}; data {fingerprint(panel)}; settings {digest}"
+    known = digest([gate, settings, identity_of_program()])
+    return f"{panel['date'].max():%Y-%m}; data {fingerprint(panel)}; settings {known}"
 
 
 def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> Scorer | None:

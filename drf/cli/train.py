@@ -14,7 +14,7 @@ from ..comparison.evidence import gather
 from ..comparison.rows import Row, comparison_table, make_rows
 from ..experiment.experiment import Experiment, prepare
 from ..experiment.families import BLEND
-from ..experiment.recipe import recipe_of
+from ..experiment.identity import recipe_of
 from ..models.base import Model
 from ..models.family import Family
 from ..models.rows import ModelRow, rows_with_models

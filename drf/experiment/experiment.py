@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -24,6 +25,7 @@ from ..tuning.studies import open_storage
 from .config import Record, read
 from .factors import Factors, descriptors_of, make_factors
 from .families import BLEND, make_blend, make_families, require_training_months
+from .identity import identity_of_samples
 from .market import load_market
 from .schema import TrainConfig
 
@@ -90,19 +92,15 @@ class Experiment:
         """What its rows are judged by."""
         return Judging(self.samples, self.panel, self.factors, self.config.portfolio)
 
-    def checkpoints(self) -> Checkpoints:
-        """Where finished fits are kept.
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the number of a fit or a trial depends on, besides its own settings, seed and months."""
+        samples = identity_of_samples(self.data, self.samples.descriptors, self.config.window)
+        return {**samples, "device": self.config.compute.device}
 
-        A fit's number depends on the family, the window and the seed, which its task names, and on the samples.
-        """
-        identity = {
-            "data": self.data,
-            "lags": self.samples.lags,
-            "target": self.config.window.target,
-            "descriptors": self.samples.descriptors,
-            "device": self.config.compute.device,
-        }
-        return Checkpoints(self.config.compute.checkpoints, identity)
+    def checkpoints(self) -> Checkpoints:
+        """Where finished fits are kept. The task of a fit names its family, window and seed."""
+        return Checkpoints(self.config.compute.checkpoints, self.identity)
 
     def tuning_plan(self) -> TuningPlan:
         """The search, its storage open.
@@ -125,7 +123,7 @@ class Experiment:
             seed=config.seed,
             compute=config.compute,
             storage=storage,
-            identity={"data": self.data, "lags": list(self.samples.lags), "target": config.window.target},
+            identity=self.identity,
             portfolio=config.portfolio,
             panel=self.panel,
         )

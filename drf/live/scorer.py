@@ -35,7 +35,7 @@ class Scorer:
     rule
         The portfolios of its training.
     recipe
-        See :func:`drf.experiment.recipe.recipe_of`.
+        See :func:`drf.experiment.identity.recipe_of`.
     train_last
         The last month whose return it has seen.
     trials

@@ -17,7 +17,7 @@ from ..data.panel import KEYS
 from ..errors import InputError
 from ..experiment.config import located
 from ..experiment.experiment import Experiment
-from ..experiment.recipe import recipe_of
+from ..experiment.identity import recipe_of
 from ..models.base import Loadable
 from ..models.base import Model as FittedModel
 from ..report.findings import what_drives

@@ -14,8 +14,8 @@ from ..data.universe import largest
 from ..errors import InputError, first_line
 from ..experiment.config import located, read_recorded
 from ..experiment.factors import descriptors_of, make_factors
+from ..experiment.identity import recipe_of
 from ..experiment.market import load_market
-from ..experiment.recipe import recipe_of
 from ..tracking.trials import MARKET, RECIPE, as_tag, market_returns
 from .evidence import Evidence
 from .forecaster import Forecaster

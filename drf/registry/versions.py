@@ -16,7 +16,7 @@ from mlflow.entities.model_registry import ModelVersion
 from ..data.sources import NamedElsewhere
 from ..errors import InputError, first_few, first_line
 from ..experiment.config import read_recorded
-from ..experiment.recipe import recipe_of
+from ..experiment.identity import recipe_of
 from ..experiment.schema import TrainConfig
 from ..models.rows import ModelRow, row_named
 from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
@@ -49,7 +49,7 @@ class Version:
     train_last
         The last month whose return it has seen.
     recipe, market
-        See :func:`drf.experiment.recipe.recipe_of` and :func:`drf.tracking.trials.market_returns`; None if unknown.
+        See :func:`drf.experiment.identity.recipe_of` and :func:`drf.tracking.trials.market_returns`; None if unknown.
     config
         The training's.
     tags

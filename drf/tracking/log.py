@@ -17,8 +17,8 @@ from ..evaluation.annual import annualised_ratio
 from ..evaluation.contributions import agreement_with_truth, by_factor, rounded
 from ..evaluation.metrics import summarise
 from ..experiment.experiment import Experiment
+from ..experiment.identity import recipe_of
 from ..experiment.protocol import protocol
-from ..experiment.recipe import recipe_of
 from ..models.family import Family
 from ..models.rows import plain_row, rows_with_models
 from ..report.drawing import comparison_figures, row_figures

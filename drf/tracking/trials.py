@@ -15,7 +15,7 @@ from ..evaluation.annual import MONTHS_A_YEAR
 from ..evaluation.trials import Trials, count_trials
 
 RECIPE, MARKET = "recipe", "market_returns"
-"""Tags of a training: what it does (:func:`drf.experiment.recipe.recipe_of`), and on which market."""
+"""Tags of a training: what it does (:func:`drf.experiment.identity.recipe_of`), and on which market."""
 
 TRIALS, TRIED = "evidence/trials.csv", "trials_tried"
 """A training's artifact: its trials' and rows' monthly returns after costs, ``date`` and a column each; and its metric,

@@ -1,6 +1,6 @@
 """Finished fits on disk until their training has ended: killed anywhere, the same command goes on from them.
 
-A training is known by what its numbers depend on: configuration, data, code and library versions. Each finished fit is
+A training is known by what its numbers depend on: data, settings, code and library versions. Each finished fit is
 a file of its own, written beside and renamed, so that a file is whole or not there. The folder is emptied when the
 training has ended well; while it runs it is locked, and the lock of a process that was killed is free.
 """
@@ -20,10 +20,6 @@ from types import TracebackType
 from typing import Any
 
 import joblib
-import numpy
-import scipy
-import sklearn
-import torch
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
@@ -44,12 +40,11 @@ class Checkpoints:
     folder
         Where checkpoints are kept; a folder of this training's own is made in it.
     identity
-        What the training's numbers depend on besides code and libraries.
+        What the training's numbers depend on, besides the task of each fit.
     """
 
     def __init__(self, folder: str, identity: Mapping[str, Any]) -> None:
-        versions = [module.__version__ for module in (joblib, numpy, scipy, sklearn, torch)]
-        text = json.dumps([identity, _code(), versions], sort_keys=True, default=str)
+        text = json.dumps(identity, sort_keys=True, default=str)
         self.path = Path(folder).absolute() / hashlib.sha256(text.encode()).hexdigest()[:16]
         self.lock = FileLock(self.path / LOCK, timeout=0)
         self.restored = self.refused = 0
@@ -156,11 +151,3 @@ def is_dead(folder: Path) -> bool:
         return False
     lock.release()
     return True
-
-
-def _code() -> str:
-    """A digest of the project's own source."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -100,7 +100,7 @@ class TuningPlan:
     storage
         Where the studies are kept, see :mod:`~.studies`; None if there is nothing to tune.
     identity
-        What the samples and returns of a trial follow from: part of a study's name.
+        What the number of a trial depends on, besides its own settings, seed and months: part of a study's name.
     portfolio
         Portfolios whose returns are kept of every trial. They do not affect the choice; they count trials and estimate
         overfitting later.

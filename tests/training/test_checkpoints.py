@@ -33,12 +33,6 @@ def test_what_was_kept_is_loaded_until_the_training_has_ended(tmp_path: Path) ->
         assert anew.load(TASK) is None
 
 
-def test_other_code_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = Checkpoints(str(tmp_path), {}).path
-    monkeypatch.setattr("drf.training.checkpoints._code", lambda: "other")
-    assert Checkpoints(str(tmp_path), {}).path != before
-
-
 def _hold(folder: str, ready: Any, done: Any) -> None:
     with Checkpoints(folder, {}):
         ready.set()

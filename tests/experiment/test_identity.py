@@ -1,8 +1,12 @@
-"""A recipe is what a training does, wherever its data lie and however far they go."""
+"""Identity: what a number depends on changes its digest, and nothing else does."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +14,12 @@ import pytest
 from drf.data.simulate import SimulatedMarket
 from drf.data.sources import NamedElsewhere
 from drf.errors import InputError
+from drf.experiment import identity
 from drf.experiment.config import Record, located, read, read_recorded
-from drf.experiment.recipe import recipe_of
+from drf.experiment.experiment import prepare
+from drf.experiment.identity import _MONTHS, identity_of_samples, recipe_of
 from drf.experiment.schema import TrainConfig
+from drf.samples.windows import WindowRule
 from tests.experiment.composing import composed
 
 
@@ -80,3 +87,38 @@ def test_nothing_but_our_own_sources_is_made_of_what_a_registry_says() -> None:
         assert source == NamedElsewhere(target)
         with pytest.raises(InputError, match=rf"{target}, which is none of this project's sources.*data=\.\.\."):
             source.panel()
+
+
+SMALL = ["data.source.stocks=30", "data.source.months=60", "model=[linear]", "window.test_months=6"]
+
+
+def test_an_edited_source_file_changes_the_identity_of_every_fit_and_trial(tmp_path: Path) -> None:
+    program = """
+import pathlib
+from drf.experiment import identity
+before = identity.identity_of_program()
+with open(pathlib.Path(identity.__file__).parents[1] / "models" / "linear.py", "a") as model:
+    model.write("# edited")
+identity._code.cache_clear()
+assert identity.identity_of_program() != before
+"""
+    shutil.copytree(Path(identity.__file__).parents[1], tmp_path / "drf")
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, env={"PYTHONPATH": str(tmp_path)})
+
+
+def test_other_code_opens_other_checkpoints_and_another_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    experiment = prepare(composed(*SMALL, f"tuning.journal={tmp_path}/journal"), [])
+    checkpoints, plan = experiment.checkpoints(), experiment.tuning_plan()
+    assert plan.identity == experiment.tuning_plan().identity
+    monkeypatch.setattr("drf.experiment.identity._code", lambda: "other")
+    assert experiment.checkpoints().path != checkpoints.path
+    assert experiment.tuning_plan().identity != plan.identity
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in fields(WindowRule)])
+def test_a_setting_of_the_window_counts_unless_it_only_chooses_months(name: str) -> None:
+    rule = WindowRule(lags=[0, 3], target="raw", train_months=12, test_months=6, refit_every=3)
+    other = replace(rule)
+    object.__setattr__(other, name, "changed")
+    same = identity_of_samples("data", ("CAP",), rule) == identity_of_samples("data", ("CAP",), other)
+    assert same == (name in _MONTHS)
