@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -21,7 +22,9 @@ from .portable import PortableNetwork
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Network(BaseEstimator, ABC):
-    """A network trained by Adam on squared error, stopped early on the last months of its training window.
+    """A network trained by Adam, stopped early on the last months of its training window.
+
+    The loss is :meth:`loss`, whichever loop trains: :meth:`fit`, or :func:`drf.training.batched.fit_batched` on a device.
 
     Parameters
     ----------
@@ -64,6 +67,24 @@ class Network(BaseEstimator, ABC):
     warm_start: bool = True
     random_state: int = 0
 
+    @staticmethod
+    def loss(output: Tensor, target: Tensor, month: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean squared error of a batch.
+
+        A subclass may replace it. Both training loops call it, one of them under :func:`torch.vmap`, so it must not
+        branch on values.
+
+        Parameters
+        ----------
+        output, target
+            What the network says and what it is trained to say, shape (n,).
+        month
+            Month of each sample, shape (n,), for a loss within months.
+        weight
+            1 for a sample of the batch and 0 for one that fills it up, shape (n,).
+        """
+        return (weight * (output - target) ** 2).sum() / weight.sum().clamp(min=1)
+
     @abstractmethod
     def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
         """Arguments of the architecture that make a network from (n, lags, descriptors) to (n, 1)."""
@@ -83,11 +104,12 @@ class Network(BaseEstimator, ABC):
         TrainingDivergedError
             If no epoch gave a finite validation error.
         """
-        features, target, split = torch.tensor(x), self.target(y, month), self.split(month)
+        parts = torch.tensor(x), self.target(y, month), torch.tensor(month)
+        split = self.split(month)
         self.network_, stream = self.initialise(x.shape[1:], start)
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(stream)
-            self._train(features[:split], target[:split], features[split:], target[split:])
+            self._train([part[:split] for part in parts], [part[split:] for part in parts])
         self.calibrate(x, y, month)
         return self
 
@@ -100,8 +122,8 @@ class Network(BaseEstimator, ABC):
         return split
 
     def target(self, y: np.ndarray, month: np.ndarray) -> Tensor:
-        """What the network is trained to say, shape (n, 1)."""
-        return torch.from_numpy(label(self.label, y, month))[:, None]
+        """What the network is trained to say, shape (n,)."""
+        return torch.from_numpy(label(self.label, y, month))
 
     def calibrate(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> None:
         """Learn from the training samples how the network's output becomes a return: mean_ + scale_ * output."""
@@ -127,21 +149,21 @@ class Network(BaseEstimator, ABC):
             f"{type(self).__name__}: the training diverged with learning_rate={self.learning_rate:g}: lower it"
         )
 
-    def _train(self, x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor) -> None:
+    def _train(self, training: Sequence[Tensor], held_back: Sequence[Tensor]) -> None:
+        """Train on inputs, targets and months, and keep the weights with the least loss on those held back."""
         network = self.network_
         optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
-        loss_of = nn.functional.mse_loss
         best, best_state, waited = float("inf"), _copy(network), 0
         for _ in range(self.epochs):
             network.train()
-            for rows in torch.randperm(len(x)).split(self.batch_size):
-                inputs, targets = x.index_select(0, rows), y.index_select(0, rows)  # three times as fast as x[rows]
+            for rows in torch.randperm(len(training[0])).split(self.batch_size):
+                batch = [part.index_select(0, rows) for part in training]  # three times as fast as part[rows]
                 optimiser.zero_grad()
-                loss_of(network(inputs), targets).backward()
+                self._loss_of(*batch).backward()
                 optimiser.step()
             network.eval()
             with torch.no_grad():
-                held = loss_of(network(x_held), y_held).item()
+                held = self._loss_of(*held_back).item()
             if held < best:
                 best, best_state, waited = held, _copy(network), 0
             else:
@@ -151,6 +173,9 @@ class Network(BaseEstimator, ABC):
         if best == float("inf"):
             raise self.diverged()
         network.load_state_dict(best_state)
+
+    def _loss_of(self, x: Tensor, target: Tensor, month: Tensor) -> Tensor:
+        return self.loss(self.network_(x)[:, 0], target, month, torch.ones_like(target))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.mean_ + self.scale_ * self._output(x)

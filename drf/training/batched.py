@@ -7,7 +7,7 @@ Products of many small matrices become one large one, which is what a GPU is goo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -71,13 +71,17 @@ def fit_batched(
     begun = [model.initialise(x.shape[1:], start) for model, start in zip(models, starts, strict=True)]
     networks, streams = [network for network, _ in begun], [stream for _, stream in begun]
     _require_known_layers(networks[0])
-    targets = [model.target(y[r], month[r])[:, 0] for model, r in zip(models, training, strict=True)]
+    targets = [model.target(y[r], month[r]) for model, r in zip(models, training, strict=True)]
     where, target = _padded([torch.from_numpy(r) for r in training], device), _padded(targets, device)
     held = [torch.arange(split, len(r)) for split, r in zip(splits, training, strict=True)]
     held_rows, held_weight = _padded(held, device), _padded([torch.ones(len(h)) for h in held], device)
-    held_x, held_y = features[where.gather(1, held_rows)], target.gather(1, held_rows)
+    months = torch.tensor(month, device=device)[where]
 
-    loss = _loss(networks[0])
+    def batch(rows: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        return features[where.gather(1, rows)], target.gather(1, rows), months.gather(1, rows), weight
+
+    held_back = batch(held_rows, held_weight)
+    loss = _loss(settings, networks[0])
     parameters = {
         name: torch.stack([network.state_dict()[name] for network in networks]).to(device)
         for name in networks[0].state_dict()
@@ -96,10 +100,10 @@ def fit_batched(
             chosen = chosen.to(device)
             weight = (chosen >= 0).float()
             chosen = chosen.clamp(min=0)
-            gradient = vmap(grad(loss))(parameters, features[where.gather(1, chosen)], target.gather(1, chosen), weight)
+            gradient = vmap(grad(loss))(parameters, *batch(chosen, weight))
             adam.step(gradient, moving & (weight.sum(1) > 0))
         with torch.no_grad():
-            now = vmap(loss)(parameters, held_x, held_y, held_weight)
+            now = vmap(loss)(parameters, *held_back)
         better = moving & (now < best)
         best = torch.where(better, now, best)
         waited = torch.where(better, 0, waited + 1)
@@ -192,10 +196,11 @@ def _is_plain_lstm(layer: nn.RNNBase) -> bool:
     return isinstance(layer, nn.LSTM) and layer.batch_first and not layer.proj_size and not layer.dropout
 
 
-def _loss(network: nn.Sequential):  # type: ignore[no-untyped-def]
-    def loss(parameters: Parameters, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        error = _forward(network, parameters, x)[:, 0] - y
-        return (weight * error**2).sum() / weight.sum().clamp(min=1)
+def _loss(model: Network, network: nn.Sequential) -> Callable[..., Tensor]:
+    """The model's own loss, as a function of the parameters."""
+
+    def loss(parameters: Parameters, x: Tensor, target: Tensor, month: Tensor, weight: Tensor) -> Tensor:
+        return model.loss(_forward(network, parameters, x)[:, 0], target, month, weight)
 
     return loss
 

@@ -65,6 +65,31 @@ def test_networks_trained_together_are_those_trained_alone(kind: Any, settings: 
             assert (model.network_.state_dict()[name] - value).abs().max() <= 0.002 * moved + 1e-7
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
+class Pairwise(LSTM):
+    """A network whose loss is the share of pairs within a month that it puts in the wrong order, made smooth."""
+
+    @staticmethod
+    def loss(output: torch.Tensor, target: torch.Tensor, month: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        pairs = weight[:, None] * weight * (month[:, None] == month) * (target[:, None] > target)
+        wrong = nn.functional.softplus(output - output[:, None])
+        return (pairs * wrong).sum() / pairs.sum().clamp(min=1)
+
+
+def test_a_loss_of_its_own_is_minimised_by_both_loops(data: Data) -> None:
+    x, y, month = data
+    rows = [np.arange(600), np.arange(40, 440)]
+    settings: dict[str, Any] = {"hidden": 4, "batch_size": 128, "epochs": 8, "patience": 8, "validation_months": 4}
+    together: list[Network] = [Pairwise(**settings) for _ in rows]
+    train(together, data, rows)
+    for model, chosen in zip(together, rows, strict=True):
+        parts = x[chosen], y[chosen], month[chosen]
+        alone, squared = Pairwise(**settings).fit(*parts), LSTM(**settings).fit(*parts)
+        own, other = alone.predict(x), squared.predict(x)
+        assert np.allclose(model.predict(x), own, atol=2e-6, rtol=0)
+        assert np.abs(own - other).max() > 100 * np.abs(model.predict(x) - own).max()
+
+
 def test_the_candidate_keeps_no_bias(data: Data) -> None:
     model = LSTM(hidden=4, epochs=3, validation_months=4)
     train([model], data, [np.arange(600)])
