@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from ..data.factors import DESCRIPTORS
 from ..data.files import Reading, dates_of, read_file
 from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
@@ -39,7 +40,7 @@ def _inspect(path: str, wanted: list[str], figure: str | None, reading: Reading)
     missing = [name for name in ("date", "asset") if name not in frame]
     if missing:
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
-    dates = dates_of(path, frame["date"]) + pd.offsets.MonthEnd(0)
+    dates = MONTHLY.end(dates_of(path, frame["date"]))
     panel = frame.assign(date=dates, asset=read_names(frame["asset"]))
     for name in {*wanted, RETURN} & set(frame):
         panel[name] = read_numbers(frame[name])
@@ -71,7 +72,7 @@ def _inspect(path: str, wanted: list[str], figure: str | None, reading: Reading)
 
 
 def _missing_months(months: pd.Index) -> list[str]:
-    every = pd.date_range(months[0], months[-1], freq="ME")
+    every = MONTHLY.between(months[0], months[-1])
     gaps = every.difference(pd.DatetimeIndex(months))
     return [f"{len(gaps)} month(s) have no row: {first_few([f'{gap:%Y-%m}' for gap in gaps])}"] if len(gaps) else []
 

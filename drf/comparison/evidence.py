@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ..evaluation.annual import MONTHS_A_YEAR
+from ..data.calendar import MONTHLY
 from ..evaluation.bootstrap import confidence_set, monotonicity, superior_ability
 from ..evaluation.hac import hac_mean
 from ..evaluation.intervals import sharpe_intervals
@@ -125,9 +125,9 @@ def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
         {
             "row": row.name,
             "quantile": monthly.columns,
-            "annual_return": tested["mean"].to_numpy(dtype=float) * MONTHS_A_YEAR,
+            "annual_return": tested["mean"].to_numpy(dtype=float) * MONTHLY.periods_a_year,
             "t": tested["t"].to_numpy(),
-            "smallest_step": rise["smallest_step"] * MONTHS_A_YEAR,
+            "smallest_step": rise["smallest_step"] * MONTHLY.periods_a_year,
             "p_not_rising": rise["p"],
             "note": [rise["note"] or note for note in tested["note"]],
         }

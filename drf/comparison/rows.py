@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from ..evaluation import contributions as parts
-from ..evaluation.annual import MONTHS_A_YEAR
 from ..evaluation.attributes import equipped
 from ..evaluation.factor_returns import carried_forward
 from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, note_on, out_of_sample_r2, summarise
@@ -157,7 +157,7 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
 
 def _raw(said: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
     """What the forecasts would show as the models said them; their order, so all else, is the same."""
-    promised = float((series["promised"] / scale).mean() * MONTHS_A_YEAR)
+    promised = float((series["promised"] / scale).mean() * MONTHLY.periods_a_year)
     return {"r2_raw": out_of_sample_r2(said), "promised_return_raw": promised}
 
 

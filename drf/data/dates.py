@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from .calendar import DATED_PERIODS, MONTHLY
+
 _FIRST, _LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")  # what nanoseconds can hold, with room
 
 _ENDS_A_DAY = datetime.time(23, 59)
@@ -81,7 +83,7 @@ def _plain(column: pd.Series) -> pd.Series:
     if isinstance(kind, (pd.CategoricalDtype, pd.ArrowDtype)):
         return column.astype(object)
     if isinstance(kind, pd.PeriodDtype):
-        named = str(kind.freq.name) in ("D", "B", "M", "ME")  # quarters and years are texts, and no dates
+        named = str(kind.freq.name) in DATED_PERIODS  # quarters and years are texts, and no dates
         return column.dt.to_timestamp(how="end").dt.normalize() if named else column.astype(str).where(column.notna())
     if pd.api.types.is_datetime64_any_dtype(kind):
         clock = column.dt.tz_localize(None) if isinstance(kind, pd.DatetimeTZDtype) else column
@@ -173,7 +175,7 @@ def _meaning(number: float) -> str:
 
 def _written(texts: pd.Series, form: str) -> pd.Series:
     dates = pd.to_datetime(texts, format="%Y%m%d" if form == "yyyymmdd" else "%Y%m", errors="coerce")
-    return dates if form == "yyyymmdd" else dates + pd.offsets.MonthEnd(0)
+    return dates if form == "yyyymmdd" else MONTHLY.end(dates)
 
 
 _TIME = (
@@ -281,7 +283,7 @@ def _refuse_time(match: re.Match[str], text: str, k: int) -> None:
 def _day(year: int, month: int, day: int | None) -> datetime.date | None:
     try:
         if day is None:
-            return (pd.Timestamp(year, month, 1) + pd.offsets.MonthEnd(0)).date()
+            return MONTHLY.end(pd.Timestamp(year, month, 1)).date()
         return datetime.date(year, month, day)
     except ValueError:
         return None

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few
+from .calendar import MONTHLY
 from .descriptors import mom1
 
 # A delisting may be dated so much before the last price.
@@ -77,7 +78,7 @@ def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_mon
     carry_months
         For so many months without a price a stock keeps its last one.
     """
-    month_ends = pd.date_range(bars["date"].min(), bars["date"].max(), freq="ME")
+    month_ends = MONTHLY.between(bars["date"].min(), bars["date"].max())
     bars = bars.sort_values(["asset", "date"], ignore_index=True)
     bars["row"] = month_ends.get_indexer(pd.DatetimeIndex(bars["date"]))
     ends, unused = _used_delistings(bars, delistings, month_ends, carry_months)

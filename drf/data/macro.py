@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few, nearest
+from .calendar import MONTHLY
 from .descriptors import beta
 from .panel import RETURN
 
@@ -63,12 +64,12 @@ def add_sensitivities(
     InputError
         If a series or the way to take its changes is missing, or no month has all sensitivities.
     """
-    month = levels["date"] + pd.offsets.MonthEnd(0)
+    month = MONTHLY.end(levels["date"])
     if month.duplicated().any():
         twice = month[month.duplicated()].iloc[0]
         raise InputError(f"data.macro.path: the month of {twice.date()} stands more than once: keep one row a month")
     returns = panel.pivot(index="date", columns="asset", values=RETURN)
-    calendar = pd.date_range(returns.index[0], returns.index[-1], freq="ME")
+    calendar = MONTHLY.between(returns.index[0], returns.index[-1])
     past = returns.reindex(calendar).shift(1)  # over the month that ends at the date
     moved = pd.DataFrame({name: _changes(levels.set_index(month)[name], changes, name) for name in series})
     tables = sensitivities(past, moved, lag_months)
@@ -95,7 +96,7 @@ def _changes(values: pd.Series, ways: Mapping[str, str], name: str) -> pd.Series
         raise InputError(f"data.macro.changes.{name}={way}: must be one of {', '.join(CHANGES)}{nearest(name, ways)}")
     if way == "none":
         return values
-    every = values.reindex(pd.date_range(values.index.min(), values.index.max(), freq="ME"))
+    every = values.reindex(MONTHLY.between(values.index.min(), values.index.max()))
     if way == "difference":
         return every.diff()
     if (every <= 0).any():

@@ -15,6 +15,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ..errors import InputError, first_few, nearest
+from .calendar import MONTHLY
 from .dates import UnreadableDatesError, read_dates
 from .names import read_names
 from .numbers import read_numbers
@@ -121,10 +122,11 @@ def _as_dates(column: pd.Series) -> pd.Series:
     empty = dates.isna().to_numpy().nonzero()[0]
     if len(empty):
         raise InputError(f"column date, {_rows(empty)}: not a date (empty): write dates as YYYY-MM-DD")
+    require_monthly("column date", dates)
     off = (~dates.dt.is_month_end).to_numpy()
     if off.any() and _are_last_days(dates):
         log.info("panel: %s rows are dated at a month's last trading day, and were moved to its end", f"{off.sum():,}")
-        return dates + pd.offsets.MonthEnd(0)
+        return MONTHLY.end(dates)
     if off.any():
         rows = off.nonzero()[0]
         raise InputError(
@@ -134,10 +136,25 @@ def _as_dates(column: pd.Series) -> pd.Series:
     return dates
 
 
+def require_monthly(where: str, dates: pd.Series) -> None:
+    """Refuse a table of another frequency by its name.
+
+    Raises
+    ------
+    InputError
+        If the dates lie days or weeks apart.
+    """
+    if other := MONTHLY.other_frequency(dates):
+        raise InputError(
+            f"{where}: the table is {other}, and a panel is {MONTHLY.name}: keep the last row of each (month, asset), "
+            f"with {RETURN} over the month after it"
+        )
+
+
 def _are_last_days(dates: pd.Series) -> bool:
     """Whether every month has one date, and that among its last days: the market's last day of the month."""
     days = dates.drop_duplicates()
-    months_end = days + pd.offsets.MonthEnd(0)
+    months_end = MONTHLY.end(days)
     return bool(not months_end.duplicated().any() and (months_end - days).dt.days.max() < _LAST_DAYS)
 
 
@@ -203,7 +220,7 @@ def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) 
 
 def _require_months(panel: pd.DataFrame) -> None:
     dates = panel["date"].drop_duplicates()
-    span = len(pd.date_range(dates.iloc[0], dates.iloc[-1], freq="ME"))
+    span = len(MONTHLY.between(dates.iloc[0], dates.iloc[-1]))
     if len(dates) < span / 2:
         raise InputError(
             f"column date: only {len(dates)} of the {span} months from {dates.iloc[0].date()} to "
@@ -238,7 +255,7 @@ def _require_returns(panel: pd.DataFrame, least: int) -> None:
 
 def _require_alignment(panel: pd.DataFrame) -> None:
     later = panel[["date", "asset", "MOM1"]].copy()
-    later["date"] = later["date"] - pd.offsets.MonthEnd(1)
+    later["date"] = MONTHLY.shift(later["date"], -1)
     pairs = panel[["date", "asset", RETURN]].merge(later, on=list(KEYS)).dropna()
     if pairs.empty:
         return

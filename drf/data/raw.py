@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..errors import InputError, first_few
 from . import descriptors as formulas
+from .calendar import MONTHLY
 from .daily import LONGEST_BREAK
 from .joins import same_names, without_partner
 from .listings import Listings, find_listings
@@ -193,7 +194,7 @@ def _point_in_time(
     fiscal = table["fiscal_year_end"]
     unknown = table["available_from"].isna()
     table["known"] = table["available_from"].fillna(fiscal + pd.DateOffset(months=lag_months))
-    table["fiscal_month"] = fiscal + pd.offsets.MonthEnd(0)
+    table["fiscal_month"] = MONTHLY.end(fiscal)
     early = table["known"] < fiscal
     if early.any():
         line = table[early].iloc[0]
@@ -246,7 +247,7 @@ def _require_one_a_day(table: pd.DataFrame) -> None:
 
 def _market_returns(market_index: pd.DataFrame, listings: Listings) -> tuple[pd.Series, int]:
     """Return over each month; over a closed market from its last close. And how many months lack the index."""
-    month = market_index["date"] + pd.offsets.MonthEnd(0)
+    month = MONTHLY.end(market_index["date"])
     closes = market_index.set_index("date")["close"].groupby(month.to_numpy()).last().reindex(listings.there.index)
     without = closes.isna()
     closed = ~listings.traded.any(axis=1)

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, first_few, nearest
+from .calendar import MONTHLY
 from .dates import UnreadableDatesError, read_dates
 from .files import PLAIN, Reading, column_names, read_file
 from .joins import same_names, without_partner
 from .names import read_names
 from .numbers import read_numbers
-from .panel import KEYS, RETURN
+from .panel import KEYS, RETURN, require_monthly
 
 DATES = ("date", "yyyymm", "yyyymmdd")
 
@@ -80,7 +81,8 @@ def map_panel(
         frame = frame[kept].reset_index(drop=True)
     if frame.empty:
         raise InputError(f"data.keep: no row of {path} has {', '.join(f'{k}={v}' for k, v in keep.items())}")
-    known_at = _month_ends(path, frame[date["column"]], date.get("form", "date")) - _months(date.get("ahead", 0))
+    over = _month_ends(path, frame[date["column"]], date.get("form", "date"))
+    known_at = MONTHLY.shift(over, -date.get("ahead", 0))
     panel = pd.DataFrame({"date": known_at, "asset": _names(path, frame[asset])})
     for name, (change, column) in terms.items():
         values = _numbers(path, frame[column])
@@ -107,12 +109,12 @@ def _with_returns(
     of, said = same_names(_names(path, frame[returns["asset"]]), stocks, f"data.returns.path={path}")
     words = f"stocks have no row in data.returns.path={path}"
     said += without_partner(stocks - set(of), len(stocks), words, most_unmatched)
-    found = pd.DataFrame({"date": over - _months(1), "asset": of})
+    found = pd.DataFrame({"date": MONTHLY.shift(over, -1), "asset": of})
     found[RETURN] = _numbers(path, frame[returns["column"]])
     twice = found.duplicated(list(KEYS))
     if twice.any():
         row = found[twice].iloc[0]
-        month = (row["date"] + pd.offsets.MonthEnd(1)).date()
+        month = MONTHLY.shift(row["date"], 1).date()
         raise InputError(f"data.returns.path={path}: {row['asset']} has more than one return in the month of {month}")
     joined = panel.merge(found, on=list(KEYS), how="left")
     if joined[RETURN].isna().all():
@@ -147,10 +149,6 @@ def _as_texts(values: Any) -> set[str]:
     return {str(value) for value in several} | {str(float(v)) for v in several if isinstance(v, (int, float))}
 
 
-def _months(number: int) -> pd.offsets.MonthEnd:
-    return pd.offsets.MonthEnd(number)
-
-
 def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
     if form not in DATES:
         raise InputError(f"data.source.date.form={form}: must be one of {', '.join(DATES)}")
@@ -166,7 +164,8 @@ def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
     if empty.any():
         first = int(empty.argmax())
         raise InputError(f"{path}: column {column.name}, {int(empty.sum())} row(s), first row {first + 1}: empty")
-    return dates + pd.offsets.MonthEnd(0)
+    require_monthly(f"{path}: column {column.name}", dates)
+    return MONTHLY.end(dates)
 
 
 def _names(path: str, column: pd.Series) -> pd.Series:

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from annotated_types import Ge, Interval
 
+from .calendar import MONTHLY
 from .factors import DESCRIPTORS, FACTORS
 from .macro import PREFIX, sensitivities
 from .sources import Source
@@ -160,7 +161,7 @@ def simulate(settings: SimulatedMarket) -> Market:
     extra = np.vstack([np.zeros(stocks), rewarded[:-1]]) + np.einsum("tk,ks->ts", surprises, responses)
     ranks, momentum, returns = _live(rng, latent, scale * alive, noise, settings.style, extra)
 
-    dates = pd.date_range(settings.start, periods=months, freq="ME")
+    dates = MONTHLY.starting(settings.start, months)
     assets = np.array([f"S{number:04d}" for number in range(stocks)])
     keys = pd.DataFrame({"date": np.repeat(dates, stocks), "asset": np.tile(assets, months)})
     panel = keys.copy()

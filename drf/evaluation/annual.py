@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-MONTHS_A_YEAR = 12
+from ..data.calendar import MONTHLY
 
 
 def annualised_ratio(monthly: pd.Series) -> float:
@@ -13,11 +13,11 @@ def annualised_ratio(monthly: pd.Series) -> float:
     deviation = monthly.std()
     if monthly.count() < 2 or not deviation > 1e-12:
         return float("nan")
-    return float(monthly.mean() / deviation * np.sqrt(MONTHS_A_YEAR))
+    return float(monthly.mean() / deviation * np.sqrt(MONTHLY.periods_a_year))
 
 
-def rolling_ratio(monthly: pd.Series, months: int = MONTHS_A_YEAR) -> pd.Series:
+def rolling_ratio(monthly: pd.Series, months: int = MONTHLY.periods_a_year) -> pd.Series:
     """:func:`annualised_ratio` of the months up to each; NaN for those that have too few before them."""
     window = monthly.rolling(months)
     deviation = window.std()
-    return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(MONTHS_A_YEAR)
+    return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(MONTHLY.periods_a_year)

@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
+
 
 def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
     """F = R / X, and 0 where X is 0; all of the same shape."""
@@ -41,7 +43,7 @@ def carried_forward(
     """
     returns = factor_returns(relevance, exposures).reshape(len(keys), -1)
     row = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[["date", "asset"]]))
-    month_before = pd.MultiIndex.from_arrays([keys["date"] - pd.offsets.MonthEnd(1), keys["asset"]])
+    month_before = pd.MultiIndex.from_arrays([MONTHLY.shift(keys["date"], -1), keys["asset"]])
     before = row.reindex(month_before).to_numpy()
     known = ~np.isnan(before)
     forecasts = np.full(len(keys), np.nan)

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .annual import MONTHS_A_YEAR
+from ..data.calendar import MONTHLY
 
 LEAST_PERIODS = 24
 """With fewer, the width says more of the record's accidents than of what is known."""
@@ -85,7 +85,7 @@ def _difference(pair: np.ndarray, level: float) -> tuple[float, float, float, fl
     return apart * _YEAR, low * _YEAR, high * _YEAR, above
 
 
-_YEAR = np.sqrt(MONTHS_A_YEAR)
+_YEAR = np.sqrt(MONTHLY.periods_a_year)
 
 
 def _sharpe(values: np.ndarray) -> float:

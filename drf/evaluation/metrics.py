@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from .annual import MONTHS_A_YEAR, annualised_ratio
+from ..data.calendar import MONTHLY
+from .annual import annualised_ratio
 from .drawdowns import underwater
 from .hac import LEAST_PERIODS, hac_mean
 from .portfolio import PortfolioRule, Quantiles, earned, make_weights
@@ -125,8 +126,8 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
         "mae": float(error.abs().mean()),
         "rmse": float(np.sqrt((error**2).mean())),
         "r2": out_of_sample_r2(known),
-        "annual_return": float(gross.mean() * MONTHS_A_YEAR),
-        "annual_volatility": float(gross.std() * np.sqrt(MONTHS_A_YEAR)),
+        "annual_return": float(gross.mean() * MONTHLY.periods_a_year),
+        "annual_volatility": float(gross.std() * np.sqrt(MONTHLY.periods_a_year)),
         "sharpe": annualised_ratio(gross),
         "rank_ic": mean_ic(series["rank_ic"]),
         "rank_ic_ir": annualised_ratio(series["rank_ic"]),
@@ -139,7 +140,7 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
         "spread_t": float(t["long_short"]),
         "hit_rate": float((gross.dropna() > 0).mean()),
         "breakeven_bps": float(1e4 * gross.mean() / series["traded"].mean()) if series["traded"].mean() > 0 else np.nan,
-        "promised_return": float(series["promised"].mean() * MONTHS_A_YEAR),
+        "promised_return": float(series["promised"].mean() * MONTHLY.periods_a_year),
     }
 
 

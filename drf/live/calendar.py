@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from ..data.panel import RETURN
 from ..errors import InputError
 from .inputs import Finding
@@ -81,5 +82,5 @@ def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
     day
         On which it is looked at.
     """
-    behind = months_between(newest, pd.offsets.MonthEnd().rollback(day))
+    behind = months_between(newest, MONTHLY.last_ended(day))
     return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)] if behind > 0 else []

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from ..data.panel import RETURN
 from ..errors import first_few
 
@@ -139,7 +140,7 @@ def _absent(panel: pd.DataFrame, lags: Sequence[int]) -> list[Finding]:
     """The months that the newest one is seen from, last month's and the model's, of which there is no row."""
     newest, first = panel["date"].max(), panel["date"].min()
     there = set(panel["date"].unique())
-    months = [newest - pd.offsets.MonthEnd(lag) for lag in sorted({1, *lags} - {0})]
+    months = [MONTHLY.shift(newest, -lag) for lag in sorted({1, *lags} - {0})]
     return [
         Finding(f"{month:%Y-%m}", "lag", 0.0, 1.0, 1.0) for month in months if first <= month and month not in there
     ]
@@ -165,7 +166,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
     usual = np.nanmedian(np.stack([company[end] for end in ends[:-1]]), axis=0) if len(ends) > 1 else company[ends[0]]
     rows = {}
     for before, end in itertools.pairwise(ends):
-        if before != end - pd.offsets.MonthEnd(1):
+        if before != MONTHLY.shift(end, -1):
             continue  # a gap's changes are of more than a month
         now, last = months[end], months[before]
         both = now.index.intersection(last.index)
@@ -193,7 +194,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
 
 def _there(months: Mapping[pd.Timestamp, pd.DataFrame], end: pd.Timestamp, lags: Sequence[int]) -> float:
     """Share of the stocks that have a row at the earlier dates; not known where those lie before the first month."""
-    dates = [end - pd.offsets.MonthEnd(lag) for lag in lags if lag]
+    dates = [MONTHLY.shift(end, -lag) for lag in lags if lag]
     if not dates or min(dates) < min(months):
         return np.nan if dates else 1.0
     here = months[end].index

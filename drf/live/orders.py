@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from ..data.panel import KEYS, RETURN
 from ..evaluation.attributes import equipped
 from ..evaluation.portfolio import PortfolioRule, Quantiles, drifted, make_weights
@@ -73,7 +74,7 @@ def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> 
     """
     weights = orders.set_index("asset")["weight"]
     weights, unknown = weights[weights != 0], 0
-    for end in pd.date_range(orders["date"].iloc[0], month, freq="ME", inclusive="left"):
+    for end in MONTHLY.between(orders["date"].iloc[0], MONTHLY.shift(month, -1)):
         returns = _returns(panel, end).reindex(weights.index)
         unknown += int(returns.isna().sum())
         weights = drifted(weights.to_frame().T, returns.fillna(0.0).to_frame().set_axis(["weight"], axis=1).T).iloc[0]
@@ -96,7 +97,7 @@ def inputs_known(panel: pd.DataFrame, assets: pd.Series, descriptors: Sequence[s
     """The share of each stock's inputs, over descriptors and lags, that is known in the newest month, shape (n,)."""
     newest, shares = panel["date"].max(), []
     for lag in lags:
-        month = panel[panel["date"] == newest - pd.offsets.MonthEnd(lag)].set_index("asset")
+        month = panel[panel["date"] == MONTHLY.shift(newest, -lag)].set_index("asset")
         known = month[list(descriptors)].notna().mean(axis=1)
         shares.append(known.reindex(assets).fillna(0.0).to_numpy())
     return np.asarray(np.mean(shares, axis=0))

@@ -11,6 +11,7 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
+from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..errors import InputError
 from ..evaluation.portfolio import PortfolioRule
@@ -112,4 +113,4 @@ def own_issues(scorer: Scorer) -> list[Issue]:
 
 def recent(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
     """The months of a panel that a forecast of its newest needs."""
-    return panel[panel["date"] >= panel["date"].max() - pd.offsets.MonthEnd(max(scorer.lags))]
+    return panel[panel["date"] >= MONTHLY.shift(panel["date"].max(), -max(scorer.lags))]

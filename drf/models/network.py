@@ -24,7 +24,8 @@ from .portable import PortableNetwork
 class Network(BaseEstimator, ABC):
     """A network trained by Adam, stopped early on the last months of its training window.
 
-    The loss is :meth:`loss`, whichever loop trains: :meth:`fit`, or :func:`drf.training.batched.fit_batched` on a device.
+    The loss is :meth:`loss`, whichever loop trains: :meth:`fit`, or on a device
+    :func:`drf.training.batched.fit_batched`.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
+from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..evaluation.metrics import rank_ic
 from .evidence import Evidence
@@ -78,7 +79,7 @@ def rank_agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
 
 
 def _from(history: pd.DataFrame, month: pd.Timestamp, lags: int) -> pd.DataFrame:
-    return history[history["date"] >= month - pd.offsets.MonthEnd(lags)]
+    return history[history["date"] >= MONTHLY.shift(month, -lags)]
 
 
 def _apart(said: pd.DataFrame, recorded: pd.DataFrame) -> float:

@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..errors import InputError, first_line
 from .checkup import Checkup, check_up
@@ -58,7 +59,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
     try:
         return Seen(
             made=unseen_forecasts(model, evidence, restated, panel),
-            newest=forecast(model, panel[panel["date"] >= newest - pd.offsets.MonthEnd(lags)]),
+            newest=forecast(model, panel[panel["date"] >= MONTHLY.shift(newest, -lags)]),
             checkup=check_up(model, evidence, lags),
             restated=restated,
         )

@@ -18,6 +18,7 @@ from mlflow.types.schema import AnyType
 
 import drf
 
+from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..models.base import Loadable
 from ..models.portable import PortableRegression, PortableTrees
@@ -35,6 +36,7 @@ NAME = "model"
 _BUNDLED = (
     "__init__.py",
     "data/__init__.py",
+    "data/calendar.py",
     "data/numbers.py",
     "data/dates.py",
     "data/names.py",
@@ -149,7 +151,7 @@ def requirements(forecaster: Forecaster) -> list[str]:
 
 def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
     """The newest months that one forecast needs, of a few stocks that lived through all of them."""
-    first = panel["date"].max() - pd.offsets.MonthEnd(max(spec.lags))
+    first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
     recent = panel[panel["date"] >= first]
     months = recent.groupby("asset")["date"].nunique()
     chosen = months.sort_values(ascending=False, kind="stable").index[:EXAMPLE_STOCKS]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
 from ..comparison.rows import Row, drivers
+from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..errors import InputError
 from ..experiment.config import located
@@ -124,7 +125,7 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
         If the forecaster's forecasts of the newest month are not the row's.
     """
     row, spec = rows[name], forecaster.spec
-    first = panel["date"].max() - pd.offsets.MonthEnd(max(spec.lags))
+    first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
     newest = forecaster.predict(panel[panel["date"] >= first])[[*KEYS, "prediction"]]
     both = row.forecast.merge(newest, on=list(KEYS))
     apart = (both["y_pred"] - both["prediction"]).abs().max()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..evaluation.annual import MONTHS_A_YEAR, rolling_ratio
+from ..data.calendar import MONTHLY
+from ..evaluation.annual import rolling_ratio
 from ..evaluation.drawdowns import underwater
 from .figures import FACTOR_COLOURS, colour_of, is_dashed
 from .html import Chart
@@ -83,7 +84,7 @@ def rolling_sharpe(returns: pd.DataFrame) -> Chart:
 
 def rolling_rank_ic(ic: pd.DataFrame) -> Chart:
     """``ic``: one row a month, a column a row of the comparison."""
-    rolled = ic.rolling(MONTHS_A_YEAR).mean()
+    rolled = ic.rolling(MONTHLY.periods_a_year).mean()
     return _lines("Rank IC, mean of the last 12 months", f"Rolling rank IC: {_ranges(rolled)}.", rolled, ".3f")
 
 

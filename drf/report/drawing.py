@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..comparison.rows import Factors, Row, top_contributions
+from ..data.calendar import MONTHLY
 from ..evaluation import contributions as parts
-from ..evaluation.annual import MONTHS_A_YEAR
 from ..evaluation.portfolio import PortfolioRule, quantile_returns
 from . import figures
 
@@ -26,7 +26,9 @@ def comparison_figures(
     intervals
         As :func:`drf.evaluation.intervals.sharpe_intervals` gives.
     """
-    quantiles = pd.DataFrame({row.name: quantile_returns(row.judged, rule).mean() * MONTHS_A_YEAR for row in rows})
+    quantiles = pd.DataFrame(
+        {row.name: quantile_returns(row.judged, rule).mean() * MONTHLY.periods_a_year for row in rows}
+    )
     series = {row.name: row.series for row in rows}
     made = {
         "sharpe_intervals": figures.sharpe_intervals(intervals),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
-from ..evaluation.annual import MONTHS_A_YEAR
+from ..data.calendar import MONTHLY
 from ..models.rows import linearised, row_named
 
 RIVALS = (BENCHMARK, "boosting")
@@ -182,7 +182,7 @@ def caveats(
     months = int(sure["periods"].max())
     lines = [
         f"{months} months give an annualised Sharpe ratio a standard error of about "
-        f"{np.sqrt(MONTHS_A_YEAR / max(months, 1)):.2f}: differences below that are not to be relied on."
+        f"{np.sqrt(MONTHLY.periods_a_year / max(months, 1)):.2f}: differences below that are not to be relied on."
     ]
     if headline:
         lines = [*_contradictions(evidence, comparison, headline), *lines]

@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ..comparison.portrait import Portrait
-from ..evaluation.annual import MONTHS_A_YEAR
+from ..data.calendar import MONTHLY
 from ..evaluation.attribution import SPECIFIC
 from ..evaluation.drawdowns import drawdown_periods
 from . import charts
@@ -21,7 +21,7 @@ _SIGNED = "{:+.2%}"
 def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
     """``returns``: of the row's long-short portfolio after costs."""
     row = portrait.row
-    returns = returns.set_axis(returns.index + pd.offsets.MonthEnd(1))  # the months in which they were earned
+    returns = returns.set_axis(MONTHLY.shift(returns.index, 1))  # the months in which they were earned
     periods = drawdown_periods(returns)
     spans = {end: periods[end].map(lambda date: f"{date:%Y-%m}") for end in ("first", "bottom", "last")}
     recovered = periods["recovered"].map({True: "yes", False: "not yet"})
@@ -64,7 +64,7 @@ def earned_table(portrait: Portrait) -> list[Markup]:
     """By factor: the forecast and what came true of it, a year; none of a row without contributions."""
     if portrait.promised is None or portrait.earned is None or portrait.earned.empty:
         return []
-    year = MONTHS_A_YEAR
+    year = MONTHLY.periods_a_year
     lines = [
         {
             "factor": name,

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import MONTHLY
 from .ranks import cross_sectional_ranks
 
 Target = Literal["raw", "excess"]
@@ -98,7 +99,7 @@ def make_samples(
         raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")
     panel = panel.sort_values(["date", "asset"], kind="stable")
     ranks = cross_sectional_ranks(panel, descriptors).to_numpy()
-    calendar = pd.date_range(panel["date"].iloc[0], panel["date"].iloc[-1], freq="ME")
+    calendar = MONTHLY.between(panel["date"].iloc[0], panel["date"].iloc[-1])
     month = calendar.get_indexer(pd.DatetimeIndex(panel["date"]))
     asset_code, assets = pd.factorize(panel["asset"].to_numpy(dtype=object))
     ordered = tuple(sorted(lags, reverse=True))

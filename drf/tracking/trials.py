@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow.entities import Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from ..evaluation.annual import MONTHS_A_YEAR
+from ..data.calendar import MONTHLY
 from ..evaluation.trials import Trials, count_trials
 
 RECIPE, MARKET = "recipe", "market_returns"
@@ -32,7 +32,7 @@ def market_returns(panel: pd.DataFrame) -> pd.Series:
 
 def as_tag(returns: pd.Series) -> str:
     """Market returns as text: the first month, then basis points month by month."""
-    months = returns.reindex(pd.date_range(returns.index[0], returns.index[-1], freq="ME"))
+    months = returns.reindex(MONTHLY.between(returns.index[0], returns.index[-1]))
     points = ["-" if np.isnan(value) else str(round(value * 1e4)) for value in months]
     return f"{months.index[0]:%Y-%m}: {' '.join(points)}"
 
@@ -48,7 +48,7 @@ def from_tag(text: str | None) -> pd.Series | None:
 def _parsed(text: str) -> pd.Series:
     first, _, points = text.partition(": ")
     values = [np.nan if point == "-" else float(point) / 1e4 for point in points.split()]
-    return pd.Series(values, pd.date_range(pd.Timestamp(first), periods=len(values), freq="ME"), dtype=float).dropna()
+    return pd.Series(values, MONTHLY.starting(pd.Timestamp(first), len(values)), dtype=float).dropna()
 
 
 def same_market(a: pd.Series, b: pd.Series) -> bool:
@@ -119,7 +119,7 @@ def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFr
         training = parents.get(parent, parent)
         metrics = run.data.metrics
         if training in recipes and ("sharpe_net" in metrics or "cv_rmse" in metrics):
-            sharpe = metrics.get("sharpe_net", np.nan) / np.sqrt(MONTHS_A_YEAR)
+            sharpe = metrics.get("sharpe_net", np.nan) / np.sqrt(MONTHLY.periods_a_year)
             line = {"name": run.info.run_name, "sharpe": sharpe, "periods": metrics.get("periods", np.nan)}
             found.append({"recipe": recipes[str(training)], **line})
     table = pd.DataFrame(found, columns=["recipe", "name", "sharpe", "periods"])
