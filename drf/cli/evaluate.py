@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..data.panel import fingerprint
 from ..data.universe import largest
-from ..evaluation.attributes import equipped
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import Record, read
 from ..experiment.factors import descriptors_of, make_factors
@@ -159,7 +158,7 @@ class _Bench:
         others = {name for version in known.versions for name in _descriptors(version.config)}
         needed = _descriptors(newest)
         market = load_market(data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
-        equipped(market[["date", "asset"]], market, config.portfolio)
+        config.portfolio.equip(market[["date", "asset"]], market)
         return cls(data, market)
 
     @property

@@ -9,11 +9,9 @@ import pandas as pd
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
-from ..comparison.blending import blended_walk
 from ..comparison.evidence import gather
 from ..comparison.rows import Row, comparison_table, make_rows
 from ..experiment.experiment import Experiment, prepare
-from ..experiment.families import BLEND
 from ..experiment.identity import recipe_of
 from ..models.base import Model
 from ..models.family import Family
@@ -55,8 +53,6 @@ def train(composed: DictConfig, overrides: Sequence[str]) -> str | None:
         families = tune(experiment.families, samples, plan, trials.note)
         walks = walk_forward(families, samples, experiment.schedule, config.seed, config.compute, checkpoints)
         tree.parent.metrics({"fits_restored": checkpoints.restored, "fits_refused": checkpoints.refused})
-        if experiment.blend:
-            walks[BLEND] = blended_walk(experiment.blend, walks, samples)
         rows = make_rows(walks, experiment.judging)
         figures = log.comparison(rows, families, walks)
         tables = _evidence(experiment, rows, trials)

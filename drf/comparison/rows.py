@@ -10,7 +10,6 @@ import pandas as pd
 
 from ..data.calendar import MONTHLY
 from ..evaluation import contributions as parts
-from ..evaluation.attributes import equipped
 from ..evaluation.factor_returns import carried_forward
 from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, note_on, out_of_sample_r2, summarise
 from ..evaluation.portfolio import PortfolioRule, Weights, make_weights
@@ -109,7 +108,7 @@ class Judging:
 
     def equip(self, forecasts: pd.DataFrame) -> pd.DataFrame:
         """Forecasts with the columns that the portfolio rule needs."""
-        return equipped(forecasts, self.panel, self.rule)
+        return self.rule.equip(forecasts, self.panel)
 
 
 def make_rows(walks: Mapping[str, WalkForward], judging: Judging) -> list[Row]:

@@ -1,54 +1,67 @@
-"""What a portfolio rule needs of a stock beside its forecast: its market value, its sector."""
+"""Attributes of stocks that a portfolio rule needs beside their forecasts, read from the panel."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-
-from ..errors import InputError
-from .portfolio import PortfolioRule
 
 KEYS = ["date", "asset"]
 
 # Logarithms of market values are above 0, hardly skewed, and no market holds stocks as far apart in size as exp(30).
 _WIDEST_LOG_RANGE, _MOST_SKEWED_LOG = 30.0, 2.0
 
-WHY_NOT = {
-    "value": "there is no CAP that looks like the logarithm of a market value",
-    "sector": "the panel has no column sector",
-}
-"""Attribute -> why it may be missing, in words."""
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column that is made from one column of the panel.
+
+    Attributes
+    ----------
+    name, source
+        Column that is made, and the panel's column that it is made from.
+    make
+        Return the values, aligned with the source; None where the source does not hold what its name says.
+    absence
+        Why the attribute may be missing, in words.
+    """
+
+    name: str
+    source: str
+    make: Callable[[pd.Series], pd.Series | None]
+    absence: str
 
 
-def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
-    """Add ``value``, the market value that CAP is the logarithm of, and ``sector``, where the panel has them."""
-    wanted = [*KEYS, *(name for name in ("CAP", "sector") if name in panel)]
-    joined = forecasts.merge(panel[wanted], on=KEYS, how="left")
-    if "CAP" in joined and _is_logarithm(joined["CAP"]):
-        joined["value"] = np.exp(joined["CAP"] - joined["CAP"].max())
-    return joined
+def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame, wanted: Iterable[Attribute]) -> pd.DataFrame:
+    """Add the attributes that the panel has, a column each; the others are left out.
+
+    Parameters
+    ----------
+    forecasts
+        ``date`` and ``asset``, and any other columns.
+    panel
+        In contract form.
+    """
+    there = [attribute for attribute in wanted if attribute.source in panel]
+    sources = dict.fromkeys(attribute.source for attribute in there)
+    joined = forecasts.merge(panel[[*KEYS, *sources]], on=KEYS, how="left")
+    made = {attribute.name: attribute.make(joined[attribute.source]) for attribute in there}
+    return joined.assign(**{name: values for name, values in made.items() if values is not None})
 
 
-def _is_logarithm(cap: pd.Series) -> bool:
+def _market_value(cap: pd.Series) -> pd.Series | None:
     values = cap.dropna().to_numpy()
     apart = np.ptp(values) if len(values) else np.inf
-    return bool(apart < _WIDEST_LOG_RANGE and values.min() > 0 and abs(stats.skew(values)) < _MOST_SKEWED_LOG)
+    is_logarithm = apart < _WIDEST_LOG_RANGE and values.min() > 0 and abs(stats.skew(values)) < _MOST_SKEWED_LOG
+    return np.exp(cap - cap.max()) if is_logarithm else None
 
 
-def equipped(forecasts: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
-    """The forecasts with the columns that the rule needs, as they are if it needs none.
+MARKET_VALUE = Attribute(
+    "value", "CAP", _market_value, "there is no CAP that looks like the logarithm of a market value"
+)
+"""Market value that CAP is the logarithm of, as a multiple of the largest."""
 
-    Raises
-    ------
-    InputError
-        If the panel cannot give one.
-    """
-    if not rule.attributes:
-        return forecasts
-    joined = with_attributes(forecasts, panel)
-    for name in rule.attributes:
-        if name not in joined:
-            setting = "weighting=value" if name == "value" else "sector_neutral=true"
-            raise InputError(f"portfolio.{setting}: {WHY_NOT[name]}: choose another rule, or complete the panel")
-    return joined[[*forecasts.columns, *rule.attributes]].set_axis(forecasts.index)
+SECTOR = Attribute("sector", "sector", lambda names: names, "the panel has no column sector")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from annotated_types import Ge
+
+from ..errors import InputError, nearest
+from .attributes import SECTOR, Attribute, with_attributes
+from .weighting import WEIGHTINGS, Weighting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +25,30 @@ class PortfolioRule:
     cost_bps
         Cost of trading, in basis points of the traded value, each side.
     weighting
-        ``equal``, or ``value``: in proportion to a column ``value``, the stocks' market values.
+        How the stocks of a side share it: a name of :data:`~.weighting.WEIGHTINGS`.
     sector_neutral
         Sort within each ``sector``, a column of names, instead of over all stocks.
+
+    Raises
+    ------
+    ValueError
+        If there is no weighting of that name.
     """
 
     quantiles: Annotated[int, Ge(2)]
     cost_bps: Annotated[float, Ge(0)]
-    weighting: Literal["equal", "value"] = "equal"
+    weighting: str = "equal"
     sector_neutral: bool = False
+
+    def __post_init__(self) -> None:
+        if self.weighting not in WEIGHTINGS:
+            guess = nearest(self.weighting, WEIGHTINGS)
+            raise ValueError(f"weighting={self.weighting}: must be one of {', '.join(WEIGHTINGS)}{guess}")
+
+    @property
+    def shares(self) -> Weighting:
+        """The rule by which the stocks of a side share it."""
+        return WEIGHTINGS[self.weighting]
 
     @property
     def groups(self) -> list[str]:
@@ -37,9 +56,39 @@ class PortfolioRule:
         return ["date", "sector"] if self.sector_neutral else ["date"]
 
     @property
-    def attributes(self) -> list[str]:
-        """Columns that the rule needs beside the forecasts."""
-        return [*(["value"] if self.weighting == "value" else []), *(["sector"] if self.sector_neutral else [])]
+    def attributes(self) -> dict[str, Attribute]:
+        """The attributes that the rule needs beside the forecasts, by the setting that asks for each."""
+        own = {f"weighting={self.weighting}": self.shares.attribute}
+        asked = {**own, "sector_neutral=true": SECTOR if self.sector_neutral else None}
+        return {setting: attribute for setting, attribute in asked.items() if attribute is not None}
+
+    @property
+    def words(self) -> str:
+        """The rule as a sentence."""
+        within = " within each sector" if self.sector_neutral else ""
+        return (
+            f"Portfolio: long the top and short the bottom of {self.quantiles} quantiles{within}, {self.shares.words}, "
+            f"{self.cost_bps:g} basis points a side."
+        )
+
+    def equip(self, forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+        """Return the forecasts with the columns of ``attributes`` beside them.
+
+        Raises
+        ------
+        InputError
+            If the panel lacks one.
+        """
+        if not self.attributes:
+            return forecasts
+        joined = with_attributes(forecasts, panel, self.attributes.values())
+        for setting, attribute in self.attributes.items():
+            if attribute.name not in joined:
+                raise InputError(
+                    f"portfolio.{setting}: {attribute.absence}: choose another rule, or complete the panel"
+                )
+        names = [attribute.name for attribute in self.attributes.values()]
+        return joined[[*forecasts.columns, *names]].set_axis(forecasts.index)
 
 
 @dataclass(frozen=True)
@@ -158,8 +207,7 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
     part[pd.Series(quantiles.undecided, index=forecasts.index).groupby(keys).transform("any").eq(True)] = 0.0
     if tradable is not None:
         part = part.where(tradable, 0.0)
-    if rule.weighting == "value":
-        part *= forecasts["value"].where(forecasts["value"] > 0, 0.0)
+    part *= rule.shares.sizes(forecasts)
     held = part[part != 0]
     keys = [forecasts.loc[held.index, "date"], pd.Series(np.sign(held), held.index)]
     if rule.sector_neutral:

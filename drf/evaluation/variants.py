@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from .attributes import WHY_NOT, with_attributes
+from .attributes import MARKET_VALUE, SECTOR, with_attributes
 from .metrics import summarise, why_not
 from .portfolio import PortfolioRule
 
@@ -42,14 +42,16 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
     """
     lines = []
     for row, table in forecasts.items():
-        joined = with_attributes(table, panel)
+        joined = with_attributes(table, panel, [MARKET_VALUE, SECTOR])
         ways: dict[str, tuple[pd.DataFrame, PortfolioRule] | str] = {
             "as reported": (joined, rule),
-            "value-weighted": (joined, replace(rule, weighting="value")) if "value" in joined else WHY_NOT["value"],
+            "value-weighted": (joined, replace(rule, weighting="value"))
+            if MARKET_VALUE.name in joined
+            else MARKET_VALUE.absence,
             "winsorised": (winsorised(joined), rule),
             "sector-neutral": (_within_sectors(joined), replace(rule, sector_neutral=True))
-            if "sector" in joined
-            else WHY_NOT["sector"],
+            if SECTOR.name in joined
+            else SECTOR.absence,
         }
         for variant, way in ways.items():
             line: dict[str, object] = {"row": row, "variant": variant, "note": ""}

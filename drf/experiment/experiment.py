@@ -12,9 +12,6 @@ from omegaconf import DictConfig
 from ..comparison.rows import Judging
 from ..data.panel import fingerprint
 from ..data.universe import largest
-from ..errors import InputError
-from ..evaluation.attributes import equipped
-from ..models.blend import Blend
 from ..models.family import Family
 from ..models.rows import ModelRow, row_named, rows_of
 from ..samples.lagged import Samples, make_samples
@@ -24,7 +21,7 @@ from ..tuning.search import TuningPlan
 from ..tuning.studies import open_storage
 from .config import Record, read
 from .factors import Factors, descriptors_of, make_factors
-from .families import BLEND, make_blend, make_families, require_training_months
+from .families import make_families, require_training_months
 from .identity import identity_of_samples
 from .market import load_market
 from .schema import TrainConfig
@@ -40,8 +37,6 @@ class Experiment:
         The settings, typed and as they are logged.
     families
         Not tuned yet.
-    blend
-        Which rows are blended, if any are.
     factors
         The descriptors of each factor, of those that are used.
     panel, samples, schedule
@@ -53,7 +48,6 @@ class Experiment:
     config: TrainConfig
     record: Record
     families: list[Family]
-    blend: Blend | None
     factors: Factors
     panel: pd.DataFrame
     samples: Samples
@@ -63,7 +57,7 @@ class Experiment:
     @property
     def rows(self) -> list[ModelRow]:
         """The rows of the comparison."""
-        return rows_of([*(family.name for family in self.families), *([BLEND] if self.blend else [])])
+        return rows_of(family.name for family in self.families)
 
     @property
     def registered_row(self) -> ModelRow:
@@ -72,10 +66,9 @@ class Experiment:
         assert row is not None
         return row
 
-    def families_behind(self, row: ModelRow) -> list[str]:
-        """The families whose models make a row; more than one for a blend."""
-        parts = [part for name in self.blend.rows if (part := row_named(name))] if self.blend else []
-        return [part.family for part in parts] if row.family == BLEND else [row.family]
+    def families_behind(self, row: ModelRow) -> tuple[str, ...]:
+        """Return the families whose models make a row; more than one for a blend."""
+        return next(family.trained for family in self.families if family.name == row.family)
 
     @property
     def left_out(self) -> list[str]:
@@ -138,17 +131,13 @@ def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
         Naming what is wrong with the config or the data.
     """
     config = read(composed, TrainConfig)
-    families, blend = make_families(config.model, overrides), make_blend(config.model)
-    if config.registry.row == BLEND and blend is None:
-        raise InputError(f"registry.row={BLEND}: there is no blend among model: add it, or name another row")
+    families = make_families(config.model, overrides)
     factors = make_factors(config.factors, config.data.descriptors)
     descriptors = descriptors_of(factors)
     market = load_market(config.data, descriptors, config.portfolio.quantiles)
     panel = largest(market, config.data.universe)
-    equipped(panel[["date", "asset"]], panel, config.portfolio)
+    config.portfolio.equip(panel[["date", "asset"]], panel)
     samples = make_samples(panel, descriptors, config.window.lags, config.window.target)
     schedule = make_schedule(samples, config.window)
     require_training_months(families, schedule.every)
-    return Experiment(
-        config, Record.of(composed), families, blend, factors, panel, samples, schedule, fingerprint(panel)
-    )
+    return Experiment(config, Record.of(composed), families, factors, panel, samples, schedule, fingerprint(panel))

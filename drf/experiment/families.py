@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 
 from ..errors import InputError, first_line, nearest
-from ..models.blend import Blend
+from ..models.base import Combines
 from ..models.boosting import Boosting
 from ..models.family import Family
 from ..models.rows import FAMILIES, row_named, rows_of
@@ -17,9 +17,6 @@ from ..tuning.space import Entry
 from .settings import check, make
 
 _NOT_SETTINGS = ("random_state",)
-
-BLEND = "blend"
-"""Where the ``model`` config says which rows are blended; see :mod:`drf.models.blend`."""
 
 
 def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> list[Family]:
@@ -31,40 +28,36 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> l
     Raises
     ------
     InputError
-        For an unknown family or setting, or a setting that the search space names and the family lacks.
+        For an unknown family or setting, a setting that the search space names and the family lacks, or a family of
+        other families' rows that are not trained or have no contributions.
     """
-    names = [*FAMILIES, BLEND]
     for name, settings in models.items():
-        if name not in names:
-            raise InputError(f"model={name}: unknown family{nearest(name, names)}; there are {', '.join(names)}")
+        if name not in FAMILIES:
+            raise InputError(f"model={name}: unknown family{nearest(name, FAMILIES)}; there are {', '.join(FAMILIES)}")
         if not isinstance(settings, Mapping):
             raise InputError(f"model.{name}={settings}: must be a group of settings, see conf/model/{name}.yaml")
-    if not set(models) - {BLEND}:
-        what = "model=[blend]: a blend is of other families' rows" if models else "model=[]"
-        raise InputError(f"{what}: choose at least one family, see conf/model")
+    if not models:
+        raise InputError("model=[]: choose at least one family, see conf/model")
     chosen = {override.lstrip("+").split("=")[0] for override in overrides}
-    return [_make_family(name, models[name], chosen) for name in FAMILIES if name in models]
+    families = [_make_family(name, models[name], chosen) for name in FAMILIES if name in models]
+    for family in families:
+        _require_parts(family, families)
+    return families
 
 
-def make_blend(models: Mapping[str, Any]) -> Blend | None:
-    """The blend of the ``model`` config, if it has one.
-
-    Raises
-    ------
-    InputError
-        If a row of it is not trained, or has no contributions.
-    """
-    if BLEND not in models:
-        return None
-    blend = make(Blend, models[BLEND], f"model.{BLEND}")
-    possible = [row.name for row in rows_of(name for name in models if name != BLEND) if row.explained]
-    for name in blend.rows:
+def _require_parts(family: Family, families: Sequence[Family]) -> None:
+    """Refuse a family that is made of rows which are not trained, or have no contributions."""
+    if not family.parts:
+        return
+    rows = rows_of(other.name for other in families if not other.parts)
+    possible = [row.name for row in rows if row.explained]
+    for name in family.settings["rows"]:
         if name not in possible:
-            why = "has no contributions" if row_named(name) in rows_of(models) else "is not among the rows"
-            why = "cannot be blended with others" if name == BLEND else why
-            there = f"there are {', '.join(possible)}{nearest(name, possible)}" if possible else "train some that have"
-            raise InputError(f"model.{BLEND}.rows: {name} {why}: {there}")
-    return blend
+            why = "has no contributions" if row_named(name) in rows else "is not among the rows that are trained"
+            there = (
+                f"there are {', '.join(possible)}{nearest(name, possible)}" if possible else "add some to model=[...]"
+            )
+            raise InputError(f"model.{family.name}.rows: {name} {why}: {there}")
 
 
 def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Family:
@@ -74,12 +67,11 @@ def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Fami
     about = check(_about, {key: value for key, value in values.items() if key in own}, where)
     given = {key: value for key, value in values.items() if key not in own}
     settings = check(model, given, where, hidden=_NOT_SETTINGS)
-    space = dict(about["space"] or {})
+    space = dict(about.get("space") or {})
     check(model, {**settings, **{key: settings.get(key) for key in space}}, where, hidden=_NOT_SETTINGS)
     space = {key: entry for key, entry in space.items() if f"{where}.{key}" not in chosen}
-    family = Family(name, model, settings, about["seeds"], space)
     try:
-        family.make(0, 0)
+        made = model(**settings)
     except ValueError as error:
         raise InputError(f"{where}.{error}") from error
     if model is Boosting:
@@ -90,7 +82,8 @@ def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Fami
                 f"{where}.{key}={settings[key]}: lies outside its search space {entry}: widen it, or set "
                 "tuning.trials=0"
             )
-    return family
+    parts = [row.family for part in made.of_rows() if (row := row_named(part))] if isinstance(made, Combines) else []
+    return Family(name, model, settings, about.get("seeds", 1), space, tuple(parts))
 
 
 def _require_lightgbm() -> None:
@@ -105,8 +98,8 @@ def _require_lightgbm() -> None:
         ) from error
 
 
-def _about(seeds: Annotated[int, Ge(1)], space: Mapping[str, Any] | None) -> None:
-    """What a family's config holds beside the settings of its model."""
+def _about(seeds: Annotated[int, Ge(1)] = 1, space: Mapping[str, Any] | None = None) -> None:
+    """Take what a family's config holds beside the settings of its model."""
 
 
 def require_training_months(families: Sequence[Family], windows: Sequence[Window]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..evaluation.portfolio import PortfolioRule
 from ..samples.windows import WindowRule
 from .experiment import Experiment
 
@@ -25,7 +24,7 @@ def protocol(experiment: Experiment) -> list[str]:
         learned(experiment),
         f"Forecasts were made {first} to {last}, by {window_in_words(window)}",
         f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",
-        portfolio_in_words(portfolio),
+        portfolio.words,
     ]
 
 
@@ -35,16 +34,6 @@ def window_in_words(window: WindowRule) -> str:
     return (
         f"models trained on {trained} and refitted every {window.refit_every} month(s). Training stops at the newest "
         "return known; no test month is seen in training or tuning."
-    )
-
-
-def portfolio_in_words(portfolio: PortfolioRule) -> str:
-    """How forecasts become portfolios."""
-    weights = "equal weights" if portfolio.weighting == "equal" else "weighted by market value"
-    within = " within each sector" if portfolio.sector_neutral else ""
-    return (
-        f"Portfolio: long the top and short the bottom of {portfolio.quantiles} quantiles{within}, {weights}, "
-        f"{portfolio.cost_bps:g} basis points a side."
     )
 
 

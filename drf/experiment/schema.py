@@ -20,7 +20,6 @@ from ..data.simulate import SimulatedMarket
 from ..data.sources import Source
 from ..errors import nearest
 from ..evaluation.portfolio import PortfolioRule
-from ..models.blend import Blend
 from ..models.rows import FAMILIES, ROWS, row_named
 from ..samples.windows import WindowRule
 from ..training.parallel import Compute
@@ -152,7 +151,6 @@ store_schema("train_schema", TrainConfig)
 for _family, _model in FAMILIES.items():
     # conf/model/<family>.yaml begins with these; what it states itself is not a default of the class
     ConfigStore.instance().store(group="model", name=f"{_family}_settings", node=defaults_of(_model), provider="drf")
-ConfigStore.instance().store(group="model", name="blend_settings", node=defaults_of(Blend), provider="drf")
 ConfigStore.instance().store(
     group="data",
     name="simulated_settings",

@@ -9,7 +9,6 @@ import pandas as pd
 
 from ..data.calendar import MONTHLY
 from ..data.panel import KEYS, RETURN
-from ..evaluation.attributes import equipped
 from ..evaluation.portfolio import PortfolioRule, Quantiles, drifted, make_weights
 
 _REASONS = 3
@@ -38,7 +37,7 @@ def make_orders(
     follows with a weight of 0.
     """
     by_name = forecasts.rename(columns={"prediction": "y_pred"})[[*KEYS, "y_pred"]]
-    sorted_by = equipped(by_name, panel, rule)
+    sorted_by = rule.equip(by_name, panel)
     quantiles = Quantiles.of(sorted_by, rule)
     shares = np.stack([quantiles.share(number) for number in range(1, rule.quantiles + 1)], axis=1)
     quantile = pd.Series(shares.argmax(axis=1) + 1, index=forecasts.index, dtype="Int64")

@@ -11,7 +11,6 @@ import pandas as pd
 
 from ..data.panel import KEYS, RETURN, SECTOR
 from ..errors import InputError
-from ..evaluation.attributes import equipped
 from ..evaluation.bootstrap import cumulated_band
 from ..evaluation.metrics import monthly_series, rank_ic
 from ..evaluation.portfolio import PortfolioRule
@@ -46,7 +45,7 @@ def promise_of(
     the rule needs.
     """
     try:
-        judged = equipped(predictions, panel, rule)
+        judged = rule.equip(predictions, panel)
     except InputError:
         judged = predictions.iloc[:0]
     if judged.empty:

@@ -120,5 +120,12 @@ class Loadable(Protocol):
 
 
 @runtime_checkable
+class Combines(Protocol):
+    """Settings of a family that is made of other families' rows; nothing of its own is trained."""
+
+    def of_rows(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
 class Registrable(Explains, Loadable, Protocol):
     """A model that can be registered: it explains what it forecasts, and can be carried."""

@@ -32,6 +32,10 @@ class Blend:
         if len(set(self.rows)) < 2 or len(set(self.rows)) < len(self.rows):
             raise ValueError(f"rows={list(self.rows)}: must be different rows, at least two")
 
+    def of_rows(self) -> Sequence[str]:
+        """Return the rows that are blended."""
+        return self.rows
+
 
 def blend(parts: Sequence[Explanation], month: np.ndarray) -> Explanation:
     """The explanation of the blend of the linearised forecasts, see :func:`~.units.blended`; ``month``: shape (n,)."""

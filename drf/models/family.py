@@ -25,6 +25,8 @@ class Family:
         Forecasts and contributions are averaged over so many differently seeded models.
     space
         Search space of the tuning: setting -> ``{type: float|int|choice, low, high, log, choices}``.
+    parts
+        Families that this one is made of, where nothing of its own is trained.
     """
 
     name: str
@@ -32,16 +34,25 @@ class Family:
     settings: Mapping[str, Any]
     seeds: int = 1
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The families whose models make this one's forecasts."""
+        return self.parts or (self.name,)
 
     @property
     def warm_start(self) -> bool:
         """Whether each window's fit starts from the model of the window before."""
-        return bool(getattr(self.make(0, 0), "warm_start", False))
+        return bool(self._setting("warm_start", False))
 
     @property
     def months_held_back(self) -> int:
         """Training months that a fit needs for itself, to decide when to stop."""
-        return int(getattr(self.make(0, 0), "validation_months", 0))
+        return int(self._setting("validation_months", 0))
+
+    def _setting(self, name: str, otherwise: Any) -> Any:
+        return self.settings.get(name, getattr(self.model, name, otherwise))
 
     def make(self, seed: int, member: int) -> Model:
         """An untrained model; ``member`` counts the models of one average, ``seed`` the whole run."""

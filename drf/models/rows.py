@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .base import Loadable, Registrable
+from .base import Combines, Loadable
 from .blend import Blend
 from .boosting import Boosting
 from .dnn import DNN
@@ -50,9 +50,14 @@ class ModelRow:
     linearised: bool = False
 
     @property
+    def carried(self) -> bool:
+        """Whether the row's models can be carried where nothing of their training is installed."""
+        return issubclass(self.model, (Loadable, Combines))
+
+    @property
     def registrable(self) -> bool:
         """Whether the newest models of the row can be registered."""
-        return self.explained and (self.model is Blend or issubclass(self.model, Registrable))
+        return self.explained and self.carried
 
 
 ROWS: tuple[ModelRow, ...] = (
@@ -69,8 +74,8 @@ ROWS: tuple[ModelRow, ...] = (
 )
 """In the order of the comparison."""
 
-FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS if row.model is not Blend}
-"""Families that are trained by name, in the order of their rows."""
+FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS}
+"""Families by name, in the order of their rows."""
 
 
 def rows_of(families: Iterable[str]) -> list[ModelRow]:
@@ -86,7 +91,7 @@ def plain_row(family: str) -> ModelRow:
 
 def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
     """Of each family whose models can be carried the row whose run keeps them: the one that explains, of two."""
-    return list({row.family: row for row in rows if row.model is Blend or issubclass(row.model, Loadable)}.values())
+    return list({row.family: row for row in rows if row.carried}.values())
 
 
 def row_named(name: str) -> ModelRow | None:

@@ -20,10 +20,10 @@ from ..data.universe import largest
 from ..errors import InputError
 from ..evaluation.metrics import rank_ic
 from ..experiment.factors import descriptors_of, make_factors
-from ..experiment.families import BLEND, make_blend, make_families
+from ..experiment.families import make_families
 from ..experiment.schema import TrainConfig
 from ..models.family import Family
-from ..models.rows import ModelRow, row_named
+from ..models.rows import ModelRow
 from ..samples.lagged import Samples, make_samples
 from ..samples.windows import Window, WindowRule, test_windows, validation_windows
 from ..training.fits import Fit, fit_here
@@ -105,10 +105,9 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
 
 def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> pd.DataFrame:
     """Audit the row's family of a training, or each family of a blend, from the training's configuration."""
-    blend = make_blend(config.model)
-    rows = [row] if row.family != BLEND or blend is None else [row_named(name) for name in blend.rows]
-    names = dict.fromkeys(one.family for one in rows if one)
-    families = make_families({name: {**config.model[name], "space": None} for name in names})  # not tuned
+    every = make_families({name: {**settings, "space": None} for name, settings in config.model.items()})  # not tuned
+    behind = next(family.trained for family in every if family.name == row.family)
+    families = [family for family in every if family.name in behind]
     protocol = Protocol(
         descriptors=descriptors_of(make_factors(config.factors, config.data.descriptors)),
         window=config.window,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import first_few
 from ..experiment.factors import descriptors_of, make_factors
-from ..experiment.protocol import portfolio_in_words, window_in_words
+from ..experiment.protocol import window_in_words
 from ..experiment.schema import TrainConfig
 from ..report.html import Column
 from ..report.markdown import table
@@ -222,7 +222,7 @@ def _shown(one: Judged, config: TrainConfig) -> str:
         f"a year (95 %: {scores['sharpe_low']:.2f} to {scores['sharpe_high']:.2f}), rank IC {scores['rank_ic']:.3f}, "
         f"turnover {scores['turnover']:.0%}, largest drawdown {scores['max_drawdown']:.0%}. Probability of beating the "
         f"best that chance would show in {scores['trials']:.0f} trials: {scores['deflated']:.2f}. "
-        f"{portfolio_in_words(config.portfolio)}"
+        f"{config.portfolio.words}"
     )
 
 

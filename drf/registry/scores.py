@@ -6,7 +6,6 @@ import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
 from ..data.panel import KEYS, RETURN
-from ..evaluation.attributes import equipped
 from ..evaluation.hac import hac_mean
 from ..evaluation.intervals import sharpe_intervals
 from ..evaluation.metrics import monthly_series, summarise
@@ -73,7 +72,7 @@ def score(made: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: 
     ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``, a
     probability, NaN without that row.
     """
-    judged = equipped(made, panel, rule)
+    judged = rule.equip(made, panel)
     series, metrics = monthly_series(judged, rule), summarise(judged, rule)
     net = pd.DataFrame({"version": series["long_short_net"], "linear": _of_benchmark(judged, rule)})
     interval = sharpe_intervals(net[["version"]]).iloc[0]
@@ -112,7 +111,7 @@ def better_than(challenger: pd.DataFrame, champion: pd.DataFrame, panel: pd.Data
     if not months:
         return float("nan")
     tables = {
-        name: equipped(made[made["date"].isin(months)].reset_index(drop=True), panel, rule)
+        name: rule.equip(made[made["date"].isin(months)].reset_index(drop=True), panel)
         for name, made in (("challenger", challenger), ("champion", champion))
     }
     net = pd.DataFrame({name: monthly_series(made, rule)["long_short_net"] for name, made in tables.items()})

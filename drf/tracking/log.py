@@ -107,13 +107,12 @@ class TrainingLog:
         self, rows: Sequence[Row], families: Sequence[Family], walks: Mapping[str, WalkForward]
     ) -> dict[str, Picture]:
         """Log every row and the table of all; return the rows' figures as ``<row>/<name>``."""
-        used = {family.name: family for family in families}
+        tuned = {family.name: family for family in families}
         drawn: dict[str, Picture] = {}
         for row in rows:
             made = {name: picture(figure) for name, figure in row_figures(row, self.experiment.factors).items()}
             family = row.model.family
-            if family in used:  # a blend has no settings but its rows, which the parent shows
-                self._settings(row.name, used[family])
+            self._settings(row.name, tuned[family])
             self._row(row, walks[family])
             self._contributions(row, walks[family], made)
             drawn |= {f"{row.name}/{name}": figure for name, figure in made.items()}

@@ -17,6 +17,7 @@ from ..models.family import Family
 from ..models.network import Network
 from ..samples.lagged import Samples
 from ..samples.windows import Schedule, Window
+from .blending import blended_walk
 from .checkpoints import Checkpoints
 from .fits import Fit, Fitted, fit_here, run_fits
 from .forecasts import Forecasts, WalkForward
@@ -59,7 +60,7 @@ def walk_forward(
     compute: Compute,
     checkpoints: Checkpoints | None = None,
 ) -> dict[str, WalkForward]:
-    """Fit every family on all windows.
+    """Fit every family on all windows; a family that is made of others follows from their walks.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ def walk_forward(
         Key(family.name, position, member): Fit(family, window, member, seed)
         for position, window in enumerate(schedule.every)
         for family in families
+        if not family.parts
         for member in range(family.seeds)
     }
     tasks = {key: (fit, fit.window is schedule.newest) for key, fit in fits.items()}
@@ -89,7 +91,13 @@ def walk_forward(
                 if checkpoints:
                     checkpoints.keep(tasks[missing[position]], result)
                 bar.update()
-    return {family.name: _walked(family, done, samples, schedule) for family in families}
+    walks = {family.name: _walked(family, done, samples, schedule) for family in families if not family.parts}
+    blended = {
+        family.name: blended_walk([walks[part] for part in family.parts], samples)
+        for family in families
+        if family.parts
+    }
+    return walks | blended
 
 
 def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:

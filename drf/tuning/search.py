@@ -20,7 +20,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ..evaluation.attributes import equipped
 from ..evaluation.metrics import rank_ic
 from ..evaluation.portfolio import PortfolioRule, long_short
 from ..models.base import TrainingDivergedError
@@ -282,7 +281,7 @@ def _validate_window(
         return {}, {}  # the worst trial, not the end of the study
     tested = samples.sample_slice(fit.window.test)
     forecasts = forecast_table(samples, tested, model.predict(samples.x[tested]).astype(np.float64))
-    returns = long_short(equipped(forecasts, panel, rule), rule)["net"].dropna()
+    returns = long_short(rule.equip(forecasts, panel), rule)["net"].dropna()
     measured = {name: value if np.isfinite(value) else _WORST for name, value in _measure(forecasts).items()}
     return measured, dict(zip(pd.DatetimeIndex(returns.index).strftime("%Y-%m-%d"), returns.tolist(), strict=True))
 

@@ -48,7 +48,9 @@ def test_weekly_and_daily_tables_are_refused_by_name(
         if mapped:
             file = tmp_path_factory.mktemp("weekly") / "panel.parquet"
             table.to_parquet(file)
-            map_panel(str(file), {"column": "date"}, "asset", {"CAP": "CAP"}, {"path": None, "column": "ret_next"}, None)
+            map_panel(
+                str(file), {"column": "date"}, "asset", {"CAP": "CAP"}, {"path": None, "column": "ret_next"}, None
+            )
         else:
             check_panel(table, ["CAP"], 1)
 

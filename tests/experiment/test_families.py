@@ -55,6 +55,34 @@ def test_a_setting_that_makes_no_sense_is_refused(override: str, told: str) -> N
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["model=[blend]"], "model.blend.rows: lstm_lrp is not among the rows that are trained: add some to model"),
+        (
+            ["model=[linear,svr,blend]", "model.blend.rows=[linear,svr]"],
+            "model.blend.rows: svr has no contributions: there are linear",
+        ),
+        (
+            ["model=[linear,lstm,blend]", "model.blend.rows=[linear,lstm_lpr]"],
+            "lstm_lpr is not among the rows that are trained: there are linear, lstm_lrp (did you mean lstm_lrp?)",
+        ),
+        (["model=[linear,blend]", "model.blend.rows=[linear,blend]"], "model.blend.rows: blend is not among the rows"),
+        (["model=[linear,blend]", "model.blend.rows=[linear]"], "model.blend.rows=['linear']: must be different rows"),
+    ],
+)
+def test_a_blend_of_rows_that_cannot_be_blended_is_refused(overrides: list[str], told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_families(models(*overrides))
+    assert told in str(refused.value)
+
+
+def test_a_blend_is_made_of_the_families_behind_its_rows() -> None:
+    found = families("model=[linear,lstm,blend]", "model.blend.rows=[linear,lstm_lrp]")
+    assert found["blend"].trained == ("linear", "lstm")
+    assert found["lstm"].trained == ("lstm",)
+
+
 def test_an_unknown_family_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"model=lstn: unknown family \(did you mean lstm\?\)"):
         make_families({"lstn": {}})

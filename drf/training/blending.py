@@ -1,25 +1,22 @@
-"""The walk of a blend, from those of its rows."""
+"""Blend the walks of several families into one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from ..models.blend import Blend, blend
-from ..models.rows import row_named
+from ..models.blend import blend
 from ..samples.lagged import Samples
-from ..training.forecasts import Forecasts, WalkForward
+from .forecasts import Forecasts, WalkForward
 
 
-def blended_walk(chosen: Blend, walks: Mapping[str, WalkForward], samples: Samples) -> WalkForward:
-    """What the blend of some rows would have forecast; nothing is trained, and no model is its own."""
-    rows = [row for name in chosen.rows if (row := row_named(name))]
-    parts = [walks[row.family] for row in rows]
+def blended_walk(parts: Sequence[WalkForward], samples: Samples) -> WalkForward:
+    """Return the walk of the blend of several families. Nothing is trained, and it has no model of its own."""
     return WalkForward(
-        tested=_blended([walk.tested for walk in parts], samples),
-        newest=_blended([walk.newest for walk in parts], samples),
+        tested=_blended([part.tested for part in parts], samples),
+        newest=_blended([part.newest for part in parts], samples),
         members=(),
     )
 
