@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..tracking.home import relocate
+from ..tracking.relocation import relocate
 from . import program
 
 

@@ -19,17 +19,16 @@ from .settings import make
 
 C = TypeVar("C")
 
-_FORMER = {
-    "drf.data.sources.simulated": "drf.data.simulate.SimulatedMarket",
-    "drf.data.sources.from_file": "drf.data.sources.PanelFile",
-    "drf.data.sources.from_raw": "drf.data.sources.RawTables",
-    "drf.data.sources.from_research": "drf.data.sources.ResearchPanel",
-}
-"""Sources by the names under which earlier versions recorded them."""
-
 _ELSEWHERE = "drf.data.sources.NamedElsewhere"
 
-_OWN = frozenset(_FORMER.values())
+_OWN = frozenset(
+    [
+        "drf.data.simulate.SimulatedMarket",
+        "drf.data.sources.PanelFile",
+        "drf.data.sources.RawTables",
+        "drf.data.sources.ResearchPanel",
+    ]
+)
 """The sources of this project: no other is made of what a registry says."""
 
 
@@ -120,10 +119,7 @@ def read_recorded(line: str) -> TrainConfig:
         If this release cannot read it.
     """
     values = json.loads(line)
-    for settings in values["model"].values():
-        settings.pop("_target_", None)  # earlier versions recorded the class, which is the family's
     source = values["data"]["source"]
-    source["_target_"] = _FORMER.get(source["_target_"], source["_target_"])
     if source["_target_"] not in _OWN:
         values["data"]["source"] = {"_target_": _ELSEWHERE, "target": str(source["_target_"])}
     common = {entry.name for entry in fields(DataConfig)}

@@ -83,7 +83,7 @@ class Forecaster:
         made = [
             KINDS[member["kind"]].read(member["settings"], own) for member, own in zip(members, tensors, strict=True)
         ]
-        of = [member.get("group", 0) for member in members]  # versions of earlier releases have one group
+        of = [member["group"] for member in members]
         groups = [[model for model, own in zip(made, of, strict=True) if own == group] for group in range(max(of) + 1)]
         return cls(Spec(**written), groups)
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import mlflow
 import pandas as pd
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.pyfunc import PyFuncModel
 
 from ..errors import InputError, first_line
@@ -22,6 +21,8 @@ from .signing import verify_if_asked
 
 MANIFEST = "manifest"
 """The tag of a version that holds the digest of its manifest."""
+
+NO_MANIFEST = "it has no manifest to compare its files with: train.py registers versions that have one"
 
 T = TypeVar("T")
 
@@ -97,15 +98,5 @@ def _resolved(uri: str) -> tuple[str, str | None]:
     else:
         raise InputError(f"{uri}: name a version by its number, or by an alias: models:/{name}@champion")
     if MANIFEST not in entry.tags:
-        raise InputError(f"{uri}: {without_manifest(entry)}")
+        raise InputError(f"{uri}: {NO_MANIFEST}")
     return f"models:/{name}/{entry.version}", str(entry.tags[MANIFEST])
-
-
-def without_manifest(entry: ModelVersion) -> str:
-    """Why a version without a manifest is not used, and what to do."""
-    if not {"row_run", "parent_run"} & set(entry.tags):
-        return "it is none that this project has registered whole: train.py registers versions"
-    return (
-        "it was registered by an earlier release, without a manifest to hold its files against: python -m "
-        f"drf.cli.reregister {entry.version} registers it again"
-    )

@@ -7,7 +7,7 @@ import mlflow
 from ..errors import InputError
 from ..tracking.user import user
 from .decision import Decision
-from .loading import MANIFEST, load_model
+from .loading import load_model
 from .settings import EvaluateConfig
 from .standing import Hold, Move, Standing, move, read_hold, set_hold
 from .versions import ARCHIVED, GATES, REJECTED, VERDICT, RegisteredVersions, mark
@@ -73,7 +73,7 @@ def _roll_back(
             "back to: name one (rollback=VERSION)"
         )
     _require(known, name, number, f"rollback={str(to).lower()}")
-    _verify_if_bound(client, name, number)
+    load_model(f"models:/{name}/{number}")
     after, gone = standing.back_to(number, known.numbers), standing.champion
     what = f"rolled back from version {gone}: {reason}" if gone else f"rolled back: {reason}"
     marks = {number: {VERDICT: "champion", "reason": what}}
@@ -84,13 +84,6 @@ def _roll_back(
     was = f", was version {gone}" if gone else ""
     words = f"rolled back: version {number} is champion again{was} ({reason})"
     return Decision(standing, after, f"{words}; {_held(client, name)}")
-
-
-def _verify_if_bound(client: mlflow.MlflowClient, name: str, number: str) -> None:
-    """Refuse a version whose files are not those registered; those of an earlier release cannot be held against any."""
-    entry = client.get_model_version(name, number)
-    if MANIFEST in entry.tags:
-        load_model(f"models:/{name}/{number}")
 
 
 def _hold(client: mlflow.MlflowClient, name: str, standing: Standing, hold: bool, reason: str) -> Decision:

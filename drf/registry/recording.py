@@ -178,7 +178,7 @@ def _log_judged(tree: RunTree, name: str, one: Judged, dataset: Dataset | None) 
         run.input(dataset, "evaluation")
     gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in one.verdicts}
     source = tree.client.get_model_version(name, one.number).source or ""
-    model = source.removeprefix("models:/") if source.startswith("models:/m-") else None  # none of earlier releases
+    model = source.removeprefix("models:/") if source.startswith("models:/m-") else None
     run.metrics(
         {
             **{str(key): float(value) for key, value in one.scores.items()},

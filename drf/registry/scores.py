@@ -47,8 +47,8 @@ def unseen_forecasts(
     recorded = evidence.predictions[evidence.predictions["date"].isin(restated.standing)]
     recorded = recorded.assign(asset=recorded["asset"].replace(dict(restated.renamed)))
     parts = [recorded[[*KEYS, "y_pred", "benchmark"]]]
-    # A training that was told to test up to a date has seen the months after it; "" for versions of earlier releases.
-    last = max(evidence.predictions["date"].max(), pd.Timestamp(evidence.tags.get("train_last") or 0))
+    # A training that was told to test up to a date has seen the months after it.
+    last = max(evidence.predictions["date"].max(), pd.Timestamp(evidence.tags["train_last"]))
     if (returns["date"] > last).any():
         own = forecast(model, panel).rename(columns={"prediction": "y_pred"})
         parts.append(own.loc[own["date"] > last, [*KEYS, "y_pred"]].astype({"date": "datetime64[ns]"}))

@@ -147,7 +147,7 @@ def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> lis
             ]
         if _INTENDED in tags:
             client.delete_registered_model_tag(name, _INTENDED)
-        if left is None:  # nobody has decided yet, or an earlier release has
+        if left is None:  # nobody has decided yet
             return []
         return _by_hand(client, name, left, now, there)
 

@@ -21,7 +21,7 @@ from ..experiment.schema import TrainConfig
 from ..models.rows import ModelRow, row_named
 from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
 from .evidence import FOLDER, LONG, TAGS_FILE
-from .loading import MANIFEST, without_manifest
+from .loading import MANIFEST, NO_MANIFEST
 from .manifest import FILE as MANIFEST_FILE
 from .manifest import verify_file
 
@@ -208,7 +208,7 @@ def _why_aside(entry: ModelVersion, held: bool) -> str | None:
     if ARCHIVED in tags and not held:
         return f"archived: {tags[ARCHIVED]}"
     if MANIFEST not in tags:
-        return without_manifest(entry)
+        return NO_MANIFEST
     return None
 
 

@@ -48,7 +48,7 @@ def connect(experiment: str) -> str:
             f"{known or os.environ.get('MLFLOW_EXPERIMENT_NAME') or experiment}: {first_line(error)}"
         ) from error
     if uri.startswith("sqlite:///"):
-        from .home import require_home
+        from .relocation import require_home
 
         require_home(Path(uri.removeprefix("sqlite:///")), opened)
     return uri

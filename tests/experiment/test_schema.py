@@ -12,7 +12,6 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 
 from drf.cli.program import CONFIG_DIR, explain
 from drf.data.simulate import SimulatedMarket
@@ -202,13 +201,3 @@ def test_flatten_names_every_value() -> None:
 def test_what_was_recorded_is_read_again() -> None:
     config = composed("window=japan", "portfolio.weighting=value", "data=panel", "data.path=x.csv")
     assert read_recorded(Record.of(config).line) == read(config, TrainConfig)
-
-
-def test_what_an_earlier_release_recorded_is_read() -> None:
-    """Sources had other names, and some keys were not there yet."""
-    config = OmegaConf.to_container(composed(), resolve=True)
-    assert isinstance(config, dict)
-    config["data"]["source"]["_target_"] = "drf.data.sources.simulated"
-    for group, key in (("registry", "row"), ("window", "expanding"), ("portfolio", "weighting")):
-        del config[group][key]
-    assert read_recorded(Record.of(OmegaConf.create(config)).line) == read(composed(), TrainConfig)

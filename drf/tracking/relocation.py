@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
@@ -37,8 +37,7 @@ def require_home(file: Path, experiment: Experiment) -> None:
         Naming both folders and the command that puts the paths right.
     """
     here = file.parent.resolve()
-    homes = _homes(file) or _original_of(file, experiment)
-    for home in sorted(homes - {here}):
+    for home in sorted(_homes(file) - {here}):
         what = "copied" if (home / file.name).exists() else "moved"
         raise InputError(
             f"{file} was {what} here from {home}, and its artifacts are recorded to lie there: python -m "
@@ -53,19 +52,6 @@ def _homes(file: Path) -> set[Path]:
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT DISTINCT value FROM experiment_tags WHERE key = ?", (HOME,)).fetchall()
     return {Path(value) for (value,) in rows}
-
-
-def _original_of(file: Path, experiment: Experiment) -> set[Path]:
-    """The folder of the store that this one, of an earlier release, is a copy of, if it is still there."""
-    recorded = Path(experiment.artifact_location.removeprefix("file://"))
-    other = recorded.parents[1] if len(recorded.parts) > 2 else recorded
-    if other.resolve() == file.parent.resolve() or not (other / file.name).is_file():
-        return set()
-    with closing(sqlite3.connect(other / file.name)) as database, suppress(sqlite3.Error):
-        query = "SELECT 1 FROM experiments WHERE experiment_id = ? AND creation_time = ?"
-        if database.execute(query, (int(experiment.experiment_id), experiment.creation_time)).fetchone():
-            return {other}
-    return set()
 
 
 def relocate(file: Path) -> int:
