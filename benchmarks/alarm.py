@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from hydra import compose, initialize_config_dir
 from tqdm import tqdm
 
-from drf.cli.program import CONFIG_DIR
 from drf.comparison.rows import make_rows
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.portfolio import PortfolioRule
+from drf.experiment.composing import compose_settings
 from drf.experiment.experiment import prepare
+from drf.experiment.schema import TrainConfig
 from drf.live.alarm import ALPHA, evidence_against, shortfalls
 from drf.live.issues import Issue, Issued
 from drf.live.orders import held_now, make_orders
@@ -104,8 +104,7 @@ def trained(panel: pd.DataFrame) -> tuple[Forecaster, pd.DataFrame]:
     with tempfile.TemporaryDirectory() as folder:
         panel.to_parquet(Path(folder) / "panel.parquet")
         words = [*TRAINING, f"data.path={folder}/panel.parquet", f"compute.checkpoints={folder}/checkpoints"]
-        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-            experiment = prepare(compose("config", words), words)
+        experiment = prepare(compose_settings("config", TrainConfig, words))
         config, samples = experiment.config, experiment.samples
         with experiment.checkpoints() as kept:
             walks = walk_forward(experiment.families, samples, experiment.schedule, config.seed, config.compute, kept)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.raw import ITEMS
 
 DAYS = pd.bdate_range("2000-01-03", "2019-12-31")
@@ -86,7 +86,7 @@ def write_panel(stocks: int, months: int, file: Path) -> int:
 
 TO_SAMPLES = """
 import resource, sys, time
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.panel import check_panel, fingerprint
 from drf.data.sources import PanelFile
 from drf.samples.lagged import make_samples

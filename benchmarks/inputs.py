@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.data.sources import PanelFile
 from drf.data.universe import largest
-from drf.live.inputs import LEAST_MONTHS, watch
+from drf.live.input_statistics import LEAST_MONTHS, watch
 
 LAGS, MONTHS = (0, 3, 6, 9, 12), 24
 

@@ -25,9 +25,9 @@ from drf.evaluation.metrics import monthly_series
 from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence
 from drf.evaluation.trials import Trials
-from drf.models.rows import ROWS
+from drf.models.catalogue import ROWS
+from drf.tracking.searches import trials_on
 from drf.tracking.store import connect
-from drf.tracking.trials import trials_on
 
 RULE = PortfolioRule(quantiles=5, cost_bps=10)
 OPENED = pd.Timestamp("2017-12-31")  # forecasts made from here on are for the opened months

@@ -16,15 +16,15 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from drf.comparison.rows import Judging, make_rows
-from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.data.sources import PanelFile
 from drf.data.universe import largest
 from drf.evaluation.hac import hac_mean
 from drf.evaluation.portfolio import PortfolioRule
+from drf.models.catalogue import FAMILIES
 from drf.models.family import Family
-from drf.models.rows import FAMILIES
 from drf.samples.lagged import make_samples
 from drf.samples.windows import WindowRule, make_schedule
 from drf.training.parallel import Compute

@@ -25,10 +25,10 @@ import mlflow
 import pandas as pd
 from tqdm import tqdm
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
-from drf.live.record import read_record
+from drf.live.track_record import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = 66  # months of the first panel

@@ -19,8 +19,8 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.data.sources import PanelFile
 from drf.data.universe import largest

@@ -11,7 +11,7 @@ import sys
 import mlflow
 import pandas as pd
 
-from drf.models.rows import ROWS
+from drf.models.catalogue import ROWS
 from drf.tracking.store import connect
 
 SHOWN = {

@@ -21,8 +21,8 @@ import mlflow
 from tqdm import tqdm
 
 from drf.data.simulate import SimulatedMarket
+from drf.registry.aliases import CHAMPION, PREVIOUS, Move, Standing, move, read_hold, read_standing, set_hold
 from drf.registry.loading import load_model
-from drf.registry.standing import CHAMPION, PREVIOUS, Move, Standing, move, read_hold, read_standing, set_hold
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "drf-lstm-lrp"

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import training
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.portfolio import PortfolioRule
 from drf.experiment.config import read

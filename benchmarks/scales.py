@@ -15,12 +15,12 @@ import pandas as pd
 from joblib import Parallel, delayed
 from labels import markets
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.evaluation import scale
 from drf.evaluation.metrics import out_of_sample_r2
+from drf.models.catalogue import FAMILIES
+from drf.models.combine import shrunk
 from drf.models.family import Family
-from drf.models.rows import FAMILIES
-from drf.models.units import shrunk
 from drf.samples.lagged import make_samples
 from drf.samples.windows import WindowRule, make_schedule
 from drf.training.forecasts import forecast_table

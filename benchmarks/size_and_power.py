@@ -32,7 +32,7 @@ from drf.evaluation.metrics import rank_ic
 from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence
 from drf.evaluation.trials import Trials, count_trials
-from drf.experiment.settings import make
+from drf.experiment.validation import make
 from drf.registry.gates import Thresholds, failures, judge_skill
 from drf.registry.scores import score
 

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.models.architecture import recurrent_network
 from drf.models.family import Family

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import Market, SimulatedMarket, simulate
 from drf.lrp import linearise
 from drf.lrp.faithfulness import gradient_x_input, integrated_gradients

@@ -1,4 +1,4 @@
-"""The one exception for input that the program refuses."""
+"""Errors that the program explains to its user, and the words that they share."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Input was refused. The message is one line that names the culprit and the remedy; the exit code is 2."""
+    """Refused input. The message is one line that says what is wrong, where, and what to do; the exit code is 2."""
 
 
 class TryAgainError(InputError):
-    """Nothing is wrong with the input: another command is at the same work, or the store is away."""
+    """Work that another command is doing, or a store that cannot be reached; the exit code of a month end is 75."""
+
+
+class ChampionError(InputError):
+    """A champion that cannot be judged; the exit code is 4."""
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """Return the message of an exception in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def cause_of(error: BaseException) -> BaseException | None:
+    """Return the error behind another; None where that was raised from nothing."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name a misspelt one probably meant, or nothing when none is close."""
+    """Return a question with the known name that a misspelt one probably meant; nothing where none is close."""
     upper = {candidate.upper(): candidate for candidate in known}
     match = get_close_matches(name.upper(), upper, n=1)
     return f" (did you mean {upper[match[0]]}?)" if match and upper[match[0]] != name else ""

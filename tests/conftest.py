@@ -43,7 +43,7 @@ def panel(market: Market) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def samples(market: Market) -> Samples:
-    from drf.data.factors import DESCRIPTORS
+    from drf.data.paper_descriptors import DESCRIPTORS
     from drf.samples.lagged import make_samples
 
     return make_samples(market.panel, DESCRIPTORS, (0, 3, 6, 9, 12))

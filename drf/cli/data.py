@@ -1,4 +1,4 @@
-"""``python -m drf.data COMMAND``: look at a panel, or make one."""
+"""``drf data COMMAND``: look at a panel, or make one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
 
         build(words)
     elif command in ("-h", "--help"):
-        print("python -m drf.data inspect PANEL       look at a panel before it is trusted")
-        print("python -m drf.data build key=value ... --output panel.parquet       make a panel and keep it")
+        print("drf data inspect PANEL                                     look at a panel before it is trusted")
+        print("drf data build key=value ... --output panel.parquet        make a panel and keep it")
     else:
         program.refuse(f"{command}: must be inspect or build")

@@ -1,85 +1,37 @@
-"""Look at a panel: ``python -m drf.data inspect PANEL [--descriptors A,B,...] [--figure coverage.png]``.
-
-Exit code 2 if a training would refuse it; nothing is written but the figure, if one is asked for.
-"""
+"""``drf data inspect``: look at a panel before it is trusted."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-import pandas as pd
-
-from ..data.calendar import MONTHLY
-from ..data.factors import DESCRIPTORS
-from ..data.files import Reading, dates_of, read_file
-from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
-from ..data.names import read_names
-from ..data.numbers import read_numbers
-from ..data.panel import RETURN
-from ..errors import InputError, first_few
+from ..data.files import Reading
+from ..data.paper_descriptors import DESCRIPTORS
+from ..errors import InputError
+from ..workflows.inspect import inspect
 from . import program
+
+_ABOUT = """Look at a panel before it is trusted.
+
+Exit code 2 if a training would refuse it; nothing is written but the figure, if one is asked for."""
 
 
 @program.refusing
 def main(words: Sequence[str]) -> None:
+    """Run the command."""
     arguments = _parse(words)
-    reading = program.reading_of(arguments)
-    text, refused = _inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, reading)
-    print(text)
-    if refused:
-        raise InputError(f"{arguments.panel}: {refused}")
-
-
-def _inspect(path: str, wanted: list[str], figure: str | None, reading: Reading) -> tuple[str, str]:
-    """What is seen, and why a training would refuse the panel, if it would."""
-    if figure is not None and not Path(figure).absolute().parent.is_dir():
-        raise InputError(f"--figure {figure}: the folder does not exist")
-    frame = read_file("panel", path, reading=reading)
-    missing = [name for name in ("date", "asset") if name not in frame]
-    if missing:
-        raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
-    dates = MONTHLY.end(dates_of(path, frame["date"]))
-    panel = frame.assign(date=dates, asset=read_names(frame["asset"]))
-    for name in {*wanted, RETURN} & set(frame):
-        panel[name] = read_numbers(frame[name])
-    there = [name for name in wanted if name in panel]
-    if not there:
-        raise InputError(f"{path}: has none of the descriptors {first_few(wanted, 4)}: name its own with --descriptors")
-    dated = panel.dropna(subset=["date", "asset"]).reset_index(drop=True)
-    if dated.empty:
-        raise InputError(f"{path}: no row has a date and an asset")
-    if figure is not None:
-        coverage_figure(coverage(dated, there)).savefig(figure, dpi=120)
-    refused = refusal(frame, there, 5)
-    stocks = dated.groupby("date").size()
-    absent = [name for name in wanted if name not in panel]
-    lines = [
-        f"{len(frame):,} rows, {dated['asset'].nunique():,} stocks, {len(stocks)} months from "
-        f"{stocks.index[0]:%Y-%m} to {stocks.index[-1]:%Y-%m}, {stocks.min():,} to {stocks.max():,} stocks a month",
-        "",
-        by_descriptor(dated, there).to_string(index=False, float_format="{:.3f}".format),
-        "",
-        *([f"not there: {', '.join(absent)}: run with data.descriptors=[{','.join(there)}]"] if absent else []),
-        *([f"{len(frame) - len(dated):,} rows without a date or an asset"] if len(dated) < len(frame) else []),
-        *([] if RETURN in frame else [f"no column {RETURN}: the panel can be forecast, and not trained on"]),
-        *_missing_months(stocks.index),
-        *findings(dated, there),
-        *([f"coverage by month: {figure}"] if figure is not None else []),
-    ]
-    return "\n".join(lines), refused
-
-
-def _missing_months(months: pd.Index) -> list[str]:
-    every = MONTHLY.between(months[0], months[-1])
-    gaps = every.difference(pd.DatetimeIndex(months))
-    return [f"{len(gaps)} month(s) have no row: {first_few([f'{gap:%Y-%m}' for gap in gaps])}"] if len(gaps) else []
+    reading = Reading(**program.reading_of(arguments))  # type: ignore[arg-type]
+    seen = inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, reading)
+    print(seen.text)
+    if seen.refusal:
+        raise InputError(f"{arguments.panel}: {seen.refusal}")
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m drf.data inspect", description=__doc__)
-    parser.add_argument("panel", help="a file, a folder of Parquet files, a pattern, or market.db#table")
+    parser = argparse.ArgumentParser(
+        prog="drf data inspect", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("panel", help="file, folder of Parquet files, pattern, or market.db#table")
     parser.add_argument("--descriptors", default=",".join(DESCRIPTORS), help="default: the papers' sixteen")
     parser.add_argument("--figure", help="picture of the coverage to write, such as coverage.png")
     program.add_reading(parser)

@@ -1,8 +1,9 @@
-"""Put the paths of a moved or copied store right: ``python -m drf.cli.relocate mlflow.db``."""
+"""``drf relocate``: correct the paths of an MLflow store that was moved or copied."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..tracking.relocation import relocate
@@ -11,10 +12,13 @@ from . import program
 
 @program.refusing
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m drf.cli.relocate", description=__doc__)
-    parser.add_argument("store", help="the sqlite file, where it lies now")
-    file = Path(parser.parse_args().store).absolute()
-    print(f"{relocate(file)} paths put right; the store as it was is {file.name}.before-relocation")
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="drf relocate", description="Correct the paths of an MLflow store that was moved or copied."
+    )
+    parser.add_argument("store", help="sqlite file of the store, where it lies now")
+    file = Path(parser.parse_args(sys.argv[1:]).store).absolute()
+    print(f"{relocate(file)} paths corrected; the store as it was is {file.name}.before-relocation")
 
 
 if __name__ == "__main__":

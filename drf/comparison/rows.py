@@ -15,8 +15,8 @@ from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, note_on,
 from ..evaluation.portfolio import PortfolioRule, Weights, make_weights
 from ..evaluation.scale import newest_scale, scales
 from ..models.base import Explanation
-from ..models.rows import ModelRow, rows_of
-from ..models.units import shrunk
+from ..models.catalogue import ModelRow, rows_of
+from ..models.combine import shrunk
 from ..samples.lagged import Samples
 from ..training.forecasts import Forecasts, WalkForward, forecast_table, relevance_table
 

@@ -23,8 +23,8 @@ import pandas as pd
 from annotated_types import Ge, Interval
 
 from .calendar import MONTHLY
-from .factors import DESCRIPTORS, FACTORS
 from .macro import PREFIX, sensitivities
+from .paper_descriptors import DESCRIPTORS, FACTORS
 from .sources import Source
 
 MEMORY_DATES = (12, 9, 6, 3, 0)

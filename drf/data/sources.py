@@ -13,9 +13,9 @@ import pandas as pd
 from annotated_types import Ge, Interval
 
 from ..errors import InputError
+from .bar_cache import kept_bars
 from .daily import month_bars, read_prices
 from .files import Reading, read_file, read_table
-from .kept import kept_bars
 from .raw import ITEMS, SHARES, Conventions, RawData, build_panel
 from .research import map_panel
 from .value import PricesAdjusted, SharesAdjusted

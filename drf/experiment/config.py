@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from ..data.sources import Source
 from ..errors import InputError, nearest
 from .schema import DataConfig, TrainConfig
-from .settings import make
+from .validation import make
 
 C = TypeVar("C")
 

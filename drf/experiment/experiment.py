@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from ..comparison.rows import Judging
 from ..data.panel import fingerprint
 from ..data.universe import largest
+from ..models.catalogue import ModelRow, row_named, rows_of
 from ..models.family import Family
-from ..models.rows import ModelRow, row_named, rows_of
 from ..samples.lagged import Samples, make_samples
 from ..samples.windows import Schedule, make_schedule, validation_windows
 from ..training.checkpoints import Checkpoints
 from ..tuning.search import TuningPlan
 from ..tuning.studies import open_storage
-from .config import Record, read
+from .composing import Settings
+from .config import Record
 from .factors import Factors, descriptors_of, make_factors
 from .families import make_families, require_training_months
 from .identity import identity_of_samples
@@ -122,16 +121,16 @@ class Experiment:
         )
 
 
-def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
-    """Make everything that a composed config describes; ``overrides`` as they stood on the command line.
+def prepare(settings: Settings[TrainConfig]) -> Experiment:
+    """Make everything that the settings of a training describe.
 
     Raises
     ------
     InputError
         Naming what is wrong with the config or the data.
     """
-    config = read(composed, TrainConfig)
-    families = make_families(config.model, overrides)
+    config = settings.config
+    families = make_families(config.model, settings.overrides)
     factors = make_factors(config.factors, config.data.descriptors)
     descriptors = descriptors_of(factors)
     market = load_market(config.data, descriptors, config.portfolio.quantiles)
@@ -140,4 +139,4 @@ def prepare(composed: DictConfig, overrides: Iterable[str]) -> Experiment:
     samples = make_samples(panel, descriptors, config.window.lags, config.window.target)
     schedule = make_schedule(samples, config.window)
     require_training_months(families, schedule.every)
-    return Experiment(config, Record.of(composed), families, factors, panel, samples, schedule, fingerprint(panel))
+    return Experiment(config, settings.record, families, factors, panel, samples, schedule, fingerprint(panel))

@@ -10,11 +10,11 @@ from annotated_types import Ge
 from ..errors import InputError, first_line, nearest
 from ..models.base import Combines
 from ..models.boosting import Boosting
+from ..models.catalogue import FAMILIES, row_named, rows_of
 from ..models.family import Family
-from ..models.rows import FAMILIES, row_named, rows_of
 from ..samples.windows import Window
 from ..tuning.space import Entry
-from .settings import check, make
+from .validation import check, make
 
 _NOT_SETTINGS = ("random_state",)
 

@@ -20,11 +20,11 @@ from ..data.simulate import SimulatedMarket
 from ..data.sources import Source
 from ..errors import nearest
 from ..evaluation.portfolio import PortfolioRule
-from ..models.rows import FAMILIES, ROWS, row_named
+from ..models.catalogue import FAMILIES, ROWS, row_named
 from ..samples.windows import WindowRule
 from ..training.parallel import Compute
 from ..tuning.search import TuningRule
-from .settings import defaults_of
+from .validation import defaults_of
 
 # Seeds are multiplied by 1,000 and must stay below what scikit-learn takes.
 Seed = Annotated[int, Interval(ge=0, le=4_000_000)]

@@ -33,7 +33,7 @@ def promise_of(
     Parameters
     ----------
     predictions
-        See :class:`drf.registry.evidence.Evidence`.
+        See :class:`drf.registry.training_evidence.Evidence`.
     panel
         In contract form; it gives what the rule needs beside the forecasts.
     trials

@@ -14,7 +14,7 @@ from ..data.sources import NamedElsewhere
 from ..errors import InputError
 from ..experiment.schema import DataConfig
 from ..registry.versions import RegisteredVersions, Version
-from .calendar import months_between
+from .as_of import months_between
 
 
 def newest_of_recipe(known: RegisteredVersions, champion: Version) -> Version:

@@ -16,10 +16,10 @@ from ..data.panel import KEYS
 from ..errors import InputError
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import read_recorded
-from ..registry.evidence import Evidence
+from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
-from ..registry.standing import CHAMPION as ALIAS
-from ..tracking.trials import RECIPE
+from ..registry.training_evidence import Evidence
+from ..tracking.searches import RECIPE
 from .issues import CHAMPION, SHADOW, Issue, read_issues
 
 

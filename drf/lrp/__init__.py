@@ -19,7 +19,7 @@ from .account import Account
 from .attributor import attribute
 from .composite import Composite
 from .dispatch import register
-from .gates import GATE_RULES
+from .gate_rules import GATE_RULES
 from .layout import MixedSamplesError
 from .linearisation import LINEARISATIONS, Linearisation, linearise
 from .propagation import UnsupportedOperationError

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from .account import Account
 from .composite import Composite
-from .gates import GATE_RULES, SHAPLEY
+from .gate_rules import GATE_RULES, SHAPLEY
 from .inputs import Inputs, check_baselines, check_inputs, check_targets
 from .layout import THREE, TURNED, TWO, Layout, find_layout
 from .passes import Passes, record
 from .propagation import UnsupportedOperationError
-from .running import Runner
+from .runner import Runner
 
 
 def attribute(

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .gates import GATE_RULES, SHAPLEY
+from .gate_rules import GATE_RULES, SHAPLEY
 from .rules import RULES, Rule
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from .marks import (
+from .propagation import Barrier, Propagation
+from .tensor_flags import (
     current,
     follow_indices,
     indices_signal,
@@ -24,7 +25,6 @@ from .marks import (
     tensors,
     write_through,
 )
-from .propagation import Barrier, Propagation
 
 Operation = Callable[..., Any]
 """``operation(propagation, function, *args, **kwargs)``, with the function's own arguments."""

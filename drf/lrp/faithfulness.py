@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .inputs import check_targets
-from .joint import gauss_legendre
+from .joint_functions import gauss_legendre
 
 Score = Callable[[Tensor], Tensor]
 STEPS = 20

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .account import Account
 from .attributor import attribute
 from .composite import Composite
-from .gates import SHAPLEY
+from .gate_rules import SHAPLEY
 from .rules import Epsilon
 
 Linearisation = Literal["plain", "shapley"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .dispatch import MOVES, OPERATIONS, Operation, Swapped, name_of, operation, refuse_relevance
-from .marks import is_gate, is_signal, map_tensors, mark_gate, remember_view, tensors
 from .propagation import Propagation, UnsupportedOperationError
 from .rules import DENSE, LinearMap
+from .tensor_flags import is_gate, is_signal, map_tensors, mark_gate, remember_view, tensors
 
 # ---- what autograd carries relevance through by itself
 

@@ -13,13 +13,13 @@ from .account import Account
 from .composite import Composite
 from .inputs import Inputs, take
 from .layout import Layout
-from .marks import follow_indices, signal
 from .propagation import Propagation
 from .recording import Recording
 from .relevance import KINDS, LayerwiseRelevance
 from .rules import lift
-from .running import Runner
+from .runner import Runner
 from .shapley import ShapleyDifferences
+from .tensor_flags import follow_indices, signal
 
 VALUES_AT_ONCE = 2**19
 """Input values handled at once: few enough for a processor's cache, many enough that a pass is worth its start."""

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .marks import is_gate, mark_gate, signal
 from .rules import LinearMap
+from .tensor_flags import is_gate, mark_gate, signal
 
 Elementwise = Callable[[Tensor], Tensor]
 Bilinear = Callable[[Tensor, Tensor], Tensor]

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from .marks import passing
 from .propagation import Bilinear, Elementwise, Propagation
 from .recurrent import Trace
 from .rules import LinearMap
 from .standardising import standardised
+from .tensor_flags import passing
 
 
 class Recording(Propagation):

@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .gates import Fraction
+from .gate_rules import Fraction
 from .rules import ALL, Part, Rule, Term, lift, row_sums, stabiliser
 
 Account = Callable[[str, Tensor], None]

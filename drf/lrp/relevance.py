@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from .composite import Composite
-from .gates import FRACTIONS
-from .joint import Joint
+from .gate_rules import FRACTIONS
+from .joint_functions import Joint
 from .layout import Layout
-from .marks import is_gate
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recurrent import lstm_layer, relevance_rule
 from .rules import LinearMap, Part, Rule, Term, absorbed, lift, stabiliser, total
+from .tensor_flags import is_gate
 
 KINDS = ("bias", "stabiliser", "initial_state")
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from .dispatch import Swapped
-from .marks import is_signal
 from .propagation import Propagation
+from .tensor_flags import is_signal
 
 State = tuple[Tensor, ...]
 """(h,), or (h, c) of an LSTM; each (n, hidden)."""

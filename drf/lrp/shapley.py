@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .joint import Joint
+from .joint_functions import Joint
 from .layout import Layout
 from .maxima import shares, windows
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import Explanation
-from .units import blended
+from .combine import blended
 
 
 @dataclass(frozen=True, kw_only=True)

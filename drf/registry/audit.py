@@ -22,8 +22,8 @@ from ..evaluation.metrics import rank_ic
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.families import make_families
 from ..experiment.schema import TrainConfig
+from ..models.catalogue import ModelRow
 from ..models.family import Family
-from ..models.rows import ModelRow
 from ..samples.lagged import Samples, make_samples
 from ..samples.windows import Window, WindowRule, test_windows, validation_windows
 from ..training.fits import Fit, fit_here

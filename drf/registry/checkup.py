@@ -14,8 +14,8 @@ from mlflow.pyfunc import PyFuncModel
 from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..evaluation.metrics import rank_ic
-from .evidence import Evidence
 from .loading import forecast
+from .training_evidence import Evidence
 
 RECENT_MONTHS = 12
 

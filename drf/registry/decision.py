@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from .aliases import Hold, Standing
 from .gates import Verdict, failures
-from .standing import Hold, Standing
 from .versions import RegisteredVersions
 
 

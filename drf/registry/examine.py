@@ -13,11 +13,11 @@ from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..errors import InputError, first_line
 from .checkup import Checkup, check_up
-from .evidence import Evidence
 from .history import Restatement, compare
 from .loading import forecast, load_with_evidence
 from .register import ROUNDING
 from .scores import unseen_forecasts
+from .training_evidence import Evidence
 from .versions import Version
 
 

@@ -19,8 +19,8 @@ from ..data.dates import UnreadableDatesError, read_dates
 from ..data.names import read_names
 from ..data.numbers import read_numbers
 from ..data.universe import largest
+from ..models.combine import blended, shrunk
 from ..models.portable import KINDS, PARTS, Portable
-from ..models.units import blended, shrunk
 from ..samples.lagged import Samples, make_samples
 
 SPEC, WEIGHTS = "spec.json", "weights.pt"
@@ -62,7 +62,7 @@ class Forecaster:
     ----------
     groups
         Models that differ in their seed only, whose forecasts are averaged; several such groups are blended, see
-        :func:`drf.models.units.blended`.
+        :func:`drf.models.combine.blended`.
     """
 
     def __init__(self, spec: Spec, groups: Sequence[Sequence[Portable]]) -> None:

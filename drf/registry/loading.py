@@ -15,9 +15,9 @@ import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
 from ..errors import InputError, first_line
-from .evidence import FOLDER, Evidence
 from .manifest import verify
 from .signing import verify_if_asked
+from .training_evidence import FOLDER, Evidence
 
 MANIFEST = "manifest"
 """The tag of a version that holds the digest of its manifest."""

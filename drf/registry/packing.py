@@ -23,11 +23,11 @@ from ..data.panel import KEYS
 from ..models.base import Loadable
 from ..models.portable import PortableRegression, PortableTrees
 from ..tracking.runs import metrics_are_of
-from .evidence import FOLDER, Evidence
 from .forecaster import Forecaster, Spec
 from .manifest import FILE as MANIFEST_FILE
 from .manifest import digest_of, make_manifest
 from .signing import sign_if_asked
+from .training_evidence import FOLDER, Evidence
 
 NAME = "model"
 """Of every logged model below its run: ``runs:/<run>/model`` loads it."""

@@ -13,8 +13,10 @@ from ..data.universe import largest
 from ..errors import InputError
 from ..evaluation.portfolio import PortfolioRule
 from ..evaluation.trials import Trials
+from .aliases import Hold, Standing
 from .checkup import rank_agreement
 from .decision import Decision, Judged
+from .evaluation_config import Refresh
 from .examine import Seen, examine
 from .gates import (
     MONTHS,
@@ -28,8 +30,6 @@ from .gates import (
     judge_skill,
 )
 from .scores import better_than, score
-from .settings import Refresh
-from .standing import Hold, Standing
 from .versions import SUPERSEDED, RegisteredVersions, Version, why_not_now
 
 Audit = Callable[[Version], pd.DataFrame]
@@ -39,7 +39,7 @@ NEW, REFRESH = "new recipe", "refresh"
 
 
 @dataclass(frozen=True)
-class Court:
+class Rules:
     """What versions are judged by.
 
     Attributes
@@ -79,8 +79,8 @@ class Court:
 
 
 @dataclass
-class _Case:
-    """A version before the court: what it shows, or why it cannot be judged; what the gates say of it.
+class Candidate:
+    """A version before the rules: what it shows, or why it cannot be judged; what the gates say of it.
 
     ``beside`` is its verdict beside the champion, and ``skill`` what of a refresh is said and not asked.
     """
@@ -93,13 +93,13 @@ class _Case:
     artifact: list[Verdict] = field(default_factory=list)
     skill: list[Verdict] = field(default_factory=list)
     skill_decides: bool = True
-    beside: Verdict | None = None
+    comparison: Verdict | None = None
     audit: Verdict | None = None
 
     @property
     def verdicts(self) -> list[Verdict]:
         """What decides."""
-        others = [verdict for verdict in (self.beside, self.audit) if verdict is not None]
+        others = [verdict for verdict in (self.comparison, self.audit) if verdict is not None]
         return [*self.artifact, *(self.skill if self.skill_decides else []), *others]
 
     @property
@@ -109,92 +109,96 @@ class _Case:
     @property
     def supersedes(self) -> bool:
         """Whether older versions of its recipe need not be looked at: it passed, or lacks nothing but skill."""
-        excused = [*self.skill, *([self.beside] if self.role == NEW else [])]
+        excused = [*self.skill, *([self.comparison] if self.role == NEW else [])]
         return self.seen is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 
 
-def decide(court: Court, known: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:
+def decide(rules: Rules, known: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:
     """Judge the champion, ``previous`` and what waits to be judged, each on its own months, and choose.
 
     Of a recipe's waiting versions the newest sound one is judged; the others are superseded. A newer version of the
     champion's recipe is its refresh. Of new recipes that pass every gate, the one with the best Sharpe ratio after
     costs becomes champion, before any refresh.
     """
-    champion = _sit(court, known, standing.champion, "champion")
+    champion = _holder(rules, known, standing.champion, "champion")
     if champion is not None:
-        _ask_audit(court, champion)
-    previous = _sit(court, known, standing.previous, "previous")
-    groups, superseded, aside = _waiting(court, known, standing)
-    cases: list[_Case] = []
+        _ask_audit(rules, champion)
+    previous = _holder(rules, known, standing.previous, "previous")
+    groups, superseded, aside = _waiting(rules, known, standing)
+    candidates: list[Candidate] = []
     for versions in groups:
-        tried, left = _judge_newest(court, versions, standing.champion, champion)
-        cases += tried
+        tried, left = _judge_newest(rules, versions, standing.champion, champion)
+        candidates += tried
         superseded |= left
-    cases.sort(key=lambda case: int(case.version.number))
-    best = _best(cases)
+    candidates.sort(key=lambda candidate: int(candidate.version.number))
+    best = _best(candidates)
     return Decision(
         before=standing,
         after=standing.promote(best.version.number) if best and hold is None else standing,
         chosen=best.version.number if best else None,
         hold=hold,
-        judged=tuple(_made(court, case, champion) for case in (champion, previous, *cases) if case is not None),
+        judged=tuple(
+            _result(rules, candidate, champion)
+            for candidate in (champion, previous, *candidates)
+            if candidate is not None
+        ),
         superseded=superseded,
         left_aside={**known.left_aside, **aside},
-        reason=_in_words(cases, best, standing, hold),
-        asked=court.asked,
+        reason=_in_words(candidates, best, standing, hold),
+        asked=rules.asked,
         promoted_under={version.number: version.gates for version in known.versions if version.gates},
     )
 
 
-def _made(court: Court, case: _Case, champion: _Case | None) -> Judged:
-    months = case.seen.made["date"] if case.seen is not None else pd.Series(dtype="datetime64[ns]")
+def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> Judged:
+    months = candidate.seen.made["date"] if candidate.seen is not None else pd.Series(dtype="datetime64[ns]")
     return Judged(
-        number=case.version.number,
-        role=case.role,
-        passed=case.passed,
-        reason=case.problem or failures(case.verdicts),
-        scores=case.scores,
-        verdicts=tuple(case.verdicts),
-        skill=() if case.skill_decides else tuple(case.skill),
-        settled=_settled(court, case, champion),
-        restated=case.seen.restated.in_words() if case.seen else "",
+        number=candidate.version.number,
+        role=candidate.role,
+        passed=candidate.passed,
+        reason=candidate.problem or failures(candidate.verdicts),
+        scores=candidate.scores,
+        verdicts=tuple(candidate.verdicts),
+        skill=() if candidate.skill_decides else tuple(candidate.skill),
+        settled=_settled(rules, candidate, champion),
+        restated=candidate.seen.restated.in_words() if candidate.seen else "",
         months=(months.min(), months.max()) if len(months) else None,
     )
 
 
-def _settled(court: Court, case: _Case, champion: _Case | None) -> str:
+def _settled(rules: Rules, candidate: Candidate, champion: Candidate | None) -> str:
     """The key under which a version need not be judged again; empty if another time may say otherwise.
 
     What it is will not change. What it has shown counts for good once it has its months, on its own market. Beside the
     champion it counts as long as the champion's recipe is the same.
     """
-    if case.role == REFRESH and court.refresh == "never":
-        return court.key
-    if case.seen is None:
+    if candidate.role == REFRESH and rules.refresh == "never":
+        return rules.key
+    if candidate.seen is None:
         return ""
-    failed = [verdict for verdict in case.verdicts if not verdict.passed and not np.isnan(verdict.value)]
+    failed = [verdict for verdict in candidate.verdicts if not verdict.passed and not np.isnan(verdict.value)]
     if any(verdict.lasting for verdict in failed):
-        return court.key
-    if not len(case.seen.restated.standing) or any(verdict.gate == MONTHS for verdict in failed):
+        return rules.key
+    if not len(candidate.seen.restated.standing) or any(verdict.gate == MONTHS for verdict in failed):
         return ""
-    if any(verdict in case.skill for verdict in failed):
-        return court.key
-    if case.role == NEW and case.beside in failed and champion is not None:
-        return _beside_key(court, champion.version.recipe)
+    if any(verdict in candidate.skill for verdict in failed):
+        return rules.key
+    if candidate.role == NEW and candidate.comparison in failed and champion is not None:
+        return _replacement_key(rules, champion.version.recipe)
     return ""
 
 
-def _beside_key(court: Court, recipe: str) -> str:
-    return f"{court.key}; beside recipe {recipe}"
+def _replacement_key(rules: Rules, recipe: str) -> str:
+    return f"{rules.key}; beside recipe {recipe}"
 
 
 def _waiting(
-    court: Court, known: RegisteredVersions, standing: Standing
+    rules: Rules, known: RegisteredVersions, standing: Standing
 ) -> tuple[list[list[Version]], dict[str, str], dict[str, str]]:
     """The versions to be judged now, a list a recipe, newest first; those older than the champion of their recipe, and
     by which they are superseded; those that cannot be judged, and why."""
     held = known.get(standing.champion)
-    done = {SUPERSEDED, court.key, *([_beside_key(court, held.recipe)] if held is not None else [])}
+    done = {SUPERSEDED, rules.key, *([_replacement_key(rules, held.recipe)] if held is not None else [])}
     groups: list[list[Version]] = []
     superseded, aside = {}, {}
     for version in sorted(known.versions, key=lambda version: version.age, reverse=True):
@@ -202,7 +206,7 @@ def _waiting(
             continue
         if held is not None and version.is_like(held) and version.age <= held.age:
             superseded[version.number] = held.number
-        elif (why := why_not_now(court.client, version)) is not None:
+        elif (why := why_not_now(rules.client, version)) is not None:
             aside[version.number] = why
         else:
             alike = next((group for group in groups if version.is_like(group[0])), None)
@@ -211,90 +215,90 @@ def _waiting(
 
 
 def _judge_newest(
-    court: Court, versions: Sequence[Version], held: str | None, champion: _Case | None
-) -> tuple[list[_Case], dict[str, str]]:
+    rules: Rules, versions: Sequence[Version], held: str | None, champion: Candidate | None
+) -> tuple[list[Candidate], dict[str, str]]:
     """Judge the newest sound version of a recipe; what was judged on the way, and the older ones that it supersedes."""
-    tried: list[_Case] = []
+    tried: list[Candidate] = []
     for position, version in enumerate(versions):
-        case = _judge(court, version, held, champion)
-        tried.append(case)
-        if case.supersedes:
+        candidate = _judge(rules, version, held, champion)
+        tried.append(candidate)
+        if candidate.supersedes:
             return tried, {older.number: version.number for older in versions[position + 1 :]}
     return tried, {}
 
 
-def _sit(court: Court, known: RegisteredVersions, number: str | None, role: str) -> _Case | None:
+def _holder(rules: Rules, known: RegisteredVersions, number: str | None, role: str) -> Candidate | None:
     """A version that holds an alias, judged by its own gates; None if it is not there, or cannot be read."""
     version = known.get(number)
     if version is None:
         return None
-    case = _open(court, version, role)
-    _judge_skill(court, case)
-    return case
+    candidate = _examined(rules, version, role)
+    _judge_skill(rules, candidate)
+    return candidate
 
 
-def _open(court: Court, version: Version, role: str) -> _Case:
+def _examined(rules: Rules, version: Version, role: str) -> Candidate:
     try:
-        seen = examine(court.client, version, court.panel(version))
+        seen = examine(rules.client, version, rules.panel(version))
     except InputError as error:
-        return _Case(version, role, problem=str(error))
-    return _Case(version, role, seen, artifact=judge_artifact(seen.checkup, court.limits))
+        return Candidate(version, role, problem=str(error))
+    return Candidate(version, role, seen, artifact=judge_artifact(seen.checkup, rules.limits))
 
 
-def _judge(court: Court, version: Version, held: str | None, champion: _Case | None) -> _Case:
+def _judge(rules: Rules, version: Version, held: str | None, champion: Candidate | None) -> Candidate:
     """Ask a waiting version what its role asks of it; ``held``: the champion, which may be beyond reading."""
     role = REFRESH if champion is not None and version.is_like(champion.version) else NEW
-    if role == REFRESH and court.refresh == "never":
-        return _Case(
+    if role == REFRESH and rules.refresh == "never":
+        return Candidate(
             version, role, problem="refreshes of the champion's recipe are not promoted (registry.refresh=never)"
         )
-    case = _open(court, version, role)
-    case.skill_decides = role == NEW or court.refresh == "gated"
-    _judge_skill(court, case)
-    if held is not None and case.seen is not None:
-        case.beside = _beside(court, case, held, champion)
-    if case.passed:
-        _ask_audit(court, case)
-    return case
+    candidate = _examined(rules, version, role)
+    candidate.skill_decides = role == NEW or rules.refresh == "gated"
+    _judge_skill(rules, candidate)
+    if held is not None and candidate.seen is not None:
+        candidate.comparison = _compare(rules, candidate, held, champion)
+    if candidate.passed:
+        _ask_audit(rules, candidate)
+    return candidate
 
 
-def _judge_skill(court: Court, case: _Case) -> None:
-    if case.seen is None:
+def _judge_skill(rules: Rules, candidate: Candidate) -> None:
+    if candidate.seen is None:
         return
-    if case.seen.made.empty:
-        why = f"0 on this panel, needed at least {court.limits.min_months}"
-        case.skill = [Verdict(MONTHS, 0.0, court.limits.min_months, False, False, why)]
+    if candidate.seen.made.empty:
+        why = f"0 on this panel, needed at least {rules.limits.min_months}"
+        candidate.skill = [Verdict(MONTHS, 0.0, rules.limits.min_months, False, False, why)]
         return
-    case.scores = score(case.seen.made, court.market, court.rule, court.trials)
-    case.skill = judge_skill(case.scores, court.limits)
+    candidate.scores = score(candidate.seen.made, rules.market, rules.rule, rules.trials)
+    candidate.skill = judge_skill(candidate.scores, rules.limits)
 
 
-def _beside(court: Court, case: _Case, number: str, champion: _Case | None) -> Verdict:
+def _compare(rules: Rules, candidate: Candidate, number: str, champion: Candidate | None) -> Verdict:
     """A waiting version beside the champion, which may be beyond judging: then nothing can be said."""
-    seen, other = case.seen, champion.seen if champion else None
+    seen, other = candidate.seen, champion.seen if champion else None
     assert seen is not None
-    if case.role == REFRESH:
+    if candidate.role == REFRESH:
         agreement = rank_agreement(seen.newest, other.newest) if other else float("nan")
-        return judge_refresh(agreement, number, court.limits)
-    better = better_than(seen.made, other.made, court.market, court.rule) if other else float("nan")
-    return judge_replacement(better, number, court.limits)
+        return judge_refresh(agreement, number, rules.limits)
+    better = better_than(seen.made, other.made, rules.market, rules.rule) if other else float("nan")
+    return judge_replacement(better, number, rules.limits)
 
 
-def _ask_audit(court: Court, case: _Case) -> None:
-    if court.audit is not None and case.seen is not None:
-        case.audit = judge_audit(court.audit(case.version))
+def _ask_audit(rules: Rules, candidate: Candidate) -> None:
+    if rules.audit is not None and candidate.seen is not None:
+        candidate.audit = judge_audit(rules.audit(candidate.version))
 
 
-def _best(cases: Sequence[_Case]) -> _Case | None:
+def _best(candidates: Sequence[Candidate]) -> Candidate | None:
     """The new recipe with the best Sharpe ratio after costs of those that passed; without one, a passed refresh."""
-    passed = [case for case in cases if case.passed]
-    new = [case for case in passed if case.role == NEW]
+    passed = [candidate for candidate in candidates if candidate.passed]
+    new = [candidate for candidate in passed if candidate.role == NEW]
     if new:
-        return max(new, key=lambda case: float(case.scores["sharpe_net"]))
+        return max(new, key=lambda candidate: float(candidate.scores["sharpe_net"]))
     return passed[0] if passed else None
 
 
-def _in_words(cases: Sequence[_Case], best: _Case | None, standing: Standing, hold: Hold | None) -> str:
+def _in_words(candidates: Sequence[Candidate], best: Candidate | None, standing: Standing, hold: Hold | None) -> str:
     champion = standing.champion
     if best is not None:
         number, sharpe = best.version.number, f"{float(best.scores['sharpe_net']):.2f}" if len(best.scores) else ""
@@ -303,7 +307,10 @@ def _in_words(cases: Sequence[_Case], best: _Case | None, standing: Standing, ho
         if best.role == REFRESH:
             why = f"version {number} is a newer version of the champion's recipe, and sound"
         return why if hold is None else f"{why}; but the aliases are {hold.in_words()}"
-    if not cases:
+    if not candidates:
         return f"nothing waits to be judged beside the champion, version {champion}" if champion else "no version waits"
-    failed = [f"version {case.version.number}: {case.problem or failures(case.verdicts)}" for case in cases]
+    failed = [
+        f"version {candidate.version.number}: {candidate.problem or failures(candidate.verdicts)}"
+        for candidate in candidates
+    ]
     return f"no version passed every gate: {' | '.join(failed)}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
-from ..comparison.rows import Row, drivers
+from ..comparison.rows import Row
 from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
 from ..errors import InputError
@@ -21,13 +21,12 @@ from ..experiment.experiment import Experiment
 from ..experiment.identity import recipe_of
 from ..models.base import Loadable
 from ..models.base import Model as FittedModel
-from ..report.findings import what_drives
 from ..tracking.runs import git_commit
-from ..tracking.trials import MARKET, RECIPE, as_tag, market_returns
-from .evidence import LONG, Evidence, remember
+from ..tracking.searches import MARKET, RECIPE, as_tag, market_returns
 from .forecaster import Forecaster, Spec
 from .loading import MANIFEST
 from .packing import log_model, make_forecaster
+from .training_evidence import LONG, Evidence, remember
 from .versions import DRIVERS
 
 ROUNDING = 1e-4
@@ -49,7 +48,11 @@ class Origin:
 
 
 def register_newest(
-    groups: Sequence[Sequence[FittedModel]], experiment: Experiment, rows: Sequence[Row], origin: Origin
+    groups: Sequence[Sequence[FittedModel]],
+    experiment: Experiment,
+    rows: Sequence[Row],
+    origin: Origin,
+    drivers: str,
 ) -> str:
     """Register the newest window's models with the evidence of their training; return the new version.
 
@@ -59,6 +62,8 @@ def register_newest(
         Fitted, of the family whose row is registered; of a blend, of each of its rows.
     rows
         The rows of the comparison, that row among them.
+    drivers
+        Sentence on what drives the row's forecasts; empty if it has no contributions.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def register_newest(
         "row": config.registry.row,
         "row_run": origin.row_run,
         "git_commit": git_commit(),
-        **({DRIVERS: what_drives(found[1], found[0])} if (found := drivers([registered], registered.name)) else {}),
+        **({DRIVERS: drivers} if drivers else {}),
     }
     evidence = gather_evidence(forecaster, experiment.panel, {row.name: row for row in rows}, config.registry.row)
     return register(forecaster, evidence, config.registry.name, origin.row_run, tags)

@@ -12,9 +12,9 @@ from ..evaluation.metrics import monthly_series, summarise
 from ..evaluation.portfolio import PortfolioRule, make_weights
 from ..evaluation.sharpe import sharpe_evidence
 from ..evaluation.trials import Trials
-from .evidence import Evidence
 from .history import Restatement
 from .loading import forecast
+from .training_evidence import Evidence
 
 SCORES = ("sharpe", "sharpe_net", "annual_return", "rank_ic", "rank_ic_t", "max_drawdown", "turnover")
 

@@ -18,12 +18,12 @@ from ..errors import InputError, first_few, first_line
 from ..experiment.config import read_recorded
 from ..experiment.identity import recipe_of
 from ..experiment.schema import TrainConfig
-from ..models.rows import ModelRow, row_named
-from ..tracking.trials import MARKET, RECIPE, from_tag, same_market
-from .evidence import FOLDER, LONG, TAGS_FILE
+from ..models.catalogue import ModelRow, row_named
+from ..tracking.searches import MARKET, RECIPE, from_tag, same_market
 from .loading import MANIFEST, NO_MANIFEST
 from .manifest import FILE as MANIFEST_FILE
 from .manifest import verify_file
+from .training_evidence import FOLDER, LONG, TAGS_FILE
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 """Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
@@ -49,7 +49,7 @@ class Version:
     train_last
         The last month whose return it has seen.
     recipe, market
-        See :func:`drf.experiment.identity.recipe_of` and :func:`drf.tracking.trials.market_returns`; None if unknown.
+        See :func:`drf.experiment.identity.recipe_of` and :func:`drf.tracking.searches.market_returns`; None if unknown.
     config
         The training's.
     tags

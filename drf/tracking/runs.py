@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -25,8 +26,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 
 from ..data.files import write_parquet
 from ..errors import InputError, first_line
-from ..models.rows import ModelRow
-from ..report.html import Picture
+from ..models.catalogue import ModelRow
 from ..training.checkpoints import LOCK, is_dead
 from .store import without_secrets
 from .user import user
@@ -44,6 +44,9 @@ NOTE = "mlflow.note.content"
 """The tag in which MLflow keeps the description of a run or an experiment."""
 
 _LONGEST_NOTE = 8000
+
+REPORT = "report.html"
+"""Name of the report among the artifacts of a run."""
 
 
 class RunLog:
@@ -112,11 +115,11 @@ class RunLog:
                     _write(table, Path(folder) / name)
             self.client.log_artifacts(self.run_id, folder)
 
-    def figures(self, figures: Mapping[str, Picture]) -> None:
-        """Log figures by name under ``figures/``."""
+    def figures(self, figures: Mapping[str, bytes]) -> None:
+        """Log PNG files by name under ``figures/``."""
         with tempfile.TemporaryDirectory() as folder:
-            for name, picture in figures.items():
-                (Path(folder) / f"{name}.png").write_bytes(picture.png)
+            for name, png in figures.items():
+                (Path(folder) / f"{name}.png").write_bytes(png)
             self.client.log_artifacts(self.run_id, folder, "figures")
 
     def read_text(self, name: str) -> str | None:
@@ -267,6 +270,20 @@ class RunTree:
                 self.parent.tags({"error": without_secrets(f"{type(error).__name__}: {error}")[:500]})
         finally:
             mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """Where a result is in MLflow: the address of the store without secrets, and MLflow's own ids."""
+
+    store: str
+    experiment_id: str
+    run_id: str
+
+    @classmethod
+    def of(cls, store: str, tree: RunTree) -> RunPlace:
+        """Return the place of an open tree's parent run."""
+        return cls(store, tree.experiment_id, tree.parent.run_id)
 
 
 @contextlib.contextmanager

@@ -11,12 +11,12 @@ import pytest
 from filelock import FileLock
 
 from drf.cli import build, data
+from drf.data.bar_cache import kept_bars
 from drf.data.changes import changes
 from drf.data.daily import month_bars, read_prices
-from drf.data.factors import DESCRIPTORS
 from drf.data.files import PLAIN
-from drf.data.kept import kept_bars
 from drf.data.panel import check_panel, fingerprint
+from drf.data.paper_descriptors import DESCRIPTORS
 from tests.data.by_hand import DELISTINGS, MONTHS, prices, statements
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.files import column_names, read_file, write_parquet
 from drf.data.panel import check_panel, fingerprint
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.sources import PanelFile
 from drf.errors import InputError
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from drf.cli import data
-from drf.data.factors import DESCRIPTORS
 from drf.data.inspection import by_descriptor, coverage, findings, refusal
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel, fingerprint
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.sources import RawTables
 from drf.errors import InputError
 from tests.data.by_hand import (

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.macro import LEAST, MONTHS, add_sensitivities
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket, simulate
 from drf.errors import InputError
 from drf.evaluation.metrics import rank_ic

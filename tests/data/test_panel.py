@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel, fingerprint
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.universe import largest
 from drf.errors import InputError
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from drf.data.daily import month_bars
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.raw import ITEMS, Conventions, RawData, build_panel
 from drf.data.sources import RawTables
 from drf.errors import InputError

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS, FACTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import MEMORY_DATES, Market, SimulatedMarket, memory, shapley_values, simulate
 
 

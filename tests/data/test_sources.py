@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
 from drf.data.panel import check_panel
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.sources import PanelFile
 from drf.errors import InputError
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drf.evaluation.metrics import out_of_sample_r2, summarise
 from drf.evaluation.scale import LEAST, newest_scale, scales
-from drf.models.units import blended, shrunk
+from drf.models.combine import blended, shrunk
 from tests.making import rule
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from drf.cli.program import CONFIG_DIR
+from drf.experiment.composing import CONFIG_DIR, Settings, compose_settings
+from drf.experiment.schema import TrainConfig
 
 
 def composed(*overrides: str, name: str = "config") -> DictConfig:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return compose(name, overrides=list(overrides))
+
+
+def settings_of(*overrides: str) -> Settings[TrainConfig]:
+    return compose_settings("config", TrainConfig, overrides)

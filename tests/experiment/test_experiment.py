@@ -11,8 +11,8 @@ import pytest
 from drf.data.panel import fingerprint
 from drf.errors import InputError
 from drf.experiment.experiment import Experiment, prepare
-from drf.experiment.protocol import protocol
-from tests.experiment.composing import composed
+from drf.reporting.protocol import protocol
+from tests.experiment.composing import settings_of
 
 SMALL = ("data.source.stocks=30", "data.source.months=48", "window.train_months=12", "window.test_months=6")
 SMALL += ("tuning.validation_months=6", "tuning.folds=2")
@@ -25,7 +25,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(*overrides: str) -> Experiment:
     words = [*SMALL, *overrides]
-    return prepare(composed(*words), words)
+    return prepare(settings_of(*words))
 
 
 def test_all_that_follows_from_a_config_fits_together(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_value_weights_need_market_values(tmp_path: Path) -> None:
 
 def from_file(*more: str) -> Experiment:
     words = ["data=panel", "data.path=panel.parquet", "window.train_months=12", "window.test_months=6", *more]
-    return prepare(composed(*words), words)
+    return prepare(settings_of(*words))
 
 
 def test_a_panel_from_a_file_has_no_truth(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from drf.data.factors import FACTORS
+from drf.data.paper_descriptors import FACTORS
 from drf.errors import InputError
 from drf.experiment.config import read
 from drf.experiment.factors import descriptors_of, make_factors

@@ -20,7 +20,7 @@ from drf.experiment.experiment import prepare
 from drf.experiment.identity import _MONTHS, identity_of_samples, recipe_of
 from drf.experiment.schema import TrainConfig
 from drf.samples.windows import WindowRule
-from tests.experiment.composing import composed
+from tests.experiment.composing import composed, settings_of
 
 
 def recipe(*overrides: str) -> str:
@@ -107,7 +107,7 @@ assert identity.identity_of_program() != before
 
 
 def test_other_code_opens_other_checkpoints_and_another_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    experiment = prepare(composed(*SMALL, f"tuning.journal={tmp_path}/journal"), [])
+    experiment = prepare(settings_of(*SMALL, f"tuning.journal={tmp_path}/journal"))
     checkpoints, plan = experiment.checkpoints(), experiment.tuning_plan()
     assert plan.identity == experiment.tuning_plan().identity
     monkeypatch.setattr("drf.experiment.identity._code", lambda: "other")

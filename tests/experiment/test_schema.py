@@ -13,17 +13,17 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from drf.cli.program import CONFIG_DIR, explain
 from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
 from drf.evaluation.portfolio import PortfolioRule
+from drf.experiment.composing import CONFIG_DIR, explain
 from drf.experiment.config import Record, flatten, read, read_recorded
 from drf.experiment.families import make_families
 from drf.experiment.schema import ComputeConfig, RegistryConfig, TrackingConfig, TrainConfig
-from drf.experiment.settings import defaults_of
-from drf.models.rows import FAMILIES
+from drf.experiment.validation import defaults_of
+from drf.models.catalogue import FAMILIES
+from drf.registry.evaluation_config import EvaluateConfig
 from drf.registry.gates import Thresholds
-from drf.registry.settings import EvaluateConfig
 from drf.samples.windows import WindowRule
 from drf.tuning.search import TuningRule
 from drf.tuning.space import entries

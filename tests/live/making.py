@@ -9,10 +9,10 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from drf.data.simulate import SimulatedMarket
+from drf.live.input_watch import Watch
+from drf.live.issuance import Issuance, issue_month
 from drf.live.issues import Issue, Issued
 from drf.live.scorer import Scorer, load_scorer
-from drf.live.scoring import Issuance, issue_month
-from drf.live.watching import Watch
 from tests.registry.making import NAME, evidence_of, register_small, small_forecaster
 
 TRAINED = 36

@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 
 from drf.errors import InputError, TryAgainError
 from drf.live import issues
+from drf.live.input_watch import Watch, watch_month
+from drf.live.issuance import Issuance, issue_month
 from drf.live.issues import EXPERIMENT, Issued, deleted_issues, differences, read_issues, read_tables, write_issue
 from drf.live.scorer import load_scorer
-from drf.live.scoring import Issuance, issue_month
-from drf.live.watching import Watch, watch_month
 from drf.tracking.locks import store_lock
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 

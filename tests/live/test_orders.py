@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from drf.data.factors import FACTORS
+from drf.data.paper_descriptors import FACTORS
 from drf.evaluation.portfolio import earned, make_weights
 from drf.experiment.factors import RESERVED
 from drf.live.orders import held_now, inputs_known, make_orders, turnover

@@ -21,8 +21,8 @@ from drf.live.outcome import (
     not_issued,
     promise_of,
 )
-from drf.live.record import log_record, read_record
-from drf.registry.evidence import Evidence
+from drf.live.track_record import log_record, read_record
+from drf.registry.training_evidence import Evidence
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 from tests.making import rule
 

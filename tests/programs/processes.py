@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from drf.report.html import Picture
+from drf.reporting.document import Picture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,7 @@ def blank(figure: object) -> Picture:
     return Picture(b"not drawn", "not drawn")
 
 
-NO_PICTURES: Patches = {"drf.tracking.log.picture": blank}
+NO_PICTURES: Patches = {"drf.reporting.training_report.picture": blank}
 
 
 def start(folder: Path, name: str, *arguments: str, patches: Patches = NO_PICTURES, **environment: str) -> Program:

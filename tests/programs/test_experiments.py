@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import FACTORS
+from drf.data.paper_descriptors import FACTORS
 from drf.data.simulate import SimulatedMarket
 from tests.programs.folders import LINEAR_AND_LSTM, client, fresh, runs
 from tests.programs.processes import run

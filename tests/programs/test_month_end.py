@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from drf.data.simulate import SimulatedMarket
 from drf.live.issues import EXPERIMENT, read_issues
-from drf.registry.standing import read_standing
+from drf.registry.aliases import read_standing
 from drf.tracking.locks import lock_file
 from tests.programs.folders import LINEAR, client, fresh, make_experiment
 from tests.programs.processes import ROOT, Patches, blank, run, start
@@ -32,7 +32,7 @@ TRAIN = [
     *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every"))),
     "data=panel", "data.path=panel.parquet", "tuning.trials=0", "registry.row=linear", "window.refit_every=2",
 ]  # fmt: skip
-WITHOUT_PICTURES: Patches = {f"drf.{module}.picture": blank for module in ("tracking.log", "live.page", "live.record")}
+WITHOUT_PICTURES: Patches = {f"drf.reporting.{module}.picture": blank for module in ("training_report", "live_figures")}
 
 
 def write_panel(folder: Path, months: int, name: str = "panel.parquet") -> pd.DataFrame:
@@ -164,11 +164,11 @@ def killed(*_: object, **__: object) -> None:
 
 
 POINTS = [
-    "drf.live.scoring.write_issue",
-    "drf.cli.month_end.log_record",
-    "drf.cli.month_end.train",
-    "drf.cli.month_end.decide_and_record",
-    "drf.cli.month_end.write_end",
+    "drf.live.issuance.write_issue",
+    "drf.workflows.month_end.log_record",
+    "drf.workflows.month_end.train",
+    "drf.workflows.month_end.evaluate",
+    "drf.workflows.month_end.write_end",
 ]
 
 

@@ -15,7 +15,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from tests.programs.folders import (
     LINEAR,
     LINEAR_AND_LSTM,

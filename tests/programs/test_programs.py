@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.metrics import METRICS
 from tests.programs.folders import ROWS, SMALL, client, fresh, newest_months, runs, without_mlflow

@@ -11,8 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from drf.data.simulate import SimulatedMarket
+from drf.registry.aliases import read_hold, read_standing
 from drf.registry.loading import load_model
-from drf.registry.standing import read_hold, read_standing
 from tests.programs.folders import LINEAR, client, fresh, make_experiment, runs
 from tests.programs.processes import run, start
 

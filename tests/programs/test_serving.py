@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import requests
 
-from drf.data.factors import FACTORS
+from drf.data.paper_descriptors import FACTORS
 from tests.programs.conftest import free_port
 from tests.programs.folders import LINEAR, client, fresh, make_experiment, without_mlflow
 from tests.programs.processes import run

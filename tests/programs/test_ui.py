@@ -13,7 +13,7 @@ from drf.tracking.views import key_of_rows
 from tests.programs.folders import LINEAR, client, fresh, make_experiment, runs
 from tests.programs.processes import run
 from tests.programs.servers import Server
-from tests.report.browser import CHROMIUM, needs_chromium
+from tests.reporting.browser import CHROMIUM, needs_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, needs_chromium]
 

@@ -14,16 +14,15 @@ from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 from torch import nn
 
-from drf.cli.program import CONFIG_DIR
-from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.trials import Trials
+from drf.experiment.composing import CONFIG_DIR
 from drf.experiment.config import Record, read_recorded
+from drf.models.catalogue import row_named
 from drf.models.lstm import LSTM
 from drf.models.portable import PortableNetwork
-from drf.models.rows import row_named
 from drf.registry.checkup import Checkup
-from drf.registry.evidence import FOLDER, TAGS_FILE, Evidence, remember
 from drf.registry.examine import Seen
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.gates import Thresholds
@@ -31,6 +30,7 @@ from drf.registry.history import Restatement
 from drf.registry.manifest import digest_of, make_manifest
 from drf.registry.packing import make_forecaster
 from drf.registry.register import register
+from drf.registry.training_evidence import FOLDER, TAGS_FILE, Evidence, remember
 from drf.registry.versions import Version
 from drf.samples.lagged import make_samples
 from tests.making import LAGS, rule

@@ -12,14 +12,14 @@ import pytest
 
 import drf.registry.audit as suite
 import drf.samples.lagged
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.experiment.config import read
 from drf.experiment.schema import TrainConfig
+from drf.models.catalogue import row_named
 from drf.models.family import Family
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
-from drf.models.rows import row_named
 from drf.registry.audit import Protocol, audit, audit_training
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, WindowRule, validation_windows

@@ -12,16 +12,16 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.errors import InputError
 from drf.registry.checkup import Checkup, check_up
-from drf.registry.evidence import Evidence, remember
 from drf.registry.examine import Seen, examine
 from drf.registry.forecaster import Forecaster
 from drf.registry.gates import failures, judge_artifact
 from drf.registry.history import compare
 from drf.registry.loading import load_with_evidence
 from drf.registry.scores import unseen_forecasts
+from drf.registry.training_evidence import Evidence, remember
 from drf.registry.versions import read_versions, tags_of
 from tests.making import LAGS
 from tests.registry.making import (

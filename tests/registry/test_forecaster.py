@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS, FACTORS
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.universe import largest
 from drf.models.base import Explanation
 from drf.models.boosting import Boosting

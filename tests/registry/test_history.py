@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
-from drf.registry.evidence import remember
 from drf.registry.examine import examine
 from drf.registry.history import compare
+from drf.registry.training_evidence import remember
 from drf.registry.versions import read_versions
 from tests.registry.making import NAME, market, register_small
 

@@ -17,7 +17,7 @@ import uvicorn
 from mlflow import MlflowClient
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from tests.registry.making import NAME, evidence_of, market, register_small, small_forecaster
 
 

@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 from drf.errors import InputError
 from drf.evaluation.trials import Trials
 from drf.registry import promote
+from drf.registry.aliases import Hold, Standing
 from drf.registry.decision import Decision
 from drf.registry.examine import Seen
-from drf.registry.promote import Court, decide
-from drf.registry.recording import promotion
-from drf.registry.standing import Hold, Standing
+from drf.registry.promote import Rules, decide
 from drf.registry.versions import SUPERSEDED, RegisteredVersions, Version, read_versions
+from drf.workflows.decision_log import promotion
 from tests.registry.making import LIMITS, NAME, RULE, SOUND, TRIALS, as_told, forecasts, seen, version
 
 NOBODY = Standing()
@@ -26,12 +26,12 @@ FIRST = Standing("1", None, ("1",))
 TURNED = replace(SOUND, direction=-0.9)
 
 
-def court(**changes: Any) -> Court:
+def rules_for(**changes: Any) -> Rules:
     given: dict[str, Any] = {
         "client": MlflowClient(), "market": pd.DataFrame(columns=["date"]), "universe": None, "rule": RULE,
         "limits": LIMITS, "asked": "strict", "trials": TRIALS, "refresh": "auto", "audit": None,
     }  # fmt: skip
-    return Court(**{**given, **changes})
+    return Rules(**{**given, **changes})
 
 
 def decision(
@@ -51,7 +51,7 @@ def decision(
         replace(version(number, pd.Timestamp("2003-01-31") + pd.offsets.MonthEnd(int(number))), recipe=letter)
         for number, letter in zip(made, letters, strict=True)
     ]
-    return decide(court(**changes), RegisteredVersions(known, {}), standing, hold)
+    return decide(rules_for(**changes), RegisteredVersions(known, {}), standing, hold)
 
 
 def test_the_best_new_recipe_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_beside_a_champion_that_cannot_be_judged_nothing_is_promoted(monkeypatch
         versions = [
             replace(version(n, f"2003-0{n}-28"), recipe=letter) for n, letter in zip(told, recipes, strict=True)
         ]
-        made = decide(court(), RegisteredVersions(versions, {}), FIRST, None)
+        made = decide(rules_for(), RegisteredVersions(versions, {}), FIRST, None)
         assert made.promoted is None
         assert made.alarm.startswith("the champion, version 1, cannot be judged: its file weights.pt was changed")
         assert not next(one for one in made.judged if one.number == "2").settled  # it is looked at again
@@ -301,7 +301,7 @@ def test_the_same_recipe_on_another_market_is_no_refresh(monkeypatch: pytest.Mon
 
 def test_versions_that_cannot_be_read_hold_up_no_other(registry: MlflowClient, panel: pd.DataFrame) -> None:
     """The registry's versions have no files at all."""
-    made = decide(court(client=registry, market=panel), read_versions(registry, NAME), NOBODY, None)
+    made = decide(rules_for(client=registry, market=panel), read_versions(registry, NAME), NOBODY, None)
     assert made.promoted is None
     assert len(made.judged) == 3
     assert all(one.reason for one in made.judged)

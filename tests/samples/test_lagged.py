@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.ranks import cross_sectional_ranks
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.errors import InputError
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, make_schedule, newest_window, test_windows, validation_windows

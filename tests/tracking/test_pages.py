@@ -13,11 +13,11 @@ from mlflow import MlflowClient
 
 from drf.errors import InputError
 from drf.experiment.schema import TrackingConfig
-from drf.experiment.settings import make
-from drf.report.html import Column
-from drf.report.markdown import table
+from drf.experiment.validation import make
+from drf.reporting.document import Column, Table
+from drf.reporting.markdown import markdown_table
+from drf.reporting.training_cards import training_card
 from drf.tracking import pages
-from drf.tracking.cards import training_card
 from drf.tracking.naming import short_source, training_name
 from drf.tracking.runs import RunTree
 from drf.tracking.views import VIEWS, key_of_rows, save_views
@@ -60,7 +60,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 def test_a_table_in_markdown_cannot_be_broken_by_what_stands_in_it() -> None:
     frame = pd.DataFrame({"row": ["a|b", "c\nd"], "value": [1.234, np.nan]})
-    text = table(frame, [Column("row", "row", text=True), Column("value", "Sharpe", "{:.2f}")])
+    text = markdown_table(Table(frame, [Column("row", "row", text=True), Column("value", "Sharpe", "{:.2f}")]))
     assert text.splitlines() == ["| row | Sharpe |", "|---|---:|", "| a\\|b | 1.23 |", "| c d | — |"]
 
 

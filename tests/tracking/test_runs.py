@@ -12,8 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from drf.errors import InputError
-from drf.models.rows import plain_row
-from drf.report.html import Picture
+from drf.models.catalogue import plain_row
 from drf.tracking.runs import RunTree, git_commit
 from drf.training.checkpoints import Checkpoints
 
@@ -83,7 +82,7 @@ def test_tables_texts_and_pictures_are_artifacts(store: str, tmp_path: Path) -> 
     table = pd.DataFrame({"date": pd.to_datetime(["2000-01-31"]), "x": [1.5]})
     with RunTree("train") as tree:
         tree.parent.tables({"evidence/x.csv": table, "x.parquet": table, "y.parquet": None})
-        tree.parent.figures({"y": Picture(b"png", "a picture")})
+        tree.parent.figures({"y": b"png"})
         tree.parent.text("ä", "page.html")
         assert tree.parent.read_text("page.html") == "ä"
         assert tree.parent.read_text("none.html") is None

@@ -120,7 +120,7 @@ def test_a_moved_or_copied_project_never_writes_into_the_original(
     monkeypatch.chdir(tmp_path / "new")
     for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)  # MLflow sets them for processes to come
-    with pytest.raises(InputError, match=rf"was {how} here from {tmp_path}.*drf.cli.relocate"):
+    with pytest.raises(InputError, match=rf"was {how} here from {tmp_path}.*drf relocate"):
         connect("drf")
     assert relocate(tmp_path / "new" / "mlflow.db") > 0
     connect("drf")

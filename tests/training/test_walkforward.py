@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.factors import DESCRIPTORS
+from drf.data.paper_descriptors import DESCRIPTORS
 from drf.errors import InputError
 from drf.models.family import Family
 from drf.models.forest import Forest

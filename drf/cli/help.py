@@ -1,0 +1,103 @@
+"""Help: what each command does, and what can be chosen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from ..experiment.composing import CONFIG_DIR
+
+COMMANDS: Mapping[str, str] = {
+    "train": "fit the models walk-forward, compare them in MLflow, register the newest",
+    "evaluate": "judge the registered versions, and move the alias champion",
+    "month-end": "watch, score, monitor, train and evaluate, once a month",
+    "score": "forecast the newest month of a panel and issue orders",
+    "monitor": "compare what was issued with what came true",
+    "data": "inspect a panel, or build one from prices and statements",
+    "tuning-worker": "help a training on another machine to tune",
+    "relocate": "correct the paths of an MLflow store that was moved or copied",
+}
+
+_PEOPLE = """
+Decisions of people, each with reason='...':
+  promote=VERSION      make a version champion
+  rollback=true        return to the version before; rollback=VERSION returns to another
+  hold=true            freeze the aliases; hold=false releases them
+  archive=VERSION      stop judging a version
+Other settings:
+  dry_run=true         judge and print, and write nothing
+  audit=true           run the leak suite whatever the gates ask
+Exit code 4: the champion is missing, cannot be judged, or fails its gates."""
+
+_MONTH = """
+Settings:
+  as_of=YYYY-MM-DD     date to stand on; default: today
+  skip=[train]         steps to leave out, of watch, score, monitor, train, evaluate
+  shadow=VERSION       score another version too, without orders
+  force=true           issue although the inputs are unusual
+  replace=true         issue anew a month that would differ
+  output=FOLDER        folder of the pages; default: month-end
+Exit codes: 0 done, 2 refused, 3 held back, 4 alarm, 75 try again, 99 done before."""
+
+_MORE = {"evaluate": _PEOPLE, "month-end": _MONTH}
+
+_EXAMPLES = {
+    "train": "window=paper data=panel data.path=panel.parquet model=[linear,lstm] seed=1",
+    "evaluate": "data=panel data.path=panel.parquet gate=strict",
+    "month-end": "data=panel data.path=panel.parquet",
+    "tuning-worker": "tuning.storage=postgresql+psycopg2://USER@HOST/DATABASE tuning.trials=64",
+}
+
+_TRAINING = ("data", "model", "window", "tuning", "portfolio", "compute", "factors", "macro", "experiment")
+
+_GROUPS = {
+    "train": _TRAINING,
+    "tuning-worker": _TRAINING,
+    "evaluate": ("data", "portfolio", "gate"),
+    "month-end": ("data", "portfolio", "gate"),
+}
+
+
+def overview() -> str:
+    """Return the help of ``drf``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {words}" for name, words in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: drf COMMAND ...",
+            "",
+            "Deep recurrent factor models. Commands:",
+            *lines,
+            "",
+            "drf COMMAND --help says more.",
+        ]
+    )
+
+
+def command_help(command: str) -> str:
+    """Return the help of a command whose settings are words ``key=value``."""
+    groups = [
+        f"  {group:10}  {', '.join(sorted(file.stem for file in (CONFIG_DIR / group).glob('*.yaml')))}"
+        for group in _GROUPS[command]
+    ]
+    return "\n".join(
+        [
+            f"usage: drf {command} [key=value ...]",
+            "",
+            f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.",
+            f"Example: drf {command} {_EXAMPLES[command]}",
+            "",
+            "Groups, each a folder of conf/ whose files can be chosen:",
+            *groups,
+            *([_MORE[command]] if command in _MORE else []),
+            "",
+            f"Every key with its value: drf {command} --cfg job.",
+            "Every key with its meaning: docs/reference/configuration.md.",
+        ]
+    )
+
+
+def wants_help(words: list[str] | None = None) -> bool:
+    """Tell whether the command line asks for help."""
+    given = sys.argv[1:] if words is None else words
+    return any(word in ("-h", "--help") for word in given)

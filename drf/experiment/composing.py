@@ -1,0 +1,141 @@
+"""Composition: from words such as ``window=paper`` to the settings of a program, or one line on what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ..errors import InputError, cause_of, nearest
+from .config import Record, flatten, read
+from .validation import make
+
+C = TypeVar("C")
+
+_HERE = Path(__file__).resolve()
+
+_PLACES = (_HERE.parents[2] / "conf", _HERE.parents[1] / "conf")
+
+CONFIG_DIR = next(folder for folder in _PLACES if (folder / "config.yaml").is_file())
+"""Folder of the configuration files: that of the checkout, or the one that a wheel brings inside the package."""
+
+
+@dataclass(frozen=True)
+class Settings(Generic[C]):
+    """The settings of a program.
+
+    Attributes
+    ----------
+    config
+        Typed.
+    record
+        As they are logged.
+    overrides
+        Words that were given for them. What they name was chosen, and is not tuned.
+    choices
+        Config group -> the file that was chosen.
+    """
+
+    config: C
+    record: Record
+    overrides: Sequence[str]
+    choices: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, composed: DictConfig, schema: type[C], overrides: Sequence[str], choices: Mapping[str, str]
+    ) -> Settings[C]:
+        """Check a composed configuration.
+
+        Raises
+        ------
+        InputError
+            Naming the key, its value and what it may be.
+        """
+        return cls(read(composed, schema), Record.of(composed), tuple(overrides), dict(choices))
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any], schema: type[C]) -> Settings[C]:
+        """Check settings that an earlier run recorded; raises as :meth:`of`."""
+        return cls.of(OmegaConf.create(dict(values)), schema, (), {})
+
+
+def compose_settings(name: str, schema: type[C], overrides: Sequence[str]) -> Settings[C]:
+    """Compose the settings of a program from Python.
+
+    Parameters
+    ----------
+    name
+        Primary file of ``conf/``: ``config``, ``evaluation`` or ``month_end``.
+    overrides
+        Words as on the command line: ``window=paper``, ``data.path=panel.parquet``.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong with the overrides, with the nearest known key.
+    """
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            composed = compose(name, list(overrides), return_hydra_config=True)
+        choices = {str(group): str(choice) for group, choice in composed.hydra.runtime.choices.items()}
+        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        return Settings.of(own, schema, overrides, choices)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(explain(error, name)) from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(in_one_line(error)) from error
+
+
+def read_option(group: str, option: str, schema: type[C]) -> C:
+    """Read one file of a config group that stands alone, such as ``gate/strict``."""
+    values = OmegaConf.to_container(OmegaConf.load(CONFIG_DIR / group / f"{option}.yaml"))
+    return make(schema, values, group)
+
+
+def in_one_line(error: ValueError) -> str:
+    """Return Hydra's complaint about an unknown group, the one that is no ``HydraException``.
+
+    Raises
+    ------
+    ValueError
+        The error itself, if it is another one.
+    """
+    if "Config group override" not in str(error):
+        raise error
+    return f"{error}: choose one of the group's files in conf/"
+
+
+def explain(error: BaseException, config_name: str) -> str:
+    """Return Hydra's complaint in one line, with the nearest known key or option."""
+    text = "\n".join(str(part) for part in _causes(error))
+    key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    if key and re.search(r"Key '[^']+' (not in '|is not in struct)", text):
+        guess = nearest(key[1], _known_keys(config_name))
+        return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
+    if missing := re.search(r"[Mm]issing mandatory value: (\S+)", text):
+        name = missing[1] if "." in missing[1] or not key else key[1]
+        return f"{name} has no value: add {name}=... to the command"
+    return str(error)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = cause_of(error)
+
+
+def _known_keys(config_name: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return list(flatten(compose(config_name)))

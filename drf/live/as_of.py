@@ -1,0 +1,86 @@
+"""The day on which one stands: what a panel knows of it, and whether it is out of date."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import numpy as np
+import pandas as pd
+
+from ..data.calendar import MONTHLY
+from ..data.panel import RETURN
+from ..errors import InputError
+from .input_statistics import Finding
+
+log = logging.getLogger(__name__)
+
+
+def day_of(text: str | None) -> pd.Timestamp:
+    """The day that ``as_of`` names; today if it names none.
+
+    Raises
+    ------
+    InputError
+        If it is no date.
+    """
+    if text is None:
+        return pd.Timestamp.now().normalize()
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return pd.Timestamp(text)
+    except ValueError:
+        pass
+    raise InputError(f"as_of={text}: must be a date, such as 2026-10-31")
+
+
+def has_ended(month: pd.Timestamp, day: pd.Timestamp) -> bool:
+    """Whether no weekday is left between a day and the end of a month: the market may have closed for the month."""
+    return bool(np.busday_count((day + pd.Timedelta(days=1)).date(), (month + pd.Timedelta(days=1)).date()) <= 0)
+
+
+def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
+    return 12 * (later.year - earlier.year) + later.month - earlier.month
+
+
+def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
+    """The months of a panel that have ended by a day, and whether more is known of them than was known on it.
+
+    Months that have not ended are left out, which is logged. Where ``as_of`` is not given they are a month that goes
+    on, and the newest month's returns, if there are any, are of a part of it; where it is, the panel knows what came
+    afterwards. A panel that ends with its newest month and knows its returns does too.
+
+    Raises
+    ------
+    InputError
+        If the day lies before the panel.
+    """
+    day = day_of(as_of)
+    ended = {date: has_ended(pd.Timestamp(date), day) for date in panel["date"].unique()}
+    known = panel[panel["date"].map(ended)].reset_index(drop=True)
+    if known.empty:
+        raise InputError(f"as_of={day.date()}: the panel begins with {panel['date'].min().date()}")
+    left_out = len(ended) - sum(ended.values())
+    if left_out:
+        log.info("note: %d month(s) of the panel have not ended by %s, and are left out", left_out, day.date())
+    newest = known["date"] == known["date"].max()
+    afterwards = as_of is not None
+    if not left_out:
+        afterwards = RETURN in known and bool(known.loc[newest, RETURN].notna().any())
+    if RETURN in known:
+        known.loc[newest, RETURN] = np.nan
+    return known, afterwards
+
+
+def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
+    """Whether a panel's newest month is older than the last one that has ended.
+
+    Parameters
+    ----------
+    newest
+        Month end; of the months that have ended, see :func:`up_to`.
+    day
+        On which it is looked at.
+    """
+    behind = months_between(newest, MONTHLY.last_ended(day))
+    return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)] if behind > 0 else []

@@ -1,0 +1,73 @@
+"""The watch before a version forecasts a month: its inputs, the calendar, and what was issued last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mlflow
+import pandas as pd
+
+from ..data.universe import largest
+from .as_of import out_of_date
+from .input_statistics import Finding, watch
+from .issues import USUAL, last_before, read_tables
+from .scorer import Scorer, own_issues
+
+_LEAST_HELD = 0.5
+"""Least share of what was issued last that a panel must still have."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the watch over a month's inputs found.
+
+    Attributes
+    ----------
+    unusual
+        In words.
+    not_watched
+        Why it did not watch them; empty if it did.
+    late
+        Whether a later month has ended by now: what came after this one is known to the world.
+    """
+
+    unusual: list[str]
+    not_watched: str = ""
+    late: bool = False
+
+    @property
+    def state(self) -> str:
+        """See :class:`~.issues.Issue`."""
+        if self.unusual:
+            return f"unusual, forced: {'; '.join(self.unusual)}"[:4000]
+        return f"not watched: {self.not_watched}" if self.not_watched else USUAL
+
+
+def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch:
+    """What is unusual in the newest month of what a version looks at, and whether it is the last that has ended.
+
+    Parameters
+    ----------
+    panel
+        In contract form, of months that have ended.
+    day
+        On which it is looked at.
+    """
+    month = panel["date"].max()
+    late = out_of_date(month, day)
+    found = [*late, *_lost(scorer, panel[panel["date"] == month], month)]
+    try:
+        found += watch(largest(panel, scorer.universe), scorer.descriptors, scorer.lags)
+    except ValueError as error:
+        return Watch([str(finding) for finding in found], str(error), bool(late))
+    return Watch([str(finding) for finding in found], late=bool(late))
+
+
+def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:
+    """Whether most of what was issued last is not in the newest month: its stocks may go by other names."""
+    earlier = last_before(own_issues(scorer), month)
+    if earlier is None:
+        return []
+    weights = read_tables(mlflow.MlflowClient(), earlier).orders.set_index("asset")["weight"].abs()
+    there = float(weights[weights.index.isin(newest["asset"])].sum() / weights.sum()) if weights.any() else 1.0
+    return [Finding("stocks", "held", there, _LEAST_HELD, 1.0)] if there < _LEAST_HELD else []

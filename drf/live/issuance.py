@@ -1,0 +1,193 @@
+"""One version's forecasts of a month, made into what is issued, and recorded once."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import mlflow
+import pandas as pd
+
+from ..data.panel import KEYS, SECTOR, fingerprint
+from ..errors import InputError
+from ..registry.loading import forecast
+from .input_watch import Watch
+from .issues import (
+    Issue,
+    Issued,
+    deleted_issues,
+    differences,
+    issuing,
+    last_before,
+    read_tables,
+    require_in_order,
+    write_issue,
+)
+from .orders import held_now, inputs_known, make_orders
+from .outcome import promise_of
+from .scorer import Scorer, own_issues, recent
+
+log = logging.getLogger(__name__)
+
+
+def make_issue(
+    scorer: Scorer,
+    panel: pd.DataFrame,
+    data: str,
+    before: Issued | None,
+    promise: pd.DataFrame | None,
+    watched: Watch,
+    afterwards: bool = False,
+) -> tuple[Issued, int]:
+    """A version's forecasts and orders of the newest month of a panel.
+
+    Parameters
+    ----------
+    panel
+        In contract form; with ``ret_next`` what is held drifts with returns.
+    data
+        Its fingerprint.
+    before
+        What was issued last in the same role; None if nothing was.
+    promise
+        What was promised when its recipe was first issued; None if it is now.
+    watched, afterwards
+        What the watch found; see :class:`~.issues.Issue`. A version that was trained on the month's returns knows what
+        came after it too.
+
+    Returns
+    -------
+    What is to be issued, and how many returns of held stocks are not known.
+
+    Raises
+    ------
+    InputError
+        If the version cannot forecast the month, or its portfolio rule needs what the panel does not have.
+    """
+    month, needed = panel["date"].max(), recent(scorer, panel)
+    try:
+        made = forecast(scorer.model, needed, "descriptors")
+    except (ValueError, mlflow.MlflowException) as error:
+        raise InputError(f"the month {month:%Y-%m} cannot be forecast: {error}") from error
+    factors = scorer.model.unwrap_python_model().forecaster.spec.factors
+    forecasts = made[[*KEYS, "prediction"]].assign(
+        **{factor: made[list(names)].sum(axis=1) for factor, names in factors.items()}, bias=made["bias"]
+    )
+    held, unknown = held_now(before.orders, panel, month) if before else (pd.Series(dtype=float), 0)
+    orders = make_orders(forecasts, made.drop(columns=[*KEYS, "prediction", "bias"]), needed, scorer.rule, held)
+    issue = Issue(
+        month=month,
+        name=scorer.name or "",
+        version=scorer.number or "",
+        recipe=scorer.recipe,
+        role=scorer.role,
+        data=data,
+        issued=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        cost_bps=scorer.rule.cost_bps,
+        watch=watched.state,
+        afterwards=afterwards or watched.late or month <= scorer.train_last,
+    )
+    orders = orders.assign(
+        inputs=inputs_known(needed, orders["asset"], scorer.descriptors, scorer.lags),
+        version=issue.version,
+        recipe=issue.recipe,
+        issued=issue.issued,
+        data=issue.data,
+    )
+    if promise is None:
+        promise = _promise(scorer, panel)
+    return Issued(issue, orders[_order(forecasts, orders)], promise), unknown
+
+
+def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
+    """What the backtest promised; market values are those of then, sectors those that the panel knows of then."""
+    then = scorer.evidence.history.drop(columns=SECTOR, errors="ignore")
+    if SECTOR in panel:
+        then = then.merge(panel[[*KEYS, SECTOR]], on=list(KEYS), how="left")
+    predictions = scorer.evidence.predictions
+    promise, months = promise_of(predictions, then, scorer.rule, scorer.trials), predictions["date"].nunique()
+    if len(promise) < months:
+        log.info(
+            "note: the promise is of %d of the backtest's %d months: the panel does not go back", len(promise), months
+        )
+    return promise
+
+
+@dataclass(frozen=True)
+class Issuance:
+    """What has become of a month that was to be issued.
+
+    Attributes
+    ----------
+    issued
+        What stands now.
+    run_id
+        Its run; empty for a model that is in no registry, which is not recorded.
+    is_new
+        Whether it was recorded now.
+    other
+        How what was recorded before differs from what would be now; empty if it does not, or nothing was.
+    unknown
+        Returns of held stocks that are not known.
+    """
+
+    issued: Issued
+    run_id: str
+    is_new: bool
+    other: list[str]
+    unknown: int
+
+
+def issue_month(
+    scorer: Scorer, panel: pd.DataFrame, watched: Watch, afterwards: bool = False, replace: bool = False
+) -> Issuance:
+    """Forecast the newest month of a panel and record it, if it is not recorded already.
+
+    Parameters
+    ----------
+    panel
+        In contract form; with ``ret_next`` what is held drifts with returns.
+    watched
+        What the watch found.
+    afterwards
+        See :class:`~.issues.Issue`.
+    replace
+        Let it take the place of an issue that differs.
+
+    Raises
+    ------
+    InputError
+        As :func:`make_issue`, or if a later month was issued already.
+    """
+    data, month = fingerprint(panel), panel["date"].max()
+    if scorer.name is None:
+        made, unknown = make_issue(scorer, panel, data, None, None, watched, afterwards)
+        return Issuance(made, "", False, [], unknown)
+    client = mlflow.MlflowClient()
+    with issuing(client, scorer.name):
+        for what in deleted_issues(client, scorer.name):
+            log.info("note: deleted in MLflow, and so not in the record: %s", what)
+        own = own_issues(scorer)
+        require_in_order(own, month)
+        earlier, first = last_before(own, month), next((one for one in own if one.recipe == scorer.recipe), None)
+        before = read_tables(client, earlier) if earlier else None
+        promise = read_tables(client, first).promise if first else None
+        made, unknown = make_issue(scorer, panel, data, before, promise, watched, afterwards)
+        there = next((one for one in own if one.month == month), None)
+        if there is None:
+            return Issuance(made, write_issue(client, made, watched.unusual), True, [], unknown)
+        standing = read_tables(client, there)
+        other = differences(standing, made)
+        if not other or not replace:
+            return Issuance(standing, there.run_id, False, other, unknown)
+        made = dataclasses.replace(made, issue=dataclasses.replace(made.issue, replaces=there.run_id))
+        return Issuance(made, write_issue(client, made, watched.unusual), True, other, unknown)
+
+
+def _order(forecasts: pd.DataFrame, orders: pd.DataFrame) -> Sequence[str]:
+    """Columns as they are read: the forecast and its parts, the order, why, where from."""
+    first = [*forecasts, "rank", "quantile", "weight", "held", "trade", "inputs", "reasons"]
+    return [*first, *[name for name in orders if name not in first]]

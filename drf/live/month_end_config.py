@@ -1,0 +1,69 @@
+"""The schema of a month end's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..evaluation.portfolio import PortfolioRule
+from ..experiment.schema import DataConfig, TrackingConfig, store_schema
+from ..registry.evaluation_config import EvaluateConfig, KeepingConfig, Number
+from ..registry.gates import Thresholds
+from .as_of import day_of
+
+Step = Literal["watch", "score", "monitor", "train", "evaluate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthEndConfig:
+    """What month-end composes.
+
+    Attributes
+    ----------
+    data
+        The market; None: that of the champion's training.
+    portfolio, gate, tracking, registry
+        Of the evaluation, see :class:`~drf.registry.evaluation_config.EvaluateConfig`.
+    as_of
+        The day on which one stands, YYYY-MM-DD; None: today.
+    skip
+        Steps that are left out.
+    shadow
+        A version that is scored and watched beside the champion, and never ordered from.
+    force
+        Issue although the newest month's inputs are unusual.
+    replace
+        Issue anew what is issued already and would differ.
+    output
+        The folder in which each month has one.
+    """
+
+    data: DataConfig | None = None
+    portfolio: PortfolioRule
+    gate: Thresholds
+    tracking: TrackingConfig
+    registry: KeepingConfig
+    as_of: str | None = None
+    skip: Sequence[Step] = ()
+    shadow: Number | None = None
+    force: bool = False
+    replace: bool = False
+    output: str = "month-end"
+
+    def __post_init__(self) -> None:
+        day_of(self.as_of)
+
+    @property
+    def evaluation(self) -> EvaluateConfig:
+        """What evaluate.py would compose."""
+        return EvaluateConfig(
+            data=self.data,
+            portfolio=self.portfolio,
+            gate=self.gate,
+            tracking=self.tracking,
+            registry=self.registry,
+        )
+
+
+store_schema("month_end_schema", MonthEndConfig)

@@ -1,0 +1,148 @@
+"""The live record of a registered model: all that was issued, what came true of it, whether the promise is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mlflow
+import pandas as pd
+from tqdm import tqdm
+
+from ..errors import InputError
+from .alarm import ALPHA
+from .issues import CHAMPION, SHADOW, Issued, deleted_issues, issues_of_role, read_issues, read_tables
+from .outcome import (
+    Live,
+    came_true,
+    contributions_of,
+    drift,
+    exposures_of,
+    live_record,
+    not_come_true,
+    not_issued,
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a registered model's live months.
+
+    Attributes
+    ----------
+    name
+        Of the model.
+    issued
+        Of all roles, by month.
+    outcomes
+        See :func:`~.outcome.came_true`.
+    champion
+        The champion's recipe beside its promise; None if nothing was issued.
+    shadows
+        The same of every version that runs in shadow.
+    contributions, exposures
+        Of the champion's issued portfolios, see :func:`~.outcome.drift`.
+    notes
+        What is missing from the record, in words.
+    """
+
+    name: str
+    issued: list[Issued]
+    outcomes: pd.DataFrame
+    champion: Live | None
+    shadows: Mapping[str, Live]
+    contributions: pd.DataFrame
+    exposures: pd.DataFrame
+    notes: list[str]
+
+    @property
+    def alarm(self) -> str:
+        """What is wrong with the champion's live months; empty if nothing is."""
+        live = self.champion
+        if live is None or not live.alarm:
+            return ""
+        last = live.months.iloc[-1]
+        return (
+            f"what came true since {live.since:%Y-%m} falls short of what the backtest promised: evidence "
+            f"{live.evidence:.3g} (rank IC {last['evidence_rank_ic']:.3g}, net return {last['evidence_net']:.3g}), an "
+            f"alarm from {1 / ALPHA:.0f} on"
+        )
+
+    @property
+    def by_version(self) -> pd.DataFrame:
+        """What came true by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums.
+
+        Without months that were issued afterwards.
+        """
+        groups = self.outcomes[~self.outcomes["afterwards"]].groupby(["role", "version"], sort=False)
+        return groups.agg(
+            first=("month", "min"), last=("month", "max"), months=("month", "size"), rank_ic=("rank_ic", "mean"),
+            gross=("gross", "sum"), net=("net", "sum"), promised=("promised", "sum"), hit_rate=("hit", "mean"),
+            turnover=("turnover", "mean"),
+        ).reset_index()  # fmt: skip
+
+    @property
+    def digest(self) -> str:
+        """Changes with anything that was issued or came true."""
+        runs = " ".join(one.issue.run_id for one in self.issued)
+        tables = [self.outcomes, *(one.months for one in (self.champion, *self.shadows.values()) if one is not None)]
+        text = "".join([runs, *(table.to_csv() for table in tables), *self.notes])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> Record:
+    """Hold everything that was issued against the returns that a panel knows.
+
+    Parameters
+    ----------
+    panel
+        In contract form, with ``ret_next``.
+
+    Raises
+    ------
+    InputError
+        If nothing was issued, or the table of an issue is gone or was changed.
+    """
+    issues = read_issues(client, name)
+    notes = [f"deleted in MLflow, and so not in the record: {what}" for what in deleted_issues(client, name)]
+    if not issues:
+        raise InputError(f"nothing was issued by {name}: python -m drf.score does ({'; '.join(notes) or 'no issue'})")
+    bar = tqdm(issues, desc="issues", disable=len(issues) < 24)
+    issued = [read_tables(client, issue) for issue in bar]
+    outcomes, mine = came_true(issued, panel), issues_of_role(issued, CHAMPION)
+    gaps = not_issued([one.issue for one in mine], panel)
+    if gaps:
+        notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
+    if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
+        notes.append(f"{after} month(s) were issued when it was known what came after them, and do not count")
+    if waiting := not_come_true(issues, outcomes, panel):
+        notes.append(f"the panel lacks the returns of {len(waiting)} issued month(s): {', '.join(waiting)}")
+    if lost := int(outcomes["unknown"].sum()):
+        notes.append(f"{lost} return(s) of held stocks are not known, and count as 0")
+    shadows = dict.fromkeys(one.issue.version for one in issues_of_role(issued, SHADOW))
+    records = {version: live_record(issues_of_role(issued, SHADOW, version), outcomes) for version in shadows}
+    exposed = exposures_of(mine, panel)
+    return Record(
+        name=name,
+        issued=issued,
+        outcomes=outcomes,
+        champion=live_record(mine, outcomes),
+        shadows={version: live for version, live in records.items() if live is not None},
+        contributions=drift(contributions_of(mine)) if mine else pd.DataFrame(),
+        exposures=drift(exposed) if len(exposed) else pd.DataFrame(),
+        notes=notes,
+    )
+
+
+def totals(live: Live) -> dict[str, float]:
+    """A recipe's live months in one number each, beside those of its backtest; rates of return are monthly means."""
+    months, promise = live.months, live.promise
+    names = ("rank_ic", "gross", "net", "turnover")
+    return {
+        "months": float(len(months)),
+        **{name: float(months[name].mean()) for name in names},
+        "hit_rate": float(months["hit"].mean()),
+        **{f"backtest/{name}": float(promise[name].mean()) for name in names},
+        "evidence": live.evidence,
+    }

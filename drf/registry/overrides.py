@@ -1,0 +1,118 @@
+"""Decisions of people: promote, roll back, hold, archive. They stand above the gates, and each is recorded."""
+
+from __future__ import annotations
+
+import mlflow
+
+from ..errors import InputError
+from ..tracking.user import user
+from .aliases import Hold, Move, Standing, move, read_hold, set_hold
+from .decision import Decision
+from .evaluation_config import EvaluateConfig
+from .loading import load_model
+from .versions import ARCHIVED, GATES, REJECTED, VERDICT, RegisteredVersions, mark
+
+
+def carry_out(
+    client: mlflow.MlflowClient, config: EvaluateConfig, known: RegisteredVersions, standing: Standing
+) -> Decision:
+    """Do what a person asks for.
+
+    Raises
+    ------
+    InputError
+        If it cannot be done; nothing is changed then.
+    """
+    name, reason = config.registry.name, config.reason or "no reason was given"
+    if not known.numbers:
+        raise InputError(f"{name} has no version: run train.py first")
+    if config.promote is not None:
+        return _promote(client, name, known, standing, str(config.promote), reason)
+    if config.hold is not None:
+        return _hold(client, name, standing, config.hold, reason)
+    if config.archive is not None:
+        return _archive(client, name, known, standing, str(config.archive), reason)
+    return _roll_back(client, name, known, standing, config.rollback, reason)
+
+
+def _promote(
+    client: mlflow.MlflowClient, name: str, known: RegisteredVersions, standing: Standing, number: str, reason: str
+) -> Decision:
+    _require(known, name, number, f"promote={number}")
+    if number == standing.champion:
+        raise InputError(f"promote={number}: version {number} is champion already")
+    load_model(f"models:/{name}/{number}")
+    after = standing.promote(number)
+    under = f"no gates, by {user()}: {reason}"
+    tags = {VERDICT: "champion", "reason": reason, GATES: under}
+    move(client, name, standing, Move(after, {number: tags}))
+    _take_from_archive(client, name, number)
+    hold = read_hold(client, name)
+    still = f"; the aliases stay {hold.in_words()}" if hold is not None else ""
+    return Decision(standing, after, f"version {number} was made champion by {user()}: {reason}{still}")
+
+
+def _take_from_archive(client: mlflow.MlflowClient, name: str, number: str) -> None:
+    if ARCHIVED in client.get_model_version(name, number).tags:
+        client.delete_model_version_tag(name, number, ARCHIVED)
+
+
+def _roll_back(
+    client: mlflow.MlflowClient,
+    name: str,
+    known: RegisteredVersions,
+    standing: Standing,
+    to: bool | int,
+    reason: str,
+) -> Decision:
+    """Give champion back; who held it is rejected, and the aliases are held so that no other takes its place."""
+    number = standing.previous if to is True else str(to)
+    if number is None or number == standing.champion:
+        raise InputError(
+            f"rollback={str(to).lower()}: {name} has no version with the alias previous, other than champion, to go "
+            "back to: name one (rollback=VERSION)"
+        )
+    _require(known, name, number, f"rollback={str(to).lower()}")
+    load_model(f"models:/{name}/{number}")
+    after, gone = standing.back_to(number, known.numbers), standing.champion
+    what = f"rolled back from version {gone}: {reason}" if gone else f"rolled back: {reason}"
+    marks = {number: {VERDICT: "champion", "reason": what}}
+    if gone is not None:
+        marks[gone] = {VERDICT: REJECTED, "reason": f"rolled back to version {number}: {reason}"}
+    move(client, name, standing, Move(after, marks, Hold.now(what)))
+    _take_from_archive(client, name, number)
+    was = f", was version {gone}" if gone else ""
+    words = f"rolled back: version {number} is champion again{was} ({reason})"
+    return Decision(standing, after, f"{words}; {_held(client, name)}")
+
+
+def _hold(client: mlflow.MlflowClient, name: str, standing: Standing, hold: bool, reason: str) -> Decision:
+    before = read_hold(client, name)
+    if not hold and before is None:
+        raise InputError(f"hold=false: the aliases of {name} are not held")
+    set_hold(client, name, reason if hold else None)
+    words = f"let go by {user()}: {reason}" if not hold else _held(client, name)
+    return Decision(standing, standing, words)
+
+
+def _held(client: mlflow.MlflowClient, name: str) -> str:
+    hold = read_hold(client, name)
+    return f"the aliases are {hold.in_words()}" if hold else "the aliases are not held"
+
+
+def _archive(
+    client: mlflow.MlflowClient, name: str, known: RegisteredVersions, standing: Standing, number: str, reason: str
+) -> Decision:
+    _require(known, name, number, f"archive={number}")
+    if number in (standing.champion, standing.previous):
+        alias = "champion" if number == standing.champion else "previous"
+        raise InputError(f"archive={number}: version {number} is {alias}: move the alias first")
+    mark(client, name, number, {ARCHIVED: f"by {user()}: {reason}"})
+    return Decision(standing, standing, f"version {number} was archived by {user()}: {reason}")
+
+
+def _require(known: RegisteredVersions, name: str, number: str, asked: str) -> None:
+    if number not in known.numbers:
+        raise InputError(
+            f"{asked}: {name} has no version {number}; there are {', '.join(sorted(known.numbers, key=int))}"
+        )

@@ -1,0 +1,289 @@
+"""Charts that can be asked, each made from one table, as Plotly's JSON. :mod:`.figures` draws those for paper."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..data.calendar import MONTHLY
+from ..evaluation.annual import rolling_ratio
+from ..evaluation.drawdowns import underwater
+from .document import Chart
+from .figures import FACTOR_COLOURS, colour_of, is_dashed
+
+_CONTRAST = [[0.0, "#D55E00"], [0.5, "#f7f7f7"], [1.0, "#0072B2"]]  # vermillion and blue: told apart by all eyes
+
+
+def wealth(returns: pd.DataFrame) -> Chart:
+    """Compounded return after costs. ``returns``: one row a month, one column a row of the comparison, decimals."""
+    grown = (1 + returns.fillna(0.0)).cumprod()
+    alt = f"Growth of 1, long-short after costs; at the end {_told(grown.iloc[-1], '.2f')}."
+    return _lines("Growth of 1 after costs", alt, grown, ".2f")
+
+
+def sharpe_intervals(intervals: pd.DataFrame) -> Chart:
+    """Sharpe after costs with its interval. ``intervals``: ``row``, ``sharpe``, ``low``, ``high``."""
+    known = intervals.dropna(subset=["low", "high"])[::-1]
+    data = [
+        {
+            "type": "scatter", "x": [line["sharpe"]], "y": [line["row"]], "mode": "markers", "showlegend": False,
+            "marker": {"color": colour_of(line["row"]), "size": 10},
+            "error_x": {"type": "data", "symmetric": False, "array": [line["high"] - line["sharpe"]],
+                        "arrayminus": [line["sharpe"] - line["low"]], "color": colour_of(line["row"])},
+            "hovertemplate": f"{line['row']}: {line['sharpe']:.2f} ({line['low']:.2f} to {line['high']:.2f})"
+                             "<extra></extra>",
+        }
+        for line in known.to_dict("records")
+    ]  # fmt: skip
+    alt = f"Sharpe ratios after costs: {_told(known[::-1].set_index('row')['sharpe'], '.2f')}."
+    return Chart("Sharpe ratio after costs, 95 % interval", alt, data)
+
+
+def monthly_heat(returns: pd.Series, row: str) -> Chart:
+    """Month by month, one line a year. ``returns``: after costs, decimals, by the months in which they were earned."""
+    dates = pd.DatetimeIndex(returns.index)
+    table = pd.DataFrame({"year": dates.year, "month": dates.month, "r": returns.to_numpy()})
+    wide = table.pivot_table(index="year", columns="month", values="r").reindex(columns=range(1, 13))
+    text = [["" if v != v else f"{100 * v:.1f}" for v in line] for line in wide.to_numpy()]
+    months = [f"{pd.Timestamp(2000, month, 1):%b}" for month in range(1, 13)]
+    alt = f"Returns of {row} after costs by month: none is known."
+    if returns.notna().any():
+        known = returns.dropna().sort_values(kind="stable")
+        ends = [f"{known.iloc[k]:.1%} in {known.index[k]:%Y-%m}" for k in (0, -1)]
+        alt = f"Returns of {row} after costs by month: worst {ends[0]}, best {ends[1]}."
+    return _heat(
+        f"{row}: return after costs by the month in which it was earned, %",
+        alt,
+        wide.set_axis(months, axis=1).set_axis(wide.index.astype(str)),
+        text,
+        ".1%",
+    )
+
+
+def drawdowns(returns: pd.Series, row: str) -> Chart:
+    """Loss from the highest value before. ``returns``: after costs, decimals."""
+    loss = underwater(returns)
+    alt = (
+        f"Losses of {row} from the peak before: at most {-loss.min():.1%}." if loss.notna().any() else "Nothing known."
+    )
+    data = [_line(loss, row, colour_of(row), ".1%") | {"fill": "tozeroy"}]
+    return Chart(f"{row}: loss from the peak, after costs", alt, data, {"yaxis": {"tickformat": ".1%"}})
+
+
+def rolling_sharpe(returns: pd.DataFrame) -> Chart:
+    """``returns``: one row a month, a column a row of the comparison, after costs."""
+    rolled = returns.apply(rolling_ratio)
+    return _lines(
+        "Sharpe ratio after costs of the last 12 months", f"Rolling Sharpe ratios: {_ranges(rolled)}.", rolled, ".2f"
+    )
+
+
+def rolling_rank_ic(ic: pd.DataFrame) -> Chart:
+    """``ic``: one row a month, a column a row of the comparison."""
+    rolled = ic.rolling(MONTHLY.periods_a_year).mean()
+    return _lines("Rank IC, mean of the last 12 months", f"Rolling rank IC: {_ranges(rolled)}.", rolled, ".3f")
+
+
+def quantile_wealth(quantiles: pd.DataFrame, row: str) -> Chart:
+    """Growth of each quantile. ``quantiles``: one row a month, columns 1 (lowest forecasts) upwards; before costs."""
+    grown = (1 + quantiles.fillna(0.0)).cumprod()
+    shade = np.linspace(0, 1, max(grown.shape[1], 2))
+    colours = [_between("#E69F00", "#0072B2", part) for part in shade]
+    data = [_line(grown[name], str(name), colour, ".2f") for name, colour in zip(grown, colours, strict=False)]
+    ends = _told(grown.iloc[-1], ".2f")
+    alt = f"Growth of 1 in the quantiles of {row}, 1 the lowest forecasts, before costs; at the end {ends}."
+    return Chart(f"{row}: growth of 1 by quantile, before costs", alt, data, {"annotations": _labels(grown, colours)})
+
+
+def turnover(traded: pd.DataFrame) -> Chart:
+    """``traded``: turnover, one row a month, a column a row of the comparison."""
+    later = traded.iloc[1:] if len(traded) > 1 else traded
+    alt = f"Mean turnover after the first month: {_told(later.mean(), '.0%')}."
+    return _lines("Turnover a month, after the first, which sets up", alt, later, ".0%")
+
+
+def exposures(ranks: pd.DataFrame, row: str) -> Chart:
+    """``ranks``: mean rank of the long less the short side, one row a month, a column a descriptor."""
+    mean = ranks.mean().dropna().sort_values(key=np.abs, ascending=False).head(3)
+    return _heat(
+        f"{row}: exposure, mean rank long less short",
+        f"Exposures of {row} through time; the largest on average: {_told(mean, '+.2f')}.",
+        ranks.T.set_axis(_months(ranks.index), axis=1),
+        None,
+        "+.2f",
+    )
+
+
+def contributions(parts: pd.DataFrame, row: str, title: str) -> Chart:
+    """Stacked by factor, and their sum. ``parts``: one row a month, a column a part; decimals a month."""
+    data: list[dict[str, Any]] = [
+        {
+            "type": "bar", "name": str(name), "x": _months(parts.index), "y": _numbers(parts[name]),
+            "marker": {"color": colour}, "hovertemplate": "%{x}: %{y:+.2%}",
+        }
+        for name, colour in zip(parts, itertools.cycle(FACTOR_COLOURS))
+    ]  # fmt: skip
+    data.append(_line(parts.sum(axis=1), "sum", "#000000", "+.2%"))
+    mean = _told(parts.mean(), "+.2%")
+    layout = {"barmode": "relative", "showlegend": True, "yaxis": {"tickformat": ".1%"}}
+    return Chart(f"{row}: {title}", f"{row}, {title}; means a month: {mean}.", data, layout)
+
+
+def promised_and_earned(promised: pd.DataFrame, earned: pd.DataFrame, row: str) -> Chart:
+    """Means a month by factor. Both: one row a month, a column a factor; ``earned`` has ``specific`` besides."""
+    names = list(earned)
+    means = {"forecast": promised.mean().reindex(names), "earned": earned.mean()}
+    colours = {"forecast": "#999999", "earned": colour_of(row)}
+    data = [
+        {
+            "type": "bar", "name": label, "x": names, "y": _numbers(values), "marker": {"color": colours[label]},
+            "hovertemplate": "%{x}: %{y:+.2%}",
+        }
+        for label, values in means.items()
+    ]  # fmt: skip
+    words = "; ".join(f"{label} {_told(values, '+.2%')}" for label, values in means.items())
+    layout = {"barmode": "group", "showlegend": True, "yaxis": {"tickformat": ".1%"}}
+    title = "what was forecast of each factor and what it earned, mean a month"
+    return Chart(f"{row}: {title}", f"{row}, means a month: {words}.", data, layout)
+
+
+def relevance(size: pd.DataFrame, row: str) -> Chart:
+    """Mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
+    points = 1e4 * size
+    place = np.unravel_index(int(np.argmax(points.to_numpy())), points.shape)
+    descriptor, lag = points.index[int(place[0])], points.columns[int(place[1])]
+    return _heat(
+        f"{row}: mean absolute relevance, basis points a month, by lag in months",
+        f"Relevance of {row} by descriptor and lag; the largest is {descriptor} of {lag} months before.",
+        points.set_axis([f"lag {lag}" for lag in points.columns], axis=1),
+        [[f"{value:.1f}" for value in line] for line in points.to_numpy()],
+        ".1f",
+        one_sided=True,
+        wide=False,
+    )
+
+
+def live_beside_promise(months: pd.DataFrame) -> Chart:
+    """The issued portfolios' return after costs, summed up, beside what the backtest promised.
+
+    ``months``: one row a month, ``cumulated``, ``cumulated_promised``, ``cumulated_low``, ``cumulated_high``; decimals.
+    """
+    band = {
+        **_line(months["cumulated_high"], "90 % of what the backtest leaves open", "#999999", ".1%"),
+        "opacity": 0.5,
+    }
+    lower = _line(months["cumulated_low"], "", "#999999", ".1%") | {"fill": "tonexty", "showlegend": False}
+    data = [
+        band,
+        lower,
+        _line(months["cumulated_promised"], "promised", "#999999", ".1%", dashed=True),
+        _line(months["cumulated"], "came true", "#0072B2", ".1%") | {"mode": "lines+markers"},
+    ]
+    last = months[["cumulated", "cumulated_promised"]].iloc[-1].set_axis(["came true", "promised"])
+    alt = f"Issued portfolios after costs, summed: {_told(last, '+.1%')}."
+    layout = {"showlegend": True, "yaxis": {"tickformat": ".0%"}}
+    return Chart("Issued portfolios after costs, summed over the months", alt, data, layout)
+
+
+def live_rank_ic(rank_ic: pd.Series, promised: float) -> Chart:
+    """Monthly rank IC of what was issued, beside the backtest's mean."""
+    data: list[dict[str, Any]] = [
+        {
+            "type": "bar", "name": "by month", "x": _months(rank_ic.index), "y": _numbers(rank_ic),
+            "marker": {"color": "#0072B2"}, "hovertemplate": "%{x}: %{y:.3f}",
+        }
+    ]  # fmt: skip
+    if np.isfinite(promised):
+        data.append(_line(pd.Series(promised, rank_ic.index), "backtest's mean", "#999999", ".3f", dashed=True))
+    means = pd.Series({"of the issued forecasts": rank_ic.mean(), "of the backtest": promised})
+    alt = f"Mean rank IC: {_told(means, '.3f')}."
+    return Chart("Rank IC of the issued forecasts", alt, data, {"showlegend": True})
+
+
+def _lines(title: str, alt: str, table: pd.DataFrame, how: str) -> Chart:
+    """One line a row of the comparison, in its colour, its name at its end."""
+    colours = [colour_of(row) for row in table]
+    data = [
+        _line(table[row], str(row), colour, how, dashed=is_dashed(row))
+        for row, colour in zip(table, colours, strict=True)
+    ]
+    layout = {"annotations": _labels(table, colours), "yaxis": {"tickformat": how}}
+    return Chart(title, alt, data, layout)
+
+
+def _line(values: pd.Series, name: str, colour: str, how: str, dashed: bool = False) -> dict[str, Any]:
+    return {
+        "type": "scatter", "mode": "lines", "name": name, "x": _months(values.index), "y": _numbers(values),
+        "line": {"color": colour, "dash": "dash" if dashed else "solid", "width": 2},
+        "hovertemplate": f"%{{x}}: %{{y:{how}}}",
+    }  # fmt: skip
+
+
+def _labels(table: pd.DataFrame, colours: Sequence[str]) -> list[dict[str, Any]]:
+    """The lines' names at their right ends, pushed apart where they would lie over one another."""
+    ends = table.ffill().iloc[-1]
+    known = [k for k in np.argsort(ends.to_numpy()) if ends.iloc[k] == ends.iloc[k]]
+    room = 0.07 * float(table.max().max() - table.min().min()) if known else 0.0
+    place, labels = -np.inf, []
+    for k in known:
+        place = max(float(ends.iloc[k]), place + room)
+        labels.append(
+            {
+                "x": 1, "xref": "paper", "xanchor": "left", "xshift": 4, "y": place, "yref": "y", "showarrow": False,
+                "text": str(ends.index[k]), "font": {"color": colours[k], "size": 11},
+            }
+        )  # fmt: skip
+    return labels
+
+
+def _heat(
+    title: str,
+    alt: str,
+    table: pd.DataFrame,
+    text: list[list[str]] | None,
+    how: str,
+    one_sided: bool = False,
+    wide: bool = True,
+) -> Chart:
+    values = [_numbers(line) for _, line in table.iterrows()]
+    trace: dict[str, Any] = {
+        "type": "heatmap", "x": [str(name) for name in table], "y": [str(name) for name in table.index], "z": values,
+        "hovertemplate": f"%{{y}} %{{x}}: %{{z:{how}}}<extra></extra>", "xgap": 1, "ygap": 1, "showscale": text is None,
+        "colorscale": [[0.0, "#f7f7f7"], [1.0, "#E69F00"]] if one_sided else _CONTRAST,
+        **({} if one_sided else {"zmid": 0}),
+        **({"text": text, "texttemplate": "%{text}"} if text is not None else {}),
+    }  # fmt: skip
+    grid = {"type": "category", "showgrid": False}
+    layout = {"yaxis": {**grid, "autorange": "reversed"}, "xaxis": grid}
+    return Chart(title, alt, [trace], {**layout, "height": max(320, 22 * len(table) + 90)}, wide=wide)
+
+
+def _told(values: pd.Series, how: str) -> str:
+    """Numbers by name, in words."""
+    return ", ".join(f"{name} {value:{how}}" for name, value in values.items() if np.isfinite(value)) or "nothing known"
+
+
+def _months(index: Iterable[Any]) -> list[str]:
+    return [f"{date:%Y-%m}" for date in pd.DatetimeIndex(list(index))]
+
+
+def _numbers(values: Iterable[Any]) -> list[float | None]:
+    """Six digits are more than a screen shows; what is not known is null."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+
+def _ranges(table: pd.DataFrame) -> str:
+    parts: Mapping[Any, tuple[float, float]] = {row: (table[row].min(), table[row].max()) for row in table}
+    known = [f"{row} {low:.2f} to {high:.2f}" for row, (low, high) in parts.items() if low == low]
+    return ", ".join(known) or "there are too few months"
+
+
+def _between(one: str, other: str, part: float) -> str:
+    """A colour between two."""
+    ends = [[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in (one, other)]
+    mixed = [round((1 - part) * a + part * b) for a, b in zip(*ends, strict=True)]
+    return "#" + "".join(f"{value:02x}" for value in mixed)

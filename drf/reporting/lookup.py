@@ -1,0 +1,104 @@
+"""What a report can be asked: every stock's newest forecast and history, every factor's. Whole numbers, to be small."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+UNIT = 1e-6
+"""In which forecasts, contributions, returns and weights are counted: of a return a hundredth of a basis point."""
+
+MOST_VALUES = 250_000
+"""Of the history; beyond it older months are left out, so that the page stays small."""
+
+
+MOST_CELLS = 450_000
+"""Of the newest forecasts; beyond it they are told by descriptor, without lags."""
+
+
+def stocks_asked(
+    holdings: pd.DataFrame,
+    cells: pd.DataFrame,
+    levels: Mapping[str, Sequence[str]],
+    history: pd.DataFrame,
+    factors: Sequence[str],
+    month: pd.Timestamp,
+    changed: str = "change since the month before",
+) -> dict[str, Any]:
+    """Everything that the page can be asked of a stock, ready for JSON.
+
+    Parameters
+    ----------
+    holdings
+        ``asset``, ``forecast``, ``weight``, ``change``, of the newest month; decimals.
+    cells
+        The parts of which the forecasts consist, one column each, aligned with ``holdings``; what is missing to the
+        forecast is shown as the rest.
+    levels
+        Level, such as ``factor`` -> to which group of it each column of ``cells`` belongs.
+    history
+        ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor.
+    factors
+        Those columns.
+    month
+        The newest.
+    changed
+        What the change of a weight is, in words.
+
+    Returns
+    -------
+    Of the newest month ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (a list a stock) and ``groups`` (a
+    level: the names of its groups, and the group of each cell); ``months`` and ``history`` (a column: a list a month,
+    in the order of the names, null where nothing is known).
+    """
+    rest = holdings["forecast"].to_numpy() - cells.sum(axis=1).to_numpy()
+    names = holdings["asset"].tolist()
+    columns = ["forecast", "earned", *factors]
+    months = sorted(history["date"].unique())
+    kept = months[-max(1, MOST_VALUES // max(1, len(names) * len(columns))) :]
+    known = history[history["date"].isin(kept) & history["asset"].isin(names)]
+    wide = {name: known.pivot(index="date", columns="asset", values=name).reindex(columns=names) for name in columns}
+    return {
+        "month": f"{month:%Y-%m}",
+        "unit": UNIT,
+        "names": [str(name) for name in names],
+        "forecast": _whole(holdings["forecast"]),
+        "weight": _whole(holdings["weight"]),
+        "change": _whole(holdings["change"]),
+        "changed": changed,
+        "rest": _whole(rest),
+        "cells": [_whole(line) for line in cells.to_numpy()],
+        "groups": {level: _groups(of_column) for level, of_column in levels.items()},
+        "months": [f"{pd.Timestamp(date):%Y-%m}" for date in kept],
+        "months_left_out": len(months) - len(kept),
+        "factors": list(factors),
+        "history": {name: [_whole(line) for line in table.to_numpy()] for name, table in wide.items()},
+    }
+
+
+def factors_asked(promised: pd.DataFrame, earned: pd.DataFrame) -> dict[str, Any]:
+    """What was forecast of each factor, and what it earned; see :class:`drf.comparison.headline.Portrait`."""
+    names = [str(name) for name in promised]
+    return {
+        "names": names,
+        "months": [f"{date:%Y-%m}" for date in promised.index],
+        "promised": {name: _digits(promised[name]) for name in names},
+        "earned": {name: _digits(earned[name].reindex(promised.index)) for name in names},
+    }
+
+
+def _digits(values: pd.Series) -> list[float | None]:
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+
+def _groups(of_column: Sequence[str]) -> dict[str, list[Any]]:
+    names = list(dict.fromkeys(of_column))
+    return {"names": names, "of": [names.index(group) for group in of_column]}
+
+
+def _whole(values: Any) -> list[int | None]:
+    numbers = np.asarray(values, dtype=float) / UNIT
+    return [round(number) if np.isfinite(number) else None for number in numbers]

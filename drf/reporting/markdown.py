@@ -1,0 +1,20 @@
+"""Markdown: tables of a document for MLflow's descriptions."""
+
+from __future__ import annotations
+
+from .document import Table
+
+
+def markdown_table(table: Table) -> str:
+    """Return a table as Markdown; an unknown value is a dash."""
+    columns = table.columns
+    lines = [
+        "| " + " | ".join(column.heading for column in columns) + " |",
+        "|" + "|".join("---" if column.text else "---:" for column in columns) + "|",
+    ]
+    lines += ["| " + " | ".join(_escaped(cell) for cell in cells) + " |" for _, cells in table.lines]
+    return "\n".join(lines)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,49 @@
+"""The protocol of a training in words."""
+
+from __future__ import annotations
+
+from ..experiment.experiment import Experiment
+from ..samples.windows import WindowRule
+
+
+def protocol(experiment: Experiment) -> list[str]:
+    """What was forecast from what, when and how, in sentences."""
+    config, samples, months = experiment.config, experiment.samples, experiment.schedule.test_months
+    window, tuning, portfolio, universe = config.window, config.tuning, config.portfolio, config.data.universe
+    start = samples.dates[samples.first_month].date()
+    first, last = samples.dates[months.start].date(), samples.dates[months.stop - 1].date()
+    stocks = "all stocks" if universe is None else f"the {universe} largest stocks of each month"
+    target = {"raw": "the return", "excess": "the return less the mean of the month's stocks"}[window.target]
+    lags = ", ".join(map(str, samples.lags))
+    tuned = f"{tuning.trials} trials a family on {tuning.validation_months} months before the first test month"
+    absent = experiment.left_out
+    return [
+        f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
+        f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
+        *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
+        learned(experiment),
+        f"Forecasts were made {first} to {last}, by {window_in_words(window)}",
+        f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",
+        portfolio.words,
+    ]
+
+
+def window_in_words(window: WindowRule) -> str:
+    """How models are trained and refitted."""
+    trained = "all months before" if window.expanding else f"the {window.train_months} months before"
+    return (
+        f"models trained on {trained} and refitted every {window.refit_every} month(s). Training stops at the newest "
+        "return known; no test month is seen in training or tuning."
+    )
+
+
+def learned(experiment: Experiment) -> str:
+    """What the families are shown of a return; those that are set apart are named."""
+    words = {"return": "the return itself", "rank": "the return's rank in its month"}
+    common = experiment.config.window.label
+    apart = [
+        f"{family.name} {words[family.settings['label']]}"
+        for family in experiment.families
+        if family.settings.get("label", common) != common
+    ]
+    return f"Every family learns {words[common]}" + (f", but {', '.join(apart)}." if apart else ".")

@@ -1,0 +1,274 @@
+"""What the commands print at their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from ..comparison.rows import RAW_METRICS
+from ..evaluation.metrics import METRICS, MORE_METRICS
+from ..experiment.experiment import Experiment
+from ..live.alarm import ALPHA
+from ..live.input_watch import Watch
+from ..live.issuance import Issuance
+from ..live.orders import turnover
+from ..live.outcome import Live
+from ..live.track_record import Record, totals
+from ..registry.decision import Decision, Judged
+from ..registry.versions import ARCHIVED, REJECTED
+from ..tracking import pages
+from ..tracking.runs import REPORT, RunPlace
+from ..tracking.views import key_of_rows
+from .protocol import learned
+
+
+def printed(table: pd.DataFrame) -> str:
+    """The main metrics of a comparison as text, errors and R² with five decimals, others with three; then its notes."""
+    shown = table[[name for name in table if name not in (*MORE_METRICS, *RAW_METRICS, "note")]]
+    five = ("mae", "rmse", "r2")
+    formats = {name: ("{:.5f}" if name in five else "{:.3f}").format for name in METRICS if name in shown}
+    text = shown.to_string(index=False, formatters=formats, na_rep="unknown")
+    notes = [f"{row}: {note}" for row, note in zip(table["row"], table["note"], strict=True) if note]
+    return "\n".join([text, *notes])
+
+
+def training_text(
+    experiment: Experiment,
+    table: pd.DataFrame,
+    version: str | None,
+    place: RunPlace,
+    notices: Sequence[str],
+    next_command: str,
+) -> str:
+    """Return the end of a training: its rows, what was filled, where its runs are, and how to go on.
+
+    Parameters
+    ----------
+    table
+        One line a row with its metrics.
+    version
+        Number of the registered version, if one was registered.
+    next_command
+        Command that judges it.
+    """
+    run_id, where, home = place.run_id, place.experiment_id, pages.base(place.store)
+    samples, months, absent = experiment.samples, experiment.schedule.test_months, experiment.left_out
+    first, last = samples.dates[months.start], samples.dates[months.stop - 1]
+    one_per_cent, absent_rows = samples.x.size / 100, samples.missing_months * len(samples.descriptors)
+    lines = [
+        *notices,
+        "",
+        printed(table),
+        "",
+        learned(experiment),
+        f"Forecasts made {first.date()} to {last.date()}; returns are decimals a year, of top less bottom quantile.",
+        f"Inputs set to the neutral rank: {samples.missing_values / one_per_cent:.2f} % because the descriptor was "
+        f"missing, {absent_rows / one_per_cent:.2f} % because the stock had no row that month.",
+        *([f"The panel was used without {', '.join(absent)} (data.descriptors)."] if absent else []),
+        f"Runs: parent {run_id} in {place.store}",
+        *([f"Look: mlflow ui --backend-store-uri {place.store}, then"] if home == pages.NO_SERVER else []),
+        f"Rows side by side: {home}/{pages.view(where, key_of_rows(run_id))}",
+        f"Report: {home}/{pages.artifact(where, run_id, REPORT)}",
+    ]
+    registry = experiment.config.registry
+    if version is None:
+        lines.append(
+            f"Nothing registered: registry.row={registry.row} is of the family {experiment.registered_row.family}, "
+            "which was not trained."
+        )
+    else:
+        lines += [
+            f"Registered: {registry.name} version {version}. Next: {next_command}",
+            f'Load it: mlflow.pyfunc.load_model("models:/{registry.name}/{version}"); once promoted: @champion',
+        ]
+    return "\n".join(lines)
+
+
+def evaluation_text(
+    name: str, decision: Decision, audits: Sequence[pd.DataFrame], place: RunPlace | None, notices: Sequence[str]
+) -> str:
+    """Return the end of an evaluation: notices, what was found and decided, and where it was written.
+
+    ``place``: None for a dry run, which writes nothing.
+    """
+    lines = [*[f"note: {notice}" for notice in notices], decision_summary(decision, audits)]
+    lines.append("Dry run: nothing was moved or written." if place is None else decision_places(name, decision, place))
+    return "\n".join(lines)
+
+
+def decision_summary(made: Decision, audits: Sequence[pd.DataFrame]) -> str:
+    """What is wrong, what was found, what was decided."""
+    lines = ["", *([f"ALARM: {made.alarm}", ""] if made.alarm else [])]
+    scored = [one for one in made.judged if len(one.scores)]
+    if scored:
+        lines += [_scores(scored), ""]
+    for audit in audits:
+        lines += ["Audit:", *_verdicts([dict(line) for _, line in audit.iterrows()], "check"), ""]
+    for one in made.judged:
+        lines += _found(one)
+    lines += _counted(made)
+    under = made.promoted_under.get(str(made.after.champion))
+    if under and made.asked and under != made.asked and made.promoted is None:
+        lines += [f"note: the champion was promoted under {under}; asked for now: {made.asked}"]
+    if made.hold is not None and made.chosen is None:
+        lines += [f"note: the aliases are {made.hold.in_words()}"]
+    verb = f"promoted version {made.promoted}: " if made.promoted else "nothing promoted: "
+    lines += [
+        f"Decision: {verb if made.asked else ''}{made.reason}",
+        f"champion: {made.after.champion or 'none'}, previous: {made.after.previous or 'none'}",
+    ]
+    return "\n".join(lines)
+
+
+def decision_places(name: str, decision: Decision, place: RunPlace) -> str:
+    """Return where a decision was written, and where the champion is."""
+    home = pages.base(place.store)
+    lines = [
+        f"Run: {place.run_id} in {place.store}",
+        f"Look: {home}/{pages.run(place.experiment_id, place.run_id)}",
+        f"Report: {home}/{pages.artifact(place.experiment_id, place.run_id, REPORT)}",
+    ]
+    if decision.after.champion:
+        lines.append(f"Champion: {home}/{pages.version(name, decision.after.champion)}")
+        lines.append(f'Load the champion: mlflow.pyfunc.load_model("models:/{name}@champion")')
+    return "\n".join(lines)
+
+
+def _found(one: Judged) -> list[str]:
+    """What was found of a version: every gate of one that waited, those not passed of one that is known."""
+    known = one.role in ("champion", "previous")
+    shown = [vars(verdict) for verdict in one.verdicts if not (known and verdict.passed)]
+    lines = [f"version {one.number}: {one.restated}"] if one.restated else []
+    if not one.verdicts:
+        return [*lines, f"version {one.number} ({one.role}) was not judged: {one.reason}", ""]
+    if known:
+        passed = f"{len(one.verdicts) - len(shown)} of its {len(one.verdicts)} gates"
+        lines.append(f"version {one.number} ({one.role}) passes {passed}")
+        return [*lines, *_verdicts(shown, "gate"), ""]
+    return [*lines, f"Gates of version {one.number} ({one.role}):", *_verdicts(shown, "gate"), ""]
+
+
+_SHOWN_ASIDE = 5
+
+
+def _counted(made: Decision) -> list[str]:
+    """The newest versions that could not be judged, and why; how many others there are."""
+    done = [number for number, reason in made.left_aside.items() if reason.startswith((REJECTED, ARCHIVED))]
+    aside = [(number, reason) for number, reason in made.left_aside.items() if number not in done]
+    shown = [f"version {number} left aside: {reason}" for number, reason in aside[-_SHOWN_ASIDE:]]
+    older = len(aside) - len(shown)
+    return [
+        *([f"{len(done)} version(s) rejected or archived before, see decision.json"] if done else []),
+        *([f"{older} older version(s) left aside, see decision.json"] if older else []),
+        *shown,
+    ]
+
+
+def _verdicts(lines: Sequence[Mapping[str, object]], what: str) -> list[str]:
+    return [f"  {'pass' if line['passed'] else 'FAIL'}  {line[what]}: {line['reason']}" for line in lines]
+
+
+def _scores(scored: Sequence[Judged]) -> str:
+    """One column a version."""
+    months = [f"{one.months[0]:%Y-%m} to {one.months[1]:%Y-%m}" if one.months else "" for one in scored]
+    table = pd.DataFrame({f"{one.number} ({one.role})": one.scores for one in scored})
+    text = table.to_string(float_format="{:.3f}".format, na_rep="cannot be estimated")
+    return f"Scored on months out of sample, each version on its own ({'; '.join(dict.fromkeys(months))}):\n{text}"
+
+
+_SHOWN_TRADES = 10
+
+
+def watch_text(watch: Watch, month: pd.Timestamp) -> str:
+    """Return what is unusual in a month, or why it was not watched; empty if neither."""
+    lines = [f"note: the inputs are not watched: {watch.not_watched}"] if watch.not_watched else []
+    lines += [f"unusual in {month:%Y-%m}: {text}" for text in watch.unusual]
+    return "\n".join(lines)
+
+
+def issue_text(made: Issuance) -> str:
+    """What was issued for a month: how many stocks are held, what is traded, the largest trades and why."""
+    issue, orders = made.issued.issue, made.issued.orders
+    forecasts, weight = int(orders["prediction"].notna().sum()), orders["weight"]
+    setting_up = not (orders["held"] != 0).any()
+    by = f"version {issue.version} ({issue.role})" if issue.version else "a model that is not registered"
+    lines = [
+        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {_state(made)}"
+        + ("" if issue.role == "champion" else "; a shadow is watched, and nothing is to be ordered from it"),
+        f"Long {(weight > 0).sum():,} and short {(weight < 0).sum():,} stocks; turnover {turnover(orders):.1%}"
+        + (", set up anew" if setting_up else "")
+        + f"; {orders['inputs'].mean():.1%} of the inputs are known",
+    ]
+    if made.unknown:
+        lines.append(f"note: {made.unknown} return(s) of stocks that are held are not known, and count as 0")
+    if issue.afterwards:
+        lines.append("note: what came after this month was known: it does not count as said before")
+    largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_TRADES]]
+    table = largest[["asset", "rank", "prediction", "held", "weight", "trade", "reasons"]].rename(
+        columns={"prediction": "forecast"}
+    )
+    per_cent = dict.fromkeys(("forecast", "held", "weight", "trade"), "{:+.2%}".format)
+    text = table.to_string(index=False, formatters=per_cent, na_rep="none")
+    return "\n".join([*lines, "Largest trades, in shares of one side's value:", text])
+
+
+def _state(made: Issuance) -> str:
+    if made.is_new:
+        return f"issued anew ({'; '.join(made.other)})" if made.other else "issued"
+    if not made.run_id:
+        return "made"
+    return "issued already, and would differ" if made.other else "issued already, and the same"
+
+
+_SHOWN_MONTHS = 12
+
+
+def record_text(record: Record) -> str:
+    """What came true by month and by version, beside the backtest; the alarm; what is missing."""
+    live = record.champion
+    lines = ["", *([f"ALARM: {record.alarm}", ""] if record.alarm else [])]
+    if live is not None and len(live.months):
+        lines += [_months_in_text(live.months.tail(_SHOWN_MONTHS)), "", *_beside_backtest(live), ""]
+    elif record.issued:
+        lines += [f"Issued: {len(record.issued)}, the newest for {record.issued[-1].issue.month:%Y-%m}.", ""]
+    if len(record.outcomes):
+        by_version = record.by_version.assign(**{end: record.by_version[end].dt.strftime("%Y-%m") for end in _ENDS})
+        per_cent = dict.fromkeys(("gross", "net", "promised"), "{:+.2%}".format)
+        formats = {**per_cent, "rank_ic": "{:+.3f}".format, "hit_rate": "{:.0%}".format, "turnover": "{:.0%}".format}
+        text = by_version.to_string(index=False, formatters=formats)
+        lines += ["By version, returns summed over its months, the rest their mean:", text, ""]
+    else:
+        lines += ["No month of what was issued has come true by this panel.", ""]
+    return "\n".join([*lines, *[f"note: {note}" for note in record.notes]]).rstrip()
+
+
+_ENDS = ("first", "last")
+
+
+def _months_in_text(months: pd.DataFrame) -> str:
+    shown = months[["month", "version", "rank_ic", "gross", "net", "promised", "turnover", "cumulated", "evidence"]]
+    per_cent = dict.fromkeys(("gross", "net", "promised", "turnover", "cumulated"), "{:+.2%}".format)
+    formats = {**per_cent, "rank_ic": "{:+.3f}".format, "evidence": "{:.3g}".format, "month": "{:%Y-%m}".format}
+    return shown.to_string(index=False, formatters=formats, na_rep="none")
+
+
+def _beside_backtest(live: Live) -> list[str]:
+    """The live months beside those of the backtest, and what is to be made of it."""
+    found, n = totals(live), len(live.months)
+    lines = [
+        f"Since {live.since:%Y-%m}, {n} month(s): rank IC {found['rank_ic']:.3f} (backtest "
+        f"{found['backtest/rank_ic']:.3f} over {len(live.promise)} months), net "
+        f"{found['net']:+.2%} a month (backtest {found['backtest/net']:+.2%}), "
+        f"{found['hit_rate']:.0%} of the months above 0."
+    ]
+    if not live.is_watched:
+        return [*lines, "note: the backtest has too few months to promise anything; no alarm watches over it"]
+    last = live.months.iloc[-1]
+    lines.append(
+        f"Evidence that the promise is not kept: {live.evidence:.3g} (rank IC {last['evidence_rank_ic']:.3g}, net "
+        f"return {last['evidence_net']:.3g}); an alarm from {1 / ALPHA:.0f} on."
+    )
+    if live.raised and not live.alarm:
+        lines.append(f"note: there was an alarm in {', '.join(live.raised)}")
+    return lines

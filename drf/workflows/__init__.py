@@ -1,0 +1,1 @@
+"""Use cases: settings in, a result out. Nothing here prints or exits, so that programs and notebooks can call it."""

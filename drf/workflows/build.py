@@ -1,0 +1,178 @@
+"""Build: make a panel from a source, check it, and keep it with a description beside it.
+
+The description, ``panel.json``, holds the fingerprint, counts, what was treated and the configuration. A panel that is
+built again says what has changed; of raw prices only the months that changed are summed up anew
+(``panel.bars.parquet``).
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from .. import __version__
+from ..data.changes import changes
+from ..data.files import whole_or_not
+from ..data.panel import KEYS, RETURN, fingerprint
+from ..data.paper_descriptors import DESCRIPTORS
+from ..data.sources import RawTables
+from ..errors import InputError, first_line
+from ..experiment.composing import Settings
+from ..experiment.config import Record
+from ..experiment.factors import descriptors_of, make_factors
+from ..experiment.market import load_market
+from ..experiment.schema import DataConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A panel that was built.
+
+    Attributes
+    ----------
+    output
+        File of the panel.
+    panel
+        In contract form.
+    fingerprint
+        Of the panel.
+    changes
+        Sentences on what has changed since it was built before.
+    same
+        Whether it was built before, and nothing has changed.
+    """
+
+    output: Path
+    panel: pd.DataFrame
+    fingerprint: str
+    changes: Sequence[str]
+    same: bool
+
+
+def build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
+    """Make the panel that a training with these settings would read, and write it where it has changed.
+
+    Raises
+    ------
+    InputError
+        If the settings or data are refused, the output cannot be written, or another build of it is running.
+    """
+    if output.suffix != ".parquet":
+        raise InputError(f"--output {output}: must end in .parquet")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"--output {output}: the folder {output.parent} does not exist")
+    try:
+        with FileLock(output.with_name(f".{output.name}.lock"), timeout=0):
+            return _build(settings, output)
+    except Timeout as error:
+        raise InputError(
+            f"--output {output}: another build of it is running, or its folder cannot be written"
+        ) from error
+    except PermissionError as error:
+        raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error
+
+
+def _build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
+    config, data = settings.config, settings.config.data
+    if isinstance(data.source, RawTables) and data.source.bars is None:
+        data = replace(data, source=replace(data.source, bars=str(output.with_suffix(".bars.parquet"))))
+    _require_no_input(data, output)
+    before, described = _read_earlier(output)
+    descriptors = descriptors_of(make_factors(config.factors, data.descriptors))
+    with _listening() as treated:
+        panel = load_market(data, descriptors, config.portfolio.quantiles, DESCRIPTORS)
+    found = fingerprint(panel)
+    same = before is not None and fingerprint(before) == found
+    changed = changes(before, panel) if before is not None and not same else []
+    if not same:
+        _write(output, lambda file: panel.to_parquet(file, index=False))
+    if described != found:
+        description = _description(panel, found, treated, settings.record)
+        text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+        _write(output.with_suffix(".json"), lambda file: file.write_text(text))
+    return BuildResult(output, panel, found, list(changed), same)
+
+
+def _description(panel: pd.DataFrame, found: str, treated: list[str], record: Record) -> dict[str, object]:
+    return {
+        "fingerprint": found,
+        "rows": len(panel),
+        "stocks": panel["asset"].nunique(),
+        "months": [f"{panel['date'].min():%Y-%m}", f"{panel['date'].max():%Y-%m}"],
+        "known": {name: round(float(panel[name].notna().mean()), 4) for name in panel.columns[2:]},
+        "treated": treated,
+        "config": json.loads(record.line),
+        "drf": __version__,
+    }
+
+
+class _Treated(logging.Handler):
+    """Keeps what the rooms log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """What is logged of the data meanwhile."""
+    handler, rooms = _Treated(), [logging.getLogger(name) for name in ("drf.data", "drf.experiment")]
+    for room in rooms:
+        room.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        for room in rooms:
+            room.removeHandler(handler)
+
+
+def _require_no_input(data: DataConfig, output: Path) -> None:
+    """What is written must not be what is read."""
+    source, macro = data.source, data.macro
+    read = {f"data.{name}": getattr(source, name) for name in source.PLACES - {"bars"}}
+    read |= {"data.macro.path": macro.path if macro else None}
+    written = {output.resolve(), output.with_suffix(".json").resolve()}
+    for name, path in read.items():
+        if not isinstance(path, str):
+            continue
+        address = str(Path(path.partition("#")[0]).expanduser())
+        files = {Path(file).resolve() for file in [address, *glob.glob(address)]}
+        if any(file in files or files & set(file.parents) for file in written):
+            raise InputError(f"--output {output}: would be written over {name}={path}: name another file")
+
+
+def _read_earlier(output: Path) -> tuple[pd.DataFrame | None, str | None]:
+    """The panel as it was built before, and the fingerprint in its description; nothing where nothing is there."""
+    beside = output.with_suffix(".json")
+    if not output.exists() and not beside.exists():
+        return None, None
+    try:
+        described = str(json.loads(beside.read_text())["fingerprint"])
+        panel = pd.read_parquet(output) if output.exists() else None
+        if panel is not None and not {*KEYS, RETURN} <= set(panel):
+            raise KeyError(RETURN)
+    except Exception as error:  # whatever the readers make of another file
+        raise InputError(
+            f"--output {output}: it, or {beside.name} beside it, is there and is not of a build: name another file, or "
+            "remove both"
+        ) from error
+    return panel, described
+
+
+def _write(file: Path, write: Callable[[Path], object]) -> None:
+    try:
+        whole_or_not(file, write)
+    except OSError as error:
+        raise InputError(f"--output {file}: cannot be written ({first_line(error)})") from error

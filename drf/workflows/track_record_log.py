@@ -1,0 +1,54 @@
+"""Track-record log: what MLflow holds of the live record of a registered model."""
+
+from __future__ import annotations
+
+import mlflow
+
+from ..live.issues import live_experiment
+from ..live.track_record import Record, totals
+from ..reporting.live_figures import live_pictures
+from ..tracking.locks import store_lock
+from ..tracking.runs import close_the_dead, whole_run
+
+_KIND = "monitor"
+
+
+def log_record(client: mlflow.MlflowClient, record: Record) -> str:
+    """Log a record to a run of its own, or find the run that logged the same; return its id.
+
+    Metrics by month have the month's position as their step, so that MLflow draws them.
+    """
+    experiment = live_experiment(client)
+    which = (
+        f"tags.kind = '{_KIND}' and tags.registered_model = '{record.name}' and tags.digest = '{record.digest}' "
+        "and attributes.status = 'FINISHED'"
+    )
+    with store_lock(record.name, "monitor", wait=60):
+        if same := client.search_runs([experiment], which, max_results=1):
+            return str(same[0].info.run_id)
+        close_the_dead(client, experiment, _KIND, record.name)
+        live, last = record.champion, record.issued[-1].issue.month
+        tags = {
+            "kind": _KIND,
+            "registered_model": record.name,
+            "digest": record.digest,
+            "month": f"{last:%Y-%m-%d}",
+            "health": record.alarm or "as promised, as far as can be told",
+        }
+        with whole_run(client, experiment, f"what came true, to {last:%Y-%m}", tags) as run:
+            run.tables(
+                {
+                    "outcomes.csv": record.outcomes,
+                    "by_version.csv": record.by_version,
+                    "contributions.csv": record.contributions.reset_index(names="factor"),
+                    "exposures.csv": record.exposures.reset_index(names="descriptor"),
+                }
+            )
+            shadows = {f"shadow_{version}/": shadow for version, shadow in record.shadows.items()}
+            for prefix, months in {"": live, **shadows}.items():
+                if months is not None and len(months.months):
+                    run.monthly(months.months.select_dtypes("number").add_prefix(prefix))
+                    run.metrics({f"{prefix}{name}": value for name, value in totals(months).items()})
+            if live is not None and len(live.months):
+                run.figures({name: picture.png for name, picture in live_pictures(live).items()})
+            return run.run_id

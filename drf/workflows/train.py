@@ -1,0 +1,154 @@
+"""Train: fit the families walk-forward, compare their rows, log all to MLflow and register the newest models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from ..comparison.evidence import gather
+from ..comparison.rows import Row, comparison_table, drivers, make_rows
+from ..experiment.composing import Settings
+from ..experiment.experiment import Experiment, prepare
+from ..experiment.identity import recipe_of
+from ..experiment.schema import TrainConfig
+from ..models.base import Model
+from ..models.catalogue import ModelRow, rows_with_models
+from ..models.family import Family
+from ..registry.register import Origin, log_newest, register_newest
+from ..registry.signing import require_key
+from ..reporting.findings import what_drives
+from ..reporting.training_report import training_document, training_pictures
+from ..tracking.naming import training_name
+from ..tracking.runs import RunPlace, RunTree
+from ..tracking.searches import market_returns, trials_on
+from ..tracking.store import connect, without_secrets
+from ..training.checkpoints import Checkpoints
+from ..training.forecasts import WalkForward
+from ..training.walkforward import walk_forward
+from ..tuning.search import returns_of, tune
+from .training_log import TrainingLog
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training that has ended.
+
+    Attributes
+    ----------
+    experiment
+        Settings, panel, samples and windows that it started from.
+    rows
+        Rows of the comparison with their forecasts, metrics and contributions.
+    table
+        One line a row with its metrics.
+    evidence
+        Tables of inference by name, see :func:`drf.comparison.evidence.gather`.
+    version
+        Number of the registered version; None if the registered row was not trained.
+    place
+        Its parent run.
+    notices
+        Sentences on fits that were restored or refused.
+    """
+
+    experiment: Experiment
+    rows: Sequence[Row]
+    table: pd.DataFrame
+    evidence: Mapping[str, pd.DataFrame]
+    version: str | None
+    place: RunPlace
+    notices: Sequence[str]
+
+
+def train(settings: Settings[TrainConfig]) -> TrainingResult:
+    """Run a training.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong with the settings or the data, before anything is logged; later, that a disk is full, a
+        device or a scheduler is absent, or a training has diverged.
+    """
+    require_key()
+    experiment = prepare(settings)
+    plan = experiment.tuning_plan()
+    config, samples = experiment.config, experiment.samples
+    store = without_secrets(connect(config.tracking.experiment))
+    with experiment.checkpoints() as checkpoints, RunTree(training_name(experiment), checkpoints) as tree:
+        log = TrainingLog(tree, experiment)
+        trials = _Trials(log)
+        families = tune(experiment.families, samples, plan, trials.note)
+        walks = walk_forward(families, samples, experiment.schedule, config.seed, config.compute, checkpoints)
+        tree.parent.metrics({"fits_restored": checkpoints.restored, "fits_refused": checkpoints.refused})
+        rows = make_rows(walks, experiment.judging)
+        table, evidence = comparison_table(rows), _evidence(experiment, rows, trials)
+        pictures = training_pictures(rows, evidence, experiment)
+        log.comparison(rows, table, families, walks, pictures)
+        log.evidence(evidence)
+        document = training_document(rows, evidence, experiment, pictures, tree.name)
+        log.report(document)
+        version = _register(experiment, rows, walks, log)
+        log.describe(rows, table, evidence, document.answers, version)
+        log.resources()
+        place = RunPlace.of(store, tree)
+    return TrainingResult(experiment, rows, table, evidence, version, place, _notices(checkpoints))
+
+
+def _register(
+    experiment: Experiment, rows: Sequence[Row], walks: Mapping[str, WalkForward], log: TrainingLog
+) -> str | None:
+    """Register the newest models of the registered row, and keep those of every other family with its run."""
+    registered, version = experiment.registered_row, None
+    if registered in experiment.rows:
+        origin = Origin(log.rows[registered.name].run_id, log.parent.run_id)
+        driven = drivers([row for row in rows if row.model == registered], registered.name)
+        words = what_drives(driven[1], driven[0]) if driven else ""
+        version = register_newest(_members(experiment, registered, walks), experiment, rows, origin, words)
+    for row in rows:
+        if row.model in rows_with_models(experiment.rows) and row.model != registered:
+            log_newest(_members(experiment, row.model, walks), experiment, row, log.rows[row.name].run_id)
+    return version
+
+
+def _members(experiment: Experiment, row: ModelRow, walks: Mapping[str, WalkForward]) -> list[tuple[Model, ...]]:
+    """Return the newest window's models that make a row, family by family."""
+    return [walks[family].members for family in experiment.families_behind(row)]
+
+
+def _notices(checkpoints: Checkpoints) -> list[str]:
+    notices = []
+    if checkpoints.refused:
+        notices.append(f"{checkpoints.refused} kept fits were damaged or another user's, and were fitted again.")
+    if checkpoints.restored:
+        notices.append(f"{checkpoints.restored} fits are those of an interrupted training of the same numbers.")
+    return notices
+
+
+@dataclass
+class _Trials:
+    """Logs every trial, and keeps its returns: family -> trial -> monthly returns."""
+
+    log: TrainingLog
+    returns: dict[str, dict[str, pd.Series]] = field(default_factory=dict)
+
+    def note(self, family: Family, trial: FrozenTrial, from_earlier_run: bool) -> None:
+        self.log.trial(family, trial, from_earlier_run)
+        self.returns.setdefault(family.name, {})[str(trial.number)] = returns_of(trial)
+
+
+def _evidence(experiment: Experiment, rows: Sequence[Row], trials: _Trials) -> dict[str, pd.DataFrame]:
+    studies = {family: pd.DataFrame(returns) for family, returns in trials.returns.items()}
+    own = pd.concat(
+        [
+            *(table.add_prefix(f"{family}-trial-") for family, table in studies.items()),
+            *(row.series["long_short_net"].rename(row.name) for row in rows),
+        ],
+        axis=1,
+    ).rename_axis("date")
+    tried = trials_on(market_returns(experiment.panel), {recipe_of(experiment.config): own})
+    config = experiment.config
+    tables = gather(rows, experiment.judging, tried, studies, config.window.periods, config.seed)
+    return {**tables, "trials": own.reset_index()}

@@ -1,0 +1,78 @@
+"""Version descriptions: the cards that MLflow shows for a registered model and its versions, with people's notes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import mlflow
+import pandas as pd
+
+from ..registry.decision import Decision, Judged
+from ..registry.versions import RegisteredVersions
+from ..reporting.version_cards import HEADS, SECTION, Training, decided_card, model_card, version_card
+
+
+def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision, under: str) -> None:
+    """Write the cards of the registered model and of every version that was judged.
+
+    ``under``: the gates under which the recipe of a version that becomes champion now was promoted.
+    """
+    client.update_registered_model(name, description=model_card(name, made))
+    trainings: dict[str, Training | None] = {}
+    for one in made.judged:
+        version = known.get(one.number)
+        if version is None:
+            continue
+        if version.parent_run not in trainings:
+            trainings[version.parent_run] = training_of(client, version.parent_run)
+        card = version_card(version, one, made, trainings[version.parent_run], under)
+        _describe(client, name, one.number, card, client.get_model_version(name, one.number).description or "")
+
+
+def rewrite_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision) -> None:
+    """Say on the cards what a person has decided: of the model, and at the head of versions whose place has changed.
+
+    What gates and months have shown of a version stays below, and what people wrote.
+    """
+    client.update_registered_model(name, description=model_card(name, made))
+    before, after = made.before, made.after
+    if before == after:  # held, let go or archived: the champion is what it was, and so is why
+        return
+    for number in dict.fromkeys((after.champion, after.previous, before.champion, before.previous)):
+        if number is None:
+            continue
+        with contextlib.suppress(mlflow.MlflowException):  # it may have been deleted
+            card = client.get_model_version(name, number).description or ""
+            _, opening, sections = _without_notes(card).partition(SECTION)
+            version = known.get(number)
+            if not opening and version is not None:
+                unjudged = Judged(number, "", False, "a person decided first", pd.Series(), (), (), "", "", None)
+                whole = version_card(version, unjudged, made, training_of(client, version.parent_run))
+                _, opening, sections = whole.partition(SECTION)
+            _describe(client, name, number, f"{decided_card(number, made)}{opening}{sections}", card)
+
+
+def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:
+    """Write a version's card, with the notes of people that stood in the one before."""
+    notes = _notes(before)
+    client.update_model_version(name, number, description=f"{card}{_NOTES}{notes}" if notes else card)
+
+
+_NOTES = f"{SECTION}Notes\n"
+
+
+def _notes(card: str) -> str:
+    """What people wrote: the section of that name, or all of a description that is no card."""
+    return card.partition(_NOTES)[2] if card.startswith(HEADS) else card
+
+
+def _without_notes(card: str) -> str:
+    return card.partition(_NOTES)[0] if card.startswith(HEADS) else ""
+
+
+def training_of(client: mlflow.MlflowClient, run_id: str) -> Training | None:
+    """The training of a run; None if the run is gone."""
+    with contextlib.suppress(mlflow.MlflowException):
+        run = client.get_run(run_id)
+        return Training(str(run.info.run_name), str(run.info.experiment_id))
+    return None

@@ -1,0 +1,84 @@
+"""The day on which one stands."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from drf.errors import InputError
+from drf.live.as_of import day_of, has_ended, out_of_date, up_to
+
+
+@pytest.mark.parametrize(
+    ("newest", "today", "behind"),
+    [
+        ("2026-10-31", "2026-10-31", None),
+        ("2026-10-31", "2026-11-29", None),
+        ("2026-10-31", "2026-11-30", 1),  # November has ended
+        ("2026-09-30", "2026-11-26", 1),
+        ("2025-10-31", "2026-11-26", 12),
+        ("2026-05-31", "2026-05-29", None),  # a Friday, the market's last day
+        ("2024-02-29", "2024-03-01", None),
+    ],
+)
+def test_a_panel_is_out_of_date_unless_its_newest_month_is_the_last_that_ended(
+    newest: str, today: str, behind: int | None
+) -> None:
+    found = out_of_date(pd.Timestamp(newest), pd.Timestamp(today))
+    assert [finding.now for finding in found] == ([] if behind is None else [behind])
+    assert all("months that it lies behind" in str(finding) for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("month", "day", "ended"),
+    [
+        ("2026-10-31", "2026-10-31", True),
+        ("2026-10-31", "2026-10-30", True),  # a Friday
+        ("2026-10-31", "2026-10-29", False),
+        ("2026-11-30", "2026-11-27", False),  # Monday the 30th is traded
+        ("2026-11-30", "2026-12-01", True),
+        ("2027-01-31", "2026-12-31", False),
+    ],
+)
+def test_a_month_has_ended_when_no_weekday_of_it_is_left(month: str, day: str, ended: bool) -> None:
+    assert has_ended(pd.Timestamp(month), pd.Timestamp(day)) is ended
+
+
+def panel_of(months: int, first: str = "2026-01-31") -> pd.DataFrame:
+    dates = pd.date_range(first, periods=months, freq="ME")
+    panel = pd.DataFrame({"date": dates, "asset": "A", "ret_next": 0.1})
+    panel.loc[panel.index[-1], "ret_next"] = float("nan")
+    return panel
+
+
+def test_up_to_a_day_nothing_later_is_known() -> None:
+    panel = panel_of(4)
+    known, afterwards = up_to(panel, "2026-04-30")
+    assert len(known) == 4 and not afterwards
+    known, afterwards = up_to(panel, "2026-02-28")
+    assert afterwards and list(known["date"]) == list(panel["date"][:2])
+    assert known["ret_next"].isna().tolist() == [False, True]
+    with pytest.raises(InputError, match="the panel begins with 2026-01-31"):
+        up_to(panel, "2025-01-01")
+
+
+def test_a_newest_month_whose_returns_are_known_is_forecast_afterwards() -> None:
+    known, afterwards = up_to(panel_of(4).fillna(0.1), "2026-04-30")
+    assert afterwards and known["ret_next"].isna().tolist() == [False] * 3 + [True]
+
+
+def test_a_month_that_goes_on_today_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    today = pd.Timestamp.now().normalize()
+    first = (today - pd.offsets.MonthEnd(3)).strftime("%Y-%m-%d")
+    panel = panel_of(14, first)
+    with caplog.at_level("INFO"):
+        known, afterwards = up_to(panel, None)
+    assert not afterwards
+    assert len(known) < 14 and has_ended(known["date"].max(), today)
+    assert "have not ended by" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["2026-13-01", "yesterday", "20261031", "31.10.2026", ""])
+def test_what_is_no_day_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="must be a date, such as 2026-10-31"):
+        day_of(text)

@@ -1,0 +1,469 @@
+"""The report: what it says, and how a browser shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from drf.reporting.page import Material, comparison_report, gates_section
+
+from drf.comparison.evidence import gather, on_rows
+from drf.comparison.headline import portray
+from drf.comparison.rows import Judging, Row, comparison_table
+from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
+from drf.data.simulate import SimulatedMarket
+from drf.evaluation.contributions import risk_table
+from drf.evaluation.metrics import monthly_series, summarise
+from drf.evaluation.portfolio import make_weights
+from drf.evaluation.trials import Trials
+from drf.models.catalogue import row_named
+from drf.registry.gates import Verdict
+from drf.reporting import findings
+from drf.reporting.document import Picture
+from drf.reporting.drawing import comparison_figures
+from drf.reporting.figures import picture
+from drf.reporting.html import render, with_verdict
+from drf.reporting.terminal import printed
+from drf.samples.lagged import make_samples
+from tests.making import rule
+from tests.reporting.browser import look_at, needs_chromium
+
+RULE = rule()
+DRIVERS = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
+SKILL = {"linear": 0.02, "forest": 0.06, "lstm": 0.12, "lstm_lrp": 0.12}
+
+
+@cache
+def market() -> pd.DataFrame:
+    return SimulatedMarket(60, 48, seed=2).panel()
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    return market()
+
+
+def contributions(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    names = [f"{name}_lag0" for name in DESCRIPTORS]
+    values = pd.DataFrame(rng.normal(0.001, 0.001, (len(table), len(names))), columns=names)
+    return pd.concat([table[["date", "asset"]], values], axis=1)
+
+
+@pytest.fixture(scope="module")
+def rows(panel: pd.DataFrame) -> list[Row]:
+    """Rows of known skill on 35 months."""
+    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
+    kept = ~np.isnan(samples.y)
+    made = []
+    for name, skill in SKILL.items():
+        rng = np.random.default_rng(7)
+        each = [skill * samples.y[kept] + 0.02 * rng.standard_normal(kept.sum()) for _ in range(3)]
+        table = pd.DataFrame({"date": samples.dates[samples.month[kept]], "asset": samples.asset[kept]})
+        table = table.assign(y_true=samples.y[kept].astype(float), y_pred=np.mean(each, axis=0))
+        relevance = contributions(table, rng)
+        model = row_named(name)
+        assert model is not None
+        row = Row(
+            model=model,
+            relevance=relevance,
+            newest_relevance=None,
+            risk=risk_table(relevance, make_weights(table, RULE), FACTORS),
+            carried=None,
+            by_seed=np.array(each if name.startswith("lstm") else each[:1]),
+            forecast=table[:0],
+            **judged(table),
+        )
+        made.append(row)
+    return made
+
+
+def judged(table: pd.DataFrame) -> dict[str, Any]:
+    """What of a row follows from its predictions."""
+    metrics, months = summarise(table, RULE), np.sort(table["date"].unique())
+    return {
+        "predictions": table,
+        "raw": table["y_pred"].to_numpy(),
+        "scale": pd.Series(1.0, index=months),
+        "newest_scale": 1.0,
+        "judged": table,
+        "weights": make_weights(table, RULE),
+        "metrics": {**metrics, "r2_raw": metrics["r2"], "promised_return_raw": metrics["promised_return"]},
+        "series": monthly_series(table, RULE),
+    }
+
+
+@pytest.fixture(scope="module")
+def evidence(rows: list[Row], panel: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    trials = Trials(pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12}), 20.0)
+    noise = np.random.default_rng(0).normal(0, 1, (12, 6))
+    return gather(rows, judging(panel), trials, {"lstm": pd.DataFrame(noise)}, periods=None, seed=0)
+
+
+def judging(panel: pd.DataFrame) -> Judging:
+    return Judging(make_samples(panel, ["CAP", "ROE"], (0, 12)), panel, FACTORS, RULE)
+
+
+@pytest.fixture(scope="module")
+def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
+    table, net = comparison_table(rows), evidence["sharpe"].query("returns == 'net'")
+    drawn = {name: picture(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, RULE).items()}
+    return render(comparison_report(material(rows, evidence, drivers=DRIVERS, figures=drawn)))
+
+
+def material(rows: list[Row], evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
+    near = rows[-1] if changes.get("drivers") else replace(rows[-1], relevance=None, risk=None)
+    told = {
+        "name": "a training",
+        "headline": "lstm_lrp",
+        "drivers": None,
+        "figures": {},
+        "protocol": ["Panel: <tiny> & made up."],
+    }
+    told |= {"simulated": False, "neutral": 1.5, "config": "seed: 0", "commit": "abc"}
+    told |= {"series": {row.name: row.series for row in rows}, "portrait": portray(near, judging(market()))}
+    told |= {"comparison": comparison_table(rows), "evidence": evidence, "factors": FACTORS}
+    return Material(**{**told, **changes})
+
+
+def test_evidence_covers_every_row(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
+    names = {row.name for row in rows}
+    for name in ("tests", "sharpe", "deflated", "confidence_set", "quantiles", "variants"):
+        assert set(evidence[name]["row"]) == names
+    for name, frame in evidence.items():
+        assert isinstance(frame, pd.DataFrame), name
+    assert set(evidence["seeds"]["row"]) == {"lstm", "lstm_lrp"}
+    metrics = on_rows(evidence)
+    assert metrics["lstm"]["evidence/sharpe_net_low"] < rows[2].metrics["sharpe_net"]
+    assert metrics["lstm"]["evidence/sharpe_sd_of_seeds"] > 0
+    assert "evidence/sharpe_net_difference" not in metrics["linear"]
+
+
+def test_the_seeds_are_judged_each_on_its_own(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
+    table = evidence["seeds"].query("row == 'lstm'").set_index("seed")["sharpe"]
+    lstm = rows[2]
+    own = [summarise(lstm.predictions.assign(y_pred=seed), RULE)["sharpe"] for seed in lstm.by_seed]
+    assert table[["0", "1", "2"]].tolist() == pytest.approx(own)
+    assert table["mean"] == pytest.approx(np.mean(own))
+    assert table["sd"] == pytest.approx(np.std(own, ddof=1))
+
+
+def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
+    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
+) -> None:
+    table = comparison_table(rows)
+    best = findings.best_row(table)
+    assert best in ("lstm", "lstm_lrp")
+    assert f"{table.set_index('row')['sharpe_net'][best]:.2f}" in findings.which_model(table, best)
+    assert re.search(r"Against linear: .*, better beyond chance\.", findings.how_sure(evidence, best))
+    assert ", excludes 0." in findings.how_sure(evidence, best)
+    assert "they cannot be told apart" in findings.how_sure(evidence, "forest") or (
+        evidence["sharpe"].query("row == 'forest' and returns == 'net'")["difference_low"].item() > 0
+    )
+    linear = findings.which_model(table, "linear")
+    assert linear.startswith("linear, the row that can be promoted")
+    assert f"{best} {table['sharpe_net'].max():.2f}, above it" in linear
+    assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
+        "Value 75 %, Risk -25 %: shares of the sizes of its contributions, with their signs, to lstm_lrp's forecast"
+    )
+    words = " ".join(findings.caveats(evidence, table, best, simulated=True, neutral=1.5))
+    assert "1.50 % of the inputs" in words
+    assert "The market is simulated" in words
+    assert f"standard error of about {np.sqrt(12 / 35):.2f}" in words
+
+
+def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: float) -> list[Row]:
+    """The rows on a part of their forecasts, with some columns set."""
+    made = []
+    for row in rows:
+        chosen = kept(row.predictions).to_numpy()
+        table = row.predictions[chosen].reset_index(drop=True).assign(**values)
+        seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
+        if "y_pred" not in values:
+            seeds = row.by_seed[:, chosen]
+        assert row.relevance is not None
+        relevance = row.relevance[chosen].reset_index(drop=True)
+        made.append(replace(row, by_seed=seeds, relevance=relevance, **judged(table)))
+    return made
+
+
+def last(months: int) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda table: table["date"].isin(sorted(table["date"].unique())[-months:])
+
+
+def all_rows(table: pd.DataFrame) -> pd.Series:
+    return table["date"].notna()
+
+
+def three_stocks_in_one_month(table: pd.DataFrame) -> pd.Series:
+    return (table["date"] != table["date"].iloc[-1]) | (table.groupby("date").cumcount() < 3)
+
+
+FEW_TRIALS = Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("kept", "values", "reason"),
+    [
+        (last(1), {}, "there are only 1 periods (4 needed)"),
+        (last(2), {}, "there are only 2 periods (4 needed)"),
+        (last(3), {}, "there are only 3 periods (4 needed)"),
+        (all_rows, {"y_pred": 0.01}, "are the same for all stocks"),
+        (all_rows, {"y_true": 0.01}, "are the same for all stocks"),
+        (three_stocks_in_one_month, {}, "1 of 35 periods have no long-short return"),
+    ],
+)
+def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
+    rows: list[Row],
+    panel: pd.DataFrame,
+    kept: Callable[[pd.DataFrame], pd.Series],
+    values: dict[str, float],
+    reason: str,
+) -> None:
+    spoilt = only(rows, kept, **values)
+    tables = gather(spoilt, judging(panel), FEW_TRIALS, {}, periods=None, seed=0)
+    comparison = comparison_table(spoilt)
+    assert comparison["note"].str.contains(reason, regex=False).all()
+    for name, table in {**tables, "comparison": comparison}.items():
+        if "note" in table:
+            unknown = table.drop(columns=["better", "difference", "difference_low", "difference_high"], errors="ignore")
+            silent = unknown[unknown.isna().any(axis=1) & (table["note"].fillna("") == "")]
+            assert silent.empty, (name, silent.to_string())
+    text = render(comparison_report(material(spoilt, tables, drivers=DRIVERS)))
+    assert reason in text
+    assert reason in printed(comparison)
+    assert "nan" not in printed(comparison).lower()
+
+
+def test_eleven_months_are_few_but_enough(rows: list[Row]) -> None:
+    assert (comparison_table(only(rows, last(11)))["note"] == "").all()
+
+
+def test_the_page_holds_everything_itself(page: str) -> None:
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
+    assert "url(" not in page and "@import" not in page
+    assert page.count('src="data:image/png;base64,') >= 5
+    assert "Panel: &lt;tiny&gt; &amp; made up." in page
+    for row in SKILL:
+        assert row in page
+
+
+class Outline(HTMLParser):
+    """What stands on a page: texts by tag, tables as lists of rows, rows that stand out."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[tuple[str, str]] = []
+        self.tables: list[list[list[str]]] = []
+        self.strong: list[str] = []
+        self.pictures: list[str] = []
+        self._tag, self._strong = "", False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self._tag = tag
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+            self._strong = ("class", "strong") in attributes
+        if tag == "img":
+            self.pictures.append(str(dict(attributes)["alt"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
+    def handle_data(self, data: str) -> None:
+        if not data.strip():
+            return
+        self.texts.append((self._tag, data.strip()))
+        if self._tag in ("td", "th"):
+            if self._strong and not self.tables[-1][-1]:
+                self.strong.append(data.strip())
+            self.tables[-1][-1].append(data.strip())
+
+    def all(self, tag: str) -> list[str]:
+        return [text for of, text in self.texts if of == tag]
+
+
+HEADINGS = [
+    [
+        "Row", "Sharpe net", "95 % interval", "less linear's", "95 % of that", "Deflated", "Rank IC", "its t", "MAE",
+        "RMSE", "R²",
+    ],
+    [
+        "Portfolio", "Return a year", "Volatility", "Sharpe gross", "Return's t", "Drawdown", "Hit rate", "Turnover",
+        "Break-even, bp",
+    ],
+    ["Factor of lstm_lrp", "Forecast a year", "Earned a year, before costs", "Months above 0"],
+    ["Exposure", "linear", "forest", "lstm", "lstm_lrp"],
+    ["Stock", "Forecast", "Weight", "Change", *FACTORS],
+    ["Stock", "Forecast", "Weight", "Change", *FACTORS],
+    ["Row", "In the confidence set by error, p", "by return, p", "Sharpe above 0", "Best of chance", "Months needed"],
+    ["Mean return by quantile", "1", "2", "3", "4", "5", "Not rising, p"],
+    ["Row", "Earned", "Promised", "before shrinking", "R²", "before shrinking", "Shrunk to, mean", "newest"],
+    ["Variant", "Row", "Sharpe gross", "net", "Rank IC", "t"],
+    ["Forecasts made", "Row", "Months", "Sharpe gross", "net", "Rank IC", "R²"],
+    ["One seed alone", "Seed", "MAE", "Rank IC", "Sharpe gross", "net"],
+]  # fmt: skip
+
+
+def test_the_page_has_its_sections_tables_and_pictures_in_order(
+    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
+) -> None:
+    figures = {name: Picture(b"1", f"{name} in words") for name in ("sharpe", "lstm_lrp/heat", "rank_ic")}
+    told = material(rows, evidence, figures=figures, drivers=DRIVERS)
+    page = Outline(render(comparison_report(told)))
+    assert page.all("title") == page.all("h1") == ["Deep recurrent factor models: comparison"]
+    assert page.all("b") == ["Which model?", "How sure?", "How right?", "What drives it?", "Is it in production?"]
+    assert page.all("h2") == [
+        "The rows side by side", "Data and protocol", "How the rows have done", "lstm_lrp month by month",
+        "What drives the forecasts", "The newest month", "Ask a stock",
+        "Can it be told from chance?", "Promised and earned", "Is it robust to other choices?", "Caveats",
+        "Configuration",
+    ]  # fmt: skip
+    assert page.pictures == ["sharpe in words", "rank_ic in words", "lstm_lrp/heat in words"]
+    assert [lines[0] for lines in page.tables] == HEADINGS
+    assert set(page.strong) == {"lstm_lrp", "all"}
+    assert page.strong.count("lstm_lrp") == 5  # in every table of rows
+    words = " ".join(page.all("p"))
+    assert "Superior predictive ability, by squared error: p " in words
+    assert "Probability that tuning lstm overfitted: " in words
+    nothing = Outline(render(comparison_report(material(rows, evidence))))
+    assert "No row has contributions." in [text for _, text in nothing.texts]
+
+
+def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
+    page = Outline(render(comparison_report(material(rows, evidence))))
+    known = [lines for lines in page.tables if lines[0][0] != "Stock"]
+    sure, portfolio, exposures, chance, quantiles, scales, variants, periods, seeds = (lines[1:] for lines in known)
+    net = evidence["sharpe"].query("returns == 'net'").set_index("row")
+    deflated = evidence["deflated"].set_index("row")
+    by = {b: part.set_index("row") for b, part in evidence["confidence_set"].groupby("by")}
+    wide = evidence["quantiles"].pivot(index="row", columns="quantile", values="annual_return")
+    rise = evidence["quantiles"].groupby("row")["p_not_rising"].first()
+    for k, row in enumerate(rows):
+        m, interval, chances = row.metrics, net.loc[row.name], deflated.loc[row.name]
+        apart = ["—", "—"]
+        if row.name != "linear":
+            span = f"{interval['difference_low']:.2f} to {interval['difference_high']:.2f}"
+            apart = [f"{interval['difference']:+.2f}", span]
+        assert sure[k] == [
+            row.name, f"{m['sharpe_net']:.2f}", f"{interval['low']:.2f} to {interval['high']:.2f}", *apart,
+            f"{chances['deflated']:.3f}", f"{m['rank_ic']:.3f}", f"{m['rank_ic_t']:.1f}", f"{m['mae']:.5f}",
+            f"{m['rmse']:.5f}", f"{m['r2']:.3%}",
+        ]  # fmt: skip
+        assert scales[k] == [
+            row.name, f"{m['annual_return']:.1%}", f"{m['promised_return']:.1%}", f"{m['promised_return_raw']:.1%}",
+            f"{m['r2']:.3%}", f"{m['r2_raw']:.3%}", "1.00", "1.00",
+        ]  # fmt: skip
+        assert portfolio[k] == [
+            row.name, f"{m['annual_return']:.1%}", f"{m['annual_volatility']:.1%}", f"{m['sharpe']:.2f}",
+            f"{m['spread_t']:.1f}", f"{m['max_drawdown']:.1%}", f"{m['hit_rate']:.0%}", f"{m['turnover']:.0%}",
+            f"{m['breakeven_bps']:.0f}",
+        ]  # fmt: skip
+        months = chances["min_track_record"]
+        assert chance[k] == [
+            row.name, f"{by['squared error'].loc[row.name, 'p']:.2f}",
+            f"{by['return after costs'].loc[row.name, 'p']:.2f}",
+            f"{chances['probabilistic']:.3f}", f"{chances['best_of_chance']:.2f}",
+            "—" if np.isnan(months) else f"{months:.0f}",
+        ]  # fmt: skip
+        assert quantiles[k] == [row.name, *(f"{v:.1%}" for v in wide.loc[row.name]), f"{rise[row.name]:.3f}"]
+    assert exposures == [
+        [line["descriptor"], *(f"{line[row.name]:+.2f}" for row in rows)]
+        for line in evidence["exposures"].to_dict("records")
+    ]
+    shown = evidence["variants"][evidence["variants"]["row"].isin({"lstm_lrp", "linear"})]
+    formats = {"sharpe": "{:.2f}", "sharpe_net": "{:.2f}", "rank_ic": "{:.3f}", "rank_ic_t": "{:.1f}"}
+    for cells, line in zip(variants, shown.to_dict("records"), strict=True):
+        numbers = ["—" if np.isnan(line[name]) else how.format(line[name]) for name, how in formats.items()]
+        assert cells == [line["variant"], line["row"], *numbers, *([line["note"]] if line["note"] else [])]
+    assert [line[:3] for line in periods] == [
+        [f"{line['first']:%Y-%m} to {line['last']:%Y-%m}", line["row"], str(line["periods"])]
+        for line in evidence["periods"].sort_values(["first", "row"], kind="stable").to_dict("records")
+        if line["row"] in ("linear", "lstm_lrp")
+    ]
+    each = evidence["seeds"].query("row == 'lstm_lrp'")
+    assert [line[:2] for line in seeds] == each[["row", "seed"]].to_numpy().tolist()
+    first = each.iloc[0]
+    assert seeds[0][2:] == [
+        f"{first['mae']:.5f}", f"{first['rank_ic']:.4f}", f"{first['sharpe']:.2f}", f"{first['sharpe_net']:.2f}",
+    ]  # fmt: skip
+
+
+COLUMNS = {
+    "quantiles": ["row", "quantile", "annual_return", "t", "smallest_step", "p_not_rising", "note"],
+    "variants": ["row", "variant", "annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t", "note"],
+    "overfitting": ["study", "trials", "periods", "splits", "pbo", "note"],
+    "seeds": ["row", "seed", "mae", "rmse", "rank_ic", "sharpe", "sharpe_net", "note"],
+    "superior_ability": ["benchmark", "rivals", "p", "note", "by"],
+    "confidence_set": ["row", "loss", "p", "note", "included", "by"],
+}
+
+
+def test_tables_of_the_evidence_have_their_columns(evidence: Mapping[str, pd.DataFrame]) -> None:
+    for name, columns in COLUMNS.items():
+        assert list(evidence[name]) == columns, name
+    assert set(evidence["variants"]["variant"]) == {"as reported", "value-weighted", "winsorised", "sector-neutral"}
+    assert evidence["overfitting"]["periods"].item() == 12
+
+
+def test_losses_of_the_confidence_set_are_squared_errors_and_returns(
+    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
+) -> None:
+    loss = evidence["confidence_set"].set_index(["by", "row"])["loss"]
+    for row in rows:
+        assert loss["squared error", row.name] == pytest.approx((row.series["rmse"] ** 2).mean())
+        assert loss["return after costs", row.name] == pytest.approx(-row.series["long_short_net"].mean())
+
+
+def test_the_gates_of_a_version_as_a_table() -> None:
+    gates = pd.DataFrame([vars(Verdict("rank IC", 0.123456, 0.5, False, False, "too low"))]).assign(version="3")
+    section = gates_section(gates, "Decision: no.")
+    page = Outline(f"<p>{section.paragraphs[0]}</p>" + "".join(section.tables))
+    assert section.title == "Gates"
+    assert page.all("p") == ["Decision: no."]
+    assert page.tables == [[
+        ["Gate", "Version", "Value", "Threshold", "Verdict", "In words"],
+        ["rank IC", "3", "0.1235", "0.5", "FAIL", "too low"],
+    ]]  # fmt: skip
+    small = "".join(gates_section(gates.assign(value=1e-15), "").tables)
+    assert "<td>1e-15</td>" in small
+    assert not gates_section(gates[:0], "Nothing.").tables
+
+
+def test_the_verdict_is_filled_in_and_replaced(page: str) -> None:
+    gates = pd.DataFrame(
+        {"version": "1", "gate": "audit", "value": 6.0, "threshold": 6.0, "passed": [True], "reason": r"all \1 <ok>"}
+    )
+    assert "Not judged yet" in page
+    once = with_verdict(page, "Version 1 is champion.", gates_section(gates, "Decision: promoted."))
+    assert "Not judged yet" not in once
+    assert r"all \1 &lt;ok&gt;" in once
+    twice = with_verdict(
+        once, "Version 1 was not promoted.", gates_section(gates.assign(passed=False), "Decision: no.")
+    )
+    assert "is champion" not in twice
+    assert twice.count("<h2>Gates</h2>") == 1
+    assert "FAIL" in twice
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("width", [1366, 390])
+def test_a_browser_shows_it_whole_on_laptop_and_phone(page: str, width: int, tmp_path: Path) -> None:
+    look = look_at(page, width, tmp_path)
+    assert look["heading"] == "Deep recurrent factor models: comparison"
+    assert len(look["figures"]) >= 5 and all(look["figures"])
+    assert look["asked"] == []
+    assert look["wide"] <= width
+    assert look["answers"] < (768 if width > 1000 else 844)
