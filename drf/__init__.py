@@ -1,7 +1,21 @@
 """Deep recurrent factor models: forecast stock returns, and account for every forecast.
 
+From Python: ``from drf import train, evaluate, score, monitor, month_end``, see :mod:`drf.workflows.api`.
+
 Every folder is a room that imports only from the rooms below it. Their order stands in ``pyproject.toml``
 (``tool.importlinter``); CONTRIBUTING.md has a picture.
 """
 
+import importlib
+from typing import Any
+
 __version__ = "0.2.0"
+
+__all__ = ["evaluate", "monitor", "month_end", "score", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # What travels with a registered version begins with this file, so nothing is imported before it is asked for.
+    if name in __all__:
+        return getattr(importlib.import_module("drf.workflows.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,125 @@
+"""The workflows from Python: settings are words as on the command line, results are objects.
+
+>>> from drf import train
+>>> result = train("model=[linear,lstm]", "tuning.trials=0")  # doctest: +SKIP
+>>> result.table[["row", "sharpe_net", "rank_ic"]]  # doctest: +SKIP
+
+Nothing is printed and no function exits. What the rooms log goes to the logger ``drf``; a progress bar goes to stderr.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..experiment.composing import compose_settings
+from ..experiment.schema import TrainConfig
+from ..live.month_end_config import MonthEndConfig
+from ..registry.evaluation_config import EvaluateConfig
+from . import evaluate as _evaluate
+from . import monitor as _monitor
+from . import month_end as _month_end
+from . import score as _score
+from . import train as _train
+from .evaluate import EvaluationResult
+from .monitor import MonitorConfig, MonitorResult
+from .month_end import Listener, MonthEndResult
+from .score import ScoreConfig, ScoreResult
+from .train import TrainingResult
+
+
+def train(*overrides: str) -> TrainingResult:
+    """Train: fit the models walk-forward, compare them, log all to MLflow and register the newest.
+
+    Parameters
+    ----------
+    overrides
+        Settings of ``conf/config.yaml``: ``"window=paper"``, ``"data=panel"``, ``"data.path=panel.parquet"``.
+
+    Returns
+    -------
+    Its ``table`` has one line a row with its metrics; ``version`` is the number of the registered version.
+
+    Raises
+    ------
+    InputError
+        In one line: what is wrong, where, and what to do.
+    """
+    return _train.train(compose_settings("config", TrainConfig, overrides))
+
+
+def evaluate(*overrides: str) -> EvaluationResult:
+    """Judge the registered versions and move the alias ``champion``, or carry out a person's decision.
+
+    Parameters
+    ----------
+    overrides
+        Settings of ``conf/evaluation.yaml``: ``"data=panel"``, ``"promote=3"``, ``"reason=..."``.
+
+    Returns
+    -------
+    Its ``decision`` says what was found of each version; ``alarm`` says what is wrong with the champion.
+
+    Raises
+    ------
+    InputError
+        As :func:`train`; ``ChampionError`` if the champion cannot be judged.
+    """
+    return _evaluate.evaluate(compose_settings("evaluation", EvaluateConfig, overrides))
+
+
+def score(panel: str, **settings: Any) -> ScoreResult:
+    """Forecast the newest month of a panel and issue orders.
+
+    Parameters
+    ----------
+    panel
+        File with ``date``, ``asset`` and the model's descriptors.
+    settings
+        Fields of :class:`drf.workflows.score.ScoreConfig`.
+
+    Returns
+    -------
+    Its ``orders`` are None where the month was held back because its inputs are unusual.
+
+    Raises
+    ------
+    InputError
+        As :func:`train`.
+    """
+    return _score.score(ScoreConfig(panel=panel, **settings))
+
+
+def monitor(panel: str, **settings: Any) -> MonitorResult:
+    """Compare what was issued with the returns of a panel.
+
+    Parameters
+    ----------
+    panel
+        File with ``date``, ``asset`` and ``ret_next``.
+    settings
+        Fields of :class:`drf.workflows.monitor.MonitorConfig`.
+
+    Raises
+    ------
+    InputError
+        As :func:`train`.
+    """
+    return _monitor.monitor(MonitorConfig(panel=panel, **settings))
+
+
+def month_end(*overrides: str, listener: Listener = lambda result: None) -> MonthEndResult:
+    """Do a month end: watch, score, monitor, train if it is time, evaluate, and write a page.
+
+    Parameters
+    ----------
+    overrides
+        Settings of ``conf/month_end.yaml``: ``"data=panel"``, ``"skip=[train]"``.
+    listener
+        Called with the result of each step as it ends.
+
+    Raises
+    ------
+    InputError
+        As :func:`train`; ``TryAgainError`` if another month end is at work or a store cannot be reached.
+    """
+    return _month_end.month_end(compose_settings("month_end", MonthEndConfig, overrides), listener)
