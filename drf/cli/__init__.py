@@ -1,1 +1,1 @@
-"""How every command meets its user: overrides, refusals in one line, exit codes; and what each command does in turn."""
+"""Command line: each command parses its words, calls a workflow, prints its result and sets the exit code."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..experiment.composing import compose_settings
 from ..experiment.schema import TrainConfig
-from ..workflows.build import build
+from ..workflows.build import build, require_output
 from . import program
 
 _ABOUT = """Make a panel and keep it.
@@ -23,8 +23,10 @@ fingerprint, counts, what was treated, the configuration. A panel that is built 
 def main(words: Sequence[str]) -> None:
     """Run the command."""
     arguments = _parse(words)
+    output = Path(arguments.output)
+    require_output(output)
     settings = compose_settings("config", TrainConfig, arguments.overrides)
-    result = build(settings, Path(arguments.output))
+    result = build(settings, output)
     for line in result.changes:
         print(line)
     same = "nothing has changed, " if result.same else ""

@@ -1,1 +1,1 @@
-"""The rows side by side, and the evidence behind them: tables only."""
+"""Comparison of the rows on the same months, with the evidence behind it: tables only."""

@@ -1,4 +1,4 @@
-"""The evidence behind a comparison: for all rows, on the same months, how sure each number is. Tables only."""
+"""Evidence behind a comparison: the uncertainty of every number, for all rows on the same months. Tables only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def gather(
     periods: Sequence[str] | None,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """All tables, by the name under which they are logged.
+    """Return all tables of inference, by the name under which they are logged.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _tests(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _scales(rows: Sequence[Row]) -> pd.DataFrame:
-    """By row: R², the promised and the earned long-short return a year, as said by the models and as spread."""
+    """Return R², promised and earned long-short return a year of every row, before and after shrinking."""
     return pd.DataFrame(
         [
             {
@@ -135,13 +135,13 @@ def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
 
 
 def _exposures(rows: Sequence[Row], samples: Samples) -> pd.DataFrame:
-    """Mean over the months: one row a descriptor, one column a row of the comparison."""
+    """Return the mean exposures over the months: one row a descriptor, one column a row of the comparison."""
     found = {row.name: exposures(row.weights, newest_ranks(samples, row.predictions)).mean() for row in rows}
     return pd.DataFrame(found).rename_axis("descriptor").reset_index()
 
 
 def by_seed(rows: Sequence[Row], rule: PortfolioRule) -> pd.DataFrame:
-    """What every seed would have shown on its own: one row a row and seed, then ``mean`` and ``sd`` over the seeds."""
+    """Return the metrics of every seed on its own: one row a row and seed, then ``mean`` and ``sd`` over the seeds."""
     parts = []
     for row in rows:
         if len(row.by_seed) < 2:
@@ -157,7 +157,7 @@ def by_seed(rows: Sequence[Row], rule: PortfolioRule) -> pd.DataFrame:
 
 
 def on_rows(evidence: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float]]:
-    """What of the evidence is a row's metric: row -> ``evidence/<name>``, a number."""
+    """Return every row's own metrics from the evidence: row -> ``evidence/<name>`` -> number."""
     net = evidence["sharpe"].query("returns == 'net'").set_index("row").reindex(columns=NET_INTERVALS)
     deflated = evidence["deflated"].set_index("row")[["probabilistic", "deflated", "min_track_record"]]
     spread = evidence["seeds"].query("seed == 'sd'").set_index("row")[list(BY_SEED)].add_suffix("_sd_of_seeds")

@@ -1,4 +1,4 @@
-"""The row that a report speaks of, from near: quantiles, exposures, what its factors earned, its newest holdings."""
+"""Headline row of a report in detail: quantiles, exposures, earnings of its factors, newest holdings."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Portrait:
 
 
 def portray(row: Row, judging: Judging) -> Portrait:
-    """Look at a row from near."""
+    """Return the tables of a row in detail."""
     month, holdings = _holdings(row, judging)
     seen = Portrait(
         row=row.name,
@@ -88,7 +88,7 @@ def portray(row: Row, judging: Judging) -> Portrait:
 
 
 def _holdings(row: Row, judging: Judging) -> tuple[pd.Timestamp, pd.DataFrame]:
-    """The portfolio of the newest forecasts beside that of the month before."""
+    """Return the month and the portfolio of the newest forecasts, with the change since the month before."""
     tested = row.judged.assign(weight=row.weights.table["weight"])
     both = [tested]
     if len(row.forecast):

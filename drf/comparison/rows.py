@@ -1,4 +1,4 @@
-"""The comparison: forecasts of all families -> rows with metrics, monthly series and contributions."""
+"""Rows of the comparison: forecasts of all families with metrics, monthly series and contributions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Factors = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the comparison.
+    """A row of the comparison.
 
     Attributes
     ----------
@@ -83,13 +83,13 @@ class Row:
 
     @property
     def note(self) -> str:
-        """What of the metrics cannot be estimated, and why; empty if all can."""
+        """Sentence on metrics that cannot be estimated, with the reason; empty if all can."""
         return note_on(self.metrics, self.series)
 
 
 @dataclass(frozen=True)
 class Judging:
-    """What rows are judged by.
+    """Samples, panel, factors and portfolio rule by which rows are judged.
 
     Attributes
     ----------
@@ -107,12 +107,12 @@ class Judging:
     rule: PortfolioRule
 
     def equip(self, forecasts: pd.DataFrame) -> pd.DataFrame:
-        """Forecasts with the columns that the portfolio rule needs."""
+        """Return the forecasts with the columns that the portfolio rule needs."""
         return self.rule.equip(forecasts, self.panel)
 
 
 def make_rows(walks: Mapping[str, WalkForward], judging: Judging) -> list[Row]:
-    """The rows that the families' forecasts yield, in the comparison's order."""
+    """Return the rows that the families' forecasts yield, in the comparison's order."""
     return [_make_row(model, walks[model.family], judging) for model in rows_of(walks)]
 
 
@@ -155,25 +155,25 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
 
 
 def _raw(said: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
-    """What the forecasts would show as the models said them; their order, so all else, is the same."""
+    """Return the metrics that differ before shrinking; ranks, and what follows from them, are the same."""
     promised = float((series["promised"] / scale).mean() * MONTHLY.periods_a_year)
     return {"r2_raw": out_of_sample_r2(said), "promised_return_raw": promised}
 
 
 def _spread(said: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
-    """Forecasts spread around their month's mean by a factor."""
+    """Return the forecasts spread around their month's mean by a factor."""
     forecast = said["y_pred"].to_numpy()
     multiple, offset = shrunk(forecast, said["date"].to_numpy(), scale)
     return said.assign(y_pred=multiple * forecast + offset)
 
 
 def _in_units(explanation: Explanation, said: pd.DataFrame, scale: np.ndarray) -> Explanation:
-    """The explanation of the forecasts after :func:`_spread`."""
+    """Return the explanation of the forecasts after :func:`_spread`."""
     return explanation.times(*shrunk(said["y_pred"].to_numpy(), said["date"].to_numpy(), scale))
 
 
 def _said(model: ModelRow, part: Forecasts, samples: Samples) -> pd.DataFrame:
-    """The row's forecasts: what the models say, or the sum of their contributions."""
+    """Return the row's forecasts: the models' own, or the sums of their contributions."""
     linearised = model.linearised and part.explanation is not None
     prediction = part.explanation.linearised if linearised and part.explanation else part.prediction
     return forecast_table(samples, part.samples_slice, prediction)
@@ -192,7 +192,7 @@ def _carried(samples: Samples, where: slice, explanation: Explanation) -> pd.Dat
 
 
 def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line a row: ``row``, the papers' table, the other metrics, and a ``note`` on what cannot be estimated."""
+    """Return one line a row: ``row``, the papers' table, the other metrics, and a ``note`` on missing ones."""
     every = (*METRICS, *MORE_METRICS, *RAW_METRICS)
     order = [*PAPERS_TABLE, *(name for name in every if name not in PAPERS_TABLE)]
     return pd.DataFrame(
@@ -201,7 +201,7 @@ def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
-    """What drives the forecasts of the row ``headline``; if it has no contributions, of the best row that has.
+    """Return the factor contributions of the row ``headline``; of the best row that has some where that one has none.
 
     Returns
     -------
@@ -220,6 +220,6 @@ def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
 
 
 def top_contributions(row: Row, factors: Factors) -> pd.DataFrame:
-    """Mean factor contributions over the stocks of the long side, one row a month."""
+    """Return the mean factor contributions over the stocks of the long side, one row a month."""
     assert row.relevance is not None
     return parts.of_side(parts.by_factor(row.relevance, factors), row.weights, +1)

@@ -1,1 +1,1 @@
-"""The panel: its contract, where it comes from, and a simulated market."""
+"""Data: the panel's contract, the sources of panels, and a simulated market."""

@@ -1,4 +1,4 @@
-"""Monthly bars kept in a file between runs: only the months from the first whose prices changed are summed up anew."""
+"""Bar cache: monthly bars kept in a file between runs, so that only months with changed prices are summed up anew."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SUMS = b"drf.months"
 
 
 def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame, str]:
-    """What :func:`drf.data.daily.month_bars` returns, by way of a file that is read and written.
+    """Return the result of :func:`drf.data.daily.month_bars`, with the bars of unchanged months taken from a file.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
 
 
 def _in_order(lazy: pl.LazyFrame, since: datetime.date, prices: str) -> pl.LazyFrame:
-    """The prices after a date, if they are in order; what is not is named by its row of the whole file."""
+    """Return the prices after a date if they are in order; errors count rows from the start of the whole file."""
     part = lazy.filter(pl.col("date") > since)
     try:
         return checked(part, prices)
@@ -68,7 +68,7 @@ def _in_order(lazy: pl.LazyFrame, since: datetime.date, prices: str) -> pl.LazyF
 
 
 def _sums_by_month(lazy: pl.LazyFrame, prices: str) -> dict[str, int]:
-    """Month end -> a checksum of its rows, whatever their order."""
+    """Return month end -> a checksum of its rows, whatever their order."""
     month = pl.col("date").dt.month_end().alias("month")
     rows = pl.struct(pl.all()).hash(1).sum().alias("sum")
     try:
@@ -81,7 +81,7 @@ def _sums_by_month(lazy: pl.LazyFrame, prices: str) -> dict[str, int]:
 
 
 def _read(file: Path, columns: list[str]) -> tuple[pd.DataFrame | None, dict[str, int]]:
-    """The kept bars and their months' checksums; nothing of what another release or other columns have made."""
+    """Read the kept bars and the checksums of their months; ignore a file of another release or of other columns."""
     if not file.exists():
         return None, {}
     try:
@@ -105,5 +105,5 @@ def _write(bars: pd.DataFrame, sums: dict[str, int], columns: list[str], file: P
 
 
 def _written_by() -> str:
-    """Checksums are those of one version of Polars; bars those of one version of the formula."""
+    """Return what a file was written by: checksums depend on the version of Polars, bars on that of the formula."""
     return f"2, polars {pl.__version__}"

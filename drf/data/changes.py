@@ -1,4 +1,4 @@
-"""Two states of a panel: which months, stocks and values are new, gone or others."""
+"""Differences between two states of a panel: new, missing and changed months, stocks and values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .panel import KEYS, RETURN
 
 
 def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
-    """What has changed from one state to the next, in sentences.
+    """Return sentences on the differences between two states of a panel.
 
     A return that was not known before is no change but news.
     """
@@ -36,7 +36,7 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
 
 
 def _months(words: str, dates: pd.Series) -> str:
-    """How many rows, in which months; nothing if there are none."""
+    """Return how many rows lie in which months; empty if there are none."""
     if dates.empty:
         return ""
     months = dates.drop_duplicates().sort_values()

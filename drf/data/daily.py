@@ -1,4 +1,4 @@
-"""Daily prices -> one bar a stock and month. The only step that sees every day, so the only one that must be fast.
+"""Daily prices to one bar a stock and month. No other step reads every day, so only this one must be fast.
 
 Polars reads the file lazily and takes some of the stocks at a time, so memory does not grow with the file.
 """
@@ -64,7 +64,7 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
 
 
 def sum_up(lazy: pl.LazyFrame) -> pd.DataFrame:
-    """The bars of prices that are in order, some of the stocks at a time."""
+    """Return the monthly bars of prices that are in order, some of the stocks at a time."""
     rows = lazy.select(pl.len()).collect().item()
     parts = max(1, -(-rows // ROWS_AT_ONCE))
     bars = [_bars(lazy.filter(pl.col("asset").hash() % parts == part)) for part in range(parts)]
@@ -74,7 +74,7 @@ def sum_up(lazy: pl.LazyFrame) -> pd.DataFrame:
 
 
 def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
-    """The columns, typed, not read yet; text that is no number or date becomes null and is found by the check."""
+    """Return the typed columns, not read yet; text that is no number or date becomes null, and a check finds it."""
     try:
         lazy = _open(prices, reading)
         names = lazy.collect_schema().names()
@@ -93,7 +93,7 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
 
 
 def _open(prices: str, reading: Reading) -> pl.LazyFrame:
-    """Parquet and plain CSV files are read in parts; what else :func:`read_file` takes is read as a whole."""
+    """Open a price file: Parquet and plain CSV in parts, every other format of :func:`read_file` as a whole."""
     file = Path(prices).expanduser()
     plain = file.is_file() and not reading.encoding and not reading.unknown
     if plain and file.suffix.lower() in (".parquet", ".pq"):
@@ -108,7 +108,7 @@ def _open(prices: str, reading: Reading) -> pl.LazyFrame:
 
 
 def _unreadable(prices: str, error: Exception) -> InputError:
-    """What is wrong with a file that Polars cannot read; of an encoding the other reader knows more."""
+    """Return why Polars cannot read a file; the other reader knows more about encodings."""
     if "utf" in str(error).lower():
         try:
             read_file("data.prices", prices)
@@ -118,7 +118,7 @@ def _unreadable(prices: str, error: Exception) -> InputError:
 
 
 def _number(name: str, kind: pl.DataType) -> pl.Expr:
-    """A column's numbers: unknown is null, and text that is no number NaN."""
+    """Return a column's numbers: null where unknown, NaN where a text is no number."""
     if kind == pl.String:
         unknown = pl.col(name).is_null() | pl.col(name).is_in(UNKNOWN)
         read = pl.col(name).cast(pl.Float64, strict=False).fill_null(float("nan"))
@@ -135,7 +135,7 @@ def _names(lazy: pl.LazyFrame) -> pl.Expr:
 
 
 def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
-    """The days of the column ``date``, read by what it holds as a whole; each different cell is read once."""
+    """Return the days of the column ``date``, read as a whole; each different cell is read once."""
     try:
         cells = lazy.select(pl.col("date").unique()).drop_nulls().collect()["date"]
     except pl.exceptions.PolarsError as error:
@@ -156,7 +156,7 @@ def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
 
 
 def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
-    """The prices as they are, if they are in order."""
+    """Return the prices if they are in order, and refuse them if not."""
     there = [name for name in OPTIONAL if name in lazy.collect_schema().names()]
     quoted = (pl.col("close") < 0) & (pl.col("volume").fill_null(0) == 0)
     faults = {
@@ -218,7 +218,7 @@ def _bars(lazy: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _by_day(columns: Sequence[str]) -> list[pl.Expr]:
-    """What a day says beside the one before it."""
+    """Return the change from one day to the next."""
     close, adjusted = pl.col("close").abs(), pl.col("adj_close").abs()
     growth, plain = (price / price.shift().over("asset") for price in (adjusted, close))
     pause = (pl.col("date") - pl.col("date").shift().over("asset")).dt.total_days()

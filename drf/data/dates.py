@@ -1,4 +1,4 @@
-"""Dates from whatever a column holds: the one reader of all tables and commands.
+"""Dates: the one reader of date columns for all tables and commands.
 
 What can be read without doubt is read: dates and stamps of any kind, whole numbers and texts written year first, names
 of months, and day and month in either order where some row of the column decides it. What has two readings is refused
@@ -26,7 +26,7 @@ _WRITE = ": write dates as YYYY-MM-DD"
 
 
 class UnreadableDatesError(ValueError):
-    """A column holds what is no date, or has two readings.
+    """A column with a cell that is no date, or that has two readings.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class UnreadableDatesError(ValueError):
 
 
 def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
-    """The calendar days of a column: ``datetime64[ns]`` at midnight, without a zone; NaT where a cell is empty.
+    """Return the calendar days of a column: ``datetime64[ns]`` at midnight, without a zone; NaT where a cell is empty.
 
     A stamp with a zone keeps the calendar day of its own clock. A stamp without one, or of UTC, that is not at midnight
     is refused: it may be the midnight of another day elsewhere. Months without a day are their last day.
@@ -78,7 +78,7 @@ def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
 
 
 def _plain(column: pd.Series) -> pd.Series:
-    """The column as numbers, stamps or objects, whatever container type held it."""
+    """Return the column as numbers, timestamps or objects, whatever container type held it."""
     kind = column.dtype
     if isinstance(kind, (pd.CategoricalDtype, pd.ArrowDtype)):
         return column.astype(object)
@@ -119,7 +119,7 @@ def _stamps(stamps: pd.Series) -> pd.Series:
 
 
 def _is_utc(zone: object) -> bool:
-    """Whether a zone is UTC by one of its names; London in winter is not."""
+    """Tell whether a zone is UTC by one of its names; London in winter is not."""
     return str(zone).removeprefix("Etc/") in _UTC
 
 
@@ -162,7 +162,7 @@ _COUNTS: tuple[tuple[str, str, Literal["D", "s", "ms", "us", "ns"], float, float
 
 
 def _meaning(number: float) -> str:
-    """What a number may count, in words; nothing is guessed."""
+    """Return words on what a number may count; nothing is guessed."""
     if 1800 <= number < 2200 and number % 1 == 0:
         return f", but years{_WRITE}"
     readings = [
@@ -207,7 +207,7 @@ _MONTHS = {
 
 
 def _cells(cells: pd.Series, form: str | None) -> pd.Series:
-    """Texts, dates and stamps one by one; day and month by the column as a whole."""
+    """Read texts, dates and timestamps one by one; the order of day and month follows the column as a whole."""
     either: dict[int, tuple[int, int, int]] = {}
     days: list[Any] = []
     for k, cell in enumerate(cells):
@@ -227,7 +227,7 @@ def _cells(cells: pd.Series, form: str | None) -> pd.Series:
 
 
 def _one(cell: object, form: str | None, k: int) -> datetime.date | tuple[int, int, int] | None:
-    """A cell's day; day and month in unknown order with the year; None for what is no date."""
+    """Return a cell's day; day and month in unknown order with the year; None for a cell that is no date."""
     if isinstance(cell, (bool, np.bool_)):
         return None
     if isinstance(cell, pd.Period):
@@ -268,7 +268,7 @@ def _of_stamp(stamp: pd.Timestamp, k: int) -> datetime.date:
 
 
 def _refuse_time(match: re.Match[str], text: str, k: int) -> None:
-    """Refuse a time without a zone, or of UTC, that neither begins nor ends a day."""
+    """Refuse a time without a zone, or in UTC, that neither begins nor ends a day."""
     time, zone = match["time"], match["zone"]
     if time is None or (zone is not None and zone not in ("Z", "UTC", "GMT") and int(re.sub(r"\D", "", zone)) != 0):
         return
@@ -290,7 +290,7 @@ def _day(year: int, month: int, day: int | None) -> datetime.date | None:
 
 
 def _ordered(either: dict[int, tuple[int, int, int]], cells: pd.Series) -> dict[int, datetime.date | None]:
-    """Days of cells with day and month in unknown order: the order in which all of them are dates."""
+    """Return the days of cells with day and month in unknown order, in the order in which all are dates."""
     if not either:
         return {}
     day_first = {k: _day(year, two, one) for k, (one, two, year) in either.items()}

@@ -1,4 +1,4 @@
-"""Tables from files, with one clear line for what cannot be read."""
+"""Files: tables of every supported format, with one clear line for a table that cannot be read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = ("asset", "sector")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file does not say of itself.
+    """Properties of a file that it does not state itself.
 
     Attributes
     ----------
@@ -57,7 +57,8 @@ def read_file(
     names: Sequence[str] = NAMES,
     reading: Reading = PLAIN,
 ) -> pd.DataFrame:
-    """Read a table by its file's ending, see :data:`~.formats.FORMATS`; ``market.db#prices`` is a database's table.
+    """Read a table by its file's ending, see :data:`~.formats.FORMATS`; ``market.db#prices`` names a table of a
+    database.
 
     Keys that stand in the index become columns. A folder is read as one table of Parquet files, with a column for each
     ``name=value`` of its folders; a pattern (``prices_*.csv``) as one table of all files that fit it, in the order of
@@ -93,7 +94,7 @@ def read_file(
 
 
 def column_names(key: str, path: str, reading: Reading = PLAIN) -> list[str]:
-    """The columns of a table, without reading its rows; refuses what :func:`read_file` does."""
+    """Return the columns of a table without reading its rows; raises as :func:`read_file`."""
     file = _files(key, path, reading)[0]
     return _reading(key, file, lambda kind: kind.names(file))
 
@@ -101,7 +102,7 @@ def column_names(key: str, path: str, reading: Reading = PLAIN) -> list[str]:
 def _without_marks(
     frame: pd.DataFrame, where: str, names: Sequence[str], unknown: Sequence[str | float]
 ) -> pd.DataFrame:
-    """Empty the cells that hold what stands for unknown."""
+    """Empty the cells whose text stands for an unknown number."""
     texts = {str(mark).strip() for mark in unknown}
     numbers = {float(mark) for mark in unknown if _is_number(mark)}
     counts: dict[str, int] = {}
@@ -172,7 +173,7 @@ def _reading(key: str, file: File, read: Callable[[Format], T]) -> T:
 
 
 def _encoding_remedy(file: File, error: UnicodeError | LookupError) -> str:
-    """What a text that cannot be decoded probably is, and how to say so."""
+    """Return the likely encoding of a text that cannot be decoded, and how to state it."""
     with opened(file.path) as content:
         likely = from_bytes(content.read(200_000)).best()
     at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
@@ -191,7 +192,7 @@ def read_table(
     least: Mapping[str, float] = MappingProxyType({}),
     reading: Reading = PLAIN,
 ) -> pd.DataFrame:
-    """Read a small table and check its columns: dates, numbers, and which of them name a row (``asset`` is text).
+    """Read a small table and check its columns: dates, numbers, and the columns that name a row (``asset`` is text).
 
     ``least``: below what a column's numbers cannot be.
 
@@ -236,7 +237,7 @@ def read_table(
 
 
 def whole_or_not(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all: under another name first. Raises what writing raises."""
+    """Write a file under another name and rename it, so that it is whole or absent. The writer's errors pass through."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         write(aside)
@@ -247,7 +248,7 @@ def whole_or_not(file: Path, write: Callable[[Path], object]) -> None:
 
 
 def dates_of(where: str, column: pd.Series) -> pd.Series:
-    """The dates of a column; refuses one that cannot be read, naming table and rows."""
+    """Return the dates of a column; refuse one that cannot be read, naming table and rows."""
     try:
         return read_dates(column)
     except UnreadableDatesError as error:
@@ -256,7 +257,7 @@ def dates_of(where: str, column: pd.Series) -> pd.Series:
 
 
 def write_parquet(table: pd.DataFrame, file: Path) -> None:
-    """Write a table whole and small: bytes of like weight of its numbers side by side, which zstd packs best."""
+    """Write a table as small Parquet: bytes of equal weight are stored together, which zstd packs best."""
     numbers = [str(name) for name in table if table[name].dtype.kind == "f"]
     others = [str(name) for name in table if name not in numbers]
     table.to_parquet(

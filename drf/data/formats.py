@@ -1,4 +1,4 @@
-"""The kinds of file that tables are read from: for each, how its columns are named and how its rows are read."""
+"""Formats: for each kind of file, how its columns are named and its rows are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
 @dataclass(frozen=True)
 class File:
-    """A file, and what has to be said beside its path.
+    """A file, with the properties that its path does not state.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ def _csv_names(file: File) -> list[str]:
 
 
 def _read_csv(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
-    """Read names as text: codes keep their noughts, and a company may be called NA."""
+    """Read names as text: codes keep their leading zeros, and a company may be called NA."""
     unknown = {name: UNKNOWN for name in _csv_names(file) if name not in texts}
     with opened(file.path) as content:
         return pd.read_csv(
@@ -123,7 +123,7 @@ def _read_csv(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFram
 
 
 def encoding(path: Path) -> str:
-    """How a CSV file is written: what its first bytes say, UTF-8 where they say nothing."""
+    """Return the encoding of a CSV file from its first bytes; UTF-8 where they do not tell."""
     with opened(path) as file:
         marked = file.read(4).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return "utf-16" if marked else "utf-8-sig"
@@ -131,7 +131,7 @@ def encoding(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """The file's bytes, unpacked; of an archive those of the one table in it."""
+    """Open the file's bytes, unpacked; of an archive, the bytes of the one table in it."""
     ending = path.suffix.lower()
     if ending == ".zip":
         with zipfile.ZipFile(path) as packed:
@@ -172,7 +172,7 @@ def _duckdb(file: File, most: str, columns: Columns) -> pd.DataFrame:
 
 
 def _select(query: str) -> str:
-    """A table's name stands for the whole table."""
+    """Return a query; the name of a table stands for the whole table."""
     if not query:
         raise ValueError("name a table of it, or a query: market.db#prices, or 'market.db#SELECT ...'")
     return query.strip().rstrip(";") if " " in query.strip() else f'SELECT * FROM "{query.strip()}"'
@@ -202,7 +202,7 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(path: Path) -> Format | None:
-    """The format that the longest fitting ending names; of a folder, that of Parquet files."""
+    """Return the format of the longest ending that fits; a folder holds Parquet files."""
     if path.is_dir():
         return PARQUET
     name = path.name.lower()

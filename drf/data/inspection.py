@@ -1,4 +1,4 @@
-"""A look at a panel before it is trusted: coverage, outliers, stale values, survivors, and what is refused."""
+"""Inspection of a panel: coverage, outliers, stale values, survivorship, and refusals."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FAR = 15.0
 
 
 def coverage(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
-    """Share of each month's stocks for which a descriptor is known: one row a month, one column a descriptor."""
+    """Return each month's share of stocks for which a descriptor is known: one row a month, one column a descriptor."""
     return panel[list(descriptors)].notna().groupby(panel["date"]).mean()
 
 
 def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
-    """What each descriptor looks like over all months.
+    """Return coverage and distribution of each descriptor over all months.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFra
 
 
 def mean_rank_ic(panel: pd.DataFrame, name: str) -> float:
-    """Mean over the months of a descriptor's rank correlation with the next return; NaN where there is none."""
+    """Return a descriptor's mean monthly rank correlation with the next return; NaN where there is none."""
     if RETURN not in panel:
         return float("nan")
     known = panel[["date", name, RETURN]].dropna()
@@ -71,7 +71,7 @@ def mean_rank_ic(panel: pd.DataFrame, name: str) -> float:
 
 
 def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) -> str:
-    """What the validation says against the table as it was read; empty if nothing."""
+    """Return the message with which validation refuses the table as it was read; empty if it does not."""
     try:
         check_panel(frame, descriptors, least_stocks, with_returns=RETURN in frame)
     except InputError as error:
@@ -80,7 +80,7 @@ def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) 
 
 
 def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
-    """What stands out, in sentences, each with a remedy where there is one. Dates and numbers are typed."""
+    """Return sentences on conspicuous values, each with a remedy where there is one. Dates and numbers are typed."""
     lines = []
     table = by_descriptor(panel, descriptors).set_index("descriptor")
     for name, line in table.to_dict("index").items():
@@ -108,7 +108,7 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
 
 
 def leavers_a_year(panel: pd.DataFrame) -> float:
-    """Share of the stocks that leave the panel in a year, of all that it ever had."""
+    """Return the share of all stocks that leave the panel in a year."""
     months = panel["date"].drop_duplicates().sort_values()
     last = panel.groupby("asset")["date"].max()
     left = float((last < months.iloc[-ABSENT_MONTHS:].iloc[0]).mean())
@@ -116,7 +116,7 @@ def leavers_a_year(panel: pd.DataFrame) -> float:
 
 
 def coverage_figure(known: pd.DataFrame) -> Figure:
-    """The coverage as a picture: months across, descriptors down."""
+    """Draw the coverage: months across, descriptors down."""
     figure = Figure(figsize=(9, 0.6 + 0.32 * known.shape[1]), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(100 * known.T, aspect="auto", cmap="Blues", vmin=0, vmax=100, interpolation="nearest")

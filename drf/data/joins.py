@@ -1,4 +1,4 @@
-"""Two tables held together by the names of stocks: which names belong to which, and who stays without a partner."""
+"""Joins of two tables by the names of stocks, with a count of the stocks that have no partner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import InputError, first_few
 
 
 def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = True) -> tuple[pd.Series, list[str]]:
-    """Bring the names of a table to those of another.
+    """Match the names of a table to those of another.
 
     Codes that one of the tables has with noughts in front and the other without are the same where no two names of a
     table become one.
@@ -52,7 +52,7 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
 
 
 def without_partner(alone: Iterable[str], every: int, words: str, most: float) -> list[str]:
-    """Say who stays without a partner, with examples, or refuse the join.
+    """Count the stocks without a partner, with examples, or refuse the join.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def without_partner(alone: Iterable[str], every: int, words: str, most: float) -
 
 
 def _without_noughts(theirs: set[str], ours: set[str]) -> dict[str, str]:
-    """Names of one table -> those of the other that are the same number, where each stands for one only."""
+    """Return names of one table -> names of the other that are the same number, where the match is unique."""
     plain = [_by_number(names) for names in (theirs, ours)]
     return {plain[0][number]: plain[1][number] for number in plain[0].keys() & plain[1].keys()}
 
 
 def _by_number(names: set[str]) -> dict[str, str]:
-    """Number -> name, of those names that are digits alone; not where two are the same number."""
+    """Return number -> name for names of digits alone; left out where two are the same number."""
     codes = [name for name in sorted(names) if name.isascii() and name.isdigit() and name.strip("0")]
     times = Counter(name.lstrip("0") for name in codes)
     return {name.lstrip("0"): name for name in codes if times[name.lstrip("0")] == 1}

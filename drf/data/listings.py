@@ -1,4 +1,4 @@
-"""Monthly bars -> listings: one company under one name, from its first price to its last or its delisting.
+"""Listings from monthly bars: one company under one name, from its first price to its last or its delisting.
 
 A stock that is not traded for some months keeps its last price: it is still held, at the price that it had. What it has
 lost or won meanwhile is the return over the month in which it is traded again. A name that comes back after more than
@@ -55,19 +55,19 @@ class Listings:
     examples: dict[str, str]
 
     def table(self, column: str, months: int | None = None) -> pd.DataFrame:
-        """A column of the bars as it was last known at each month end, as long as the stock was listed.
+        """Return a column of the bars as last known at each month end, while the stock was listed.
 
         With ``months`` only as long as it is not known for more than so many months.
         """
         return carried(_pivot(self.bars, column, self.there), months).where(self.there)
 
     def months(self, column: str) -> pd.DataFrame:
-        """A column of the bars in its own month; missing in months without a price."""
+        """Return a column of the bars in its own month; missing in months without a price."""
         return _pivot(self.bars, column, self.there)
 
 
 def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_months: int) -> Listings:
-    """Tell the listings apart.
+    """Separate the listings.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_mon
 def _used_delistings(
     bars: pd.DataFrame, delistings: pd.DataFrame | None, month_ends: pd.DatetimeIndex, carry_months: int
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """``asset``, ``row`` of the delisting's month, ``last`` (row of the last price before), ``delisting_return``."""
+    """Return ``asset``, ``row`` of the delisting's month, ``last`` (row of the last price) and ``delisting_return``."""
     columns = ["asset", "row", "last", "delisting_return"]
     if delistings is None or delistings.empty:
         return pd.DataFrame(columns=columns).astype({"row": int, "last": int, "delisting_return": float}), {}
@@ -162,7 +162,7 @@ def _used_delistings(
 
 
 def _moved_to_the_last_price(delistings: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """A delisting that is dated a few days before the last price belongs to the month of that price."""
+    """Date a delisting a few days before the last price to the month of that price."""
     bar = bars[["asset", "row", "last_day"]].astype({"asset": object}).assign(last=bars["row"] - 1)
     bar = bar.rename(columns={"row": "next", "last_day": "next_day"})
     joined = delistings.merge(bar, on=["asset", "last"], how="left")
@@ -174,7 +174,7 @@ def _moved_to_the_last_price(delistings: pd.DataFrame, bars: pd.DataFrame) -> pd
 
 
 def _require_end(delistings: pd.DataFrame) -> None:
-    """Prices that go on in the month after a delisting may be another company's, or the date is wrong."""
+    """Refuse prices that go on after a delisting: they may be another company's, or the date is wrong."""
     on = delistings[delistings["last_day"] > delistings["date"] + _TOLERANCE]
     if len(on):
         one = on.iloc[0]
@@ -185,7 +185,7 @@ def _require_end(delistings: pd.DataFrame) -> None:
 
 
 def _number_of_listing(bars: pd.DataFrame, ends: pd.DataFrame, carry_months: int) -> pd.Series:
-    """Numbers that grow where another company begins; the bars are sorted by stock and month."""
+    """Give numbers to the listings of bars sorted by stock and month; the number grows where another company begins."""
     other = bars["asset"].ne(bars["asset"].shift())
     long_gap = bars["row"].diff() > carry_months + 1
     delisted = pd.MultiIndex.from_frame(bars[["asset", "row"]]).isin(pd.MultiIndex.from_frame(ends[["asset", "last"]]))
@@ -198,12 +198,12 @@ def _listing_before(bars: pd.DataFrame, ends: pd.DataFrame) -> np.ndarray:
 
 
 def carried(table: pd.DataFrame, months: int | None) -> pd.DataFrame:
-    """What was last known at each month end, for so many months; None: for ever."""
+    """Carry the last known value forward for a number of months; None: without limit."""
     return table if months == 0 else table.ffill(limit=months)
 
 
 def _with_final(returns: pd.DataFrame, gone: pd.Series, final: pd.Series) -> pd.DataFrame:
-    """Compound what was left after the last price to the return over the month of the delisting."""
+    """Compound the return after the last price into the month of the delisting."""
     result = returns.to_numpy().copy()
     columns = np.flatnonzero(gone.notna())
     rows = gone.to_numpy()[columns].astype(int)
@@ -218,7 +218,7 @@ def _pivot(bars: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
 
 
 def _largest(back: pd.DataFrame, returns: pd.DataFrame) -> list[str]:
-    """The stocks that came back, those first that moved most."""
+    """Return the stocks that came back, with the largest moves first."""
     moved = returns.to_numpy()[back["row"].to_numpy(), back["listing"].to_numpy()]
     order = np.argsort(-np.abs(moved))
     return [f"{back['asset'].iloc[k]} {back['date'].iloc[k]:%Y-%m} {moved[k]:+.0%}" for k in order]

@@ -1,4 +1,4 @@
-"""Macro series -> a factor of its own: how sensitive each stock's returns have been to how a series changes.
+"""Macro sensitivities: a factor made of each stock's sensitivity to changes of macro series.
 
 The sensitivity to a series is the slope of the stock's past monthly returns on the series' changes in the same months,
 over the 60 newest months whose change is published at the date (at least 24 of them known).
@@ -22,7 +22,7 @@ MONTHS, LEAST = 60, 24
 
 
 def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int) -> dict[str, pd.DataFrame]:
-    """Rolling sensitivities of returns to changes.
+    """Return rolling sensitivities of returns to changes.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int)
 def add_sensitivities(
     panel: pd.DataFrame, levels: pd.DataFrame, changes: Mapping[str, str], lag_months: int, series: Sequence[str]
 ) -> tuple[pd.DataFrame, int]:
-    """Add the sensitivities to a panel in contract form, and leave out the first months, in which no stock has one.
+    """Add the sensitivities to a panel in contract form, and drop the first months, in which no stock has one.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def add_sensitivities(
 
 
 def _changes(values: pd.Series, ways: Mapping[str, str], name: str) -> pd.Series:
-    """The changes of a monthly series over the months that end at its dates."""
+    """Return the changes of a monthly series over the months that end at its dates."""
     way = ways.get(name)
     if way not in CHANGES:
         raise InputError(f"data.macro.changes.{name}={way}: must be one of {', '.join(CHANGES)}{nearest(name, ways)}")

@@ -1,4 +1,4 @@
-"""Names of stocks from whatever a column holds: the one reader of all tables and commands."""
+"""Names: the one reader of stock names for all tables and commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ONCE_A_FLOAT = re.compile(r"-?\d+\.0")
 
 
 def read_names(column: pd.Series) -> pd.Series:
-    """Names as text, dtype object; None where a cell is empty, or holds a date, true or false.
+    """Return names as text, dtype object; None where a cell is empty, or holds a date, true or false.
 
     Codes are text with the digits that they have: a whole number that a table holds as a float loses its point
     (``10700.0`` is 10700), noughts in front are kept where the table has them, blanks around are not.

@@ -1,4 +1,4 @@
-"""Numbers from whatever a column holds: the one reader of all tables and commands but daily prices."""
+"""Numbers: the one reader of number columns for all tables and commands but daily prices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def read_numbers(column: pd.Series) -> pd.Series:
-    """The numbers of a column as floats; NaN for what is none: texts that hold no number, dates, true and false."""
+    """Return the numbers of a column as floats; NaN for texts without a number, dates, true and false."""
     if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_bool_dtype(column):
         return pd.Series(float("nan"), index=column.index)
     if column.dtype == object:

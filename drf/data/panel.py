@@ -1,4 +1,4 @@
-"""The panel contract: one row a (date, asset), what its columns must hold, and what is refused.
+"""Panel contract: one row a (date, asset), the content of each column, and refusals.
 
 Columns: ``date`` (calendar month end), ``asset``, the descriptors as known at ``date``, and ``ret_next``: the simple
 decimal return over the month after ``date``, empty in the newest month. Optional: ``sector``, a name, empty if unknown.
@@ -77,7 +77,7 @@ def check_panel(
 
 
 def fingerprint(panel: pd.DataFrame) -> str:
-    """Sixteen hexadecimal digits that change with any value of a panel in contract form."""
+    """Return sixteen hexadecimal digits that change with any value of a panel in contract form."""
     rows = pd.util.hash_pandas_object(panel, index=False).to_numpy()
     return hashlib.sha256(rows.tobytes() + ",".join(panel.columns).encode()).hexdigest()[:16]
 
@@ -87,7 +87,7 @@ def _months(dates: pd.Index) -> str:
 
 
 def _rows(index: pd.Index | np.ndarray) -> str:
-    """Name the first few rows of a table, counted from 1."""
+    """Return the first few rows of a table, counted from 1."""
     return ("row " if len(index) == 1 else f"{len(index)} rows: ") + first_few([int(i) + 1 for i in index])
 
 
@@ -152,7 +152,7 @@ def require_monthly(where: str, dates: pd.Series) -> None:
 
 
 def _are_last_days(dates: pd.Series) -> bool:
-    """Whether every month has one date, and that among its last days: the market's last day of the month."""
+    """Tell whether each month has one date, and that date is among the month's last days."""
     days = dates.drop_duplicates()
     months_end = MONTHLY.end(days)
     return bool(not months_end.duplicated().any() and (months_end - days).dt.days.max() < _LAST_DAYS)

@@ -1,4 +1,4 @@
-"""The papers' sixteen descriptors and the five factors that they form (Nakagawa et al. 2018, table 1)."""
+"""Names of the papers' sixteen descriptors and the five factors that they form (Nakagawa et al. 2018, table 1)."""
 
 from __future__ import annotations
 

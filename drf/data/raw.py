@@ -1,4 +1,4 @@
-"""Raw data -> panel: daily prices, a market index, statements and delistings become descriptors, point in time.
+"""Raw tables to a panel: prices, a market index, statements and delistings become point-in-time descriptors.
 
 A statement counts from the day it was available (or, where that is not known, some months after its fiscal year end),
 until a newer one is available or it has gone stale. What had to be treated is counted and printed.
@@ -35,7 +35,7 @@ SHARES = "shares_outstanding"  # not needed where the prices have a market value
 
 @dataclass(frozen=True)
 class RawData:
-    """What a vendor delivers.
+    """Tables of a vendor.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class RawData:
 
 @dataclass(frozen=True)
 class Conventions:
-    """How the tables are meant.
+    """Conventions of the tables: lags, adjustments, tolerances.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ def _with_names(table: pd.DataFrame, stocks: set[str], what: str, some: bool = T
 
 
 def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Without a newest month that has not come to its end: its rows would be those of a month's end."""
+    """Drop a newest month that has not ended: its rows would pass for those of a month's end."""
     newest, month = bars["last_day"].max(), bars["date"].max()
     left = (month - newest).days
     if left > LONGEST_BREAK:
@@ -187,7 +187,7 @@ def _descriptors(
 def _point_in_time(
     statements: pd.DataFrame, listings: Listings, lag_months: int, stale_months: int
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Every item as it was known at each month end, and ``fiscal_month``, the month end of its fiscal year."""
+    """Return every item as known at each month end, and ``fiscal_month``, the month end of its fiscal year."""
     month_ends, names = listings.there.index, listings.names
     items = [name for name in ITEMS if name in statements]
     table = statements[statements["asset"].isin(names)].astype({"asset": object})
@@ -234,7 +234,7 @@ def _point_in_time(
 
 
 def _require_one_a_day(table: pd.DataFrame) -> None:
-    """Several vintages of a fiscal year count from a day of their own each."""
+    """Refuse two vintages of a fiscal year that count from the same day."""
     twice = table.duplicated(["asset", "fiscal_year_end", "known"])
     if twice.any():
         line = table[twice].iloc[0]
@@ -246,7 +246,7 @@ def _require_one_a_day(table: pd.DataFrame) -> None:
 
 
 def _market_returns(market_index: pd.DataFrame, listings: Listings) -> tuple[pd.Series, int]:
-    """Return over each month; over a closed market from its last close. And how many months lack the index."""
+    """Return the index return over each month, and how many months lack it. A closed market keeps its last close."""
     month = MONTHLY.end(market_index["date"])
     closes = market_index.set_index("date")["close"].groupby(month.to_numpy()).last().reindex(listings.there.index)
     without = closes.isna()
@@ -256,7 +256,7 @@ def _market_returns(market_index: pd.DataFrame, listings: Listings) -> tuple[pd.
 
 
 def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Leave out the months before every descriptor is known for at least one stock."""
+    """Drop the months before every descriptor is known for at least one stock."""
     known = panel.groupby("date")[names].count()
     complete = known.index[(known > 0).all(axis=1)]
     if not len(complete):

@@ -1,4 +1,4 @@
-"""Research panels -> the panel contract, by a mapping alone: other names, signs, units and date conventions."""
+"""Research panels to the contract by a mapping: other names, signs, units and date conventions."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
 
 
 def _names(path: str, column: pd.Series) -> pd.Series:
-    """Names as text; codes that a file holds as whole floats lose their point."""
+    """Return names as text; codes that a file holds as whole floats lose their point."""
     if column.isna().any():
         raise InputError(
             f"{path}: column {column.name} is empty in {int(column.isna().sum())} row(s): name every stock"

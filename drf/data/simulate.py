@@ -1,4 +1,4 @@
-"""A simulated stock market whose expected returns, and every factor's part in them, are known.
+"""Simulated market whose expected returns, and every factor's part in them, are known.
 
 Sixteen descriptors a stock: momentum is made from the simulated returns themselves, the others are persistent and share
 a common part within their factor. The expected return is a *gated memory* of the descriptors' ranks: at each of the
@@ -52,7 +52,7 @@ _SHAPES: dict[str, tuple[float, float, float, bool]] = {
 
 @dataclass(frozen=True)
 class Market:
-    """A simulated panel and what is known of it.
+    """A simulated panel and its known truth.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Market:
 
 @dataclass(frozen=True)
 class SimulatedMarket(Source):
-    """How to simulate a market.
+    """Settings of a simulated market.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def simulate(settings: SimulatedMarket) -> Market:
 
 
 def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: float) -> np.ndarray:
-    """The name of the stock at every (month, place): the place's, and from its second stock on with a count."""
+    """Return the stock's name at every (month, place): the place's own, with a count from its second stock on."""
     listed = 1 + np.cumsum(rng.random((months, len(places))) < exits, axis=0)
     listed = np.vstack([np.ones(len(places), dtype=int), listed[:-1]])
     names = np.where(listed > 1, np.char.add(np.char.add(places, "-"), listed.astype(str)), places)
@@ -201,8 +201,10 @@ def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: flo
 def _macro(
     seed: int, series: int, months: int, stocks: int, deviation: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the response to the first series is rewarded with (months, stocks), of the given deviation over stocks; the
-    responses to a surprise of one standard deviation (series, stocks); the surprises (months, series)."""
+    """Return reward, responses and surprises of the macro series: the reward of the response to the first series
+    (months, stocks), of the given deviation over stocks; the responses to a surprise of one standard deviation (series,
+    stocks); the surprises (months, series).
+    """
     rng = np.random.default_rng([seed, series])  # of its own, so that the rest of the market stays as it is without
     responses = _RESPONSE * rng.standard_normal((series, stocks))
     surprises = rng.standard_normal((months, series))
@@ -220,7 +222,7 @@ def _live(
     style: float,
     extra: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Let the market live month by month: (ranks of all descriptors, momentum descriptors, returns over the month).
+    """Simulate month by month; return ranks of all descriptors, momentum descriptors, and returns over the month.
 
     ``scale``: of the expected returns, shape (months,).
     """
@@ -245,7 +247,7 @@ def _live(
 
 
 def memory(x: np.ndarray) -> np.ndarray:
-    r"""The expected return, up to scale, of stocks whose ranks took the path ``x``.
+    r"""Return the expected return, up to scale, of stocks whose ranks took the path ``x``.
 
     Shape of ``x``: (n, dates, descriptors), the oldest date first.
 
@@ -270,7 +272,7 @@ def memory(x: np.ndarray) -> np.ndarray:
 
 
 def shapley_values(x: np.ndarray) -> dict[str, np.ndarray]:
-    """Each factor's exact Shapley value in :func:`memory`: its mean marginal effect over all orders of the factors.
+    """Return the exact Shapley value of each factor in :func:`memory`: its mean marginal effect over all orders.
 
     A factor that is left out has all its ranks at 0. The values sum to ``memory(x)``.
     """
@@ -297,13 +299,13 @@ def shapley_values(x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _factor_means(ranks: np.ndarray) -> np.ndarray:
-    """Mean rank of each factor's descriptors, shape (stocks, factors)."""
+    """Return the mean rank of each factor's descriptors, shape (stocks, factors)."""
     columns = [[DESCRIPTORS.index(name) for name in names] for names in FACTORS.values()]
     return np.stack([ranks[:, k].mean(1) for k in columns], axis=1)
 
 
 def _persistent_descriptors(rng: np.random.Generator, total: int, stocks: int) -> dict[str, np.ndarray]:
-    """Stationary AR(1) paths; descriptors of one factor share half the variance of their shocks."""
+    """Draw stationary AR(1) paths; descriptors of one factor share half the variance of their shocks."""
     paths = {}
     for factor, names in FACTORS.items():
         if factor == "Momentum":
@@ -321,7 +323,7 @@ def _persistent_descriptors(rng: np.random.Generator, total: int, stocks: int) -
 
 
 def _momentum(returns: np.ndarray) -> dict[str, np.ndarray]:
-    """Compounded past returns at the last row of ``returns``; while the history is short, over what there is."""
+    """Compound past returns at the last row of ``returns``; while the history is short, over what there is."""
     growth = 1 + returns
     return {
         "MOM12_1": growth[-12:-1].prod(0) - 1,
@@ -337,10 +339,10 @@ def _in_units(name: str, latent: np.ndarray) -> np.ndarray:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks along the last axis scaled to [-1, 1]."""
+    """Return ranks along the last axis scaled to [-1, 1]."""
     return 2 * values.argsort(-1).argsort(-1) / (values.shape[-1] - 1) - 1
 
 
 def _fat_tailed(rng: np.random.Generator, size: int, degrees: float = 5.0) -> np.ndarray:
-    """Student's t scaled to unit variance."""
+    """Draw Student's t scaled to unit variance."""
     return rng.standard_t(degrees, size) * np.sqrt((degrees - 2) / degrees)

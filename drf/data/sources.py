@@ -1,4 +1,4 @@
-"""Where a panel comes from: each class is what one file of ``conf/data`` names, and its fields are that file's keys."""
+"""Sources of panels: each file of ``conf/data`` names a class, whose fields are the keys of that file."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Source(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it is, in a few words."""
+        """Name of the source, in a few words."""
 
     @abstractmethod
     def panel(self) -> pd.DataFrame:
-        """The panel, not yet held against the contract.
+        """Return the panel, not yet checked against the contract.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class Source(ABC):
         """
 
     def truth(self) -> pd.DataFrame | None:
-        """What truly drove the returns (:class:`drf.data.simulate.Market`), where that is known."""
+        """Return the true drivers of the returns (:class:`drf.data.simulate.Market`); None where they are unknown."""
         return None
 
 
@@ -210,7 +210,7 @@ class ResearchPanel(Source):
 
 @dataclass(frozen=True)
 class NamedElsewhere(Source):
-    """A source of somebody's own that a registry names: it is not made of what a registry says."""
+    """A user's own source that a registry names. It is not created, since a registry may be written by others."""
 
     target: str
 

@@ -1,4 +1,4 @@
-"""The universe: which stocks of a month count."""
+"""Universe: the stocks of a month that count."""
 
 from __future__ import annotations
 

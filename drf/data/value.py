@@ -1,4 +1,4 @@
-r"""Market value: prices and numbers of shares brought to one basis.
+r"""Market value: prices and numbers of shares on one basis.
 
 Vendors adjust closes for later splits or do not, and numbers of shares too. With :math:`S(a, b)` the product of the
 splits after month a up to month b, T the newest month, f the month of the fiscal year's end of the statement that is
@@ -28,7 +28,7 @@ def market_value(
     shares_adjusted: SharesAdjusted,
     carry_months: int,
 ) -> tuple[pd.DataFrame, dict[str, int], str]:
-    """Market values at month ends.
+    """Return market values at month ends.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def market_value(
 def _by_own_shares(
     listings: Listings, prices_adjusted: PricesAdjusted | None, carry_months: int
 ) -> tuple[pd.DataFrame, dict[str, int], str]:
-    """Close times the shares beside the prices, grown by the splits since where closes are as traded."""
+    """Return close times shares of the price table, grown by later splits where closes are as traded."""
     known, closes = listings.months("shares") * listings.months("grown"), listings.table("close")
     shares = carried(known, carry_months).where(listings.there)
     named = "split" in listings.bars
@@ -111,7 +111,7 @@ def _by_own_shares(
 
 
 def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, str]:
-    """The splits of the column, and, where a stock comes back after months without a row to name one, the guessed."""
+    """Return the splits of the column, with guessed ones where a stock comes back after months without a row."""
     splits, jumps = listings.months("split").fillna(1.0), listings.months("jump").fillna(1.0)
     back = listings.traded & ~listings.traded.shift(1, fill_value=True)
     missed = back & (splits == 1.0) & (jumps != 1.0)
@@ -122,7 +122,7 @@ def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, str]:
 
 
 def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> None:
-    """Large splits must show in closes as traded, and must not in adjusted ones."""
+    """Refuse large splits that unadjusted closes do not show, or that adjusted closes do."""
     shown = int(bars["seen"].sum())
     said, other = ("none", "splits") if prices_adjusted == "none" else ("splits", "none")
     if (shown < 0) if prices_adjusted == "none" else (shown > 0):
@@ -159,7 +159,7 @@ def _guess(bars: pd.DataFrame, prices_adjusted: PricesAdjusted | None) -> str:
 
 
 def _growth_since(level: pd.DataFrame, since: pd.DataFrame) -> pd.DataFrame:
-    """By what the number of shares grew through splits after the month ``since``."""
+    """Return the factor by which splits multiplied the number of shares after the month ``since``."""
     position = level.index.get_indexer(pd.DatetimeIndex(since.to_numpy().ravel())).reshape(since.shape)
     column = np.broadcast_to(np.arange(since.shape[1]), since.shape)
     # where the prices begin after that month, splits before them are not known

@@ -1,1 +1,1 @@
-"""From forecasts to portfolios, metrics and contributions; how a forecast was made plays no part."""
+"""Evaluation: from forecasts to portfolios, metrics and contributions, whichever model made the forecasts."""

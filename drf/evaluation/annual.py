@@ -1,4 +1,4 @@
-"""Monthly numbers put on a year."""
+"""Annualisation of periodic numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..data.calendar import MONTHLY
 
 
 def annualised_ratio(monthly: pd.Series) -> float:
-    """Mean over standard deviation times the root of 12; NaN with fewer than two months, or without variation."""
+    """Return mean over standard deviation, annualised; NaN with fewer than two periods, or without variation."""
     deviation = monthly.std()
     if monthly.count() < 2 or not deviation > 1e-12:
         return float("nan")
@@ -17,7 +17,7 @@ def annualised_ratio(monthly: pd.Series) -> float:
 
 
 def rolling_ratio(monthly: pd.Series, months: int = MONTHLY.periods_a_year) -> pd.Series:
-    """:func:`annualised_ratio` of the months up to each; NaN for those that have too few before them."""
+    """Return :func:`annualised_ratio` of the periods up to each; NaN where there are too few."""
     window = monthly.rolling(months)
     deviation = window.std()
     return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(MONTHLY.periods_a_year)

@@ -1,4 +1,4 @@
-r"""Realised attribution: what the factors of a forecast earned, beside what was forecast of them.
+r"""Realised attribution: earnings of a forecast's factors, compared with their forecast.
 
 In each month the realised returns of the stocks are regressed on the factors' contributions to their forecasts,
 
@@ -21,7 +21,7 @@ SPECIFIC = "specific"
 
 
 def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) -> pd.DataFrame:
-    """What each factor earned for a long-short portfolio, month by month.
+    """Return each factor's contribution to the realised return of a long-short portfolio, month by month.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ RESAMPLES = 1000
 
 
 def block_length(series: pd.DataFrame) -> float:
-    """Mean length of a block, in periods: the columns' mean of Politis and White's (2004) choice.
+    """Return the mean length of a block in periods: the columns' mean of Politis and White's (2004) choice.
 
     It is at least 1 and at most a third of the periods.
     """
@@ -35,7 +35,7 @@ def _resampled(
 
 
 def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """Model confidence set (Hansen, Lunde and Nason 2011): the rows that cannot be told from the best.
+    """Return the model confidence set (Hansen, Lunde and Nason 2011): rows not distinguishable from the best.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resam
 
 
 def superior_ability(losses: pd.DataFrame, benchmark: str, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """Test of superior predictive ability (Hansen 2005): is any other row better than the benchmark?
+    """Test for superior predictive ability of any row over the benchmark (Hansen 2005).
 
     Returns
     -------
@@ -119,7 +119,7 @@ def monotonicity(quantiles: pd.DataFrame, seed: int = 0, resamples: int = RESAMP
 def cumulated_band(
     months: pd.Series, horizon: int, level: float = 0.9, seed: int = 0, resamples: int = RESAMPLES
 ) -> pd.DataFrame:
-    """Where the sums over the next periods lie if these are like those of the past, whose mean is itself an estimate.
+    """Return a band for the sums over the next periods, from resampled past periods and the error of their mean.
 
     Each path is drawn from the past, and shifted by what another draw's mean differs from the past's.
 

@@ -22,7 +22,7 @@ STEP = 2.0**-24
 
 
 def rounded(relevance: pd.DataFrame) -> pd.DataFrame:
-    """A relevance table in steps of :data:`STEP`, which takes two thirds of the room.
+    """Round a relevance table to steps of :data:`STEP`, which takes two thirds of the room.
 
     What is cut from one value is carried to the next, so a value is off by at most a step, and so is the sum of all
     values of a stock and month.
@@ -48,7 +48,7 @@ def by_factor(relevance: pd.DataFrame, factors: Mapping[str, Sequence[str]]) -> 
 
 
 def of_side(contributions: pd.DataFrame, weights: Weights, sign: int) -> pd.DataFrame:
-    """Weighted mean contribution over the stocks of the long (+1) or the short side (-1): one row a month.
+    """Return the weighted mean contribution over the stocks of one side (+1 long, -1 short): one row a month.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ def of_side(contributions: pd.DataFrame, weights: Weights, sign: int) -> pd.Data
 
 
 def percentages(contributions: pd.DataFrame) -> pd.DataFrame:
-    """Each month's contributions as percentages of the sum of their absolute values, with their signs."""
+    """Return each month's contributions as signed percentages of the sum of their absolute values."""
     total = contributions.abs().sum(axis=1)
     return 100 * contributions.div(total.where(total > 0), axis=0)
 
 
 def mean_absolute_by_lag(relevance: pd.DataFrame) -> pd.DataFrame:
-    """Mean absolute relevance: one row a descriptor, one column a lag (largest first)."""
+    """Return the mean absolute relevance: one row a descriptor, one column a lag (largest first)."""
     size = relevance.drop(columns=KEYS).abs().mean()
     size.index = pd.MultiIndex.from_tuples([_parts(name) for name in size.index], names=["descriptor", "lag"])
     order = list(dict.fromkeys(size.index.get_level_values("descriptor")))
@@ -73,7 +73,7 @@ def mean_absolute_by_lag(relevance: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
-    """Mean monthly correlation over stocks of each factor's contributions with the true ones.
+    """Return the mean monthly correlation over stocks of each factor's contributions with the true ones.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> di
 
 
 def risk_table(relevance: pd.DataFrame, weights: Weights, factors: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """The risk model of the long-short portfolio: what drives the forecast of each side, and what changed.
+    """Return the risk table of the long-short portfolio: contributions of each side, and their change.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Losses from a peak: how deep, how long, and whether they have been made good."""
+"""Drawdowns: depth, length and recovery."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def underwater(returns: pd.Series) -> pd.Series:
-    """Loss of the compounded returns from the highest value before, 0 or below, one a month.
+    """Return the drawdown of the compounded returns, 0 or below, one a month.
 
     A month without a return changes nothing. NaN throughout if a month loses everything: nothing compounds then.
     """
@@ -18,7 +18,7 @@ def underwater(returns: pd.Series) -> pd.Series:
 
 
 def drawdown_periods(returns: pd.Series, most: int = 5) -> pd.DataFrame:
-    """The deepest losses from a peak, deepest first.
+    """Return the deepest drawdowns, deepest first.
 
     Returns
     -------

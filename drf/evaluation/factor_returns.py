@@ -18,7 +18,7 @@ from ..data.calendar import MONTHLY
 
 
 def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
-    """F = R / X, and 0 where X is 0; all of the same shape."""
+    """Return F = R / X, and 0 where X is 0; all of the same shape."""
     neutral = exposures == 0
     return np.where(neutral, 0.0, relevance / np.where(neutral, 1.0, exposures))
 

@@ -1,4 +1,4 @@
-r"""Is a mean different from zero? t-statistics that allow for neighbouring periods that know of each other.
+r"""Tests of a mean against zero that allow for autocorrelation.
 
 The variance of the mean of :math:`x_1 \dots x_n` is estimated from B weighted averages with equally weighted cosines,
 
@@ -54,12 +54,12 @@ def _test(values: np.ndarray) -> pd.Series:
 
 
 def cosines_for(periods: int) -> int:
-    """The number of cosines, B."""
+    """Return the number of cosines, B."""
     return max(FEWEST_COSINES, min(round(0.4 * periods ** (2 / 3)), periods // 2))
 
 
 def standard_error(values: np.ndarray) -> np.ndarray:
-    """Standard errors of the means of the columns of ``values`` (n, columns)."""
+    """Return the standard errors of the means of the columns of ``values`` (n, columns)."""
     n = len(values)
     averages = np.sqrt(2 / n) * _waves(n, cosines_for(n)) @ values
     return np.sqrt((averages**2).mean(axis=0) / n)

@@ -1,4 +1,4 @@
-r"""Intervals of Sharpe ratios, and of their differences: a formula, so nothing in them is drawn at random.
+r"""Intervals of Sharpe ratios and of their differences, by formula; nothing is drawn at random.
 
 With :math:`\hat S` the Sharpe ratio a period and :math:`z_t` the standardised returns, the ratio's error is the mean of
 
@@ -33,7 +33,7 @@ _PRIOR_PERIODS = 10
 
 
 def sharpe_intervals(returns: pd.DataFrame, benchmark: str | None = None, level: float = 0.95) -> pd.DataFrame:
-    """Sharpe ratios with intervals, each on its own periods, and differences to one of them on the pair's periods.
+    """Return Sharpe ratios with intervals, each on its own periods, and differences from a benchmark on common periods.
 
     What stands of a row does not depend on the rows beside it.
 
@@ -76,7 +76,7 @@ def _own(values: np.ndarray, level: float) -> dict[str, object]:
 
 
 def _difference(pair: np.ndarray, level: float) -> tuple[float, float, float, float]:
-    """Difference of the first column's ratio to the second's, its ends, and the probability that it is above 0."""
+    """Return the first column's ratio less the second's, its interval, and the probability that it is above 0."""
     a, b = pair.T
     if len(pair) < LEAST_PERIODS or not min(a.std(), b.std()) > 1e-12:
         return (np.nan, np.nan, np.nan, np.nan)
@@ -93,13 +93,13 @@ def _sharpe(values: np.ndarray) -> float:
 
 
 def _influence(values: np.ndarray) -> np.ndarray:
-    """What each period adds to the ratio's error."""
+    """Return the influence of each period on the ratio."""
     z = (values - values.mean()) / values.std()
     return z - _sharpe(values) / 2 * (z**2 - 1)
 
 
 def _error(influence: np.ndarray) -> float:
-    """Standard error of the mean of ``influence``, whose own mean is 0."""
+    """Return the standard error of the mean of ``influence``, whose own mean is 0."""
     n, power = len(influence), float((influence**2).sum())
     if power <= 1e-24 * n:
         return 0.0
@@ -109,7 +109,7 @@ def _error(influence: np.ndarray) -> float:
 
 
 def _interval(value: float, error: float, periods: int, level: float) -> tuple[float, float, float]:
-    """Low and high end, and the probability that the true value is above 0."""
+    """Return low and high end, and the probability that the true value is above 0."""
     if error == 0:
         return value, value, 0.5 + 0.5 * float(np.sign(value))
     reach = stats.t.ppf((1 + level) / 2, periods - 1) * error

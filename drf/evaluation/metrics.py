@@ -1,4 +1,4 @@
-"""The metrics of a row of the comparison, from its forecasts alone."""
+"""Metrics of a row of the comparison, from its forecasts alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MORE_METRICS = (
 
 
 def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
-    """Everything that has a value each month.
+    """Return all series that have a value each month.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame
 
 
 def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
-    """Spearman correlation of forecast and return within each month."""
+    """Return the Spearman correlation of forecast and return within each month."""
     ranks = forecasts.groupby("date")[["y_pred", "y_true"]].rank()
     by_date = forecasts.groupby("date")["y_pred"]
     flat = by_date.max() - by_date.min() <= 1e-12 * forecasts["y_pred"].abs().max()  # ranks would tell rounding apart
@@ -86,7 +86,7 @@ def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
 
 
 def ic(forecasts: pd.DataFrame) -> pd.Series:
-    """Pearson correlation of forecast and return within each month."""
+    """Return the Pearson correlation of forecast and return within each month."""
     values = forecasts[["y_pred", "y_true"]]
     centred = values - values.groupby(forecasts["date"]).transform("mean")
     products = pd.DataFrame(
@@ -103,7 +103,7 @@ def ic(forecasts: pd.DataFrame) -> pd.Series:
 
 
 def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
-    """The metrics of :data:`METRICS` and :data:`MORE_METRICS`.
+    """Return the metrics of :data:`METRICS` and :data:`MORE_METRICS`.
 
     ``mae`` and ``rmse`` are over all stocks and months. ``r2`` is 1 less the sum of squared errors over that of
     squared returns, so below 0 where forecasting nothing has the smaller error (Gu, Kelly and Xiu 2020). Returns
@@ -145,19 +145,19 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
 
 
 def mean_ic(by_month: pd.Series) -> float:
-    """NaN if no month's forecasts differ: 0 in every month is no correlation of 0."""
+    """Return the mean; NaN if no month's forecasts differ, since 0 in every month is no correlation of 0."""
     return float(by_month.mean()) if by_month.any() else float("nan")
 
 
 def out_of_sample_r2(forecasts: pd.DataFrame) -> float:
-    """1 less the sum of squared errors over that of squared returns; NaN without a return other than 0."""
+    """Return 1 less the squared errors' share of the squared returns; NaN without a return other than 0."""
     known = forecasts.dropna(subset=["y_true"])
     nothing = float((known["y_true"] ** 2).sum())
     return float(1 - ((known["y_true"] - known["y_pred"]) ** 2).sum() / nothing) if nothing > 0 else float("nan")
 
 
 def note_on(metrics: Mapping[str, float], series: pd.DataFrame) -> str:
-    """What a reader must know of a row's numbers: ties, losses of everything, what cannot be estimated; may be empty.
+    """Return a sentence on ties, total losses and metrics that cannot be estimated; empty if there are none.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def note_on(metrics: Mapping[str, float], series: pd.DataFrame) -> str:
 
 
 def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str:
-    """Which of a row's metrics cannot be estimated, and why, in words; empty if all can and no period is missing.
+    """Return which metrics of a row cannot be estimated, and why; empty if all can and no period is missing.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str
 
 
 def max_drawdown(returns: pd.Series) -> float:
-    """Largest loss from a peak of the compounded returns, as a positive decimal.
+    """Return the largest drawdown of the compounded returns, as a positive decimal.
 
     NaN if a period loses everything, or no return is known.
     """

@@ -1,4 +1,4 @@
-r"""Probability of backtest overfitting: does the trial that wins on some months still win on the others?
+r"""Probability of backtest overfitting: how often the best trial of some months is below the median on the others.
 
 Combinatorially symmetric cross-validation (Bailey, Borwein, Lopez de Prado and Zhu 2017): the months are cut into an
 even number of blocks; each half of the blocks in turn chooses the trial with the best Sharpe ratio, and the other half
@@ -59,7 +59,7 @@ def _sharpe(n: int, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
 
 
 def overfitting(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Probability of overfitting of every study's choice.
+    """Return the probability of overfitting of every study's choice.
 
     Parameters
     ----------

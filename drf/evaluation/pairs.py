@@ -1,4 +1,4 @@
-"""Every row of a comparison against every other, on the months of both."""
+"""Pairs of rows, compared on the months that both have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .intervals import sharpe_intervals
 
 
 def pairs(series: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Differences between rows.
+    """Return the differences between rows.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ _COLUMNS = [
 
 
 def _note(of_means: list[str], sharpe: pd.Series) -> str:
-    """Why something of a pair is empty."""
+    """Return why an entry of a pair is empty."""
     if notes := [note for note in of_means if note]:
         return notes[0]
     if pd.isna(sharpe["difference"]):

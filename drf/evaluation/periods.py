@@ -1,4 +1,4 @@
-"""What rows were worth in parts of their months."""
+"""Results of rows in parts of their months."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def by_period(
 
 
 def _part(dates: pd.Index, beginnings: Sequence[str] | None) -> pd.Index:
-    """Which part each date belongs to."""
+    """Return the part that each date belongs to."""
     if beginnings is None:
         return pd.DatetimeIndex(dates).year
     edges = pd.DatetimeIndex(sorted(pd.Timestamp(text) for text in beginnings))

@@ -1,4 +1,4 @@
-"""Portfolios: the weights that a rule makes of forecasts, and what they would have earned."""
+"""Portfolios: the weights that a rule makes of forecasts, and their returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weighting import WEIGHTINGS, Weighting
 
 @dataclass(frozen=True, kw_only=True)
 class PortfolioRule:
-    """How forecasts become portfolios: the ``portfolio`` config.
+    """Rule by which forecasts become portfolios: the ``portfolio`` config.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class PortfolioRule:
 
     @property
     def groups(self) -> list[str]:
-        """Within what stocks are sorted."""
+        """Columns within whose groups stocks are sorted."""
         return ["date", "sector"] if self.sector_neutral else ["date"]
 
     @property
@@ -105,11 +105,11 @@ class Weights:
     table: pd.DataFrame
 
     def of_side(self, sign: int) -> pd.Series:
-        """Sizes of the weights of the long (+1) or the short side (-1), 0 elsewhere; aligned with the forecasts."""
+        """Return the sizes of one side's weights (+1 long, -1 short), 0 elsewhere; aligned with the forecasts."""
         return (sign * self.table["weight"]).clip(lower=0.0)
 
     def mean(self, values: pd.DataFrame, sign: int) -> pd.DataFrame:
-        """Weighted mean of columns over the stocks of one side: one row a month in which the side holds any.
+        """Return the weighted mean of columns over one side's stocks: one row for each month in which it holds any.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Weights:
         return sums.div(relative.groupby(date[held]).sum(), axis=0)
 
     def by_month(self) -> pd.DataFrame:
-        """One row a month, one column an asset that is ever held."""
+        """Return the weights with one row a month and one column an asset that is ever held."""
         held = self.table[self.table["weight"] != 0]
         wide = held.pivot_table(index="date", columns="asset", values="weight", fill_value=0.0)
         months = pd.Index(np.sort(self.table["date"].unique()), name="date")
@@ -135,7 +135,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Which quantiles of its month (and sector) each forecast lies in, from 1 (lowest) to ``rule.quantiles``.
+    """Quantiles of forecasts within their month (and sector), from 1 (lowest) to ``rule.quantiles``.
 
     The groups differ by at most one stock. Stocks with the same forecast across a cut lie in the groups on both sides
     of it, each for the share of the places that its like have there, so that no order of rows or names decides. Stocks
@@ -167,7 +167,7 @@ class Quantiles:
         return cls(first, last, size, rule.quantiles)
 
     def share(self, quantile: int) -> np.ndarray:
-        """The share of each stock that lies in a quantile, shape (n,)."""
+        """Return the share of each stock that lies in a quantile, shape (n,)."""
         # The place r lies in quantile ceil(r * count / size).
         below, upto = (np.floor(self.size * edge / self.count) for edge in (quantile - 1, quantile))
         inside = np.minimum(self.last, upto) - np.maximum(self.first, below + 1) + 1
@@ -176,18 +176,18 @@ class Quantiles:
 
     @property
     def undecided(self) -> np.ndarray:
-        """Whether a stock and its like are so many that they lie in the lowest and in the highest quantile."""
+        """Flags of stocks that are tied from the lowest to the highest quantile."""
         return (self.share(1) > 0) & (self.share(self.count) > 0)
 
     @property
     def cut(self) -> np.ndarray:
-        """Whether a stock lies in one of the two only for a part, because its like lie across the cut."""
+        """Flags of stocks that lie in an outer quantile only in part, because a tie spans its edge."""
         outer = np.maximum(self.share(1), self.share(self.count))
         return (outer > 0) & (outer < 1)
 
 
 def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Series | None = None) -> Weights:
-    """The rule's portfolio of each month.
+    """Return the rule's portfolio of each month.
 
     Stocks whose forecasts are the same across a cut share the place that is left: see :class:`Quantiles`. Where as many
     stocks have the same forecast that they lie in the lowest and in the highest quantile, nothing of the month (and
@@ -218,7 +218,7 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
 
 
 def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
-    """Scale what is held so that each sector is long as much as it is short: as much as it has stocks in the two.
+    """Scale the weights so that each sector is long as much as short, in proportion to its stocks on both sides.
 
     A sector with one side alone is not held.
     """
@@ -229,7 +229,7 @@ def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
 
 
 def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
-    """Mean return of each quantile: one row a month, columns 1 to ``rule.quantiles``, decimals a month.
+    """Return the mean return of each quantile: one row a month, columns 1 to ``rule.quantiles``, decimals a month.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFra
 
 
 def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
-    """The long-short portfolio of forecasts month by month, over the stocks whose return is known.
+    """Return the long-short portfolio of forecasts month by month, over the stocks whose return is known.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
 
 
 def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFrame:
-    """What a portfolio earned and traded month by month.
+    """Return the returns and trades of a portfolio, month by month.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
 
 
 def drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
-    """Weights at the end of the month, each side rescaled to its own value.
+    """Return the weights at the end of the month, each side rescaled to its own value.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
 
 
 def exposures(weights: Weights, ranks: pd.DataFrame) -> pd.DataFrame:
-    """What a portfolio is exposed to: mean rank of its long side less that of its short side.
+    """Return the exposures of a portfolio: mean rank of its long side less that of its short side.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-r"""How far forecasts should be spread: one factor a month, learned from what earlier forecasts came to.
+r"""Shrinkage of forecasts: one factor a month, learned from the outcomes of earlier forecasts.
 
 Models say too much: what is estimated on training samples is larger than what comes true. With f and y the forecasts
 and the returns of a month, each less the month's mean, :math:`A_s = \sum f y` and :math:`B_s = \sum f^2` of the T
@@ -32,7 +32,7 @@ _FEW = 6
 
 
 def scales(forecasts: pd.DataFrame) -> pd.Series:
-    """The factor k of every month, from the months before it alone.
+    """Return the factor k of every month, from the months before it alone.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def scales(forecasts: pd.DataFrame) -> pd.Series:
 
 
 def newest_scale(forecasts: pd.DataFrame) -> float:
-    """The factor for the month after all of ``forecasts``."""
+    """Return the factor for the month after all of ``forecasts``."""
     return _factor(_sums(forecasts))
 
 
 def _sums(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """By month: sums of f y, f², y², and the number of stocks with a return."""
+    """Return, by month, the sums of f y, f² and y², and the number of stocks with a return."""
     known = forecasts.dropna(subset=["y_true"])
     values = known[["y_pred", "y_true"]]
     centred = values - values.groupby(known["date"]).transform("mean")

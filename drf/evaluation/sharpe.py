@@ -1,4 +1,4 @@
-r"""How sure a Sharpe ratio is, given its months, their shape, and how many were tried.
+r"""Uncertainty of a Sharpe ratio, given its months, their shape, and the number of trials.
 
 With :math:`\hat S` the Sharpe ratio *a period*, n periods, skewness :math:`\gamma_3` and kurtosis :math:`\gamma_4`:
 
@@ -27,18 +27,18 @@ LEAST_PERIODS = 12
 
 
 def probability_above(benchmark: float, ratio: float, periods: int, skewness: float, kurtosis: float) -> float:
-    """PSR from the moments of the returns: Sharpe ratios a period, and a kurtosis that is 3 if they are normal."""
+    """Return the PSR from moments of the returns: Sharpe ratios a period, and a kurtosis of 3 if they are normal."""
     shape = 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2
     return float(stats.norm.cdf((ratio - benchmark) * np.sqrt((periods - 1) / shape)))
 
 
 def probabilistic_sharpe(returns: pd.Series, benchmark: float = 0.0) -> float:
-    """Probability that the true Sharpe ratio a period exceeds ``benchmark``, also a period."""
+    """Return the probability that the true Sharpe ratio a period exceeds ``benchmark``, also a period."""
     return probability_above(benchmark, *_moments(returns))
 
 
 def minimum_track_record(returns: pd.Series, benchmark: float = 0.0, level: float = 0.95) -> float:
-    """Periods needed until the probabilistic Sharpe ratio reaches ``level``; NaN if the ratio is not above."""
+    """Return the periods until the probabilistic Sharpe ratio reaches ``level``; NaN if the ratio is not above."""
     ratio, _, skewness, kurtosis = _moments(returns)
     if not ratio > benchmark:
         return float("nan")
@@ -53,7 +53,7 @@ def _moments(returns: pd.Series) -> tuple[float, int, float, float]:
 
 
 def best_of_chance(trials: float, variance: float) -> float:
-    """The best Sharpe ratio a period to be expected of so many independent trials without skill.
+    """Return the expected best Sharpe ratio a period of so many independent trials without skill.
 
     The formula is for two and more; from one trial, of which 0 is to be expected, to two it is interpolated.
     """
@@ -66,7 +66,7 @@ def best_of_chance(trials: float, variance: float) -> float:
 
 
 def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
-    """Variance of trials' Sharpe ratios a period, as it would be over ``periods`` periods.
+    """Return the variance of trials' Sharpe ratios a period, as it would be over ``periods`` periods.
 
     Most of the ratios' spread is estimation error, whose variance falls with the length of the record, and trials are
     measured over records of other lengths than a version's. So deviations are taken from the mean of trials of the same
@@ -90,7 +90,7 @@ def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
 
 
 def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) -> pd.DataFrame:
-    """What is known of every column's Sharpe ratio.
+    """Return the evidence on the Sharpe ratio of every column.
 
     Parameters
     ----------

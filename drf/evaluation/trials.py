@@ -1,4 +1,4 @@
-r"""How much was tried, and to how many independent trials that amounts.
+r"""Trials: their number, and the number of independent trials that they are worth.
 
 Trials of one search, and searches of one idea, are near-twins. With M trials whose returns correlate by
 :math:`\bar\rho` on average over all pairs, they amount to
@@ -23,7 +23,7 @@ LEAST_COMMON = 12
 
 @dataclass(frozen=True)
 class Trials:
-    """Everything that was tried.
+    """Trials on a market.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def count_trials(returns: Sequence[pd.DataFrame], others: pd.DataFrame | None = 
 
 
 def independent_trials(returns: pd.DataFrame) -> float:
-    """To how many independent trials the columns of a table amount; 0 if there are none.
+    """Return the number of independent trials that the columns of a table are worth; 0 if there are none.
 
     Parameters
     ----------

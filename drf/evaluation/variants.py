@@ -1,4 +1,4 @@
-"""The same forecasts judged in other ways: does a result hang on small stocks, outliers or sector bets?"""
+"""Variants: the same forecasts with value weights, winsorised returns, and within sectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINSORISED = 0.01
 
 
 def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFrame:
-    """Pull each month's returns below the quantile ``share`` and above 1 - ``share`` in to it."""
+    """Winsorise each month's returns at the quantiles ``share`` and 1 - ``share``."""
     by_month = forecasts.groupby("date")["y_true"]
     low, high = by_month.transform("quantile", share), by_month.transform("quantile", 1 - share)
     return forecasts.assign(y_true=forecasts["y_true"].clip(low, high))
@@ -65,7 +65,7 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
 
 
 def _within_sectors(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts less the mean of their sector in the month, so that the IC counts selection within sectors alone."""
+    """Return forecasts less their sector's mean in the month, so that the IC counts selection within sectors alone."""
     by_sector = forecasts.groupby(["date", "sector"])
     centred = forecasts["y_pred"] - by_sector["y_pred"].transform("mean")
     # What is the same throughout a sector is 0, whatever rounding leaves of it.

@@ -1,1 +1,1 @@
-"""From a composed config to everything that follows from it."""
+"""Experiments: from a composed configuration to the objects that follow from it."""

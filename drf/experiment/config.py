@@ -1,4 +1,4 @@
-"""Composed configs and their records: from OmegaConf to typed settings, and what of them is logged."""
+"""Configurations and their records: from OmegaConf to typed settings, and the form in which they are logged."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Record:
 
 
 def flatten(config: DictConfig) -> dict[str, object]:
-    """Every value of a config under its dotted name; lists stay whole, references to other values unresolved."""
+    """Return every value of a config under its dotted name; lists stay whole, references stay unresolved."""
     return dict(_leaves(OmegaConf.to_container(config, resolve=False), ""))
 
 
@@ -73,7 +73,7 @@ def _leaves(node: object, prefix: str) -> Iterator[tuple[str, object]]:
 
 
 def read(config: DictConfig, schema: type[C]) -> C:
-    """The typed settings of a composed config.
+    """Return the typed settings of a composed config.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read(config: DictConfig, schema: type[C]) -> C:
 
 
 def located(line: str, source: Source) -> str:
-    """A recorded line in which the paths of the source are absolute, so that they are found from any folder."""
+    """Return a recorded line with absolute paths of its source, so that they are found from any folder."""
     values = json.loads(line)
     values["data"]["source"] = _absolute(values["data"]["source"], {*source.PLACES, "path"})
     return json.dumps(values)
@@ -108,7 +108,7 @@ def _absolute(settings: Mapping[str, Any], places: set[str]) -> dict[str, Any]:
 
 
 def read_recorded(line: str) -> TrainConfig:
-    """The typed settings of a training, from the line that was recorded with it (:attr:`Record.line`).
+    """Return the typed settings of a training from its recorded line (:attr:`Record.line`).
 
     A registry can be written by others, so nothing but this project's own sources is made of what it says; in place of
     another stands a :class:`~drf.data.sources.NamedElsewhere`.
@@ -128,7 +128,7 @@ def read_recorded(line: str) -> TrainConfig:
 
 
 def _data(values: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that every ``data`` config has, the source made; refuses others to which the source does not refer.
+    """Return the keys common to every ``data`` config, with the source made; refuse keys that the source does not use.
 
     ``raw`` are the same values, references to others unresolved.
     """
@@ -146,7 +146,7 @@ def _data(values: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _source(settings: Mapping[str, Any], references: Mapping[str, Any]) -> Source:
-    """The source that ``data.source`` names; a refused setting is named by the key that the user would change."""
+    """Return the source that ``data.source`` names; a refusal names the key that the user would change."""
     target = settings["_target_"]
     try:
         kind = get_class(target)

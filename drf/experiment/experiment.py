@@ -1,4 +1,4 @@
-"""What a training starts from. What can be refused from config and data is refused here, before a run is opened."""
+"""Experiment: the objects that a training starts from. What can be refused is refused here, before a run is opened."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .schema import TrainConfig
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that follows from a config alone.
+    """Objects that follow from a training's settings alone.
 
     Attributes
     ----------
@@ -76,26 +76,26 @@ class Experiment:
 
     @property
     def truth(self) -> pd.DataFrame | None:
-        """What truly drove the returns, where that is known: if the market is simulated."""
+        """True drivers of the returns; None unless the market is simulated."""
         return self.config.data.source.truth()
 
     @property
     def judging(self) -> Judging:
-        """What its rows are judged by."""
+        """Samples, panel, factors and rule by which the rows are judged."""
         return Judging(self.samples, self.panel, self.factors, self.config.portfolio)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the number of a fit or a trial depends on, besides its own settings, seed and months."""
+        """Identity of a fit or a trial, besides its own settings, seed and months."""
         samples = identity_of_samples(self.data, self.samples.descriptors, self.config.window)
         return {**samples, "device": self.config.compute.device}
 
     def checkpoints(self) -> Checkpoints:
-        """Where finished fits are kept. The task of a fit names its family, window and seed."""
+        """Return the folder of finished fits. The task of a fit names its family, window and seed."""
         return Checkpoints(self.config.compute.checkpoints, self.identity)
 
     def tuning_plan(self) -> TuningPlan:
-        """The search, its storage open.
+        """Return the search, with its storage open.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Which descriptors a training uses, and which factor each belongs to."""
+"""Factors: the descriptors that a training uses, by the factor that each belongs to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Factors = dict[str, list[str]]
 
 
 def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) -> Factors:
-    """The descriptors of each factor of the ``factors`` config, of those that the panel has (``data.descriptors``).
+    """Return the descriptors of each factor of the ``factors`` config, reduced to those of ``data.descriptors``.
 
     Raises
     ------
@@ -53,5 +53,5 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
 
 
 def descriptors_of(factors: Mapping[str, Sequence[str]]) -> list[str]:
-    """All descriptors, in the order of the factors."""
+    """Return all descriptors, in the order of the factors."""
     return [name for names in factors.values() for name in names]

@@ -1,4 +1,4 @@
-"""From the ``model`` config to families: settings held against the model's class, and what is not to be tuned."""
+"""Families from the ``model`` config: settings checked against the model's class, and search spaces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_SETTINGS = ("random_state",)
 
 
 def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> list[Family]:
-    """The families of the ``model`` config, in the order of the comparison's rows.
+    """Return the families of the ``model`` config, in the order of the comparison's rows.
 
     A setting that stands among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not
     tuned.

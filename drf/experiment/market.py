@@ -1,4 +1,4 @@
-"""The market that a ``data`` config names: its panel, checked, with all its stocks."""
+"""Market that a ``data`` config names: its panel, checked, with all its stocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def load_market(
     data: DataConfig, descriptors: Sequence[str], least_stocks: int, more: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Read or simulate a panel, and hold it against the contract.
+    """Read or simulate a panel, and check it against the contract.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The schema of a training's configuration: every key, its kind and its range, in Hydra's ConfigStore.
+"""Schema of a training's configuration: every key with its kind and range, in Hydra's ConfigStore.
 
 A default stands in the class, and no file of ``conf/`` repeats it. The settings of a room are that
 room's own class (:class:`~drf.samples.windows.WindowRule` and so on), and what belongs to none stands here.
@@ -32,7 +32,7 @@ Seed = Annotated[int, Interval(ge=0, le=4_000_000)]
 
 @dataclass(frozen=True, kw_only=True)
 class MacroConfig:
-    """A table of macro series: the ``macro`` config, see :func:`drf.data.macro.add_sensitivities`."""
+    """Table of macro series: the ``macro`` config, see :func:`drf.data.macro.add_sensitivities`."""
 
     path: str | None
     lag_months: Annotated[int, Ge(0)]
@@ -41,7 +41,7 @@ class MacroConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What every ``data`` config holds; the other keys are the source's, which refers to them.
+    """Keys of every ``data`` config; the other keys belong to the source, which refers to them.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig(Compute):
-    """The ``compute`` config: where fits run, and the folder that keeps finished ones until the training has ended.
+    """Place of fits, and the folder that keeps finished ones until the training has ended: the ``compute`` config.
 
     ``scheduler`` has no default here: one that ``compute=dask`` needs must not be forgotten without a word.
     """
@@ -73,7 +73,7 @@ class ComputeConfig(Compute):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """MLflow's experiment, and the name of this run; None: it is named by what it is."""
+    """MLflow's experiment, and the name of the run; None: a name made from the training."""
 
     experiment: str
     name: str | None = None
@@ -87,7 +87,7 @@ class TrackingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryConfig:
-    """The registered model, and the row of which versions are made."""
+    """Registered model, and the row of which versions are made."""
 
     name: str
     row: str = "lstm_lrp"
@@ -102,7 +102,7 @@ class RegistryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """What train.py composes."""
+    """Settings of a training."""
 
     seed: Seed
     data: DataConfig
@@ -121,7 +121,7 @@ _OPEN = (DataConfig, MacroConfig)
 
 
 def node_of(schema: type) -> Any:
-    """A dataclass that OmegaConf knows, with the keys and the defaults of ``schema``.
+    """Return a dataclass for OmegaConf with the keys and the defaults of ``schema``.
 
     It refuses unknown keys as soon as a config is composed. Kinds and ranges are left to :mod:`~.settings`: OmegaConf
     has neither ranges nor literals, and takes 3 for true.
@@ -143,7 +143,7 @@ _SIMULATED = f"{SimulatedMarket.__module__}.{SimulatedMarket.__qualname__}"
 
 
 def store_schema(name: str, schema: type) -> None:
-    """Make a schema known to Hydra; a primary config names it first among its defaults."""
+    """Register a schema with Hydra; a primary config names it first among its defaults."""
     ConfigStore.instance().store(name=name, node=node_of(schema), provider="drf")
 
 

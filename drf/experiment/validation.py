@@ -1,4 +1,4 @@
-"""Hold settings against what takes them: names, kinds and ranges, from its signature and its annotations.
+"""Validation of settings against the names, kinds and ranges in the annotations of the class that takes them.
 
 What takes them is a class or a function whose annotations say all there is to say: ``Annotated[int, Ge(1)]`` is a whole
 number, at least 1. Pydantic checks; a refusal names the key, its value and what it may be.
@@ -24,7 +24,7 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def make(taker: Callable[..., T], values: object, where: str) -> T:
-    """Call ``taker`` with settings that have been held against it, those of nested dataclasses first.
+    """Call ``taker`` with checked settings, those of nested dataclasses first.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def make(taker: Callable[..., T], values: object, where: str) -> T:
 def check(
     taker: Callable[..., Any], values: Mapping[str, Any], where: str, hidden: Container[str] = ()
 ) -> dict[str, Any]:
-    """The settings, if ``taker`` takes all of them, needs no other, and each is of its kind.
+    """Return the settings if ``taker`` takes all of them, needs no other, and each is of its kind.
 
     Parameters
     ----------
@@ -91,13 +91,13 @@ def check(
 
 
 def defaults_of(taker: type) -> dict[str, Any]:
-    """The settings of a class that have a default, with it."""
+    """Return the settings of a class that have a default, with it."""
     parameters = inspect.signature(taker).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty and p.name != "random_state"}
 
 
 def wanted(hint: Any) -> str:
-    """An annotation in words: ``a whole number, at least 1 (or null)``."""
+    """Return an annotation in words: ``a whole number, at least 1 (or null)``."""
     if get_origin(hint) in (Union, types.UnionType):
         options = [option for option in get_args(hint) if option is not type(None)]
         words = " or ".join(wanted(option) for option in options)
@@ -122,7 +122,7 @@ def _bounds(limit: object) -> Iterator[str]:
 
 
 def _dataclass_in(hint: Any) -> type | None:
-    """The dataclass that an annotation asks for, if it does."""
+    """Return the dataclass that an annotation asks for; None if it asks for none."""
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     return next((option for option in options if dataclasses.is_dataclass(option) and isinstance(option, type)), None)
 
@@ -132,7 +132,7 @@ def _key(where: str, name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as it would be written in a config."""
+    """Return a value as it would be written in a config."""
     return (
         {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
     )

@@ -1,1 +1,1 @@
-"""Life after promotion: forecasts that are issued, what came true of them, and the watch over both."""
+"""Live: issued forecasts, their outcomes, and the watch over both."""

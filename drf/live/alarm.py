@@ -1,4 +1,4 @@
-r"""Whether a mean is still what was promised: an alarm that stays valid however often one looks.
+r"""Alarm: a sequential test of whether a mean is still as promised, valid however often it is looked at.
 
 For monthly numbers that fall short of their promised mean by :math:`z_t` standard deviations, where deviations are no
 wilder than those of a normal distribution, with :math:`S_t = \sum_{i \le t} z_i`,
@@ -37,7 +37,7 @@ _RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
 
 
 def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
-    """Evidence, month by month, that the mean is below what was promised; an alarm where it reaches 1 / alpha.
+    """Return monthly evidence that the mean is below its promise; an alarm where it reaches 1 / alpha.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def _mixture(shortfalls: np.ndarray) -> np.ndarray:
 
 
 def promised_mean(months: pd.Series, trials: float) -> float:
-    """What a backtest promises of a mean: its own, less its standard error and less what chance gives the best of many.
+    """Return the mean that a backtest promises: its own, less its standard error and the expected best of many trials.
 
     The estimate may be too high by chance, and the best of several trials was chosen: of so many independent ones
     without any difference the best shows :func:`~drf.evaluation.sharpe.best_of_chance` standard errors too much. NaN if
@@ -73,5 +73,5 @@ def promised_mean(months: pd.Series, trials: float) -> float:
 
 
 def shortfalls(values: pd.Series, promised: pd.Series, trials: float) -> np.ndarray:
-    """By how many of a backtest's standard deviations each month falls short of what was promised, see above."""
+    """Return each month's shortfall from the promise, in standard deviations of the backtest; see above."""
     return np.asarray((promised_mean(promised, trials) - values.to_numpy()) / promised.std())

@@ -1,4 +1,4 @@
-"""The day on which one stands: what a panel knows of it, and whether it is out of date."""
+"""As-of date: the months that are complete on it, and whether the panel is stale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def day_of(text: str | None) -> pd.Timestamp:
-    """The day that ``as_of`` names; today if it names none.
+    """Return the day that ``as_of`` names; today if it is None.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def day_of(text: str | None) -> pd.Timestamp:
 
 
 def has_ended(month: pd.Timestamp, day: pd.Timestamp) -> bool:
-    """Whether no weekday is left between a day and the end of a month: the market may have closed for the month."""
+    """Tell whether no weekday is left between a day and the end of a month."""
     return bool(np.busday_count((day + pd.Timedelta(days=1)).date(), (month + pd.Timedelta(days=1)).date()) <= 0)
 
 
@@ -44,7 +44,7 @@ def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
 
 
 def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
-    """The months of a panel that have ended by a day, and whether more is known of them than was known on it.
+    """Return the months of a panel that have ended by a day, and whether the panel knows what came after them.
 
     Months that have not ended are left out, which is logged. Where ``as_of`` is not given they are a month that goes
     on, and the newest month's returns, if there are any, are of a part of it; where it is, the panel knows what came
@@ -73,7 +73,7 @@ def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
 
 
 def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
-    """Whether a panel's newest month is older than the last one that has ended.
+    """Return a finding if a panel's newest month is older than the last one that has ended.
 
     Parameters
     ----------

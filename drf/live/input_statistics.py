@@ -1,4 +1,4 @@
-"""The watch over a month's inputs, before anything is forecast from them.
+"""Input statistics: numbers of a month's inputs that are compared with those of earlier months.
 
 The model sees ranks, and ranks of a month are spread alike whatever has happened to it: tests of distributions are
 blind. What shows a bad month is how a descriptor hangs together with its own past and with the other descriptors, how
@@ -98,7 +98,7 @@ class Finding:
 
 
 def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) -> list[Finding]:
-    """What is unusual in the newest month of a panel, the most unusual first.
+    """Return unusual numbers of the newest month of a panel, the most unusual first.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
 
 
 def _absent(panel: pd.DataFrame, lags: Sequence[int]) -> list[Finding]:
-    """The months that the newest one is seen from, last month's and the model's, of which there is no row."""
+    """Return findings for missing months among those that the newest one is compared with or forecast from."""
     newest, first = panel["date"].max(), panel["date"].min()
     there = set(panel["date"].unique())
     months = [MONTHLY.shift(newest, -lag) for lag in sorted({1, *lags} - {0})]
@@ -155,7 +155,7 @@ def _band(before: np.ndarray, least: float) -> tuple[float, float, float]:
 
 
 def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) -> pd.DataFrame:
-    """The numbers that are watched: one row for each of the newest months, columns ``descriptor/kind``."""
+    """Return the watched numbers: one row for each of the newest months, columns ``descriptor/kind``."""
     ends = pd.DatetimeIndex(panel["date"].drop_duplicates().sort_values())[-(MOST_MONTHS + max(lags, default=0) + 2) :]
     recent = panel[panel["date"] >= ends[0]]
     months: dict[pd.Timestamp, pd.DataFrame] = {
@@ -193,7 +193,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
 
 
 def _there(months: Mapping[pd.Timestamp, pd.DataFrame], end: pd.Timestamp, lags: Sequence[int]) -> float:
-    """Share of the stocks that have a row at the earlier dates; not known where those lie before the first month."""
+    """Return the share of stocks with a row at the earlier dates; NaN where those lie before the first month."""
     dates = [MONTHLY.shift(end, -lag) for lag in lags if lag]
     if not dates or min(dates) < min(months):
         return np.nan if dates else 1.0
@@ -202,7 +202,7 @@ def _there(months: Mapping[pd.Timestamp, pd.DataFrame], end: pd.Timestamp, lags:
 
 
 def _likeness(now: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Each descriptor's correlations with the others, along the usual ones: 1 as always, 0 unlike, -1 turned."""
+    """Return the similarity of each descriptor's correlations to the usual ones: 1 as always, 0 unlike, -1 turned."""
     others = ~np.eye(len(usual), dtype=bool)
     size = np.nansum(usual**2, axis=1, where=others)
     along = np.nansum(now * usual, axis=1, where=others)
@@ -210,7 +210,7 @@ def _likeness(now: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 def _most_frequent(ranks: np.ndarray) -> np.ndarray:
-    """Share of the known values of each column that are its most frequent one, told by their ranks."""
+    """Return the share of each column's known values that equal its most frequent one, by their ranks."""
     shares = []
     for column in ranks.T:
         _, times = np.unique(column[~np.isnan(column)], return_counts=True)

@@ -1,4 +1,4 @@
-"""The watch before a version forecasts a month: its inputs, the calendar, and what was issued last."""
+"""Input watch before a forecast: a version's inputs, the calendar, and the last issued portfolio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_HELD = 0.5
 
 @dataclass(frozen=True)
 class Watch:
-    """What the watch over a month's inputs found.
+    """Result of the watch over a month's inputs.
 
     Attributes
     ----------
@@ -37,14 +37,14 @@ class Watch:
 
     @property
     def state(self) -> str:
-        """See :class:`~.issues.Issue`."""
+        """State of the watch, see :class:`~.issues.Issue`."""
         if self.unusual:
             return f"unusual, forced: {'; '.join(self.unusual)}"[:4000]
         return f"not watched: {self.not_watched}" if self.not_watched else USUAL
 
 
 def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch:
-    """What is unusual in the newest month of what a version looks at, and whether it is the last that has ended.
+    """Return unusual inputs of a version's newest month, and whether that month is the last that has ended.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch
 
 
 def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:
-    """Whether most of what was issued last is not in the newest month: its stocks may go by other names."""
+    """Return a finding if most of the last issued portfolio is missing from the newest month, as after a renaming."""
     earlier = last_before(own_issues(scorer), month)
     if earlier is None:
         return []

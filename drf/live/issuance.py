@@ -1,4 +1,4 @@
-"""One version's forecasts of a month, made into what is issued, and recorded once."""
+"""Issuance: a version's forecasts of a month, made into an issue and recorded once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_issue(
     watched: Watch,
     afterwards: bool = False,
 ) -> tuple[Issued, int]:
-    """A version's forecasts and orders of the newest month of a panel.
+    """Return a version's forecasts and orders for the newest month of a panel.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def make_issue(
 
 
 def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
-    """What the backtest promised; market values are those of then, sectors those that the panel knows of then."""
+    """Return the backtest's performance, with historical market values and the panel's sectors."""
     then = scorer.evidence.history.drop(columns=SECTOR, errors="ignore")
     if SECTOR in panel:
         then = then.merge(panel[[*KEYS, SECTOR]], on=list(KEYS), how="left")
@@ -118,7 +118,7 @@ def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Issuance:
-    """What has become of a month that was to be issued.
+    """Outcome of an issuance.
 
     Attributes
     ----------
@@ -188,6 +188,6 @@ def issue_month(
 
 
 def _order(forecasts: pd.DataFrame, orders: pd.DataFrame) -> Sequence[str]:
-    """Columns as they are read: the forecast and its parts, the order, why, where from."""
+    """Return the columns in reading order: forecast and parts, order, reasons, origin."""
     first = [*forecasts, "rank", "quantile", "weight", "held", "trade", "inputs", "reasons"]
     return [*first, *[name for name in orders if name not in first]]

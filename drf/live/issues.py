@@ -1,4 +1,4 @@
-"""The record of what was issued: a run of the experiment ``drf-live`` for every month's forecasts and orders.
+"""Issues: a run of the experiment ``drf-live`` for every month's forecasts and orders.
 
 A run counts once it is finished, and a later one that replaces it says so itself: so each issue is written in one step,
 and a command that is killed leaves none.
@@ -41,7 +41,7 @@ _SAME = 1e-9  # of forecasts and weights that are written and read again
 
 @dataclass(frozen=True)
 class Issue:
-    """What was issued for a month.
+    """Forecasts and orders issued for a month.
 
     Attributes
     ----------
@@ -85,12 +85,12 @@ class Issue:
 
     @property
     def title(self) -> str:
-        """The run's name."""
+        """Name of the run."""
         return f"{self.month:%Y-%m} {'forecasts' if self.role == CHAMPION else self.role}, version {self.version}"
 
     @property
     def slot(self) -> tuple[pd.Timestamp, str, str]:
-        """What is issued once: a month, of the champion whichever version it is, and of each version in shadow."""
+        """Key of an issue: month, role and, for a shadow, version. One issue stands for each."""
         return self.month, self.role, "" if self.role == CHAMPION else self.version
 
     def tags(self) -> dict[str, str]:
@@ -148,7 +148,7 @@ class Issued:
 
 
 def live_experiment(client: mlflow.MlflowClient) -> str:
-    """The id of the experiment ``drf-live``, which is made if it is not there.
+    """Return the id of the experiment ``drf-live``; create it if it is absent.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def live_experiment(client: mlflow.MlflowClient) -> str:
 
 
 def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None) -> list[Issue]:
-    """The issues of a registered model that stand, by month; of one role, or of all.
+    """Return the standing issues of a registered model by month, of one role or of all.
 
     Of two for one month, which commands on two machines may have written at once, the earlier stands.
 
@@ -190,7 +190,7 @@ def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None)
 
 
 def _replaced(run_id: str, every: Mapping[str, Run]) -> Iterator[str]:
-    """A run that was replaced, and those that it had replaced itself, be they deleted or not."""
+    """Return a replaced run and those that it had replaced itself, deleted or not."""
     seen: set[str] = set()
     while run_id and run_id not in seen:
         yield run_id
@@ -199,7 +199,7 @@ def _replaced(run_id: str, every: Mapping[str, Run]) -> Iterator[str]:
 
 
 def deleted_issues(client: mlflow.MlflowClient, name: str) -> list[str]:
-    """The runs of issues that were deleted in MLflow: the record lacks them."""
+    """Return the runs of issues that were deleted in MLflow, which the record lacks."""
     return [f"{run.info.run_name} ({run.info.run_id})" for run in _search(client, name, ViewType.DELETED_ONLY)]
 
 
@@ -230,7 +230,7 @@ def _read(run: Run) -> Issue:
 
 
 def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
-    """An issue with its tables.
+    """Read the tables of an issue.
 
     Raises
     ------
@@ -252,14 +252,14 @@ def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
 
 
 def _digest(issue: Issue, table: bytes, promise: bytes) -> str:
-    """SHA-256 of all that an issue says."""
+    """Return the SHA-256 of everything in an issue."""
     tags = json.dumps({name: value for name, value in issue.tags().items() if name != _DIGEST}, sort_keys=True)
     return hashlib.sha256(b"".join([tags.encode(), table, promise])).hexdigest()
 
 
 @contextlib.contextmanager
 def issuing(client: mlflow.MlflowClient, name: str) -> Iterator[None]:
-    """Alone at work on the record of a registered model; runs of commands that were killed are closed."""
+    """Hold the lock on a model's issues; close runs of commands that were killed."""
     with store_lock(name, "live", _WAIT):
         close_the_dead(client, live_experiment(client), _KIND, name)
         yield
@@ -301,7 +301,7 @@ def _as_bytes(frame: pd.DataFrame, index: bool | None) -> bytes:
 
 
 def differences(before: Issued, after: Issued) -> list[str]:
-    """How two issues for a month differ, in words; nothing if their forecasts, weights and trades are the same."""
+    """Return how two issues for a month differ; empty if their forecasts, weights and trades are the same."""
     old, new = (one.orders.set_index("asset") for one in (before, after))
     said = [f"{len(gone)} stock(s) are gone" for gone in [old.index.difference(new.index)] if len(gone)]
     said += [f"{len(more)} stock(s) are new" for more in [new.index.difference(old.index)] if len(more)]
@@ -327,18 +327,18 @@ def differences(before: Issued, after: Issued) -> list[str]:
 
 
 def issues_of_role(issued: Sequence[Issued], role: str, version: str | None = None) -> list[Issued]:
-    """Those of one role; of a shadow, those of one version."""
+    """Return the issues of one role; for a shadow, those of one version."""
     return [one for one in issued if one.issue.role == role and version in (None, one.issue.version)]
 
 
 def last_before(issues: Sequence[Issue], month: pd.Timestamp) -> Issue | None:
-    """The newest of some issues before a month."""
+    """Return the newest issue before a month."""
     earlier = [issue for issue in issues if issue.month < month]
     return earlier[-1] if earlier else None
 
 
 def require_in_order(issues: Sequence[Issue], month: pd.Timestamp) -> None:
-    """Refuse to issue for a month before others that were issued: their trades are from weights without it.
+    """Refuse a month before one that was already issued: later trades did not start from its weights.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The schema of a month end's configuration."""
+"""Configuration of a month end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Step = Literal["watch", "score", "monitor", "train", "evaluate"]
 
 @dataclass(frozen=True, kw_only=True)
 class MonthEndConfig:
-    """What month-end composes.
+    """Settings of a month end.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class MonthEndConfig:
 
     @property
     def evaluation(self) -> EvaluateConfig:
-        """What evaluate.py would compose."""
+        """Settings of the evaluation within the month end."""
         return EvaluateConfig(
             data=self.data,
             portfolio=self.portfolio,

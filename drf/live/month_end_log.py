@@ -1,4 +1,4 @@
-"""Month ends that were done: what each said, so that a second call says the same."""
+"""Month-end log: the summary of each month end, so that a second call returns the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = "month.html"
 
 
 def find_end(client: mlflow.MlflowClient, name: str, key: str) -> dict[str, Any] | None:
-    """What the month end with this key said; None if there was none, or it cannot be read any more."""
+    """Return the summary of the month end with this key; None if there is none, or it cannot be read."""
     which = (
         f"tags.kind = '{_KIND}' and tags.registered_model = '{name}' and tags.key = '{key}' "
         "and attributes.status = 'FINISHED'"
@@ -36,7 +36,7 @@ def find_end(client: mlflow.MlflowClient, name: str, key: str) -> dict[str, Any]
 def write_end(
     client: mlflow.MlflowClient, name: str, month: str, key: str, result: Mapping[str, Any], page: str
 ) -> dict[str, Any]:
-    """Record a month end; return what it says, with its run."""
+    """Record a month end; return its summary with the id of its run."""
     experiment = live_experiment(client)
     close_the_dead(client, experiment, _KIND, name)
     tags = {

@@ -1,4 +1,4 @@
-"""From a month's forecasts to orders: what to hold under the portfolio rule, what to trade for it, and why."""
+"""Orders: target weights under the portfolio rule, the trades that lead to them, and reasons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REASONS = 3
 def make_orders(
     forecasts: pd.DataFrame, contributions: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, held: pd.Series
 ) -> pd.DataFrame:
-    """The portfolio of a month's forecasts, and the trades that lead to it.
+    """Return the portfolio of a month's forecasts, and the trades that lead to it.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def make_orders(
 
 
 def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> tuple[pd.Series, int]:
-    """The weights of an earlier month's orders as they have drifted with returns, each side worth as much as then.
+    """Return the weights of earlier orders after drifting with returns, each side rescaled to its own value.
 
     Parameters
     ----------
@@ -87,13 +87,13 @@ def _returns(panel: pd.DataFrame, end: pd.Timestamp) -> pd.Series:
 
 
 def turnover(orders: pd.DataFrame) -> float:
-    """What is traded over all that can be: 1 if everything is sold and bought anew, or set up."""
+    """Return the share of the tradable value that is traded: 1 if everything is exchanged, or set up anew."""
     traded = orders["trade"].abs().sum()
     return float(traded / (4 if (orders["held"] != 0).any() else 2))
 
 
 def inputs_known(panel: pd.DataFrame, assets: pd.Series, descriptors: Sequence[str], lags: Sequence[int]) -> np.ndarray:
-    """The share of each stock's inputs, over descriptors and lags, that is known in the newest month, shape (n,)."""
+    """Return the share of each stock's inputs, over descriptors and lags, known in the newest month, shape (n,)."""
     newest, shares = panel["date"].max(), []
     for lag in lags:
         month = panel[panel["date"] == MONTHLY.shift(newest, -lag)].set_index("asset")
@@ -103,7 +103,7 @@ def inputs_known(panel: pd.DataFrame, assets: pd.Series, descriptors: Sequence[s
 
 
 def _in_words(contributions: pd.DataFrame) -> list[str]:
-    """The largest contributions of each row, in per cent a month."""
+    """Return the largest contributions of each row as text, in per cent a month."""
     values, names = contributions.to_numpy(), list(contributions)
     largest = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :_REASONS]
     return [

@@ -1,4 +1,4 @@
-"""What came true of what was issued, beside what the backtest promised."""
+"""Outcomes of issued portfolios, compared with the backtest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COVERAGE = 0.5
 def promise_of(
     predictions: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: float = 1.0
 ) -> pd.DataFrame:
-    """What a version's backtest showed month by month, of the forecasts that it takes along.
+    """Return the monthly backtest of a version, from its recorded forecasts.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def promise_of(
 
 
 def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
-    """One row an issue whose returns the panel knows by now.
+    """Return one row for each issue whose returns the panel knows.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _outcome(one: Issued, returns: pd.Series) -> dict[str, object] | None:
 
 @dataclass(frozen=True)
 class Live:
-    """A recipe's months in charge beside its promise.
+    """Live months of a recipe with its promise.
 
     Attributes
     ----------
@@ -135,23 +135,23 @@ class Live:
 
     @property
     def evidence(self) -> float:
-        """Against the promise, now."""
+        """Evidence against the promise, now."""
         known = self.months["evidence"].dropna()
         return float(known.iloc[-1]) if len(known) else float("nan")
 
     @property
     def alarm(self) -> bool:
-        """Whether the evidence calls for one now; :attr:`raised` says whether it ever did."""
+        """Whether the evidence calls for an alarm now; :attr:`raised` tells whether it ever did."""
         return bool(self.evidence >= 1 / ALPHA)
 
     @property
     def raised(self) -> list[str]:
-        """The months in which the alarm stood."""
+        """Months in which the alarm was on."""
         return [f"{month:%Y-%m}" for month in self.months.loc[self.months["evidence"] >= 1 / ALPHA, "month"]]
 
 
 def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None:
-    """The newest recipe's months beside what it promised when it was first issued; None if nothing was issued.
+    """Return the newest recipe's months with the promise of its first issue; None if nothing was issued.
 
     Other recipes may have been issued in between: they neither end nor renew its promise.
 
@@ -190,12 +190,12 @@ def _beside(months: pd.DataFrame, promise: pd.DataFrame) -> pd.DataFrame:
 
 
 def factors_of(orders: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the factors: what each adds to the forecasts, decimals a month."""
+    """Return the columns of the factors: contributions to the forecasts, decimals a month."""
     return orders.loc[:, "prediction":"bias"].drop(columns=["prediction", "bias"])
 
 
 def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
-    """What each factor adds to the forecast of the issued portfolios: one row a month, decimals a month."""
+    """Return each factor's contribution to the forecast of the issued portfolios: one row a month, decimals."""
     rows = {}
     for one in issued:
         rows[one.issue.month] = factors_of(one.orders).mul(one.orders["weight"], axis=0).sum()
@@ -203,7 +203,7 @@ def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
 
 
 def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
-    """Mean rank of the long less that of the short side of the issued portfolios: one row a month, in [-2, 2].
+    """Return the issued portfolios' mean rank long less short: one row a month, in [-2, 2].
 
     ``panel``: in contract form; ranks are taken over the stocks that were forecast.
     """
@@ -217,7 +217,7 @@ def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
 
 
 def drift(by_month: pd.DataFrame, months: int = 12) -> pd.DataFrame:
-    """The newest month's numbers beside those of up to ``months`` before it.
+    """Return the newest month's numbers with mean and range of up to ``months`` before it.
 
     Returns
     -------
@@ -230,14 +230,14 @@ def drift(by_month: pd.DataFrame, months: int = 12) -> pd.DataFrame:
 
 
 def not_come_true(issues: Sequence[Issue], outcomes: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
-    """The issued months before the last whose returns the panel knows, of which it does not know enough."""
+    """Return the issued months that lack enough realised returns to be evaluated."""
     last, known = panel.loc[panel[RETURN].notna(), "date"].max(), set(outcomes["month"])
     waiting = {issue.month for issue in issues if issue.month <= last and issue.month not in known}
     return [f"{month:%Y-%m}" for month in sorted(waiting)]
 
 
 def not_issued(issues: Sequence[Issue], panel: pd.DataFrame) -> list[str]:
-    """The panel's months since the first issue for which nothing was issued, without the newest."""
+    """Return the panel's months since the first issue for which nothing was issued, except the newest."""
     if not issues:
         return []
     dates = panel["date"].drop_duplicates()

@@ -1,4 +1,4 @@
-"""When the champion's recipe is due for another training, and on what."""
+"""Refit: when the champion's recipe is due for another training, and its settings then."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .as_of import months_between
 
 
 def newest_of_recipe(known: RegisteredVersions, champion: Version) -> Version:
-    """The newest version of the champion's recipe, which may be waiting."""
+    """Return the newest version of the champion's recipe, which may still wait to be evaluated."""
     return max((one for one in known.versions if one.is_like(champion)), key=lambda one: one.age)
 
 
 def is_due(version: Version, panel: pd.DataFrame) -> bool:
-    """Whether as many months have passed since a version's training as lie between the refits of its backtest."""
+    """Tell whether as many months have passed since a version's training as between the refits of its backtest."""
     last = panel.loc[panel[RETURN].notna(), "date"].max()
     return months_between(version.train_last, last) >= version.config.window.refit_every
 
 
 def training_config(version: Version, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The config of a training of a version's recipe up to now.
+    """Return the settings for training a version's recipe on data up to now.
 
     Parameters
     ----------

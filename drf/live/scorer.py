@@ -1,4 +1,4 @@
-"""A registered version that is to forecast: what it is, and in which role."""
+"""Scorer: a loaded version with its role."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Scorer:
 
     @property
     def descriptors(self) -> list[str]:
-        """Those that it was trained on, as the model itself says."""
+        """Descriptors that the model itself names as its inputs."""
         return [name for name in self.model.metadata.get_input_schema().input_names() if name not in KEYS]
 
     @property
@@ -96,7 +96,7 @@ def load_scorer(uri: str) -> Scorer:
 
 
 def _independent_trials(tags: Mapping[str, str]) -> float:
-    """What the trials of a version's last evaluation were worth; 1 if there was none."""
+    """Return the number of independent trials at a version's last evaluation; 1 if there was none."""
     try:
         return max(1.0, float(json.loads(tags["scores"])["independent"]))
     except (KeyError, TypeError, ValueError):
@@ -104,7 +104,7 @@ def _independent_trials(tags: Mapping[str, str]) -> float:
 
 
 def own_issues(scorer: Scorer) -> list[Issue]:
-    """The issues that stand of the version's role; in shadow, of the version itself."""
+    """Return the standing issues of the version's role; for a shadow, those of the version itself."""
     if scorer.name is None:
         return []
     issues = read_issues(mlflow.MlflowClient(), scorer.name, scorer.role)
@@ -112,5 +112,5 @@ def own_issues(scorer: Scorer) -> list[Issue]:
 
 
 def recent(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
-    """The months of a panel that a forecast of its newest needs."""
+    """Return the months of a panel that a forecast of its newest month needs."""
     return panel[panel["date"] >= MONTHLY.shift(panel["date"].max(), -max(scorer.lags))]

@@ -1,4 +1,4 @@
-"""The live record of a registered model: all that was issued, what came true of it, whether the promise is kept."""
+"""Track record of a registered model: issues, outcomes, and whether the promise is kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .outcome import (
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a registered model's live months.
+    """Live months of a registered model.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Record:
 
     @property
     def alarm(self) -> str:
-        """What is wrong with the champion's live months; empty if nothing is."""
+        """Shortfall of the champion's live months as a sentence; empty if there is none."""
         live = self.champion
         if live is None or not live.alarm:
             return ""
@@ -71,7 +71,7 @@ class Record:
 
     @property
     def by_version(self) -> pd.DataFrame:
-        """What came true by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums.
+        """Outcomes by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums.
 
         Without months that were issued afterwards.
         """
@@ -84,7 +84,7 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """Changes with anything that was issued or came true."""
+        """Digest that changes with any issue or outcome."""
         runs = " ".join(one.issue.run_id for one in self.issued)
         tables = [self.outcomes, *(one.months for one in (self.champion, *self.shadows.values()) if one is not None)]
         text = "".join([runs, *(table.to_csv() for table in tables), *self.notes])
@@ -92,7 +92,7 @@ class Record:
 
 
 def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> Record:
-    """Hold everything that was issued against the returns that a panel knows.
+    """Compare everything that was issued with the returns of a panel.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
 
 
 def totals(live: Live) -> dict[str, float]:
-    """A recipe's live months in one number each, beside those of its backtest; rates of return are monthly means."""
+    """Return one number for each measure of the live months, with the backtest's; returns are monthly means."""
     months, promise = live.months, live.promise
     names = ("rank_ic", "gross", "net", "turnover")
     return {

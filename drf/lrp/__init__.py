@@ -1,4 +1,4 @@
-"""Relevance through anybody's PyTorch model: layer-wise relevance propagation and the Shapley rule.
+"""Relevance through any PyTorch model: layer-wise relevance propagation and the Shapley rule.
 
 >>> import torch
 >>> from torch import nn

@@ -1,4 +1,4 @@
-"""The account of an output: by name, where every bit of f(x) went."""
+"""Account of an output: the parts into which f(x) is divided, by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Account:
-    """Relevance of every input, and what the rest of f(x) was absorbed by.
+    """Relevance of every input, and the absorbed rest of f(x).
 
     For every sample ``inputs + bias + stabiliser + initial_state + baseline == output`` up to the precision of the
     arithmetic. Where several targets were asked for, every tensor has an axis of targets before the others.
@@ -42,7 +42,7 @@ class Account:
 
     @property
     def relevance(self) -> Tensor:
-        """Of the model's only input, in its shape.
+        """Relevance of a model's only input, in its shape.
 
         Raises
         ------
@@ -57,5 +57,5 @@ class Account:
 
     @property
     def residual(self) -> Tensor:
-        """What the account fails to explain: zero up to rounding, shape (n,)."""
+        """Difference between the account and f(x): zero up to rounding, shape (n,)."""
         return self.output - (self.inputs + self.bias + self.stabiliser + self.initial_state + self.baseline)

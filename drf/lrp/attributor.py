@@ -1,4 +1,4 @@
-"""Attribute a model's outputs to its inputs: what was asked is checked, the model looked at, its account taken."""
+"""Attribution of a model's outputs to its inputs: check the request, probe the model, take the account."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _check_layers(model: nn.Module, composite: Composite) -> None:
 
 
 def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[int, ...]]:
-    """How the model lays out its samples, and the shape of one sample's output.
+    """Return how the model lays out its samples, and the shape of one sample's output.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def _mean(accounts: Sequence[Account]) -> Account:
 
 
 def _warn_of_amplification(account: Account, axes: Sequence[int | None]) -> None:
-    """Differences that cancel by the hundred say that the baseline is where the model was never meant to be."""
+    """Warn if differences cancel a hundredfold: the baseline lies where the model was never meant to be used."""
     sizes = sum(float(r.abs().sum()) for r, axis in zip(account.relevances, axes, strict=True) if axis is not None)
     moved = float((account.output - account.baseline).abs().sum())
     if sizes > AMPLIFIED * moved > 0:
@@ -194,7 +194,7 @@ def _only(account: Account) -> Account:
 
 
 def _check_books(account: Account, axes: Sequence[int | None]) -> None:
-    """An account that does not close says that something was explained by what is no rule.
+    """Refuse an account that does not close: an operation was explained by a wrong rule.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A composite: which rule serves which layer."""
+"""Composite: the rule of each layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rules import RULES, Rule
 
 @dataclass(frozen=True)
 class Composite:
-    """The rules of one attribution.
+    """Rules of one attribution.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Composite:
             )
 
     def rule_for(self, layers: Sequence[str]) -> Rule:
-        """The rule of a linear map inside the layers with these names, the outermost first."""
+        """Return the rule of a linear map inside the layers with these names, the outermost first."""
         for name in reversed(layers):
             if name in self.layers:
                 return _resolve(self.layers[name])

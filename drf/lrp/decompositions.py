@@ -1,4 +1,4 @@
-"""Layers that torch computes in one call, written in operations that have rules of their own.
+"""Decompositions: layers that torch computes in one call, written in operations that have rules.
 
 They take the arguments of the functions of ``torch.nn.functional`` of the same names. In a normalisation the deviation
 is a denominator, so a gate; in attention the weights are.
@@ -108,7 +108,7 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
 def var(
     x: Tensor, dim: Any = None, *args: Any, correction: int = 1, unbiased: bool = True, keepdim: bool = False
 ) -> Tensor:
-    """With the forms of its arguments that models use: ``var(dim, unbiased, keepdim)``, by position or by name."""
+    """Return the variance for any form of the arguments of ``var(dim, unbiased, keepdim)``, by position or by name."""
     if dim is None or isinstance(dim, bool):
         raise UnsupportedOperationError("a variance over all elements makes samples depend on each other: give an axis")
     unbiased, keepdim = args[0] if args else unbiased, args[1] if len(args) > 1 else keepdim
@@ -215,7 +215,7 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Steps before samples, (steps, n, features), as nn.MultiheadAttention calls it."""
+    """Put steps before samples, (steps, n, features), as nn.MultiheadAttention calls it."""
     if static_k is not None or static_v is not None:
         raise UnsupportedOperationError("MultiheadAttention with static keys has no relevance rule")
     if training and dropout_p > 0:
@@ -254,7 +254,7 @@ def multi_head_attention_forward(
 
 
 def _attention_mask(mask: Tensor | None, padding: Tensor | None, n: int, heads: int, like: Tensor) -> Tensor | None:
-    """What is added to the scores: -inf where a step must not be looked at."""
+    """Return the term added to the scores: -inf where a step must not be attended to."""
     added = [_as_added(given, like) for given in (mask,) if given is not None]
     if padding is not None:
         added.append(_as_added(padding, like)[:, None, None].expand(-1, heads, -1, -1).reshape(n * heads, 1, -1))

@@ -1,4 +1,4 @@
-"""Swap the operations of a model while its own ``forward`` runs: the table, and what happens to what is not in it.
+"""Dispatch: swap the operations of a model for their rules while its own ``forward`` runs.
 
 A function that stands in no table is run as it is, and refuses relevance by name if any reaches it; so nothing is ever
 explained by a plain gradient of something unknown. :func:`register` adds to the table, and takes layers too.
@@ -37,7 +37,7 @@ LAYERS: dict[type[nn.Module], Callable[..., Any]] = {}
 
 
 def register(what: type[nn.Module] | Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add a layer or a function to what relevance can be propagated through.
+    """Register a layer or a function with the rule of its relevance.
 
     A layer's rule is a function ``rule(layer, *inputs)`` that computes the layer's output in operations that have rules
     of their own; relevance takes their way. A function's rule is ``rule(propagation, function, *args, **kwargs)`` and
@@ -67,7 +67,7 @@ def operation(*names: str) -> Callable[[Operation], Operation]:
 
 
 class Swapped(TorchFunctionMode):
-    """While it is active, every function of torch is run by its rule."""
+    """Context in which every function of torch is run by its rule."""
 
     def __init__(self, propagation: Propagation) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ RANDOM = {
 
 
 def _as_seen(value: Tensor) -> Tensor:
-    """What stands for a tensor that was changed in place; and parameters as the constants that they are here."""
+    """Return the current value of a tensor that was changed in place; parameters are constants here."""
     value = current(value)
     return value.detach() if is_foreign(value) else value
 
@@ -135,7 +135,7 @@ def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
 def _in_place(
     propagation: Propagation, func: Callable[..., Any], rule: Operation | None, name: str, args: Any, kwargs: Any
 ) -> Any:
-    """Compute the result beside, and let it stand for the tensor that the model meant to change."""
+    """Compute the result separately, and let it stand for the tensor that the model changes in place."""
     target, *others = args
     kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
     if name in WRITES:
@@ -155,7 +155,7 @@ WRITES = {"copy", "zero", "fill", "setitem"}
 def _without_signals(
     propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
 ) -> Any:
-    """Constants; and whole numbers of the input, which carry a signal beside them, 1 everywhere."""
+    """Run a function of constants; whole numbers of the input carry a signal with them, 1 everywhere."""
     result = func(*args, **kwargs)
     followed = [value for value in tensors((args, kwargs)) if indices_signal(value) is not None]
     if not followed or not isinstance(result, (Tensor, tuple, list)):
@@ -181,7 +181,7 @@ def _without_signals(
 
 
 def _beside(value: Tensor) -> Tensor:
-    """What is moved with an index: its signal; of other whole numbers nothing."""
+    """Return the signal that an index is applied to; other whole numbers move nothing."""
     ones = indices_signal(value)
     if ones is not None:
         return ones
@@ -189,7 +189,7 @@ def _beside(value: Tensor) -> Tensor:
 
 
 def _look_up(propagation: Propagation, name: str, args: Any, result: Any, followed: list[Tensor]) -> Any:
-    """Rows of a constant table, or one-hot vectors."""
+    """Look up rows of a constant table, or make one-hot vectors."""
     ones = indices_signal(followed[0])
     plain = len(followed) == 1 and isinstance(result, Tensor) and ones is not None and result.ndim == ones.ndim + 1
     if not plain or ones is None or result.shape[:-1] != ones.shape:

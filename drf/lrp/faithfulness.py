@@ -1,4 +1,4 @@
-"""Is a map of relevance true? Deletion and insertion curves, other attributions, randomised weights, Shapley values.
+"""Faithfulness of a map: deletion and insertion curves, other attributions, randomised weights, Shapley values.
 
 A map can close its account and still be wrong. So each is held against the model itself: if the inputs that it calls
 supportive are deleted first (set to the baseline), the output must fall faster than under random deletion; if they are
@@ -31,7 +31,7 @@ EXACT_UP_TO = 12
 def score_of(
     model: nn.Module, *others: Tensor, target: Any = None, select: Callable[[Any], Tensor] | None = None
 ) -> Score:
-    """One output of a model, as a function of its first input.
+    """Return one output of a model as a function of its first input.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def score_of(
     """
 
     def score(x: Tensor) -> Tensor:
-        """Of (k n, ...), where the n samples stand k times one after the other."""
+        """Return the score of (k n, ...) inputs, in which the n samples are repeated k times."""
         output = model(x, *(other.repeat(len(x) // len(other), *(1,) * (other.ndim - 1)) for other in others))
         output = output if select is None else select(output)
         by_sample = isinstance(target, Tensor) and target.ndim == 1
@@ -66,7 +66,7 @@ def _baseline(x: Tensor, baseline: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def occlusion(score: Score, x: Tensor, baseline: Tensor | None = None) -> Tensor:
-    """f(x) less f(x with one input at the baseline), for every input, in the shape of ``x``."""
+    """Return f(x) less f(x with one input at the baseline), for every input, in the shape of ``x``."""
     n, inputs = len(x), x[0].numel()
     flat = x.reshape(1, n, inputs).repeat(inputs, 1, 1)
     places = torch.arange(inputs)
@@ -76,7 +76,7 @@ def occlusion(score: Score, x: Tensor, baseline: Tensor | None = None) -> Tensor
 
 
 def gradient_x_input(score: Score, x: Tensor) -> Tensor:
-    """Gradient times input, in the shape of ``x``."""
+    """Return gradient times input, in the shape of ``x``."""
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(_values(score, leaf).sum(), leaf)
@@ -84,7 +84,7 @@ def gradient_x_input(score: Score, x: Tensor) -> Tensor:
 
 
 def integrated_gradients(score: Score, x: Tensor, steps: int = 32, baseline: Tensor | None = None) -> Tensor:
-    """Mean gradient on the way from the baseline to ``x``, times the difference (Sundararajan et al. 2017).
+    """Return the mean gradient from the baseline to ``x`` times the difference (Sundararajan et al. 2017).
 
     The way is cut by Gauss-Legendre quadrature.
     """
@@ -103,7 +103,7 @@ def integrated_gradients(score: Score, x: Tensor, steps: int = 32, baseline: Ten
 def shapley_values(
     score: Score, x: Tensor, baseline: Tensor | None = None, permutations: int | None = None, seed: int = 0
 ) -> Tensor:
-    """Shapley values of the inputs, in the shape of ``x``: the yardstick for maps that claim to share f(x) - f(x').
+    """Return the Shapley values of the inputs, in the shape of ``x``: the reference for maps that share f(x) - f(x').
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def shapley_values(
     flat, base = x.reshape(n, inputs), _baseline(x, baseline).reshape(1, inputs)
 
     def values(coalitions: Tensor) -> Tensor:
-        """(coalitions, n)."""
+        """Return the values of coalitions, (coalitions, n)."""
         mixed = torch.where(coalitions[:, None], flat, base)
         return _values(score, mixed.reshape(-1, *x.shape[1:])).reshape(len(coalitions), n)
 
@@ -158,7 +158,7 @@ def _exact_shapley(values: Callable[[Tensor], Tensor], inputs: int, x: Tensor) -
 def deletion_curve(
     score: Score, x: Tensor, relevance: Tensor, insert: bool = False, baseline: Tensor | None = None
 ) -> Tensor:
-    """Mean output while inputs are deleted in the order of their support, as a share of the mean ``|f(x)|``.
+    """Return the mean output while supporting inputs are deleted in order, as a share of the mean ``|f(x)|``.
 
     An input supports the output if its relevance has the sign of f(x); those of the other sign go last. Each sample's
     output counts with the sign of f(x), so the curve starts at 1.
@@ -186,19 +186,19 @@ def deletion_curve(
 
 
 def area(curve: Tensor) -> float:
-    """Area under a curve over the unit interval."""
+    """Return the area under a curve over the unit interval."""
     return float(torch.trapezoid(curve, dx=1 / (len(curve) - 1)))
 
 
 def agreement(first: Tensor, second: Tensor) -> float:
-    """Mean over samples of the rank correlation of two maps."""
+    """Return the mean over samples of the rank correlation of two maps."""
     ranks = [m.flatten(1).argsort(1).argsort(1).double() for m in (first, second)]
     a, b = (r - r.mean(1, keepdim=True) for r in ranks)
     return float(((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).mean())
 
 
 def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy of the model whose weights were drawn anew."""
+    """Return a copy of the model with its weights drawn anew."""
     other = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

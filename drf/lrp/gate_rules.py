@@ -1,4 +1,4 @@
-r"""Rules for a product gate * signal, as in an LSTM's cell: which fraction of its relevance is the gate's.
+r"""Gate rules for a product gate * signal, as in an LSTM's cell: the gate's share of its relevance.
 
 ``signal-takes-all``
     Nothing (Arras et al. 2017; "LRP-all" in Arras et al. 2019, arXiv 1909.12114). The default: the account of the

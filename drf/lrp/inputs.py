@@ -1,4 +1,4 @@
-"""What an attribution is asked for: inputs, baselines and targets, checked and brought to one form."""
+"""Inputs of an attribution: inputs, baselines and targets, checked and brought to one form."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Baseline = Tensor | Sequence[Tensor | None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tensors whose samples stand along one axis each."""
+    """Tensors whose samples lie along one axis each."""
 
     values: tuple[Tensor, ...]
     axes: tuple[int | None, ...]
     samples: int
 
     def take(self, rows: Tensor | slice) -> tuple[Tensor, ...]:
-        """Some samples of every input."""
+        """Return some samples of every input."""
         return tuple(take(value, axis, rows) for value, axis in zip(self.values, self.axes, strict=True))
 
 
@@ -35,7 +35,7 @@ def take(value: Tensor, axis: int | None, rows: Tensor | slice) -> Tensor:
 
 
 def check_inputs(inputs: Sequence[Any], sample_axis: int | Sequence[int | None], dtype: torch.dtype | None) -> Inputs:
-    """Inputs in the model's precision.
+    """Convert inputs to the model's precision.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _checked(name: str, x: Any, dtype: torch.dtype | None) -> Tensor:
 
 
 def check_baselines(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> list[Inputs]:
-    """The baselines over which the result is averaged, each with one sample or as many as the inputs.
+    """Return the baselines over which the result is averaged, each with one sample or as many as the inputs.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
 
 
 def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tensor]:
-    """Positions in a sample's flattened output, (samples,), one tensor a target.
+    """Return positions in a sample's flattened output, (samples,), one tensor a target.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Functions of many values together, such as a softmax: their differences shared out by Aumann and Shapley."""
+"""Joint functions of many values, such as a softmax: their differences shared out by Aumann and Shapley."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NODES = 24
 
 
 class Joint(torch.autograd.Function):
-    """A function of many values together: the mean gradient on the straight way from the baseline to the input.
+    """A joint function, by its mean gradient on the straight path from the baseline to the input.
 
     These are the values of Aumann and Shapley (1974) for players that join in small parts, known as integrated
     gradients. What the quadrature misses of the difference is added along the way itself, so the sum is exact.
@@ -44,7 +44,7 @@ class Joint(torch.autograd.Function):
 
 
 def gauss_legendre(points: int) -> list[tuple[float, float]]:
-    """Nodes and weights on the unit interval, from the eigenvalues of Golub and Welsch (1969)."""
+    """Return nodes and weights on the unit interval, from the eigenvalues of Golub and Welsch (1969)."""
     k = torch.arange(1, points, dtype=torch.float64)
     beside = k / torch.sqrt(4 * k**2 - 1)
     nodes, vectors = torch.linalg.eigh(torch.diag(beside, 1) + torch.diag(beside, -1))

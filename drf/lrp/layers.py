@@ -1,4 +1,4 @@
-"""Layers that torch computes in one call, and how relevance goes through each: more of the table of operations."""
+"""Layers that torch computes in one call, with the way of relevance through each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Which sample every element of every intermediate result belongs to.
+r"""Layout: the sample that every element of every intermediate result belongs to.
 
 Accounts are kept by sample, and an input's baseline is one sample for all, but what a model does with the axis of
 samples is its own affair: it may stand first or second, or be merged with steps or heads. Flattened, element e of a
@@ -24,7 +24,7 @@ TURNED = (2, 0)
 
 @dataclass(frozen=True)
 class Layout:
-    """The stride of samples at every site; ``None`` where there is none, as in a packed sequence."""
+    """Stride of samples at every site; ``None`` where there is none, as in a packed sequence."""
 
     strides: tuple[int | None, ...]
     output_axis: int
@@ -35,17 +35,17 @@ class Layout:
 
     @property
     def regular(self) -> bool:
-        """Whether samples can be told apart when several are handled at once."""
+        """Whether samples can be told apart when several are run at once."""
         return None not in self.strides
 
     def by_sample(self, site: int, amount: Tensor, samples: int) -> Tensor:
-        """Sums (samples,) of amounts in the shape of a site."""
+        """Return the sums (samples,) of amounts in the shape of a site."""
         if samples == 1:
             return amount.sum()[None]
         return amount.reshape(-1, samples, self._stride(site)).sum((0, 2))
 
     def spread(self, site: int, baseline: Tensor, like: Tensor, samples: int) -> Tensor:
-        """What stood at a site for a single sample, once for each of many."""
+        """Repeat the value of a site from a single sample once for each of many."""
         if baseline.shape == like.shape:
             return baseline
         stride = self._stride(site)
@@ -60,11 +60,11 @@ class Layout:
 
 
 class MixedSamplesError(ValueError):
-    """A sample's result depends on other samples."""
+    """A model whose result for a sample depends on other samples."""
 
 
 def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool) -> Layout:
-    """The layout, from what stood at every site when three samples were run, and then :data:`TURNED`.
+    """Return the layout, from the values of every site for three samples, and for :data:`TURNED`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Two ways to read a network as a sum of contributions of its inputs, by name.
+"""Linearisations: two ways to read a network as a sum of contributions of its inputs, by name.
 
 ``plain``
     The papers' form: epsilon rule, signal takes all. What biases and stabilisers absorb is missing from the sum.
@@ -23,7 +23,7 @@ LINEARISATIONS = get_args(Linearisation)
 
 
 def linearise(model: nn.Module, x: Tensor, method: Linearisation = "plain", epsilon: float = 1e-3) -> Account:
-    """Attribute f(x), the only output, in one of the ways above.
+    """Attribute f(x), the only output, by one of the two ways.
 
     Raises
     ------

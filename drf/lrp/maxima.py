@@ -1,4 +1,4 @@
-r"""What a maximum's difference from a baseline owes to each of the values that it is taken of.
+r"""Maxima: the share of each value in a maximum's difference from its baseline.
 
 On the straight way from baseline to input every value is a line, :math:`m_i(\alpha) = x'_i + \alpha\,\Delta x_i`, and
 the maximum is their upper envelope. A value's share is the length of way on which it is the largest; share times
@@ -18,7 +18,7 @@ from .propagation import UnsupportedOperationError
 
 
 def shares(x: Tensor, baseline: Tensor) -> Tensor:
-    """Each value's share in the maximum over the last axis; they sum to 1 there. Equal lines share alike."""
+    """Return each value's share in the maximum over the last axis; they sum to 1, and ties share alike."""
     step = x - baseline
     first, last, alike = torch.zeros_like(x), torch.ones_like(x), torch.zeros_like(x)
     for k in range(x.shape[-1]):
@@ -33,7 +33,7 @@ def shares(x: Tensor, baseline: Tensor) -> Tensor:
 
 
 def windows(name: str, x: Tensor, args: Sequence[Any], kwargs: dict[str, Any], outside: float) -> Tensor:
-    """What a maximum or minimum is taken of, along a last axis of its own; other axes as in the result.
+    """Return the values that a maximum or minimum is taken of, along a new last axis.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which function of torch is which kind of operation: the table that the rules of relevance hang on."""
+"""Operations: the kind of each torch function, the table on which the rules of relevance rest."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ OPERATIONS.update(dict.fromkeys(IGNORES_VALUES, _ignore_values))
 
 @operation("detach", "__get__ data", "__get__ grad_fn")
 def _same(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> Any:
-    """A value is used as it is where a model hides it from its training."""
+    """Return a value unchanged where a model hides it from its training."""
     return func(x) if name_of(func).endswith("grad_fn") else x
 
 
@@ -93,7 +93,7 @@ def _join(propagation: Propagation, func: Callable[..., Any], parts: Any, *args:
 
 
 def _beside(propagation: Propagation, part: Any) -> Any:
-    """What stands beside a signal: constants count as biases there."""
+    """Return the constants added to a signal, which count as biases."""
     constant = isinstance(part, Tensor) and part.is_floating_point() and not is_signal(part)
     return propagation.source(part) if constant else part
 

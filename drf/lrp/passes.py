@@ -1,4 +1,4 @@
-"""The passes of an attribution: forward under a method, back once a target, chunk by chunk."""
+"""Passes of an attribution: forward under a method, back once a target, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUES_AT_ONCE = 2**19
 
 
 class Reference(NamedTuple):
-    """What a model made of a baseline."""
+    """A model's intermediate results for a baseline."""
 
     values: Sequence[Tensor]
     output: Tensor
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Passes:
-    """Everything that a pass needs to know. ``baseline``: of the Shapley rule; without one relevance is layer-wise."""
+    """State of a pass. ``baseline``: of the Shapley rule; None for layer-wise relevance."""
 
     runner: Runner
     inputs: Inputs
@@ -45,7 +45,7 @@ class Passes:
     baseline: Inputs | None
 
     def account(self, chunk: int | None) -> Account:
-        """The account of all samples, with an axis of targets before the others."""
+        """Return the account of all samples, with an axis of targets before the others."""
         relevances = tuple(self._empty(x, axis) for x, axis in zip(self.inputs.values, self.inputs.axes, strict=True))
         reference_of = self._references()
         totals = []
@@ -72,7 +72,7 @@ class Passes:
         return [slice(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
 
     def _references(self) -> Callable[[slice], Reference | None]:
-        """From some samples to their baseline."""
+        """Return the way from some samples to their baseline."""
         baseline = self.baseline
         if baseline is None:
             return lambda rows: None
@@ -89,7 +89,7 @@ class Passes:
         return lambda rows: once
 
     def _pass(self, rows: slice, reference: Reference | None, places: Sequence[Sequence[Tensor | None]]) -> Tensor:
-        """Write relevance of every input for every target to its place; return the totals (6, targets, n) beside it."""
+        """Write the relevance of every input for every target; return the totals (6, targets, n)."""
         values, targets = self.inputs.take(rows), [target[rows] for target in self.targets]
         propagation = self._propagation(rows.stop - rows.start, values[0].device, reference)
         given, leaves = signals(values, self.inputs.axes, self.runner.precision)
@@ -140,7 +140,7 @@ class Passes:
 def record(
     runner: Runner, values: Sequence[Tensor], axes: Sequence[int | None], blind: bool = False
 ) -> tuple[Tensor, Recording]:
-    """Run a model as it is; its output, and what stood at every operation."""
+    """Run a model as it is; return its output, and the value of every operation."""
     recording = Recording(blind)
     output = runner(signals(values, axes, runner.precision)[0], recording)
     return output.detach(), recording
@@ -149,7 +149,7 @@ def record(
 def signals(
     values: Sequence[Tensor], axes: Sequence[int | None], dtype: torch.dtype
 ) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Inputs as a model is given them, and for each the leaf whose relevance is asked for."""
+    """Return inputs as a model is given them, and for each the leaf whose relevance is asked for."""
     given: list[Tensor] = []
     leaves: list[Tensor | None] = []
     for value, axis in zip(values, axes, strict=True):
@@ -169,7 +169,7 @@ def _steps(
     leaves: Sequence[Tensor | None],
     propagation: Propagation,
 ) -> list[Tensor | None]:
-    """What relevance per unit is multiplied by: the input, or its difference from the baseline."""
+    """Return the factors of relevance per unit: the input, or its difference from the baseline."""
     steps: list[Tensor | None] = []
     for k, (value, leaf) in enumerate(zip(values, leaves, strict=True)):
         if leaf is None:
@@ -184,7 +184,7 @@ def _steps(
 
 
 def _way_back(value: Tensor, leaves: Sequence[Tensor | None], last: bool) -> list[Tensor | None]:
-    """Relevance per unit of every leaf; ``None`` where nothing arrives."""
+    """Return the relevance per unit of every leaf; ``None`` where nothing arrives."""
     asked = [leaf for leaf in leaves if leaf is not None]
     if not value.requires_grad:
         return [None] * len(leaves)
@@ -197,7 +197,7 @@ def _write(per_unit: Tensor | None, step: Tensor, place: Tensor) -> Tensor:
 
 
 def _pick(output: Tensor, layout: Layout, target: Tensor) -> Tensor:
-    """The targets (n,) of an output; of a single sample's output, as often as there are targets."""
+    """Return the targets (n,) of an output; repeat a single sample's output for each target."""
     if output.numel() == layout.outputs:  # of one sample, whose axis a squeeze() may have taken away
         flat = output.reshape(1, -1)
     else:

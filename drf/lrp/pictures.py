@@ -1,4 +1,4 @@
-"""Pictures of relevance: over time and inputs, of one sample, over a batch.
+"""Pictures of relevance over time and inputs, for one sample or a batch.
 
 They take what numpy can read: tensors, arrays, or pandas frames, whose index and columns then label the axes. Needs
 numpy and matplotlib, which the rest of ``drf.lrp`` does without. Red speaks for a higher output, blue for a lower one.
@@ -24,7 +24,7 @@ def heat_map(
     names: Sequence[object] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """Relevance of one sample, or a mean over samples, (steps, inputs): inputs down, time to the right."""
+    """Draw the relevance of one sample, or a mean over samples, (steps, inputs): inputs down, time to the right."""
     values, steps, names = _table(relevance, steps, names)
     axes = axes or _axes(1.6 + 0.45 * values.shape[0], 1.2 + 0.3 * values.shape[1])
     limit = float(np.abs(values).max()) or 1.0
@@ -42,7 +42,7 @@ def waterfall(
     largest: int = 8,
     axes: Axes | None = None,
 ) -> Axes:
-    """How one output comes about: from the baseline over its inputs and what absorbed the rest, to f(x).
+    """Draw one output as a sum: from the baseline over its inputs and the absorbed rest to f(x).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def waterfall(
 
 
 def ranking(relevance: Any, names: Sequence[object] | None = None, largest: int = 20, axes: Axes | None = None) -> Axes:
-    """Mean size of relevance over a batch (n, ..., inputs), the largest on top, and how it varies over the samples."""
+    """Draw the mean size of relevance over a batch (n, ..., inputs), largest on top, with its variation."""
     values = _array(relevance)
     if hasattr(relevance, "columns"):
         names = list(relevance.columns) if names is None else names
@@ -117,7 +117,7 @@ def over_time(
     largest: int = 6,
     axes: Axes | None = None,
 ) -> Axes:
-    """Relevance by step of the inputs that have most of it, (steps, inputs), and of all together."""
+    """Draw the relevance by step of the most relevant inputs, (steps, inputs), and of all together."""
     values, steps, names = _table(relevance, steps, names)
     axes = axes or _axes(7.0, 3.6)
     at = np.arange(len(steps))
@@ -146,7 +146,7 @@ def _array(values: Any) -> np.ndarray:
 def _table(
     relevance: Any, steps: Sequence[object] | None, names: Sequence[object] | None
 ) -> tuple[np.ndarray, Sequence[object], Sequence[object]]:
-    """(steps, inputs) and labels of both.
+    """Return a table (steps, inputs) and labels of both.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def _axes(width: float, height: float) -> Axes:
 
 
 def _label_steps(axes: Axes, steps: Sequence[object]) -> None:
-    """Labels side by side where they are short, slanted where they are not, and none that hides another."""
+    """Place labels horizontally where short, slanted where not, without overlap."""
     short = max(len(str(step)) for step in steps) <= 3
     every = max(1, len(steps) // 30)
     places = range(0, len(steps), every)

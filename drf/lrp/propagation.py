@@ -1,4 +1,4 @@
-"""One run of a model in which every operation is given the way back that relevance takes.
+"""Propagation: one run of a model that records, for every operation, the way back of its relevance.
 
 A rule of relevance is a change of one operation's backward pass: what flows back is relevance per unit of a signal, and
 an input's relevance is that times its value. Slices, sums, loops, dictionaries and residual connections then need no
@@ -28,11 +28,11 @@ Bilinear = Callable[[Tensor, Tensor], Tensor]
 
 
 class UnsupportedOperationError(TypeError):
-    """Something in the model that relevance cannot be propagated through; the message names it."""
+    """An operation of the model that relevance cannot be propagated through; the message names it."""
 
 
 class Propagation(ABC):
-    """A method of attribution, for one run of a model.
+    """Method of attribution, for one run of a model.
 
     Operations are numbered in the order in which they run, the same for every method: their *sites*.
     """
@@ -49,59 +49,59 @@ class Propagation(ABC):
 
     @property
     def where(self) -> str:
-        """The layer that is running, in words."""
+        """Running layer, in words."""
         if not self.modules:
             return "the model"
         name, module = self.modules[-1]
         return f"layer '{name}' ({type(module).__name__})" if name else f"{type(module).__name__}.forward"
 
     def site(self, value: Tensor) -> int:
-        """The number of the next operation, whose account or baseline is kept in the shape of ``value``."""
+        """Return the number of the next operation, whose account or baseline has the shape of ``value``."""
         self._sites += 1
         return self._sites - 1
 
     def activation(self, function: Elementwise, z: Tensor, offset: bool = True) -> Tensor:
-        """A function of every element by itself. ``offset``: whether it may differ from 0 at 0."""
+        """Apply an elementwise function. ``offset``: whether it may differ from 0 at 0."""
         result = self._activation(self.site(z), function, z, offset)
         return mark_gate(result) if is_gate(z) else result
 
     def product(self, function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
-        """A function of two signals that is linear in each."""
+        """Apply a function of two signals that is linear in each."""
         result = self._product((self.site(a), self.site(b)), function, a, b)
         return mark_gate(result) if is_gate(a) and is_gate(b) else result
 
     def linear_map(self, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """A function of signal and constant weight that is linear in each, and a bias that broadcasts to it."""
+        """Apply a function linear in a signal and in a constant weight, with a bias that broadcasts to its result."""
         z = function.forward(x.detach(), weight)
         z = z if bias is None else z + bias
         return self._linear_map(self.site(z), function, x, weight, bias, z)
 
     def total(self, y: Tensor) -> Tensor:
-        """A sum of several signals."""
+        """Add several signals."""
         return self._total(self.site(y), y)
 
     def constant(self, y: Tensor, amount: Tensor) -> Tensor:
-        """A signal to which a constant was added."""
+        """Add a constant to a signal."""
         return self._constant(self.site(y), y, amount)
 
     def source(self, constant: Tensor, kind: str = "bias", even_zero: bool = False) -> Tensor:
-        """A constant that will stand beside signals, such as in a concatenation: a signal too, unless it is zero."""
+        """Turn a constant that is joined with signals into a signal, unless it is zero."""
         site = self.site(constant)
         if not (even_zero or self.blind or constant.any()):
             return constant
         return self._source(site, self.end(constant), kind)
 
     def end(self, value: Tensor) -> Tensor:
-        """A signal that comes from no input."""
+        """Mark a signal that comes from no input."""
         self.ends.append(signal(value))
         return self.ends[-1]
 
     def lookup(self, value: Tensor, indices: Tensor) -> Tensor:
-        """Rows of a table (..., features) for indices (...), which are a signal that is 1 everywhere."""
+        """Look up rows of a table (..., features) for indices (...), which carry a signal of 1 everywhere."""
         return self._lookup(self.site(value), value, indices)
 
     def standardise(self, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
-        """Deviations from the mean over some axes, or the values themselves, divided by their root mean square."""
+        """Divide deviations from the mean over some axes, or the values themselves, by their root mean square."""
         return self._standardise(self.site(x), x, axes, eps, centre)
 
     def softmax(self, z: Tensor, dim: int) -> Tensor:
@@ -111,11 +111,11 @@ class Propagation(ABC):
         return self._log_softmax(self.site(z), z, dim)
 
     def lstm(self, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """One direction of one layer of an LSTM, see :func:`drf.lrp.recurrent.lstm_layer`."""
+        """Run one direction of one layer of an LSTM, see :func:`drf.lrp.recurrent.lstm_layer`."""
         return self._lstm(self.site(x[0].sum(1)), x, h, c, weights)  # one value a sequence says whose it is
 
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A function that picks elements of its first argument by their values, such as a maximum."""
+        """Apply a function that picks elements of its first argument by their values, such as a maximum."""
         return self._selection(self.site(args[0]), function, name, args, kwargs)
 
     @abstractmethod
@@ -164,7 +164,7 @@ class Propagation(ABC):
 
 
 class Carry(torch.autograd.Function):
-    """A value that was computed elsewhere; what comes back is multiplied by a slope and handed to ``z``."""
+    """A value computed elsewhere: relevance that comes back is multiplied by a slope and handed to ``z``."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, value: Tensor, slope: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class Carry(torch.autograd.Function):
 
 
 class Through(torch.autograd.Function):
-    """A value that was computed elsewhere; what comes back takes the way of ``path``."""
+    """A value computed elsewhere: relevance that comes back takes the way of ``path``."""
 
     @staticmethod
     def forward(ctx: Any, path: Tensor, value: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ class Through(torch.autograd.Function):
 
 
 class Barrier(torch.autograd.Function):
-    """What no rule is known for: harmless as long as no relevance reaches it."""
+    """An operation without a rule, harmless as long as no relevance reaches it."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, message: str) -> Tensor:

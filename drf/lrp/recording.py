@@ -1,4 +1,4 @@
-"""A run of a model as it is, that keeps what stood at every operation."""
+"""Recording: a run of a model as it is that keeps the value of every operation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tensor_flags import passing
 
 
 class Recording(Propagation):
-    """Runs the model as it is and keeps what stood at every site."""
+    """Method that runs the model as it is and keeps the value at every site."""
 
     def __init__(self, blind: bool = False) -> None:
         super().__init__(blind)

@@ -1,4 +1,4 @@
-r"""Relevance through an LSTM: this is where the LSTM's relevance is computed.
+r"""LSTM: relevance through its cells. The LSTM's relevance is computed here.
 
 For each layer and direction, with :math:`i, f, o = \sigma(z^i), \sigma(z^f), \sigma(z^o)`, :math:`g = \tanh(z^g)` and
 :math:`z_t = W x_t + U h_{t-1} + b`,
@@ -43,7 +43,7 @@ Account = Callable[[str, Tensor], None]
 
 @dataclass
 class Trace:
-    """A forward pass through one direction of one layer, which keeps what relevance needs.
+    """Forward pass through one direction of one layer, with the values that relevance needs.
 
     Shapes: ``x`` (steps, n, features); ``h`` and ``c`` (steps + 1, n, hidden), from the initial state on; all others
     (steps, n, hidden). ``z`` and ``active`` are the gates' pre-activations and values in PyTorch's order i, f, g, o,
@@ -64,7 +64,7 @@ class Trace:
 
     @classmethod
     def run(cls, x: Tensor, h0: Tensor, c0: Tensor, weights: tuple[Tensor, ...], gates: bool) -> Trace:
-        """``weights``: of input and hidden state, and unless there are none the bias."""
+        """Run the pass. ``weights``: of input and hidden state and, if there is one, the bias."""
         of_input, of_hidden, *bias = weights
         steps, n, _ = x.shape
         size = of_hidden.shape[1]
@@ -106,7 +106,7 @@ class Trace:
         return cls(x, h, c, kept, new, first_forget, z[2:3], (), None, weights)
 
     def rows(self, rows: Tensor) -> Trace:
-        """Of other samples: those at the given places."""
+        """Return the trace of other samples: those at the given places."""
         take = lambda value: value.index_select(1, rows)  # noqa: E731
         return replace(
             self,
@@ -118,7 +118,7 @@ class Trace:
         )
 
     def map_of(self, gate: int) -> tuple[Tensor, Tensor, Tensor]:
-        """A gate's weights of the input and of the hidden state, and its bias."""
+        """Return a gate's weights of the input and of the hidden state, and its bias."""
         size = self.h.shape[2]
         rows = slice(gate * size, (gate + 1) * size)
         of_input, of_hidden, *bias = self.weights
@@ -127,7 +127,7 @@ class Trace:
 
 @dataclass
 class Way:
-    """From a state to a gate: what the pre-activation gets of the relevance per unit of h or c, and its linear map.
+    """Way from a state to a gate: the pre-activation's share of the relevance per unit of h or c, and its map.
 
     ``slopes`` (steps, n, hidden) and ``parts`` are one a channel of the map's rule.
     """
@@ -142,7 +142,7 @@ class Way:
 
 @dataclass
 class Slopes:
-    """What one method makes of a trace.
+    """Slopes of a trace under one method.
 
     Shapes: ``state`` A, ``carry`` K (for all steps but the last), ``own``, what :math:`c_t` gets of what reaches it
     from above (asked for only where a cell state was read), and ``stabiliser`` of the cell state, all (steps, n,
@@ -159,7 +159,7 @@ class Slopes:
 
 @dataclass(frozen=True)
 class CellRule:
-    """How one method goes back through a cell, and whether it needs the values of all gates."""
+    """Rule by which a method goes back through a cell, and whether it needs the values of all gates."""
 
     gates: bool
     slopes: Callable[[Trace], Slopes]
@@ -169,7 +169,7 @@ _I, _F, _G, _O = range(4)  # the gates in PyTorch's order
 
 
 def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> CellRule:
-    """Layer-wise relevance: a rule for linear maps, the gates' fraction of products, a stabiliser of the cell state."""
+    """Return layer-wise relevance: a rule for linear maps, the gates' fraction of products, the cell's stabiliser."""
 
     def slopes(trace: Trace) -> Slopes:
         change = lift if rule.blind else lambda x: x
@@ -203,7 +203,7 @@ def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> Cel
 
 
 def shapley_rule(baseline: Trace) -> CellRule:
-    """Differences from the trace of a baseline: of one sample for all, or of one a sample."""
+    """Return the rule of differences from the trace of a baseline: one sample for all, or one for each sample."""
 
     def slopes(trace: Trace) -> Slopes:
         def way(gate: int, partner: Tensor, partner0: Tensor) -> Way:
@@ -228,7 +228,7 @@ def shapley_rule(baseline: Trace) -> CellRule:
 
 
 def _half_secant(trace: Trace, baseline: Trace, gate: int) -> Tensor:
-    """Half the slope of a gate's function between the two; the half is of the mean that the slope is multiplied by."""
+    """Return half the slope of a gate's function between two points; the half belongs to the mean it multiplies."""
     of = _half_secant_of_tanh if gate == 2 else _half_secant_of_sigmoid
     return of(trace.z[gate], baseline.z[gate], trace.active[gate], baseline.active[gate])
 
@@ -250,7 +250,7 @@ def _half_secant_of_sigmoid(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Ten
 def lstm_layer(
     x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...], rule: CellRule, account: Account
 ) -> tuple[Tensor, Tensor]:
-    """One direction of one layer.
+    """Run one direction of one layer.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ class _LSTMLayer(torch.autograd.Function):
 def _propagate(
     slopes: Slopes, of_h: Tensor | None, of_c: Tensor | None, account: Account
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Relevance per unit of x, of the initial h and of the initial c, given that of h and c."""
+    """Return the relevance per unit of x, of the initial h and of the initial c, given that of h and c."""
     cells = torch.empty_like(slopes.state)
     ratios = [[torch.empty_like(slope) for slope in way.slopes] for way in slopes.ways]
     own = None if of_c is None else slopes.own()
@@ -321,7 +321,7 @@ def _through_maps(ways: Sequence[Way], ratios: Sequence[Sequence[Tensor]]) -> Te
 
 
 def _put_down(slopes: Slopes, cells: Tensor, ratios: Sequence[Sequence[Tensor]], account: Account) -> None:
-    """Keep account of what biases and stabilisers took, by sample."""
+    """Record what biases and stabilisers took, by sample."""
     for way, mine in zip(slopes.ways, ratios, strict=True):
         if way.bias is not None:
             for part, ratio in zip(way.parts, mine, strict=True):

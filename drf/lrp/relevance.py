@@ -1,4 +1,4 @@
-r"""Layer-wise relevance propagation: the way back of each kind of operation.
+r"""Layer-wise relevance propagation: the way back through each kind of operation.
 
 =============  =====================================================================================================
 activation     :math:`y = \varphi(0) + s z` with the secant s: z gets all but the constant, which counts as bias
@@ -33,7 +33,7 @@ KINDS = ("bias", "stabiliser", "initial_state")
 
 
 class LayerwiseRelevance(Propagation):
-    """Propagates by the rules of a composite, and keeps account by sample of what reaches no input."""
+    """Method that propagates by the rules of a composite, and records by sample what reaches no input."""
 
     def __init__(self, composite: Composite, layout: Layout, samples: int, like: Tensor) -> None:
         super().__init__(composite.blind)
@@ -43,7 +43,7 @@ class LayerwiseRelevance(Propagation):
         """Names of the layers in which some linear map ran."""
 
     def absorb(self, kind: str, site: int, amount: Tensor) -> None:
-        """Put down what an operation's constants took of relevance, in the shape of its site."""
+        """Record the relevance that an operation's constants took, in the shape of its site."""
         self.absorbed[kind] += self.layout.by_sample(site, amount, self.samples)
 
     def _rule(self) -> Rule:
@@ -52,7 +52,7 @@ class LayerwiseRelevance(Propagation):
         return self.composite.rule_for(names)
 
     def take_account(self) -> dict[str, Tensor]:
-        """What was absorbed since the last time, by kind."""
+        """Return the absorbed relevance since the last call, by kind."""
         taken, self.absorbed = self.absorbed, {kind: torch.zeros_like(v) for kind, v in self.absorbed.items()}
         return taken
 
@@ -132,7 +132,7 @@ class LayerwiseRelevance(Propagation):
 
 
 class Absorb(torch.autograd.Function):
-    """Puts down what a constant in ``y`` takes of its relevance; the rest of ``y`` gets what is its own."""
+    """Function that records the relevance of a constant in ``y`` and passes on the rest."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, amount: Tensor, propagation: LayerwiseRelevance, kind: str, site: int) -> Tensor:
@@ -148,7 +148,7 @@ class Absorb(torch.autograd.Function):
 
 
 class Stabilise(torch.autograd.Function):
-    r""":math:`g \mapsto g z / (z + \epsilon\,\mathrm{sign}\,z)`, the epsilon rule of a sum."""
+    r"""Epsilon rule of a sum: :math:`g \mapsto g z / (z + \epsilon\,\mathrm{sign}\,z)`."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, epsilon: float, propagation: LayerwiseRelevance, site: int) -> Tensor:
@@ -166,7 +166,7 @@ class Stabilise(torch.autograd.Function):
 
 
 class Halve(torch.autograd.Function):
-    """Each factor of a product gets half of its relevance."""
+    """Rule for products: each factor gets half of the relevance."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor) -> Tensor:

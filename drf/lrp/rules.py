@@ -1,4 +1,4 @@
-r"""Relevance rules for a linear map :math:`z_j = \sum_i x_i w_{ij} + b_j`.
+r"""Rules of relevance for a linear map :math:`z_j = \sum_i x_i w_{ij} + b_j`.
 
 A rule hands the relevance :math:`R_j` of the outputs down to the inputs as
 
@@ -30,7 +30,7 @@ from torch import Tensor
 
 
 class LinearMap:
-    """A function of input and weight that is linear in each, such as a convolution; the biases are apart."""
+    """Function that is linear in input and in weight, such as a convolution, without its biases."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.function = function
@@ -39,19 +39,19 @@ class LinearMap:
         return self.function(x, weight)
 
     def backward(self, x: Tensor, weight: Tensor, ratio: Tensor) -> Tensor:
-        """The transposed map of ``ratio``, in the shape of ``x``, of which only the shape matters."""
+        """Apply the transposed map to ``ratio``, in the shape of ``x``, whose values do not matter."""
         with torch.enable_grad():
             leaf = torch.zeros_like(x).requires_grad_()
             (result,) = torch.autograd.grad(self.function(leaf, weight), leaf, ratio)
         return result
 
     def accumulate(self, onto: Tensor, x: Tensor, weight: Tensor, ratio: Tensor) -> None:
-        """Add what goes back to ``onto``."""
+        """Add the relevance that goes back to ``onto``."""
         onto.add_(self.backward(x, weight, ratio))
 
 
 class _Dense(LinearMap):
-    """Weights (out, in) as ``nn.Linear`` stores them, any axes of samples before the inputs."""
+    """Dense map: weights (out, in) as ``nn.Linear`` stores them, any axes of samples before the inputs."""
 
     def __init__(self) -> None:
         super().__init__(torch.nn.functional.linear)
@@ -67,7 +67,7 @@ DENSE = _Dense()
 
 
 class Term(NamedTuple):
-    """One input of a linear map: its values, its weight, and the map; ``nn.Linear``'s unless told otherwise."""
+    """One input of a linear map: values, weight and map; by default the map of ``nn.Linear``."""
 
     x: Tensor
     weight: Tensor
@@ -75,28 +75,28 @@ class Term(NamedTuple):
 
 
 def lift(x: Tensor) -> Tensor:
-    """Zeros become the smallest number that is safe to divide by, where a blind rule must give them relevance."""
+    """Replace zeros by the smallest number that is safe to divide by, where a blind rule must give them relevance."""
     return torch.where(x == 0, 1e-30, x)
 
 
 class Channel(ABC):
-    """Which contributions of an input to an output count."""
+    """Choice of the contributions of an input to an output that count."""
 
     @abstractmethod
     def forward(self, term: Term) -> Tensor:
-        """Sum of the contributions over the inputs, (..., out)."""
+        """Return the sum of the contributions over the inputs, (..., out)."""
 
     @abstractmethod
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        """Sum over the outputs of contribution times ``ratio`` (..., out), divided by the input, (..., in)."""
+        """Return the outputs' sum of contribution times ``ratio`` (..., out), divided by the input, (..., in)."""
 
     def accumulate(self, onto: Tensor, term: Term, ratio: Tensor) -> None:
-        """Add what goes back to ``onto``; one axis of samples."""
+        """Add the relevance that goes back to ``onto``; one axis of samples."""
         onto.add_(self.backward(term, ratio))
 
     @abstractmethod
     def of_bias(self, bias: Tensor) -> Tensor:
-        """The part of the bias that counts, in the bias's shape."""
+        """Return the part of the bias that counts, in the bias's shape."""
 
 
 class _All(Channel):
@@ -114,7 +114,7 @@ class _All(Channel):
 
 
 class _Signed(Channel):
-    """Contributions of one sign: input and weight of the same sign, or of opposite ones."""
+    """Channel of contributions of one sign: input and weight of the same sign, or of opposite ones."""
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
@@ -151,7 +151,7 @@ ALL, POSITIVE, NEGATIVE, SQUARES = _All(), _Signed(+1), _Signed(-1), _Squares()
 
 
 class Part(NamedTuple):
-    """One channel of a rule, with its factor m (..., out) and what stabilises its denominators, e (..., out)."""
+    """One channel of a rule, with its factor m (..., out) and the stabiliser of its denominators, e (..., out)."""
 
     channel: Channel
     factor: Tensor
@@ -159,21 +159,21 @@ class Part(NamedTuple):
 
 
 class Rule(ABC):
-    """Distributes the relevance of a linear map."""
+    """Rule that distributes the relevance of a linear map."""
 
     blind: ClassVar[bool] = False
     """Whether it gives relevance to inputs that are zero."""
 
     @abstractmethod
     def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
-        """How to split the relevance of the map with output ``z`` and a bias that broadcasts to it.
+        """Return how to split the relevance of the map with output ``z`` and a bias that broadcasts to it.
 
         The factors are the caller's to change.
         """
 
 
 def absorbed(parts: Sequence[Part], bias: Tensor, ratios: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """What bias and stabiliser take of every output, given relevance times factor of every channel, each (..., out)."""
+    """Return what bias and stabiliser absorb, given relevance times factor of each channel, (..., out)."""
     pairs = list(zip(parts, ratios, strict=True))
     return (
         total([ratio * part.channel.of_bias(bias) for part, ratio in pairs]),
@@ -187,7 +187,7 @@ def row_sums(x: Tensor) -> Tensor:
 
 
 def total(parts: Sequence[Tensor]) -> Tensor:
-    """The sum of several tensors; a single one is not copied."""
+    """Return the sum of several tensors; a single one is not copied."""
     result = parts[0]
     for part in parts[1:]:
         result = result + part
@@ -195,7 +195,7 @@ def total(parts: Sequence[Tensor]) -> Tensor:
 
 
 def stabiliser(z: Tensor, epsilon: float) -> Tensor:
-    """What moves ``z`` away from zero by ``epsilon``, with sign(0) = +1."""
+    """Return the term that moves ``z`` away from zero by ``epsilon``, with sign(0) = +1."""
     return z.new_tensor(epsilon).copysign(z)
 
 
@@ -216,7 +216,7 @@ class Epsilon(Rule):
 
 @dataclass(frozen=True)
 class Gamma(Rule):
-    r"""Epsilon rule after contributions of the output's own sign were multiplied by :math:`1 + \gamma`."""
+    r"""Epsilon rule after contributions of the output's own sign are multiplied by :math:`1 + \gamma`."""
 
     gamma: float = 0.25
     epsilon: float = 1e-3
@@ -251,7 +251,7 @@ class AlphaBeta(Rule):
 
 @dataclass(frozen=True)
 class ZPlus(AlphaBeta):
-    r"""Only positive contributions count: alpha-beta with :math:`\alpha = 1, \beta = 0`."""
+    r"""Rule with positive contributions alone: alpha-beta with :math:`\alpha = 1, \beta = 0`."""
 
     alpha: float = 1.0
     beta: float = 0.0

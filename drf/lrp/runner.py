@@ -1,4 +1,4 @@
-"""Run somebody's model under a method of attribution, and leave it as it was."""
+"""Runner: run a model under a method of attribution, and leave it as it was."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @dataclass(frozen=True)
 class Runner:
-    """A model, and which of its outputs counts."""
+    """A model, with the choice of its output."""
 
     model: nn.Module
     select: Select | None = None
 
     @classmethod
     def of(cls, model: nn.Module, select: Select | None) -> Runner:
-        """Of the module inside a wrapper; a model in half precision is run as a copy in single precision.
+        """Return the runner of the module inside a wrapper; half precision is run as a copy in single precision.
 
         Raises
         ------
@@ -55,17 +55,17 @@ class Runner:
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """Of the model's numbers, if they are all of one type."""
+        """Type of the model's numbers, if all have the same."""
         kinds = {value.dtype for value in _floats(self.model)}
         return kinds.pop() if len(kinds) == 1 else None
 
     @property
     def precision(self) -> torch.dtype:
-        """In which to reckon where no input says so."""
+        """Precision to compute in where no input states one."""
         return self.dtype or torch.get_default_dtype()
 
     def __call__(self, inputs: Sequence[Tensor], propagation: Propagation | None = None) -> Tensor:
-        """The selected output, of the model as it is or under a method of attribution.
+        """Return the selected output, of the model as it is or under a method of attribution.
 
         Raises
         ------
@@ -124,7 +124,7 @@ def _pick(output: object) -> str:
 
 @contextmanager
 def _eager() -> Iterator[None]:
-    """Compiled parts run as they were written, or no operation would be seen."""
+    """Run compiled parts as they were written, since no operation would be seen otherwise."""
     if "torch._dynamo" not in sys.modules:  # nothing was compiled, and to import it takes seconds
         yield
         return
@@ -134,7 +134,7 @@ def _eager() -> Iterator[None]:
 
 @contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
-    """Whatever a forward pass leaves in a model (states, statistics, random numbers drawn) is as before afterwards."""
+    """Restore the states, statistics and random numbers that a forward pass changes in a model."""
     kept = [_Kept.of(module) for module in model.modules()]
     tensors = (*model.parameters(), *model.buffers())
     devices = sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
@@ -150,7 +150,7 @@ def _untouched(model: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What a module holds: its attributes, and the contents of its lists and dictionaries, buffers among them."""
+    """Contents of a module that a run must leave unchanged: attributes, lists, dictionaries and buffers."""
 
     attributes: dict[str, Any]
     before: dict[str, Any]
@@ -169,14 +169,14 @@ class _Kept:
         )
 
     def lend_copies(self) -> None:
-        """Buffers, and tensors that are attributes, are copies while the model runs, for it may write into them."""
+        """Lend copies of buffers and tensor attributes while the model runs, which may write into them."""
         for holder in (self.attributes, self.attributes["_buffers"]):
             for name, value in holder.items():
                 if isinstance(value, Tensor):
                     holder[name] = value.clone()
 
     def restore(self) -> None:
-        """Touch what changed alone: another thread may be running the same model.
+        """Restore only what changed: another thread may be running the same model.
 
         Raises
         ------
@@ -208,7 +208,7 @@ def _restore(now: dict[str, Any], before: dict[str, Any]) -> None:
 
 @contextmanager
 def _telling_layers(model: nn.Module, propagation: Propagation) -> Iterator[None]:
-    """The propagation knows which layers are running; registered ones are run by their rule."""
+    """Tell the propagation which layers are running; registered ones are run by their rule."""
     thread = threading.get_ident()
     with ExitStack() as stack:
         for name, module in model.named_modules():

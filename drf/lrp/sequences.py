@@ -1,4 +1,4 @@
-"""Recurrent layers as torch calls them: layers, directions, packed sequences, projections, and cells.
+"""Sequences: recurrent layers as torch calls them, with directions, packing, projections and cells.
 
 An LSTM goes back in closed form, one layer and direction at a time (:mod:`~.recurrent`). GRUs, plain RNNs and projected
 LSTMs run step by step in plain operations, each of which has its own rule.
@@ -51,7 +51,7 @@ STEPS = {"lstm": _lstm, "gru": _gru, "rnn_tanh": _rnn_tanh, "rnn_relu": _rnn_rel
 
 @dataclass(frozen=True)
 class Lengths:
-    """Where each of n sequences ends, when they are packed; ``rows`` (steps, n) is where a packed row stands."""
+    """Ends of n packed sequences; ``rows`` (steps, n) holds the position of each packed row."""
 
     sizes: Tensor
     lengths: Tensor
@@ -60,21 +60,21 @@ class Lengths:
 
     @classmethod
     def of(cls, sizes: Tensor) -> Lengths:
-        """From the number of sequences that reach each step, which is how torch packs."""
+        """Return the lengths from the number of sequences that reach each step, torch's own form."""
         n = int(sizes[0])
         there = torch.arange(n) < sizes[:, None]
         rows = (torch.arange(n) + (sizes.cumsum(0) - sizes)[:, None]).where(there, torch.zeros(()).long())
         return cls(sizes, there.sum(0), rows, there)
 
     def unpack(self, data: Tensor) -> Tensor:
-        """(steps, n, features), with arbitrary values after a sequence's end."""
+        """Unpack to (steps, n, features), with arbitrary values after a sequence's end."""
         return data[self.rows]
 
     def pack(self, padded: Tensor) -> Tensor:
         return padded[self.there]
 
     def reverse(self, padded: Tensor) -> Tensor:
-        """Every sequence backwards within its own length."""
+        """Reverse every sequence within its own length."""
         steps = torch.arange(len(padded))[:, None]
         order = (self.lengths - 1 - steps).where(self.there, steps)
         return padded[order, torch.arange(padded.shape[1])]
@@ -94,7 +94,7 @@ def run_layers(
     biases: bool,
     lengths: Lengths | None,
 ) -> tuple[Tensor, State]:
-    """All layers and directions.
+    """Run all layers and directions.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def run_layers(
 
 
 def _in_time(sequence: Tensor, direction: int, lengths: Lengths | None) -> Tensor:
-    """Between a direction's own order of steps and the calendar's; its own inverse."""
+    """Convert between a direction's own order of steps and the calendar's; its own inverse."""
     if not direction:
         return sequence
     return sequence.flip(0) if lengths is None else lengths.reverse(sequence)
@@ -133,7 +133,7 @@ def _in_time(sequence: Tensor, direction: int, lengths: Lengths | None) -> Tenso
 def _run_direction(
     kind: str, propagation: Propagation, x: Tensor, start: State, weights: Weights, biases: bool
 ) -> tuple[Tensor, State]:
-    """The output sequence, and the sequences of every state."""
+    """Return the output sequence, and the sequences of every state."""
     projected = len(weights) > (4 if biases else 2)
     by_steps = kind != "lstm" or projected
     start = tuple(

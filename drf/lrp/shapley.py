@@ -1,4 +1,4 @@
-r"""The Shapley rule: every operation distributes its difference from a baseline exactly.
+r"""Shapley rule: every operation distributes its difference from a baseline exactly.
 
 The model is run on the baseline first. With a, a' what stands at a place for the input and for the baseline:
 
@@ -36,7 +36,7 @@ from .standardising import standardised
 
 
 class ShapleyDifferences(Propagation):
-    """Distributes differences from what a model did with its baseline."""
+    """Method that distributes differences from a recorded run of the baseline."""
 
     def __init__(self, baseline: Recording, layout: Layout, samples: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ShapleyDifferences(Propagation):
         self._lstms = iter(baseline.lstms)
 
     def reference(self, site: int, like: Tensor) -> Tensor:
-        """What stood at a site for the baseline, in the shape of what stands there now."""
+        """Return the baseline's value at a site, in the shape of the value there now."""
         return self.layout.spread(site, self.baseline.values[site], like, self.samples)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ class ShapleyDifferences(Propagation):
 
 
 def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor]:
-    """f(z), and (f(z) - f(z0)) / (z - z0); where the two are too close for that, the derivative between them."""
+    """Return f(z) and (f(z) - f(z0)) / (z - z0); where the two are too close, the derivative between them."""
     y, y0, step = function(z), function(z0), z - z0
     close = step.abs() < closeness(z)
     slope = (y - y0) / torch.where(close, 1, step)
@@ -119,5 +119,5 @@ def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor
 
 
 def closeness(z: Tensor) -> float:
-    """Below this difference a derivative is nearer to the secant than rounding lets the quotient be."""
+    """Return the difference below which a derivative is nearer to the secant than a rounded quotient."""
     return 1e-5 if z.dtype == torch.float64 else 1e-3

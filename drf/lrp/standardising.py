@@ -1,4 +1,4 @@
-"""What all normalisations by a sample's own values have in common."""
+"""Normalisations by a sample's own statistics: their common rule."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def standardised(x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
-    """Deviations from the mean over ``axes`` (or, without ``centre``, the values) over their root mean square."""
+    """Return deviations from the mean over ``axes`` (the values, without ``centre``) over their root mean square."""
     deviation = x - x.mean(axes, keepdim=True) if centre else x
     return deviation * torch.rsqrt(deviation.square().mean(axes, keepdim=True) + eps)
 
 
 def standardise(x: Tensor, axes: tuple[int, ...], eps: float, centre: bool = True) -> Tensor:
-    """The same, as one operation that has a rule of its own."""
+    """Standardise as one operation that has a rule of its own."""
     if has_torch_function_unary(x):
         return handle_torch_function(standardise, (x,), x, axes, eps, centre)
     return standardised(x, axes, eps, centre)

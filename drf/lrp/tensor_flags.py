@@ -1,4 +1,4 @@
-"""What is known of a tensor on its way through a model: whether it is a signal, a gate, an index, changed in place."""
+"""Tensor flags: whether a tensor in a model is a signal, a gate or an index, or was changed in place."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 def signal(value: Tensor) -> Tensor:
-    """A tensor that counts as a signal and remembers nothing of where it came from."""
+    """Return a tensor that counts as a signal, without its history."""
     result = value.detach().requires_grad_()
     setattr(result, _OURS, True)
     return result
 
 
 def is_foreign(value: Tensor) -> bool:
-    """Whether a tensor requires a gradient for the model's own sake, as parameters do: it is no signal."""
+    """Tell whether a tensor requires a gradient for the model's own sake, as parameters do, and is no signal."""
     return value.requires_grad and value.is_leaf and not getattr(value, _OURS, False)
 
 
 def passing(value: Tensor) -> Tensor:
-    """A signal that remembers nothing, but can be written into as what a model computes can."""
+    """Return a signal without history that can be written into like a model's own result."""
     return signal(value).clone()
 
 
@@ -37,13 +37,13 @@ _VIEW = "_drf_lrp_view"
 
 
 def stand_for(target: Tensor, result: Tensor) -> Tensor:
-    """Note that a tensor was changed in place; its old values stay where they are, for rules still need them."""
+    """Note that a tensor was changed in place; its old values stay, since rules still need them."""
     setattr(target, _CURRENT, result)
     return target
 
 
 def remember_view(view: Tensor, base: Tensor) -> None:
-    """Note that a tensor is a part of another, or of what that is a part of, for it may be written into."""
+    """Note that a tensor is a part of another, which may be written into."""
     setattr(view, _VIEW, getattr(base, _VIEW, base))
 
 
@@ -60,14 +60,14 @@ def write_through(target: Tensor, result: Tensor) -> None:
 
 
 def current(value: Tensor) -> Tensor:
-    """The tensor after all changes that were made to it in place."""
+    """Return the tensor after all changes that were made to it in place."""
     while (later := getattr(value, _CURRENT, None)) is not None:
         value = later
     return value
 
 
 def mark_gate(value: Tensor) -> Tensor:
-    """Say that a signal scales others."""
+    """Note that a signal scales others."""
     setattr(value, _GATE, True)
     return value
 
@@ -87,7 +87,7 @@ def indices_signal(value: object) -> Tensor | None:
 
 
 def tensors(values: Any) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples and dictionaries."""
+    """Return all tensors in nested lists, tuples and dictionaries."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, (list, tuple)):
@@ -98,7 +98,7 @@ def tensors(values: Any) -> Iterator[Tensor]:
 
 
 def map_tensors(change: Callable[[Tensor], Tensor], values: Any) -> Any:
-    """The same structure with every tensor changed."""
+    """Return the same structure with every tensor changed."""
     if isinstance(values, Tensor):
         return change(values)
     if isinstance(values, tuple) and hasattr(values, "_fields"):

@@ -1,4 +1,4 @@
-"""The networks themselves, in PyTorch alone, so that a registered model can rebuild them without the training code."""
+"""Architectures in PyTorch alone, so that a registered model can rebuild them without the training code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 
 
 class FinalState(nn.Module):
-    """Of what ``nn.LSTM`` returns, ``(output, (h_n, c_n))``, the last layer's final hidden state, (n, hidden *
-    directions).
+    """Layer that picks the last layer's final hidden state, (n, hidden * directions), from the output ``(output, (h_n,
+    c_n))`` of ``nn.LSTM``.
 
     The backward direction's final state is the one at the first date, where it has read the whole sequence.
     """
@@ -25,7 +25,7 @@ class FinalState(nn.Module):
 
 
 def dense_network(inputs: int, hidden: Sequence[int], signal_bias: bool) -> nn.Sequential:
-    """ReLU layers of the given sizes and one linear output: (n, ...) flattened to ``inputs`` -> (n, 1)."""
+    """Return ReLU layers of the given sizes and one linear output: (n, ...) flattened to ``inputs`` -> (n, 1)."""
     layers: list[nn.Module] = [nn.Flatten()]
     for size in hidden:
         layers += [nn.Linear(inputs, size, bias=signal_bias), nn.ReLU()]
@@ -34,7 +34,7 @@ def dense_network(inputs: int, hidden: Sequence[int], signal_bias: bool) -> nn.S
 
 
 def recurrent_network(features: int, hidden: int, layers: int, bidirectional: bool, signal_bias: bool) -> nn.Sequential:
-    """An LSTM over (n, steps, features), its final state and one linear output -> (n, 1).
+    """Return an LSTM over (n, steps, features), with its final state and one linear output -> (n, 1).
 
     Without ``signal_bias`` the candidate g of every cell and the output have no bias; the gates i, f and o keep theirs.
     """
@@ -64,6 +64,6 @@ _MASK = "mask_of_"
 
 
 def held_at_zero(network: nn.Module) -> dict[str, torch.Tensor]:
-    """For every parameter of which entries are held at zero, a mask of its shape: 0 there and 1 elsewhere."""
+    """Return, for every parameter with entries held at zero, a mask of its shape: 0 there and 1 elsewhere."""
     buffers = network.named_buffers(remove_duplicate=False)
     return {name.replace(_MASK, ""): mask for name, mask in buffers if _MASK in name}

@@ -1,4 +1,4 @@
-"""What every family can do: fit, predict, and explain where it can."""
+"""Model contracts: fit, predict, explain, be carried."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Explanation:
 
     @property
     def total(self) -> np.ndarray:
-        """Everything the account holds: the model's own forecast up to rounding, shape (n,)."""
+        """Sum of all entries of the account: the model's own forecast up to rounding, shape (n,)."""
         return self.linearised + self.bias + self.stabiliser + self.initial_state
 
     def shares(self) -> dict[str, float]:
-        """Mean size of every entry of the account as a share of the mean size of the whole forecast less intercept."""
+        """Return each entry's mean size as a share of the mean size of the whole forecast less intercept."""
         entries = {
             "inputs": self.relevance.sum((1, 2), dtype=np.float64),
             "bias": self.bias,
@@ -58,7 +58,7 @@ class Explanation:
         return {name: float(np.abs(entry).mean() / whole) for name, entry in entries.items()}
 
     def times(self, multiple: np.ndarray, offset: np.ndarray) -> Explanation:
-        """The explanation of the forecast times ``multiple`` plus ``offset``, which counts for the intercept: (n,)."""
+        """Return the explanation of the forecast times ``multiple`` plus ``offset``, which joins the intercept."""
         return Explanation(
             relevance=self.relevance * multiple[:, None, None],
             intercept=self.intercept * multiple + offset,
@@ -69,13 +69,13 @@ class Explanation:
 
     @staticmethod
     def sum(parts: Sequence[Explanation]) -> Explanation:
-        """The explanation of the sum of several forecasts."""
+        """Return the explanation of the sum of several forecasts."""
         names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
         return Explanation(*(np.sum([getattr(part, name) for part in parts], axis=0) for name in names))
 
     @staticmethod
     def mean(parts: list[Explanation]) -> Explanation:
-        """The explanation of the mean forecast of several models: contributions are linear in the models."""
+        """Return the explanation of the mean forecast of several models: contributions are linear in the models."""
         names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
         return Explanation(*(np.mean([getattr(part, name) for part in parts], axis=0) for name in names))
 
@@ -87,7 +87,7 @@ class Explanation:
 
 
 class TrainingDivergedError(InputError):
-    """No epoch of a training gave a finite validation error."""
+    """A training without a finite validation error in any epoch."""
 
 
 class Model(Protocol):

@@ -13,7 +13,7 @@ from .combine import blended
 
 @dataclass(frozen=True, kw_only=True)
 class Blend:
-    """Which rows are blended: the ``model.blend`` config. There is nothing to train.
+    """Rows that are blended: the ``model.blend`` config. There is nothing to train.
 
     Attributes
     ----------
@@ -38,7 +38,9 @@ class Blend:
 
 
 def blend(parts: Sequence[Explanation], month: np.ndarray) -> Explanation:
-    """The explanation of the blend of the linearised forecasts, see :func:`~.units.blended`; ``month``: shape (n,)."""
+    """Return the explanation of the blend of the linearised forecasts; ``month``: shape (n,). See
+    :func:`~.combine.blended`.
+    """
     multiples, offset = blended(np.array([part.linearised for part in parts]), month)
     shares = [part.times(multiple, np.zeros_like(offset)) for part, multiple in zip(parts, multiples, strict=True)]
     together = Explanation.sum(shares)

@@ -1,4 +1,4 @@
-"""The rows of the comparison: each is a family's models, read in one way.
+"""Catalogue of the rows of the comparison: each is a family's models, read in one way.
 
 A new family is registered here: one :class:`ModelRow`, its settings' file in ``conf/model``, and its own file beside.
 """
@@ -23,7 +23,7 @@ OTHER_COLOUR = "#4d4d4d"
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One row of the comparison.
+    """A row of the comparison.
 
     Attributes
     ----------
@@ -79,26 +79,26 @@ FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS}
 
 
 def rows_of(families: Iterable[str]) -> list[ModelRow]:
-    """The rows that some families yield, in the order of the comparison."""
+    """Return the rows that some families yield, in the order of the comparison."""
     wanted = set(families)
     return [row for row in ROWS if row.family in wanted]
 
 
 def plain_row(family: str) -> ModelRow:
-    """The first row of a family."""
+    """Return the first row of a family."""
     return next(row for row in ROWS if row.family == family)
 
 
 def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
-    """Of each family whose models can be carried the row whose run keeps them: the one that explains, of two."""
+    """Return, for each family whose models can be carried, the row whose run stores them: the explained one of two."""
     return list({row.family: row for row in rows if row.carried}.values())
 
 
 def row_named(name: str) -> ModelRow | None:
-    """The row of a name; None where there is none, such as the name of a column that is no row."""
+    """Return the row of a name; None where there is none."""
     return next((row for row in ROWS if row.name == name), None)
 
 
 def linearised(names: Sequence[str]) -> list[bool]:
-    """For each name whether it is that of a linearised row."""
+    """Return, for each name, whether it is that of a linearised row."""
     return [bool((row := row_named(name)) and row.linearised) for name in names]

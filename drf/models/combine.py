@@ -1,4 +1,4 @@
-"""Forecasts put into common units, month by month: each becomes a multiple of what it was, and an offset.
+"""Combination of forecasts in common units, month by month: each becomes a multiple of itself plus an offset.
 
 So contributions follow: they are multiplied alike, and the offset goes to the intercept. This file travels with every
 registered version, so it needs numpy alone.
@@ -29,7 +29,7 @@ def shrunk(forecast: np.ndarray, month: np.ndarray, scale: np.ndarray | float) -
 
 
 def blended(forecasts: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of several forecasts, each standardised within its month, in units of their mean spread.
+    """Return the mean of several forecasts, each standardised within its month, in units of their mean spread.
 
     With m_j and s_j the mean and the standard deviation of forecast j in a month, and bars their means over j, the
     blend is m̄ + s̄ · mean of (f_j - m_j) / s_j. A forecast that is the same for all stocks of a month adds nothing.
@@ -53,7 +53,7 @@ def blended(forecasts: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _moments(forecast: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each sample's month."""
+    """Return the mean and standard deviation of each sample's month."""
     _, position = np.unique(month, return_inverse=True)
     count = np.bincount(position)
     mean = (np.bincount(position, forecast) / count)[position]

@@ -11,7 +11,7 @@ from .base import Model
 
 @dataclass(frozen=True)
 class Family:
-    """What is trained.
+    """A model class with its settings, seeds and search space.
 
     Attributes
     ----------
@@ -55,9 +55,9 @@ class Family:
         return self.settings.get(name, getattr(self.model, name, otherwise))
 
     def make(self, seed: int, member: int) -> Model:
-        """An untrained model; ``member`` counts the models of one average, ``seed`` the whole run."""
+        """Return an untrained model; ``member`` counts the models of one average, ``seed`` the whole run."""
         return self.model(**self.settings, random_state=1000 * seed + member)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Family:
-        """The same family with some settings replaced."""
+        """Return the same family with some settings replaced."""
         return replace(self, settings={**self.settings, **settings})

@@ -42,7 +42,7 @@ class Linear(Regression):
         return PortableLinear(*self._in_returns())
 
     def _in_returns(self) -> tuple[np.ndarray, float]:
-        """Coefficients, shape (lags, descriptors), and the intercept, as decimal returns."""
+        """Return the coefficients, shape (lags, descriptors), and the intercept, as decimal returns."""
         coefficients = self.multiple_ * self.regression_.coef_.reshape(self.shape_)
         return coefficients, float(self.offset_ + self.multiple_ * self.regression_.intercept_)
 

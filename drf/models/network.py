@@ -1,4 +1,4 @@
-"""What the two network families share: scaling, training with early stopping, forecasts and explanations."""
+"""Network families: scaling, training with early stopping, forecasts and explanations."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Network(BaseEstimator, ABC):
 
     @abstractmethod
     def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
-        """Arguments of the architecture that make a network from (n, lags, descriptors) to (n, 1)."""
+        """Return the architecture's arguments for a network from (n, lags, descriptors) to (n, 1)."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray, start: Network | None = None) -> Network:
         """Train on samples ordered by month.
@@ -115,7 +115,7 @@ class Network(BaseEstimator, ABC):
         return self
 
     def split(self, month: np.ndarray) -> int:
-        """How many samples lie before the months that are held back."""
+        """Return how many samples lie before the months that are held back."""
         first_held_back = np.unique(month)[-self.validation_months]
         split = int(np.searchsorted(month, first_held_back))
         if split == 0:
@@ -123,7 +123,7 @@ class Network(BaseEstimator, ABC):
         return split
 
     def target(self, y: np.ndarray, month: np.ndarray) -> Tensor:
-        """What the network is trained to say, shape (n,)."""
+        """Return the training target, shape (n,)."""
         return torch.from_numpy(label(self.label, y, month))
 
     def calibrate(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> None:
@@ -135,7 +135,7 @@ class Network(BaseEstimator, ABC):
             self.scale_ = worth(self._output(x), y, month)
 
     def initialise(self, shape: tuple[int, ...], start: Network | None) -> tuple[nn.Sequential, Tensor]:
-        """An untrained network for samples of a shape, and the state of the random numbers that order its batches."""
+        """Return an untrained network for samples of a shape, and the random state that orders its batches."""
         self.shape_ = shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
@@ -207,7 +207,7 @@ class Network(BaseEstimator, ABC):
         )
 
     def faithfulness(self, x: np.ndarray) -> dict[str, float]:
-        """Hold the relevance of some forecasts against the network, see :mod:`drf.lrp.faithfulness`.
+        """Measure the faithfulness of some forecasts' relevance, see :mod:`drf.lrp.faithfulness`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What is left of a fitted model when it is registered: enough to forecast and to explain, without its training code.
+"""Portable models: what a registered version keeps of a fitted model to forecast and explain without its training code.
 
 This file travels with every registered version, so it needs torch and numpy alone. Arithmetic is in double precision:
 accounts then close far below anything that a user could see.
@@ -37,7 +37,8 @@ class Portable(Protocol):
     def tensors(self) -> dict[str, Tensor]: ...
 
     def account(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """``relevance``, shape (n, lags, descriptors), and :data:`PARTS`, shape (n,), as decimal returns, float64.
+        """Return ``relevance``, shape (n, lags, descriptors), and :data:`PARTS`, shape (n,), as decimal returns,
+        float64.
 
         A model that does not explain knows of these ``network`` alone, its forecast. ``x``: ranks (n, lags,
         descriptors).

@@ -1,4 +1,4 @@
-"""What the families share that scikit-learn's way of fitting serves: lags and descriptors side by side, and a label."""
+"""Regressions in scikit-learn's way of fitting: flattened lags and descriptors, and a label."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Regression(BaseEstimator, ABC):
 
     @abstractmethod
     def output(self, x: np.ndarray) -> np.ndarray:
-        """What the regression says of ``x`` (n, inputs): shape (n,)."""
+        """Return the regression's output for ``x`` (n, inputs): shape (n,)."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Regression:
         self.shape_, flat = x.shape[1:], x.reshape(len(x), -1)

@@ -1,1 +1,1 @@
-"""The loadable model, its registration and its promotion."""
+"""Registry: the loadable model, its registration, evaluation and promotion."""

@@ -1,4 +1,4 @@
-"""Who is champion: the aliases, what the program last made of them, and whether people hold them.
+"""Aliases: the holders, the program's last move of them, and holds by people.
 
 MLflow moves one alias at a time and tells nobody who moved it. So a move is written down first, as a tag of the
 registered model: one that was stopped half way is completed by the next command, and aliases that are neither what was
@@ -31,7 +31,7 @@ _WAIT = 60  # seconds for another command on this machine to finish its move
 
 @dataclass(frozen=True)
 class Standing:
-    """Who holds the aliases.
+    """Holders of the aliases.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Standing:
     line: tuple[str, ...] = ()
 
     def promote(self, number: str) -> Standing:
-        """The champion steps back to ``previous``."""
+        """Return the standing after a promotion; the champion becomes ``previous``."""
         return Standing(number, self.champion or self.previous, (*self.line, number))
 
     def back_to(self, number: str, there: Container[str]) -> Standing:
-        """An earlier champion returns, and the one before it is ``previous``; ``there``: the versions there are."""
+        """Return the standing after a rollback; the champion before the returning one becomes ``previous``."""
         line = self.line[: _last(self.line, number) + 1] if number in self.line else (*self.line[:-1], number)
         line = tuple(one for one in line if one in there)
         return Standing(number, line[-2] if len(line) > 1 else None, line)
@@ -62,7 +62,7 @@ def _last(line: tuple[str, ...], number: str) -> int:
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold on the aliases: by whom, since when, and why."""
+    """A hold on the aliases: person, date and reason."""
 
     by: str
     since: str
@@ -80,7 +80,7 @@ class Hold:
 
 
 def read_standing(client: mlflow.MlflowClient, name: str) -> Standing:
-    """Who holds the aliases now; nobody if there is no such model."""
+    """Return the holders of the aliases; nobody if there is no such model."""
     tags, aliases = _model(client, name)
     left = _written(tags.get(_LEFT), _standing_of) or Standing()
     champion = aliases.get(CHAMPION)
@@ -89,7 +89,7 @@ def read_standing(client: mlflow.MlflowClient, name: str) -> Standing:
 
 
 def read_hold(client: mlflow.MlflowClient, name: str) -> Hold | None:
-    """The hold on a model, if there is one."""
+    """Return the hold on a model; None if there is none."""
     written = _model(client, name)[0].get(_HOLD)
     if written is None:
         return None
@@ -97,7 +97,7 @@ def read_hold(client: mlflow.MlflowClient, name: str) -> Hold | None:
 
 
 def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str | None = None) -> None:
-    """Hold the aliases for a reason, or let go of them (None)."""
+    """Hold the aliases for a reason, or release them (None)."""
     if reason is None:
         client.delete_registered_model_tag(name, _HOLD)
         return
@@ -153,7 +153,7 @@ def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> lis
 
 
 def _of_those(standing: Standing, there: Container[str]) -> Standing:
-    """Without versions that were deleted."""
+    """Return the standing without versions that were deleted."""
     champion, previous = (one if one in there else None for one in (standing.champion, standing.previous))
     return Standing(champion, previous, tuple(one for one in standing.line if one in there))
 
@@ -220,7 +220,7 @@ def _lock(name: str) -> contextlib.AbstractContextManager[None]:
 
 
 def _model(client: mlflow.MlflowClient, name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Tags and aliases of a registered model; none if it is not there."""
+    """Return tags and aliases of a registered model; none if it is absent."""
     try:
         model = client.get_registered_model(name)
     except mlflow.MlflowException as error:
@@ -231,7 +231,7 @@ def _model(client: mlflow.MlflowClient, name: str) -> tuple[dict[str, str], dict
 
 
 def _written(text: str | None, read: Callable[[Any], T]) -> T | None:
-    """What a tag holds; None if there is none, or nobody of ours wrote it."""
+    """Return the content of a tag; None if it is absent, or was not written by this program."""
     try:
         return None if text is None else read(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError):

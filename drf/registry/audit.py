@@ -1,4 +1,4 @@
-"""The leak suite: does anything that could not have been known reach a forecast?
+"""Leak suite: checks that nothing unknown at the date of a forecast reaches it.
 
 Each check changes the data in a way that must not affect the forecast (or that validation must refuse), runs the
 training's path from panel to forecast again, and compares. It audits what is run, not what is meant: panel, universe,
@@ -38,7 +38,7 @@ _STOCKS_TO_JUDGE, _MONTHS_TO_JUDGE = 50, 24
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a training goes from a market's panel to forecasts.
+    """Path of a training from a market's panel to forecasts.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what was measured, what is allowed, and the verdict in words."""
+    """One check: measured value, threshold, and the verdict in words."""
 
     check: str
     value: float
@@ -127,12 +127,12 @@ def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> 
 
 
 def could_not_run(why: str) -> pd.DataFrame:
-    """The table of an audit that could not be made, which no version passes."""
+    """Return the table of an audit that could not be run, which no version passes."""
     return pd.DataFrame([vars(Check("the audit can be run", 0.0, 1.0, False, why))])
 
 
 def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
-    """Replace every descriptor after a month and every return from it on, let stocks vanish: its forecast stays."""
+    """Change descriptors after a month and returns from it on, and remove stocks: its forecast must stay."""
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
     month = samples.dates[windows[len(windows) // 2].test.start]
@@ -162,7 +162,7 @@ def _with_another_future(market: pd.DataFrame, descriptors: Sequence[str], month
 
 
 def _forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int, month: pd.Timestamp) -> pd.Series:
-    """Forecasts for the stocks of one month, made as a training would make them."""
+    """Return forecasts for the stocks of one month, made as a training would make them."""
     samples = protocol.samples(market)
     position = int(samples.dates.get_indexer(pd.DatetimeIndex([month]))[0])
     (window,) = (window for window in protocol.windows(samples) if position in window.test)
@@ -172,7 +172,7 @@ def _forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: in
 
 
 def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
-    """Deal each month's returns to its stocks at random: nothing is left to forecast but what leaks."""
+    """Shuffle each month's returns among its stocks: only a leak could still be forecast."""
     rng = np.random.default_rng(0)
     returns = market.groupby("date")[RETURN].transform(lambda month: rng.permutation(month.to_numpy()))
     samples = protocol.samples(market.assign(**{RETURN: returns}))
@@ -195,7 +195,7 @@ def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, prot
 
 
 def no_descriptor_holds_the_return(market: pd.DataFrame, protocol: Protocol) -> Check:
-    """Look for a descriptor that by itself forecasts the next return too well to have been known."""
+    """Look for a descriptor that alone forecasts the next return too well to have been known."""
     ics = {name: np.nan_to_num(mean_rank_ic(market, name)) for name in protocol.descriptors}
     name = max(ics, key=lambda name: abs(ics[name]))
     reason = f"largest is {name}'s rank IC with the next return, {ics[name]:.3f}, allowed are {MOST_IC:g}"
@@ -203,7 +203,7 @@ def no_descriptor_holds_the_return(market: pd.DataFrame, protocol: Protocol) -> 
 
 
 def shifted_panel_is_refused(market: pd.DataFrame, protocol: Protocol) -> Check:
-    """Shift the returns by one month: a return that a descriptor already shows must be objected to."""
+    """Shift the returns by one month: validation must refuse returns that a descriptor already shows."""
     name = "a shifted panel is refused"
     if "MOM1" not in protocol.descriptors or market.groupby("date").size().max() < PAIRS_TO_JUDGE:
         why = f"not judged: it takes MOM1 and {PAIRS_TO_JUDGE} stocks a month to see whether returns line up"
@@ -218,7 +218,7 @@ def shifted_panel_is_refused(market: pd.DataFrame, protocol: Protocol) -> Check:
 
 
 def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Check:
-    """Cut the panel after a month: the samples up to it stay as they are."""
+    """Cut the panel after a month: the samples up to it must stay as they are."""
     whole = protocol.samples(market)
     last = whole.first_month + (len(whole.dates) - whole.first_month) // 2
     month = whole.dates[last]
@@ -233,7 +233,7 @@ def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Ch
 
 
 def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -> Check:
-    """Training ends before the test month, and tuning before the first."""
+    """Check that training ends before the test month, and tuning before the first."""
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
     first = windows[0].test.start
@@ -248,7 +248,7 @@ def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -
 
 
 def stocks_leave_the_market(market: pd.DataFrame) -> Check:
-    """In a market that was recorded as it went, some stocks end before the panel does."""
+    """Check that some stocks end before the panel does, as in a market recorded as it went."""
     a_year, stocks = leavers_a_year(market), market["asset"].nunique()
     small = stocks < _STOCKS_TO_JUDGE or market["date"].nunique() < _MONTHS_TO_JUDGE
     reason = f"{100 * a_year:.2f} % of {stocks} stocks leave a year, needed are {100 * LEAST_LEAVERS:g}"

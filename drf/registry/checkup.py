@@ -1,4 +1,4 @@
-"""Is a version what its training said: does it repeat its forecasts, point the same way, and do its books close?
+"""Check-up of a version: whether it repeats its recorded forecasts, agrees with its walk-forward, and adds up.
 
 Everything is asked of the version and of the evidence that it takes along, so the answers depend on nothing else.
 """
@@ -22,7 +22,7 @@ RECENT_MONTHS = 12
 
 @dataclass(frozen=True)
 class Checkup:
-    """What a version shows of itself.
+    """Results of a version's check-up.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def check_up(model: PyFuncModel, evidence: Evidence, lags: int) -> Checkup:
 
 
 def rank_agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    """Mean rank correlation, over the months of both, of two tables of ``date``, ``asset``, ``prediction``."""
+    """Return the mean rank correlation of two tables of ``date``, ``asset``, ``prediction``, over common months."""
     both = one[[*KEYS, "prediction"]].merge(other[[*KEYS, "prediction"]], on=list(KEYS), suffixes=("_one", "_other"))
     if both.empty:
         return float("nan")

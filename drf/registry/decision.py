@@ -1,4 +1,4 @@
-"""What was found of versions, and what was decided."""
+"""Decisions: the evaluation of each version, and the choice among them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .versions import RegisteredVersions
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found of a version.
+    """Evaluation of one version.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class Judged:
     months: tuple[pd.Timestamp, pd.Timestamp] | None
 
     def table(self) -> pd.DataFrame:
-        """One row a gate."""
+        """Return one row a gate."""
         return pd.DataFrame([{"version": self.number, **vars(verdict)} for verdict in self.verdicts])
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided and why.
+    """Decision about the aliases, with its reasons.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Decision:
 
     @property
     def alarm(self) -> str:
-        """What is wrong with the champion after the decision; empty if nothing is, or if a person decided."""
+        """Fault of the champion after the decision; empty if there is none, or a person decided."""
         champion = self.after.champion
         if not self.asked:
             return ""
@@ -106,7 +106,7 @@ class Decision:
         return f"the champion, version {champion}, fails its gates: {failed}" if failed else ""
 
     def to_archive(self, known: RegisteredVersions, keep: int) -> list[str]:
-        """The versions that were judged or superseded, have no alias, and are older than the ``keep`` newest."""
+        """Return the evaluated or superseded versions without an alias that are older than the ``keep`` newest."""
         held = {self.after.champion, self.after.previous, self.chosen}
         done = {one.number for one in self.judged if one.settled} | set(self.superseded)
         old = [version for version in known.versions if version.judged is not None or version.number in done]

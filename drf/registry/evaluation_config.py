@@ -1,4 +1,4 @@
-"""The schema of an evaluation's configuration."""
+"""Configuration of an evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_REASON = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class KeepingConfig(RegistryConfig):
-    """The registered model, and how it is kept.
+    """Registered model, and how its versions are kept.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class KeepingConfig(RegistryConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What evaluate.py composes.
+    """Settings of an evaluation.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class EvaluateConfig:
 
 
 def gates_in_words(choice: str, config: EvaluateConfig, strict: Thresholds, costs: PortfolioRule) -> str:
-    """The gates and portfolios of an evaluation: ``strict``, or how they differ from it.
+    """Return the gates and portfolios of an evaluation in words: ``strict``, or how they differ from it.
 
     Parameters
     ----------

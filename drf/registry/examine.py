@@ -1,4 +1,4 @@
-"""Load a version and see what it is and what it has shown, on one market."""
+"""Examination of a version on one market: load it, check it, and let it forecast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .versions import Version
 
 @dataclass(frozen=True)
 class Seen:
-    """What a version shows on a panel.
+    """Examination of a version on a panel.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Seen:
 
 
 def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Seen:
-    """Load a version, hold its evidence against its training's runs, and let it forecast.
+    """Load a version, check its evidence against its training's runs, and let it forecast.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Ev
 
 
 def _artifact(client: mlflow.MlflowClient, version: Version, name: str) -> pd.DataFrame | None:
-    """A table that the run of the version's row logged; None if the run or the table is gone."""
+    """Return a table that the run of the version's row logged; None if the run or the table is gone."""
     try:
         if name not in {entry.path for entry in client.list_artifacts(version.row_run)}:
             return None

@@ -30,7 +30,7 @@ DETAILS = ("factors", "descriptors", "account")
 
 @dataclass(frozen=True)
 class Spec:
-    """What every member of a forecaster is given.
+    """Common specification of a forecaster's members.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Forecaster:
 
     @property
     def explains(self) -> bool:
-        """Whether its forecasts have contributions."""
+        """Whether the forecasts have contributions."""
         return all(member.explains for members in self.groups for member in members)
 
     @classmethod
@@ -150,7 +150,7 @@ class Forecaster:
         return keys.assign(prediction=multiple * forecast + offset)
 
     def _account(self, samples: Samples) -> _Account:
-        """Where all of the forecast went: ``relevance``, shape (n, descriptors), and PARTS, shape (n,)."""
+        """Return the account of the whole forecast: ``relevance``, shape (n, descriptors), and PARTS, shape (n,)."""
         groups = [_mean([member.account(samples.x) for member in members]) for members in self.groups]
         together = groups[0]
         if len(groups) > 1:
@@ -210,7 +210,7 @@ _Account = dict[str, np.ndarray]
 
 
 def _mean(accounts: Sequence[_Account]) -> _Account:
-    """The account of the mean forecast, its relevance summed over lags."""
+    """Return the account of the mean forecast, its relevance summed over lags."""
     mean = {name: np.mean([account[name] for account in accounts], axis=0) for name in PARTS}
     return {"relevance": np.mean([account["relevance"] for account in accounts], axis=0).sum(1), **mean}
 
@@ -224,5 +224,5 @@ def _times(account: _Account, multiple: np.ndarray) -> _Account:
 
 
 def _plus(account: _Account, offset: np.ndarray) -> _Account:
-    """An offset counts for the intercept, so for the whole too."""
+    """Add an offset to the account: it joins the intercept and the whole."""
     return account | {name: account[name] + offset for name in ("intercept", "network")}

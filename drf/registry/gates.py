@@ -29,7 +29,7 @@ Correlation = Annotated[float, Interval(ge=-1, le=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a version must show: the ``gate`` config.
+    """Thresholds of the gates: the ``gate`` config.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate's answer. ``lasting``: neither more months nor another champion will let pass who fails here."""
+    """Answer of one gate. ``lasting``: more months or another champion cannot change a failure."""
 
     gate: str
     value: float
@@ -90,7 +90,7 @@ class Verdict:
 
 
 def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
-    """Is the version what its training said?"""
+    """Judge whether the version is what its training recorded."""
     return [
         _at_most("replay of recorded forecasts", checkup.replay_error, limits.max_replay_error, lasting=True),
         _at_least("direction", checkup.direction, limits.min_direction, " with its walk-forward", lasting=True),
@@ -100,7 +100,7 @@ def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
 
 
 def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
-    """Is what its forecasts have shown skill?
+    """Judge whether the forecasts have shown skill.
 
     Parameters
     ----------
@@ -121,17 +121,17 @@ def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
 
 
 def judge_refresh(agreement: float, champion: str, limits: Thresholds) -> Verdict:
-    """Does a refresh say of the newest month what the champion says?"""
+    """Judge whether a refresh agrees with the champion on the newest month."""
     return _at_least("agreement with the champion", agreement, limits.min_agreement, f", version {champion}")
 
 
 def judge_replacement(better: float, champion: str, limits: Thresholds) -> Verdict:
-    """Is a new recipe better than the champion's?"""
+    """Judge whether a new recipe is better than the champion's."""
     return _better(REPLACEMENT, better, limits.min_better, f"the champion, version {champion}")
 
 
 def judge_audit(audit: pd.DataFrame) -> Verdict:
-    """The gate of the leak suite, from the table of :func:`drf.registry.audit.audit`."""
+    """Return the gate of the leak suite, from the table of :func:`drf.registry.audit.audit`."""
     failed = audit[~audit["passed"]]
     reason = "; ".join(f"{check}: {why}" for check, why in zip(failed["check"], failed["reason"], strict=True))
     passed = len(audit) - len(failed)
@@ -141,12 +141,12 @@ def judge_audit(audit: pd.DataFrame) -> Verdict:
 
 
 def failures(verdicts: Iterable[Verdict]) -> str:
-    """What was not passed, and why; empty if all was."""
+    """Return the failed gates with their reasons; empty if all passed."""
     return "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in verdicts if not verdict.passed)
 
 
 def _critical(p: float, df: float) -> float:
-    """The t-statistic that noise exceeds with probability p."""
+    """Return the t-statistic that noise exceeds with probability p."""
     return float(stats.t.isf(p, df))
 
 

@@ -1,4 +1,4 @@
-"""Has the history of a panel changed since a version was trained on it, and is it still the same market?
+"""History: changes of a panel since a version was trained on it, and whether it is still the same market.
 
 Vendors restate: a value is corrected, a stock renamed, a listing filled in. Forecasts that were made before stay what
 they were, evidence of what the version said before it knew; what has changed is counted, by month, and said. A month
@@ -25,7 +25,7 @@ SAME_MARKET = 0.5
 
 @dataclass(frozen=True)
 class Restatement:
-    """What has changed.
+    """Changes of a market's history since a training.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Restatement:
         return pd.DatetimeIndex(self.months.index[self.months["stands"]])
 
     def in_words(self) -> str:
-        """What has changed, where, and what to do; empty if nothing has."""
+        """Return what has changed, where, and what to do; empty if nothing has."""
         table = self.months
         parts = [
             *self._cells(),

@@ -39,7 +39,7 @@ def load_model(uri: str) -> PyFuncModel:
 
 
 def load_with_evidence(uri: str) -> tuple[PyFuncModel, Evidence]:
-    """The same with what the version's training left with it; raises as :func:`load_model`."""
+    """Load a model with the evidence of its training; raises as :func:`load_model`."""
 
     def read(folder: Path) -> tuple[PyFuncModel, Evidence]:
         evidence = Evidence.read(folder / "artifacts" / "bundle" / FOLDER)
@@ -82,7 +82,7 @@ def _opened(uri: str, read: Callable[[Path], T]) -> T:
 
 
 def _resolved(uri: str) -> tuple[str, str | None]:
-    """The version that a URI names now, by its number, and the digest that was registered with it.
+    """Return the version that a URI names now, by its number, and the digest registered with it.
 
     Of a model that is in no registry, the URI as it is, and no digest.
     """

@@ -16,7 +16,7 @@ _BESIDE = {FILE, SIGNATURE, "registered_model_meta"}  # MLflow writes the last i
 
 
 def make_manifest(folder: Path) -> str:
-    """The manifest of all files below a folder: one JSON object, path -> SHA-256."""
+    """Return the manifest of all files below a folder: one JSON object, path -> SHA-256."""
     files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
     digests = {file.relative_to(folder).as_posix(): digest_of(file.read_bytes()) for file in files}
     return json.dumps({name: digests[name] for name in sorted(digests) if name not in _BESIDE}, indent=1)

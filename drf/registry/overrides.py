@@ -16,7 +16,7 @@ from .versions import ARCHIVED, GATES, REJECTED, VERDICT, RegisteredVersions, ma
 def carry_out(
     client: mlflow.MlflowClient, config: EvaluateConfig, known: RegisteredVersions, standing: Standing
 ) -> Decision:
-    """Do what a person asks for.
+    """Carry out a person's decision.
 
     Raises
     ------

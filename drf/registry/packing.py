@@ -45,7 +45,7 @@ _BUNDLED = (
     "models/__init__.py",
     "models/architecture.py",
     "models/portable.py",
-    "models/units.py",
+    "models/combine.py",
     "registry/__init__.py",
     "registry/forecaster.py",
     "registry/manifest.py",
@@ -58,7 +58,7 @@ EXAMPLE_STOCKS = 10
 
 
 def make_forecaster(groups: Sequence[Sequence[Loadable]], spec: Spec) -> Forecaster:
-    """The forecaster of fitted models: of one group that differs in its seeds only, or of several to be blended."""
+    """Return the forecaster of fitted models: one group whose members differ in seeds, or several to be blended."""
     return Forecaster(spec, [[member.portable() for member in members] for members in groups])
 
 
@@ -141,7 +141,7 @@ def write_bundle(forecaster: Forecaster, folder: Path) -> None:
 
 
 def requirements(forecaster: Forecaster) -> list[str]:
-    """What a loaded version needs, at the versions that trained it; a local build tag of torch is dropped."""
+    """Return the requirements of a loaded version, at the versions that trained it; a local build tag is dropped."""
     kinds = {type(member) for members in forecaster.groups for member in members}
     names = ["mlflow", "numpy", "pandas", "torch"]
     names += ["lightgbm"] if PortableTrees in kinds else []
@@ -150,7 +150,7 @@ def requirements(forecaster: Forecaster) -> list[str]:
 
 
 def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
-    """The newest months that one forecast needs, of a few stocks that lived through all of them."""
+    """Return the months that one forecast needs, of a few stocks that are in all of them."""
     first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
     recent = panel[panel["date"] >= first]
     months = recent.groupby("asset")["date"].nunique()

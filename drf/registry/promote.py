@@ -40,7 +40,7 @@ NEW, REFRESH = "new recipe", "refresh"
 
 @dataclass(frozen=True)
 class Rules:
-    """What versions are judged by.
+    """Rules by which versions are evaluated.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Rules:
 
     @property
     def key(self) -> str:
-        """All that a verdict for good depends on beside the version: what is written on it."""
+        """Everything besides the version that a final verdict depends on; it is written on the version."""
         return f"{self.asked}; refresh {self.refresh}{'; audited' if self.audit else ''}"
 
     def panel(self, version: Version) -> pd.DataFrame:
-        """The part of the market that a version is judged on."""
+        """Return the part of the market on which a version is evaluated."""
         return largest(self.market, self.universe or version.config.data.universe)
 
 
@@ -98,7 +98,7 @@ class Candidate:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """What decides."""
+        """Verdicts that decide."""
         others = [verdict for verdict in (self.comparison, self.audit) if verdict is not None]
         return [*self.artifact, *(self.skill if self.skill_decides else []), *others]
 
@@ -108,7 +108,7 @@ class Candidate:
 
     @property
     def supersedes(self) -> bool:
-        """Whether older versions of its recipe need not be looked at: it passed, or lacks nothing but skill."""
+        """Whether older versions of the recipe need no evaluation: it passed, or lacks nothing but skill."""
         excused = [*self.skill, *([self.comparison] if self.role == NEW else [])]
         return self.seen is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 
@@ -167,7 +167,7 @@ def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> J
 
 
 def _settled(rules: Rules, candidate: Candidate, champion: Candidate | None) -> str:
-    """The key under which a version need not be judged again; empty if another time may say otherwise.
+    """Return the key under which a version need not be evaluated again; empty if another time may change the result.
 
     What it is will not change. What it has shown counts for good once it has its months, on its own market. Beside the
     champion it counts as long as the champion's recipe is the same.
@@ -195,8 +195,9 @@ def _replacement_key(rules: Rules, recipe: str) -> str:
 def _waiting(
     rules: Rules, known: RegisteredVersions, standing: Standing
 ) -> tuple[list[list[Version]], dict[str, str], dict[str, str]]:
-    """The versions to be judged now, a list a recipe, newest first; those older than the champion of their recipe, and
-    by which they are superseded; those that cannot be judged, and why."""
+    """Sort the waiting versions into those to evaluate, those superseded and those left aside. The first are lists by
+    recipe, newest first; the second map to the version that supersedes them; the third map to the reason.
+    """
     held = known.get(standing.champion)
     done = {SUPERSEDED, rules.key, *([_replacement_key(rules, held.recipe)] if held is not None else [])}
     groups: list[list[Version]] = []
@@ -228,7 +229,7 @@ def _judge_newest(
 
 
 def _holder(rules: Rules, known: RegisteredVersions, number: str | None, role: str) -> Candidate | None:
-    """A version that holds an alias, judged by its own gates; None if it is not there, or cannot be read."""
+    """Evaluate the holder of an alias by its own gates; None if it is absent or cannot be read."""
     version = known.get(number)
     if version is None:
         return None
@@ -274,7 +275,7 @@ def _judge_skill(rules: Rules, candidate: Candidate) -> None:
 
 
 def _compare(rules: Rules, candidate: Candidate, number: str, champion: Candidate | None) -> Verdict:
-    """A waiting version beside the champion, which may be beyond judging: then nothing can be said."""
+    """Compare a waiting version with the champion; the value is unknown where the champion cannot be evaluated."""
     seen, other = candidate.seen, champion.seen if champion else None
     assert seen is not None
     if candidate.role == REFRESH:
@@ -290,7 +291,7 @@ def _ask_audit(rules: Rules, candidate: Candidate) -> None:
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The new recipe with the best Sharpe ratio after costs of those that passed; without one, a passed refresh."""
+    """Return the passed new recipe with the best Sharpe ratio after costs; without one, a passed refresh."""
     passed = [candidate for candidate in candidates if candidate.passed]
     new = [candidate for candidate in passed if candidate.role == NEW]
     if new:

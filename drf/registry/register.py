@@ -35,7 +35,7 @@ ROUNDING = 1e-4
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a version comes from.
+    """Runs that a version comes from.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ def _spec(experiment: Experiment, row: Row) -> Spec:
 
 
 class Said(Protocol):
-    """What a row of a training forecast: of the test months, and of the newest."""
+    """Forecasts of a training's row: of the test months, and of the newest."""
 
     @property
     def predictions(self) -> pd.DataFrame: ...
@@ -115,7 +115,7 @@ class Said(Protocol):
 
 
 def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[str, Said], name: str) -> Evidence:
-    """What the version takes along of its training.
+    """Return the training evidence that is stored with a version.
 
     Parameters
     ----------

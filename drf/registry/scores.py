@@ -1,4 +1,4 @@
-"""What a version's forecasts have shown, on months that it had not seen: of one version, and of two compared."""
+"""Scores of a version's forecasts on months out of sample, and comparisons of two versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COVERAGE = 0.5
 def unseen_forecasts(
     model: PyFuncModel, evidence: Evidence, restated: Restatement, panel: pd.DataFrame
 ) -> pd.DataFrame:
-    """A version's forecasts of months that it had not seen, beside the panel's returns as they are now.
+    """Return a version's out-of-sample forecasts with the panel's current returns.
 
     Up to the last month of its training these are the recorded walk-forward forecasts, each made by a model that had
     not seen the month; they stay evidence where the panel is still of the same market, whatever was restated. After it
@@ -58,7 +58,7 @@ def unseen_forecasts(
 
 
 def score(made: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: Trials) -> pd.Series:
-    """What a version shows on its own months; nothing here depends on another version.
+    """Return the scores of a version on its own months; nothing here depends on another version.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What MLflow loads (models from code): it brings its own copy of the forecasting code, under a name of its own.
+"""Model from code, as MLflow loads it: it brings its own copy of the forecasting code under a name of its own.
 
 So two versions with different code live side by side in one process, and nothing needs to be installed.
 """

@@ -1,4 +1,4 @@
-"""What a version takes along of its training: what it said before it knew, and the panel that it said it of.
+"""Training evidence stored with a version: out-of-sample forecasts, and the panel they were made on.
 
 It lies among the version's own files, so the manifest binds it to the weights, and it outlives the training's runs.
 """
@@ -30,7 +30,7 @@ _KEPT_BITS = 16
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a training leaves with a version.
+    """Evidence of a training.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Evidence:
 
 
 def remember(panel: pd.DataFrame, columns: Sequence[str], exact_from: pd.Timestamp) -> pd.DataFrame:
-    """The history of :class:`Evidence` of a panel in contract form; months from ``exact_from`` on stay exact."""
+    """Return the history of a panel for :class:`Evidence`; months from ``exact_from`` on stay exact."""
     history = panel[[*KEYS, *columns, RETURN]].reset_index(drop=True)
     old = (history["date"] < exact_from).to_numpy()
     for name in (*columns, RETURN):

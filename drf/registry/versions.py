@@ -1,4 +1,4 @@
-"""Registered versions: what is known of each without loading it."""
+"""Registered versions, as far as they are known without loading them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NEEDED = {"row_run", "parent_run", "train_last"}
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version and the tags that :mod:`.register` and earlier evaluations gave it.
+    """A registered version with the tags of its registration and of earlier evaluations.
 
     Attributes
     ----------
@@ -110,20 +110,20 @@ class Version:
         return f"models:/{self.name}/{self.number}"
 
     def is_like(self, other: Version) -> bool:
-        """Whether the two are of one recipe on one market: the newer is a refresh of the older."""
+        """Tell whether two versions are of one recipe on one market: the newer is a refresh of the older."""
         if self.recipe != other.recipe:
             return False
         return self.market is None or other.market is None or same_market(self.market, other.market)
 
     @property
     def age(self) -> tuple[pd.Timestamp, int]:
-        """Of two versions of a recipe the one with the larger age is the newer."""
+        """Sort key: of two versions of a recipe the one with the larger age is the newer."""
         return self.train_last, int(self.number)
 
 
 @dataclass(frozen=True)
 class RegisteredVersions:
-    """All versions of a registered model that can be judged, in their order, and why others cannot."""
+    """Versions of a registered model that can be evaluated, in order, and the reasons why others cannot."""
 
     versions: list[Version]
     left_aside: dict[str, str]
@@ -133,12 +133,12 @@ class RegisteredVersions:
 
     @property
     def numbers(self) -> set[str]:
-        """Of all versions there are."""
+        """Numbers of all versions."""
         return {version.number for version in self.versions} | set(self.left_aside)
 
 
 def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | None] = ()) -> RegisteredVersions:
-    """Read the registry. Versions that were rejected or archived, or that this release cannot judge, are left aside.
+    """Read the registry; leave aside versions that were rejected or archived, or that this release cannot read.
 
     ``held``: versions that have an alias, and so are judged whatever was said of them before.
     """
@@ -161,7 +161,7 @@ def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | 
 
 
 def tags_of(entry: ModelVersion) -> Mapping[str, str]:
-    """A version's tags as they were registered, held against its files, with those that are too long for a table.
+    """Return a version's tags as they were registered, checked against its files, long ones included.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def _why_aside(entry: ModelVersion, held: bool) -> str | None:
 
 
 def why_not_now(client: mlflow.MlflowClient, version: Version) -> str | None:
-    """Why a version that waits to be judged cannot be, for its training's run, and what to do; None if it can."""
+    """Return why a waiting version cannot be evaluated now, and what to do; None if it can."""
     run_id = version.parent_run
     try:
         run = client.get_run(run_id)
@@ -227,7 +227,7 @@ def why_not_now(client: mlflow.MlflowClient, version: Version) -> str | None:
 
 
 def require_versions(known: RegisteredVersions, name: str, store: str) -> None:
-    """Refuse to evaluate where there is nothing to evaluate.
+    """Refuse to evaluate where there is no version to evaluate.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def require_versions(known: RegisteredVersions, name: str, store: str) -> None:
 
 
 def mark(client: mlflow.MlflowClient, name: str, number: str, tags: Mapping[str, Any]) -> None:
-    """Write tags on a version; what is not text is written as JSON."""
+    """Write tags on a version; values other than text are written as JSON."""
     for key, value in tags.items():
         text = value if isinstance(value, str) else json.dumps(value)
         client.set_model_version_tag(name, number, key, text)

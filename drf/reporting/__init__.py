@@ -1,1 +1,1 @@
-"""Figures and texts made from tables."""
+"""Reporting: everything that a person reads, from facts to documents."""

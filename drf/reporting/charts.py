@@ -1,4 +1,4 @@
-"""Charts that can be asked, each made from one table, as Plotly's JSON. :mod:`.figures` draws those for paper."""
+"""Charts, each made from one table, as Plotly's JSON. :mod:`.figures` draws those for paper."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CONTRAST = [[0.0, "#D55E00"], [0.5, "#f7f7f7"], [1.0, "#0072B2"]]  # vermillion
 
 
 def wealth(returns: pd.DataFrame) -> Chart:
-    """Compounded return after costs. ``returns``: one row a month, one column a row of the comparison, decimals."""
+    """Draw the growth of 1 after costs. ``returns``: one row a month, one column a row of the comparison, decimals."""
     grown = (1 + returns.fillna(0.0)).cumprod()
     alt = f"Growth of 1, long-short after costs; at the end {_told(grown.iloc[-1], '.2f')}."
     return _lines("Growth of 1 after costs", alt, grown, ".2f")
 
 
 def sharpe_intervals(intervals: pd.DataFrame) -> Chart:
-    """Sharpe after costs with its interval. ``intervals``: ``row``, ``sharpe``, ``low``, ``high``."""
+    """Draw Sharpe ratios after costs with intervals. ``intervals``: ``row``, ``sharpe``, ``low``, ``high``."""
     known = intervals.dropna(subset=["low", "high"])[::-1]
     data = [
         {
@@ -44,7 +44,7 @@ def sharpe_intervals(intervals: pd.DataFrame) -> Chart:
 
 
 def monthly_heat(returns: pd.Series, row: str) -> Chart:
-    """Month by month, one line a year. ``returns``: after costs, decimals, by the months in which they were earned."""
+    """Draw a heat map of months, one line a year. ``returns``: after costs, decimals, by the months of earning."""
     dates = pd.DatetimeIndex(returns.index)
     table = pd.DataFrame({"year": dates.year, "month": dates.month, "r": returns.to_numpy()})
     wide = table.pivot_table(index="year", columns="month", values="r").reindex(columns=range(1, 13))
@@ -65,7 +65,7 @@ def monthly_heat(returns: pd.Series, row: str) -> Chart:
 
 
 def drawdowns(returns: pd.Series, row: str) -> Chart:
-    """Loss from the highest value before. ``returns``: after costs, decimals."""
+    """Draw the drawdown. ``returns``: after costs, decimals."""
     loss = underwater(returns)
     alt = (
         f"Losses of {row} from the peak before: at most {-loss.min():.1%}." if loss.notna().any() else "Nothing known."
@@ -75,7 +75,7 @@ def drawdowns(returns: pd.Series, row: str) -> Chart:
 
 
 def rolling_sharpe(returns: pd.DataFrame) -> Chart:
-    """``returns``: one row a month, a column a row of the comparison, after costs."""
+    """Draw the Sharpe ratio after costs over the past year. ``returns``: one row a month, one column a row."""
     rolled = returns.apply(rolling_ratio)
     return _lines(
         "Sharpe ratio after costs of the last 12 months", f"Rolling Sharpe ratios: {_ranges(rolled)}.", rolled, ".2f"
@@ -83,13 +83,13 @@ def rolling_sharpe(returns: pd.DataFrame) -> Chart:
 
 
 def rolling_rank_ic(ic: pd.DataFrame) -> Chart:
-    """``ic``: one row a month, a column a row of the comparison."""
+    """Draw the mean rank IC over the past year. ``ic``: one row a month, one column a row."""
     rolled = ic.rolling(MONTHLY.periods_a_year).mean()
     return _lines("Rank IC, mean of the last 12 months", f"Rolling rank IC: {_ranges(rolled)}.", rolled, ".3f")
 
 
 def quantile_wealth(quantiles: pd.DataFrame, row: str) -> Chart:
-    """Growth of each quantile. ``quantiles``: one row a month, columns 1 (lowest forecasts) upwards; before costs."""
+    """Draw the growth of each quantile before costs. ``quantiles``: one row a month, columns from 1 (lowest) up."""
     grown = (1 + quantiles.fillna(0.0)).cumprod()
     shade = np.linspace(0, 1, max(grown.shape[1], 2))
     colours = [_between("#E69F00", "#0072B2", part) for part in shade]
@@ -100,14 +100,14 @@ def quantile_wealth(quantiles: pd.DataFrame, row: str) -> Chart:
 
 
 def turnover(traded: pd.DataFrame) -> Chart:
-    """``traded``: turnover, one row a month, a column a row of the comparison."""
+    """Draw the turnover. ``traded``: one row a month, one column a row."""
     later = traded.iloc[1:] if len(traded) > 1 else traded
     alt = f"Mean turnover after the first month: {_told(later.mean(), '.0%')}."
     return _lines("Turnover a month, after the first, which sets up", alt, later, ".0%")
 
 
 def exposures(ranks: pd.DataFrame, row: str) -> Chart:
-    """``ranks``: mean rank of the long less the short side, one row a month, a column a descriptor."""
+    """Draw the exposures. ``ranks``: mean rank long less short, one row a month, one column a descriptor."""
     mean = ranks.mean().dropna().sort_values(key=np.abs, ascending=False).head(3)
     return _heat(
         f"{row}: exposure, mean rank long less short",
@@ -119,7 +119,7 @@ def exposures(ranks: pd.DataFrame, row: str) -> Chart:
 
 
 def contributions(parts: pd.DataFrame, row: str, title: str) -> Chart:
-    """Stacked by factor, and their sum. ``parts``: one row a month, a column a part; decimals a month."""
+    """Draw contributions stacked by factor, and their sum. ``parts``: one row a month, one column a part; decimals."""
     data: list[dict[str, Any]] = [
         {
             "type": "bar", "name": str(name), "x": _months(parts.index), "y": _numbers(parts[name]),
@@ -134,7 +134,7 @@ def contributions(parts: pd.DataFrame, row: str, title: str) -> Chart:
 
 
 def promised_and_earned(promised: pd.DataFrame, earned: pd.DataFrame, row: str) -> Chart:
-    """Means a month by factor. Both: one row a month, a column a factor; ``earned`` has ``specific`` besides."""
+    """Draw monthly means by factor. Both: one row a month, one column a factor; ``earned`` has ``specific`` too."""
     names = list(earned)
     means = {"forecast": promised.mean().reindex(names), "earned": earned.mean()}
     colours = {"forecast": "#999999", "earned": colour_of(row)}
@@ -152,7 +152,7 @@ def promised_and_earned(promised: pd.DataFrame, earned: pd.DataFrame, row: str) 
 
 
 def relevance(size: pd.DataFrame, row: str) -> Chart:
-    """Mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
+    """Draw the mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
     points = 1e4 * size
     place = np.unravel_index(int(np.argmax(points.to_numpy())), points.shape)
     descriptor, lag = points.index[int(place[0])], points.columns[int(place[1])]
@@ -168,7 +168,7 @@ def relevance(size: pd.DataFrame, row: str) -> Chart:
 
 
 def live_beside_promise(months: pd.DataFrame) -> Chart:
-    """The issued portfolios' return after costs, summed up, beside what the backtest promised.
+    """Draw the issued portfolios' cumulated return after costs with the backtest's promise.
 
     ``months``: one row a month, ``cumulated``, ``cumulated_promised``, ``cumulated_low``, ``cumulated_high``; decimals.
     """
@@ -190,7 +190,7 @@ def live_beside_promise(months: pd.DataFrame) -> Chart:
 
 
 def live_rank_ic(rank_ic: pd.Series, promised: float) -> Chart:
-    """Monthly rank IC of what was issued, beside the backtest's mean."""
+    """Draw the monthly rank IC of issued forecasts with the backtest's mean."""
     data: list[dict[str, Any]] = [
         {
             "type": "bar", "name": "by month", "x": _months(rank_ic.index), "y": _numbers(rank_ic),
@@ -205,7 +205,7 @@ def live_rank_ic(rank_ic: pd.Series, promised: float) -> Chart:
 
 
 def _lines(title: str, alt: str, table: pd.DataFrame, how: str) -> Chart:
-    """One line a row of the comparison, in its colour, its name at its end."""
+    """Draw one line a row of the comparison, in its colour, with its name at its end."""
     colours = [colour_of(row) for row in table]
     data = [
         _line(table[row], str(row), colour, how, dashed=is_dashed(row))
@@ -224,7 +224,7 @@ def _line(values: pd.Series, name: str, colour: str, how: str, dashed: bool = Fa
 
 
 def _labels(table: pd.DataFrame, colours: Sequence[str]) -> list[dict[str, Any]]:
-    """The lines' names at their right ends, pushed apart where they would lie over one another."""
+    """Return the lines' names at their right ends, moved apart where they would overlap."""
     ends = table.ffill().iloc[-1]
     known = [k for k in np.argsort(ends.to_numpy()) if ends.iloc[k] == ends.iloc[k]]
     room = 0.07 * float(table.max().max() - table.min().min()) if known else 0.0
@@ -263,7 +263,7 @@ def _heat(
 
 
 def _told(values: pd.Series, how: str) -> str:
-    """Numbers by name, in words."""
+    """Return numbers by name, in words."""
     return ", ".join(f"{name} {value:{how}}" for name, value in values.items() if np.isfinite(value)) or "nothing known"
 
 
@@ -272,7 +272,7 @@ def _months(index: Iterable[Any]) -> list[str]:
 
 
 def _numbers(values: Iterable[Any]) -> list[float | None]:
-    """Six digits are more than a screen shows; what is not known is null."""
+    """Round to six digits, more than a screen shows; unknown values become null."""
     return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
 
 
@@ -283,7 +283,7 @@ def _ranges(table: pd.DataFrame) -> str:
 
 
 def _between(one: str, other: str, part: float) -> str:
-    """A colour between two."""
+    """Return a colour between two."""
     ends = [[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in (one, other)]
     mixed = [round((1 - part) * a + part * b) for a, b in zip(*ends, strict=True)]
     return "#" + "".join(f"{value:02x}" for value in mixed)

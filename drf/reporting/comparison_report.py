@@ -1,4 +1,4 @@
-"""What stands on the report of a comparison, and in which order."""
+"""Report of a comparison: its sections, in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PER_CENT = "{:.1%}"
 
 @dataclass(frozen=True)
 class Material:
-    """What the report of a training is made from.
+    """Facts that the report of a training is made from.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Material:
 
 
 def comparison_report(material: Material) -> Document:
-    """The report of a training."""
+    """Return the report of a training."""
     comparison, evidence, drivers = material.comparison, material.evidence, material.drivers
     best = findings.headline_row(comparison, material.headline)
     answers = {
@@ -140,7 +140,7 @@ def comparison_report(material: Material) -> Document:
 
 
 def _of_all_rows(material: Material) -> list[Chart]:
-    """What all rows have done, beside one another."""
+    """Return the charts that compare all rows."""
     monthly = {
         name: pd.DataFrame({row: series[name] for row, series in material.series.items()})
         for name in ("long_short_net", "rank_ic", "turnover")
@@ -345,7 +345,7 @@ def _seeds(seeds: pd.DataFrame) -> list[Table]:
 
 
 def gates_section(gates: pd.DataFrame, decision: str) -> Section:
-    """The registry's verdict: its reason in words and every gate's value, threshold and verdict."""
+    """Return the registry's verdict: its reason in words and every gate's value, threshold and verdict."""
     shown = gates.assign(verdict=gates["passed"].map({True: "pass", False: "FAIL"})) if len(gates) else gates
     columns = [
         Column("gate", "Gate"),

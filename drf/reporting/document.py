@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Some columns of a frame.
+    """A table of some columns of a frame.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Table:
 
     @property
     def lines(self) -> list[tuple[bool, list[str]]]:
-        """Each row: whether it stands out, and its cells."""
+        """Flag and cells of each row: whether it stands out, and its texts."""
         first = self.columns[0].name
         return [
             (str(values[first]) == self.strong, [column.cell(values.get(column.name)) for column in self.columns])

@@ -1,4 +1,4 @@
-"""Which figures are drawn of a comparison and of each of its rows."""
+"""Choice of the figures for a comparison and for each of its rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import figures
 def comparison_figures(
     rows: Sequence[Row], table: pd.DataFrame, intervals: pd.DataFrame, factors: Factors, rule: PortfolioRule
 ) -> dict[str, Figure]:
-    """The figures of the whole comparison, by name.
+    """Draw the figures of the whole comparison, by name.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ def comparison_figures(
 
 
 def _of_all(series: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
-    """One of the monthly series, a column a row of the comparison."""
+    """Return one monthly series with a column for each row of the comparison."""
     return pd.DataFrame({row: monthly[name] for row, monthly in series.items()})
 
 
 def row_figures(row: Row, factors: Factors) -> dict[str, Figure]:
-    """The figures of one row that has contributions, by name."""
+    """Draw the figures of a row that has contributions, by name."""
     if row.relevance is None or row.risk is None:
         return {}
     return {

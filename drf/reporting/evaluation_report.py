@@ -1,4 +1,4 @@
-"""An evaluation on one page: who is champion and why, the versions side by side, and every gate."""
+"""Evaluation report: the champion and why, the versions side by side, and every gate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .document import Column, Document, Section, Table
 
 
 def decision_report(name: str, made: Decision, settings: str, commit: str) -> Document:
-    """The page of an evaluation.
+    """Return the report of an evaluation.
 
     Parameters
     ----------

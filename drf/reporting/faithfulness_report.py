@@ -1,4 +1,4 @@
-"""A report in words: how far a map of relevance may be trusted."""
+"""Faithfulness report: how far a map of relevance may be trusted, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STABLE = 0.5
 
 
 def faithfulness_report(row: str, measured: pd.DataFrame) -> str:
-    """Put the mean measurements of a row's networks into words.
+    """Return the mean measurements of a row's networks in words.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures, each made from one table. No table is made here and none is read from a store."""
+"""Figures for paper, each drawn from one table."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FACTOR_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E0
 
 
 def colour_of(row: object) -> str:
-    """A row of the comparison keeps its colour in all figures."""
+    """Return the colour of a row, the same in all figures."""
     known = row_named(str(row))
     return known.colour if known else OTHER_COLOUR
 
 
 def is_dashed(row: object) -> bool:
-    """Linearised rows have their family's colour, and are drawn dashed or hatched."""
+    """Tell whether a row is linearised: it has its family's colour, and is drawn dashed or hatched."""
     known = row_named(str(row))
     return bool(known and known.linearised)
 
@@ -48,7 +48,7 @@ def _axes(title: str, ylabel: str = "", size: tuple[float, float] = (8.0, 4.2)) 
 
 
 def cumulative_long_short(returns: pd.DataFrame) -> Figure:
-    """Compounded long-short return. ``returns``: one row a month, one column a row of the comparison, decimals."""
+    """Draw the compounded long-short return. ``returns``: one row a month, one column a row, decimals."""
     figure, axes = _axes("Long-short portfolio, top less bottom quantile, before costs", "growth of 1")
     wealth = (1 + returns).cumprod()
     for row in wealth:
@@ -59,7 +59,7 @@ def cumulative_long_short(returns: pd.DataFrame) -> Figure:
 
 
 def sharpe_intervals(intervals: pd.DataFrame) -> Figure:
-    """Sharpe after costs with its interval. ``intervals``: ``row``, ``sharpe``, ``low``, ``high``."""
+    """Draw Sharpe ratios after costs with intervals. ``intervals``: ``row``, ``sharpe``, ``low``, ``high``."""
     figure, axes = _axes("Annualised Sharpe after costs with its 95 % interval")
     known = intervals.dropna(subset=["low", "high"])[::-1]
     for position, line in enumerate(known.to_dict("records")):
@@ -76,7 +76,7 @@ def sharpe_intervals(intervals: pd.DataFrame) -> Figure:
 
 
 def sharpe_bars(comparison: pd.DataFrame) -> Figure:
-    """Sharpe before and after costs. ``comparison``: ``row``, ``sharpe``, ``sharpe_net``."""
+    """Draw Sharpe ratios before and after costs. ``comparison``: ``row``, ``sharpe``, ``sharpe_net``."""
     figure, axes = _axes("Annualised Sharpe of the long-short portfolio", "Sharpe")
     position = np.arange(len(comparison))
     colours = [colour_of(row) for row in comparison["row"]]
@@ -95,7 +95,7 @@ def sharpe_bars(comparison: pd.DataFrame) -> Figure:
 
 
 def quantile_means(means: pd.DataFrame) -> Figure:
-    """Mean return of every quantile.
+    """Draw the mean return of every quantile.
 
     ``means``: one row a quantile, one column a row of the comparison, decimals a year.
     """
@@ -118,7 +118,7 @@ def quantile_means(means: pd.DataFrame) -> Figure:
 
 
 def rank_ic_over_time(ic: pd.DataFrame) -> Figure:
-    """Monthly rank IC, summed over time. ``ic``: one row a month, one column a row of the comparison."""
+    """Draw the cumulated monthly rank IC. ``ic``: one row a month, one column a row of the comparison."""
     figure, axes = _axes("Rank IC, cumulated over the months (its slope is the mean)", "sum of monthly rank IC")
     for row in ic:
         _draw(axes, ic[row].cumsum(), str(row), f"{row} (mean {ic[row].mean():.3f})")
@@ -128,7 +128,7 @@ def rank_ic_over_time(ic: pd.DataFrame) -> Figure:
 
 
 def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) -> Figure:
-    """Factor contributions in the top quantile, models side by side.
+    """Draw the factor contributions in the top quantile, models side by side.
 
     One row a model, one column a factor, in per cent.
     """
@@ -154,7 +154,7 @@ def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) ->
 
 
 def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
-    """Factor contributions of the top quantile month by month.
+    """Draw the factor contributions of the top quantile month by month.
 
     One row a month, one column a factor, decimals a month.
     """
@@ -172,7 +172,7 @@ def contributions_over_time(contributions: pd.DataFrame, row: str) -> Figure:
 
 
 def change_since_last_month(risk: pd.DataFrame, row: str) -> Figure:
-    """Factor contributions of the spread in the newest month beside the month before, from a row's risk table."""
+    """Draw the newest factor contributions of the spread with those of the month before, from a risk table."""
     newest = risk[(risk["date"] == risk["date"].max()) & (risk["portfolio"] == "spread") & (risk["level"] == "factor")]
     title = f"{row}: contributions to top less bottom quantile, {newest['date'].iloc[0].date()}"
     figure, axes = _axes(title, "basis points a month")
@@ -188,7 +188,7 @@ def change_since_last_month(risk: pd.DataFrame, row: str) -> Figure:
 
 
 def relevance_heatmap(size: pd.DataFrame, row: str) -> Figure:
-    """Mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
+    """Draw the mean absolute relevance. ``size``: one row a descriptor, one column a lag, decimals a month."""
     figure, axes = _axes(f"{row}: mean absolute relevance, bp a month", size=(6.4, 5.6))
     points = 1e4 * size
     image = axes.imshow(points, cmap="Oranges", aspect="auto", vmin=0)
@@ -208,7 +208,7 @@ _LIVE, _PROMISED = "#0072B2", "#999999"
 
 
 def live_beside_promise(months: pd.DataFrame) -> Figure:
-    """The issued portfolios' return after costs, summed up, beside what the backtest promised.
+    """Draw the issued portfolios' cumulated return after costs with the backtest's promise.
 
     ``months``: one row a month, ``cumulated``, ``cumulated_promised``, ``cumulated_low``, ``cumulated_high``; decimals.
     """
@@ -226,7 +226,7 @@ def live_beside_promise(months: pd.DataFrame) -> Figure:
 
 
 def live_rank_ic(rank_ic: pd.Series, promised: float) -> Figure:
-    """Monthly rank IC of what was issued, beside the backtest's mean."""
+    """Draw the monthly rank IC of issued forecasts with the backtest's mean."""
     figure, axes = _axes("Rank IC of the issued forecasts")
     axes.bar(rank_ic.index, rank_ic, 22, color=_LIVE, label=f"by month (mean {rank_ic.mean():.3f})")
     if np.isfinite(promised):
@@ -237,14 +237,14 @@ def live_rank_ic(rank_ic: pd.Series, promised: float) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG."""
+    """Return a figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
 
 
 def picture(figure: Figure) -> Picture:
-    """The figure as a PNG; its title and axes are what it shows in words."""
+    """Return a figure as a PNG; its title and axis labels become the alternative text."""
     axes = figure.axes[0]
     beside = [text for text in (axes.get_xlabel(), axes.get_ylabel()) if text]
     return Picture(png(figure), "; ".join([axes.get_title(loc="left"), *beside]))

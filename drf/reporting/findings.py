@@ -1,4 +1,4 @@
-"""What a comparison's tables say, in sentences. Numbers decide the words; nothing here is chosen by hand."""
+"""Findings: sentences drawn from a comparison's tables. Numbers decide the words; nothing is chosen by hand."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _MUCH_LESS = 0.5
 
 
 def best_row(comparison: pd.DataFrame) -> str | None:
-    """The row with the best Sharpe ratio after costs; None if none could be estimated."""
+    """Return the row with the best Sharpe ratio after costs; None if none could be estimated."""
     known = comparison.dropna(subset=["sharpe_net"])
     return None if known.empty else str(known["row"].iloc[int(known["sharpe_net"].argmax())])
 
 
 def headline_row(comparison: pd.DataFrame, registered: str) -> str | None:
-    """The row that the first screen speaks of: the one that can be promoted; without it, the best."""
+    """Return the headline row: the one that can be promoted or, without it, the best."""
     return registered if registered in set(comparison["row"]) else best_row(comparison)
 
 
 def which_model(comparison: pd.DataFrame, headline: str | None) -> str:
-    """What the row of the first screen shows, beside the best of the others; its family's plain row is none."""
+    """Summarise the headline row against the best other family."""
     if headline is None:
         return "No row's Sharpe ratio can be estimated: there are too few months."
     lines = comparison.set_index("row")
@@ -56,7 +56,7 @@ def _of_one_family(row: str, other: str) -> bool:
 
 
 def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
-    """Errors against those of forecasting nothing, and what was promised against what was earned."""
+    """Summarise errors against a forecast of nothing, and promised against earned returns."""
     if headline is None:
         return "Nothing can be said."
     line = comparison.set_index("row").loc[headline]
@@ -71,7 +71,7 @@ def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
 
 
 def against(pairs: pd.DataFrame, row: str, other: str) -> str:
-    """A row's Sharpe ratio after costs beside another's on the same months, in words."""
+    """Compare a row's Sharpe ratio after costs with another's on the same months, in words."""
     line = _pair(pairs, row, other)
     if np.isnan(line["sharpe"]):
         return f"Against {other}: too few months."
@@ -82,7 +82,7 @@ def against(pairs: pd.DataFrame, row: str, other: str) -> str:
 
 
 def errors_against(pairs: pd.DataFrame, row: str, other: str) -> str:
-    """A row's squared errors beside another's, in words."""
+    """Compare a row's squared errors with another's, in words."""
     line = _pair(pairs, row, other)
     if np.isnan(line["squared_error_p"]):
         return f"The errors of {row} and {other}: {line['note']}."
@@ -93,12 +93,12 @@ def errors_against(pairs: pd.DataFrame, row: str, other: str) -> str:
 
 
 def p_value(p: float) -> str:
-    """As it is printed: what is smaller than a thousandth is not 0."""
+    """Return a p-value as text; values below a thousandth are not shown as 0."""
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def rivals_of(pairs: pd.DataFrame, row: str | None) -> list[str]:
-    """The rows that a committee asks about first, as far as they are there."""
+    """Return the usual rival rows that are present."""
     return [name for name in RIVALS if name != row and name in set(pairs["other"])]
 
 
@@ -107,7 +107,7 @@ def _pair(pairs: pd.DataFrame, row: str, other: str) -> pd.Series:
 
 
 def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
-    """The interval of a row, its distance to the rivals, and what the number of trials leaves of it."""
+    """Summarise the interval of a row, its distance to the rivals, and the effect of the number of trials."""
     if headline is None:
         return "Nothing can be said."
     net = evidence["sharpe"].query("returns == 'net'").set_index("row").loc[headline]
@@ -126,7 +126,7 @@ def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
 
 
 def what_drives(contributions: pd.Series, row: str) -> str:
-    """Each factor's share of the forecast spread.
+    """Return each factor's share of the forecast spread, in words.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def what_drives(contributions: pd.Series, row: str) -> str:
 
 
 def _contradictions(evidence: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, headline: str) -> list[str]:
-    """What of a row's own numbers speaks against its Sharpe ratio."""
+    """Return facts that contradict a row's Sharpe ratio."""
     line = comparison.set_index("row").loc[headline]
     lines, reported = [], line["sharpe_net"]
     if line["max_drawdown"] > line["annual_return"]:
@@ -177,7 +177,7 @@ def caveats(
     simulated: bool,
     neutral: float,
 ) -> list[str]:
-    """What a reader must know before using a number, as far as the tables tell."""
+    """Return the caveats that the tables support."""
     sure = evidence["sharpe"].query("returns == 'net'")
     months = int(sure["periods"].max())
     lines = [

@@ -1,4 +1,4 @@
-"""What a report can be asked: every stock's newest forecast and history, every factor's. Whole numbers, to be small."""
+"""Lookup tables of a report: every stock's newest forecast and history, and every factor's, as small integers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stocks_asked(
     month: pd.Timestamp,
     changed: str = "change since the month before",
 ) -> dict[str, Any]:
-    """Everything that the page can be asked of a stock, ready for JSON.
+    """Return everything that a reader can look up about a stock, ready for JSON.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def stocks_asked(
 
 
 def factors_asked(promised: pd.DataFrame, earned: pd.DataFrame) -> dict[str, Any]:
-    """What was forecast of each factor, and what it earned; see :class:`drf.comparison.headline.Portrait`."""
+    """Return forecasts and earnings of each factor; see :class:`drf.comparison.headline.Portrait`."""
     names = [str(name) for name in promised]
     return {
         "names": names,

@@ -1,4 +1,4 @@
-"""A month on one page: is the champion healthy, what does it say, how has it done, what changed, what was decided."""
+"""Month report: the champion's health, its forecasts and results, changes in the data, and the decision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIGNED, _PLAIN = "{:+.2%}", "{:.2%}"
 
 @dataclass(frozen=True)
 class Month:
-    """What the page shows.
+    """Facts of a month end that its page shows.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Month:
 
 
 def month_document(month: Month) -> Document:
-    """The page of a month end."""
+    """Return the page of a month end."""
     live = month.record.champion if month.record else None
     judged = _champion(month.decision)
     return Document(
@@ -199,7 +199,7 @@ def _saying(month: Month) -> list[Section]:
 
 
 def _stocks(month: Month) -> Mapping[str, object] | None:
-    """Every stock's forecast by factor, and what was issued of it in the months before."""
+    """Return every stock's forecast by factor, and its earlier issued forecasts."""
     if month.orders is None:
         return None
     now = month.orders.dropna(subset=["prediction"]).sort_values("rank", kind="stable").reset_index(drop=True)
@@ -219,7 +219,7 @@ def _stocks(month: Month) -> Mapping[str, object] | None:
 
 
 def _alike(tables: Sequence[pd.DataFrame], factors: Sequence[str]) -> list[pd.DataFrame]:
-    """The tables that have the same factors: an earlier champion's may be others."""
+    """Return the tables that have the same factors; an earlier champion's may differ."""
     return [table for table in tables if set(factors) <= set(table)]
 
 

@@ -1,4 +1,4 @@
-"""The protocol of a training in words."""
+"""Protocol of a training in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..samples.windows import WindowRule
 
 
 def protocol(experiment: Experiment) -> list[str]:
-    """What was forecast from what, when and how, in sentences."""
+    """Return the protocol of a training in sentences."""
     config, samples, months = experiment.config, experiment.samples, experiment.schedule.test_months
     window, tuning, portfolio, universe = config.window, config.tuning, config.portfolio, config.data.universe
     start = samples.dates[samples.first_month].date()
@@ -29,7 +29,7 @@ def protocol(experiment: Experiment) -> list[str]:
 
 
 def window_in_words(window: WindowRule) -> str:
-    """How models are trained and refitted."""
+    """Return how models are trained and refitted, in words."""
     trained = "all months before" if window.expanding else f"the {window.train_months} months before"
     return (
         f"models trained on {trained} and refitted every {window.refit_every} month(s). Training stops at the newest "
@@ -38,7 +38,7 @@ def window_in_words(window: WindowRule) -> str:
 
 
 def learned(experiment: Experiment) -> str:
-    """What the families are shown of a return; those that are set apart are named."""
+    """Return the training label in words, naming families that differ."""
     words = {"return": "the return itself", "rank": "the return's rank in its month"}
     common = experiment.config.window.label
     apart = [

@@ -1,4 +1,4 @@
-"""The sections on the one row that a report speaks of: month by month, what drives it, its newest month."""
+"""Sections on the headline row: its months, its drivers, its newest portfolio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNED = "{:+.2%}"
 
 
 def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
-    """``returns``: of the row's long-short portfolio after costs."""
+    """Return the section on the row's months. ``returns``: of its long-short portfolio, after costs."""
     row = portrait.row
     returns = returns.set_axis(MONTHLY.shift(returns.index, 1))  # the months in which they were earned
     periods = drawdown_periods(returns)
@@ -40,7 +40,7 @@ def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
 
 
 def drivers_charts(portrait: Portrait) -> list[Chart]:
-    """What was forecast of the factors, and what they earned; none of a row without contributions."""
+    """Draw forecast and earned contributions of the factors; nothing for a row without contributions."""
     if portrait.promised is None or portrait.earned is None or portrait.by_lag is None:
         return []
     row = portrait.row
@@ -60,7 +60,7 @@ EARNED = (
 
 
 def earned_table(portrait: Portrait) -> list[Table]:
-    """By factor: the forecast and what came true of it, a year; none of a row without contributions."""
+    """Return forecast and earned return a year by factor; nothing for a row without contributions."""
     if portrait.promised is None or portrait.earned is None or portrait.earned.empty:
         return []
     year = MONTHLY.periods_a_year
@@ -92,7 +92,7 @@ def earned_table(portrait: Portrait) -> list[Table]:
 
 
 def newest_month(holdings: pd.DataFrame, row: str, month: pd.Timestamp, factors: Sequence[str]) -> Section:
-    """The portfolio of the newest forecasts.
+    """Return the section on the newest portfolio.
 
     ``holdings``: ``asset``, ``forecast``, ``weight``, ``change``, and a column a factor; highest forecasts first.
     """
@@ -117,7 +117,7 @@ def newest_month(holdings: pd.DataFrame, row: str, month: pd.Timestamp, factors:
 
 
 def newest_by_factor(portrait: Portrait, factors: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """The newest holdings with a column a factor; without, where the row has no contributions."""
+    """Return the newest holdings with a column for each factor, where the row has contributions."""
     cells = portrait.cells
     if cells is None:
         return portrait.holdings
@@ -128,11 +128,11 @@ def newest_by_factor(portrait: Portrait, factors: Mapping[str, Sequence[str]]) -
 
 
 def factor_of(cells: pd.DataFrame, factors: Mapping[str, Sequence[str]]) -> list[str]:
-    """To which factor each column ``<descriptor>_lag<months>`` belongs."""
+    """Return the factor of each column ``<descriptor>_lag<months>``."""
     known = {descriptor: factor for factor, names in factors.items() for descriptor in names}
     return [known[str(column).rsplit("_lag", 1)[0]] for column in cells]
 
 
 def stills(figures: Mapping[str, Picture], of_rows: bool) -> dict[str, Picture]:
-    """The pictures of one row, named ``<row>/<name>``, or of all rows together."""
+    """Return the pictures of one row, named ``<row>/<name>``, or those of all rows together."""
     return {name: picture for name, picture in figures.items() if ("/" in name) == of_rows}

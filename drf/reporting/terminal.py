@@ -1,4 +1,4 @@
-"""What the commands print at their end."""
+"""Terminal: what commands print, as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .protocol import learned
 
 
 def printed(table: pd.DataFrame) -> str:
-    """The main metrics of a comparison as text, errors and R² with five decimals, others with three; then its notes."""
+    """Return the main metrics of a comparison as text, then its notes; errors and R² have five decimals."""
     shown = table[[name for name in table if name not in (*MORE_METRICS, *RAW_METRICS, "note")]]
     five = ("mae", "rmse", "r2")
     formats = {name: ("{:.5f}" if name in five else "{:.3f}").format for name in METRICS if name in shown}
@@ -98,7 +98,7 @@ def evaluation_text(
 
 
 def decision_summary(made: Decision, audits: Sequence[pd.DataFrame]) -> str:
-    """What is wrong, what was found, what was decided."""
+    """Return alarm, scores, failed gates and decision of an evaluation."""
     lines = ["", *([f"ALARM: {made.alarm}", ""] if made.alarm else [])]
     scored = [one for one in made.judged if len(one.scores)]
     if scored:
@@ -136,7 +136,7 @@ def decision_places(name: str, decision: Decision, place: RunPlace) -> str:
 
 
 def _found(one: Judged) -> list[str]:
-    """What was found of a version: every gate of one that waited, those not passed of one that is known."""
+    """Return the gates of a version: all of a waiting one, only the failed ones of an alias's holder."""
     known = one.role in ("champion", "previous")
     shown = [vars(verdict) for verdict in one.verdicts if not (known and verdict.passed)]
     lines = [f"version {one.number}: {one.restated}"] if one.restated else []
@@ -153,7 +153,7 @@ _SHOWN_ASIDE = 5
 
 
 def _counted(made: Decision) -> list[str]:
-    """The newest versions that could not be judged, and why; how many others there are."""
+    """Return the newest versions left aside with their reasons, and how many others there are."""
     done = [number for number, reason in made.left_aside.items() if reason.startswith((REJECTED, ARCHIVED))]
     aside = [(number, reason) for number, reason in made.left_aside.items() if number not in done]
     shown = [f"version {number} left aside: {reason}" for number, reason in aside[-_SHOWN_ASIDE:]]
@@ -170,7 +170,7 @@ def _verdicts(lines: Sequence[Mapping[str, object]], what: str) -> list[str]:
 
 
 def _scores(scored: Sequence[Judged]) -> str:
-    """One column a version."""
+    """Return the scores as text, one column a version."""
     months = [f"{one.months[0]:%Y-%m} to {one.months[1]:%Y-%m}" if one.months else "" for one in scored]
     table = pd.DataFrame({f"{one.number} ({one.role})": one.scores for one in scored})
     text = table.to_string(float_format="{:.3f}".format, na_rep="cannot be estimated")
@@ -188,7 +188,7 @@ def watch_text(watch: Watch, month: pd.Timestamp) -> str:
 
 
 def issue_text(made: Issuance) -> str:
-    """What was issued for a month: how many stocks are held, what is traded, the largest trades and why."""
+    """Return the issue of a month as text: holdings, turnover, and the largest trades with reasons."""
     issue, orders = made.issued.issue, made.issued.orders
     forecasts, weight = int(orders["prediction"].notna().sum()), orders["weight"]
     setting_up = not (orders["held"] != 0).any()
@@ -225,7 +225,7 @@ _SHOWN_MONTHS = 12
 
 
 def record_text(record: Record) -> str:
-    """What came true by month and by version, beside the backtest; the alarm; what is missing."""
+    """Return the live record as text: months and versions with the backtest, the alarm, and gaps."""
     live = record.champion
     lines = ["", *([f"ALARM: {record.alarm}", ""] if record.alarm else [])]
     if live is not None and len(live.months):
@@ -254,7 +254,7 @@ def _months_in_text(months: pd.DataFrame) -> str:
 
 
 def _beside_backtest(live: Live) -> list[str]:
-    """The live months beside those of the backtest, and what is to be made of it."""
+    """Return the live months next to the backtest, with the evidence."""
     found, n = totals(live), len(live.months)
     lines = [
         f"Since {live.since:%Y-%m}, {n} month(s): rank IC {found['rank_ic']:.3f} (backtest "

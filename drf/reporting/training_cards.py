@@ -1,4 +1,4 @@
-"""What MLflow shows on the pages of an experiment, a training and its rows, in Markdown."""
+"""Cards of an experiment, a training and its rows, as Markdown for MLflow's pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def training_card(
     protocol: Sequence[str],
     links: Mapping[str, str],
 ) -> str:
-    """The description of a training.
+    """Return the description of a training.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def training_card(
 
 
 def row_card(row: Row, net: Mapping[Hashable, Any], model: str) -> str:
-    """The description of a row.
+    """Return the description of a row.
 
     ``net``: the interval of its Sharpe ratio after costs. ``model``: where its newest model is, if it is kept.
     """

@@ -1,4 +1,4 @@
-"""Cards of models, versions and decisions, in Markdown: what MLflow shows on their pages."""
+"""Cards of models, versions and decisions, as Markdown for MLflow's pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GATES = [
 
 
 def decision_card(name: str, made: Decision) -> str:
-    """The description of an evaluation's run."""
+    """Return the description of an evaluation's run."""
     verb = f"Promoted version {made.promoted}" if made.promoted else "Nothing was promoted"
     lines = [f"**{verb}**: {made.reason}." if made.asked else f"**{made.reason}.**"]
     if made.alarm:
@@ -49,7 +49,7 @@ def decision_card(name: str, made: Decision) -> str:
 
 
 def judged_card(one: Judged) -> str:
-    """The description of the run of a version that was judged."""
+    """Return the description of an evaluated version's run."""
     lines = [f"Version {one.number}, judged as {one.role}: {'passed' if one.passed else 'failed'}."]
     if one.verdicts:
         lines.append(_gates(one))
@@ -82,14 +82,14 @@ def decided_card(number: str, made: Decision) -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """A version's training as MLflow knows it."""
+    """Name and experiment of a version's training in MLflow."""
 
     name: str
     experiment: str
 
 
 def model_card(name: str, made: Decision) -> str:
-    """The description of the registered model."""
+    """Return the description of a registered model."""
     after = made.after
     holders = [f"**{alias}**: [version {number}]({pages.version(name, number)})"
                for alias, number in (("champion", after.champion), ("previous", after.previous)) if number]  # fmt: skip
@@ -104,7 +104,7 @@ def model_card(name: str, made: Decision) -> str:
 
 
 def version_card(version: Version, one: Judged, made: Decision, training: Training | None, under: str = "") -> str:
-    """The model card of a version, rewritten by every decision about it.
+    """Return the model card of a version, as every decision about it rewrites it.
 
     ``training``: None if that is gone. ``under``: see :func:`write_cards`.
     """
@@ -168,7 +168,7 @@ def _named(training: Training | None) -> str:
 
 
 def short_gates(gates: str) -> str:
-    """The gates' name without the list of what they ask otherwise."""
+    """Return the name of the gates, without the list of differences from the strict ones."""
     return gates if gates.startswith("no gates") else gates.partition(":")[0] + " gates"
 
 

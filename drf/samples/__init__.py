@@ -1,1 +1,1 @@
-"""From a panel to ranks, lagged samples and walk-forward windows."""
+"""Samples: from a panel to ranks, lagged samples and walk-forward windows."""

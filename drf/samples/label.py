@@ -1,4 +1,4 @@
-"""What a model is shown of a return, and what its output is worth as one."""
+"""Labels: the training target of a model, and the value of its output as a return."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Label = Literal["return", "rank"]
 
 
 def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
-    """The label with mean 0 and standard deviation 1, shape (n,), float32.
+    """Return the label with mean 0 and standard deviation 1, shape (n,), float32.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
 
 
 def worth(output: np.ndarray, y: np.ndarray, month: np.ndarray) -> float:
-    """The return that one unit of output stands for: the slope of least squares on ``output``, shape (n,).
+    """Return the return that one unit of output stands for: the least-squares slope on ``output``, shape (n,).
 
     Regressed are the targets less their month's mean, since ranks within a month say nothing of the market.
     """

@@ -1,4 +1,4 @@
-"""Lagged samples: for every stock and month the ranks at several past dates, and the return to be forecast."""
+"""Lagged samples: each stock's ranks at several past dates, and the return to forecast."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Samples:
         return np.unique(self.month[~np.isnan(self.y)])
 
     def sample_slice(self, months: range) -> slice:
-        """The samples of consecutive months, as a slice (samples are ordered by month)."""
+        """Return the samples of consecutive months as a slice (samples are ordered by month)."""
         return slice(
             int(np.searchsorted(self.month, months.start, "left")),
             int(np.searchsorted(self.month, months.stop, "left")),
@@ -137,7 +137,7 @@ def _target(panel: pd.DataFrame, target: Target) -> np.ndarray:
 
 
 def newest_ranks(samples: Samples, keys: pd.DataFrame) -> pd.DataFrame:
-    """The ranks of the newest lag, one column a descriptor, aligned with ``keys``: ``date``, ``asset``."""
+    """Return the ranks of the newest lag, one column a descriptor, aligned with ``keys``: ``date``, ``asset``."""
     lag = samples.lags.index(min(samples.lags))
     index = pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset])
     ranks = pd.DataFrame(samples.x[:, lag], index=index, columns=list(samples.descriptors))

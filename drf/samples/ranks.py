@@ -1,4 +1,4 @@
-"""Cross-sectional ranks: what a descriptor says about a stock relative to the others of the same month."""
+"""Cross-sectional ranks: a stock's place among the others of the same month."""
 
 from __future__ import annotations
 

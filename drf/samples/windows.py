@@ -1,4 +1,4 @@
-"""Walk-forward windows: which months a model learns from and which it then forecasts."""
+"""Walk-forward windows: the months that a model learns from, and those that it then forecasts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .lagged import Samples, Target
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRule:
-    """How months are cut into samples and windows: the ``window`` config.
+    """Rule by which months are cut into samples and windows: the ``window`` config.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All windows of a training.
+    """Windows of a training.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Schedule:
 
 
 def make_schedule(samples: Samples, rule: WindowRule) -> Schedule:
-    """The windows that a rule cuts from a panel's samples.
+    """Return the windows that a rule cuts from a panel's samples.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def make_schedule(samples: Samples, rule: WindowRule) -> Schedule:
 
 
 def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
-    """The windows over the months that the rule tests on, in the order of time.
+    """Return the windows over the months that the rule tests on, in the order of time.
 
     Raises
     ------
@@ -171,19 +171,19 @@ def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
 
 
 def _training(samples: Samples, stop: int, rule: WindowRule) -> range:
-    """The months before ``stop`` to train on, those that there are."""
+    """Return the months before ``stop`` to train on, as far as the panel has them."""
     start = samples.first_month if rule.expanding else max(stop - rule.train_months, samples.first_month)
     return range(start, stop)
 
 
 def newest_window(samples: Samples, rule: WindowRule) -> Window:
-    """The window that trains on the newest labelled months, and forecasts the months after them that have no label."""
+    """Return the window that trains on the newest labelled months and forecasts the unlabelled months after them."""
     stop = int(samples.labelled_months[-1]) + 1
     return Window(train=_training(samples, stop, rule), test=range(stop, len(samples.dates)))
 
 
 def validation_windows(samples: Samples, rule: WindowRule, first_test: int, months: int, folds: int) -> list[Window]:
-    """Walk-forward windows over the last ``months`` before the first test month: all that tuning may see.
+    """Return walk-forward windows over the last ``months`` before the first test month: all that tuning may see.
 
     Where the panel holds fewer months than ``rule.train_months`` before a fold, the fold trains on those it has.
 

@@ -1,4 +1,4 @@
-"""MLflow: where runs are kept and what is written to them."""
+"""Tracking: where MLflow keeps runs, and how they are written."""
 
 import os
 

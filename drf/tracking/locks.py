@@ -17,7 +17,7 @@ from .user import user
 
 @contextlib.contextmanager
 def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
-    """Keep other commands from doing the same: all that use a sqlite file, or this user's on this machine.
+    """Keep other commands from the same work: all that use a sqlite file, or this user's on this machine.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
 
 
 def lock_file(name: str, purpose: str) -> Path:
-    """Beside a sqlite file, or among this user's temporary files."""
+    """Return the lock file: next to a sqlite file, or among this user's temporary files."""
     uri = mlflow.get_tracking_uri()
     if uri.startswith("sqlite:///"):
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]

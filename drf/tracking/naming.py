@@ -1,4 +1,4 @@
-"""Names of runs: what a training is, so that a list of them can be read without ids."""
+"""Names of runs that tell trainings apart without ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MANY = 4  # families that a name lists
 
 
 def training_name(experiment: Experiment) -> str:
-    """The name that the user gave (``tracking.name``), or what tells trainings apart, the shortest first.
+    """Return the user's name for a training (``tracking.name``), or one that tells trainings apart.
 
     MLflow's lists show the first fifteen letters: newest month, seed and data; then universe, families and window.
     """
@@ -29,5 +29,5 @@ def training_name(experiment: Experiment) -> str:
 
 
 def short_source(name: str) -> str:
-    """A source's name, of each path in it the file alone, without its ending."""
+    """Return a source's name, with each path reduced to its file's stem."""
     return " ".join(PurePath(word).stem if "/" in word or "." in word else word for word in name.split())

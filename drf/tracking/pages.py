@@ -1,4 +1,4 @@
-"""Addresses of MLflow's pages. Without ``workflowType`` it would open those for language models."""
+"""Addresses of MLflow's pages. Without ``workflowType`` MLflow would open those for language models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NO_SERVER = "http://127.0.0.1:5000"
 
 
 def base(store: str) -> str:
-    """Where the pages of a store are shown: its own address, or that of ``mlflow ui``."""
+    """Return the address of a store's pages: its own, or that of ``mlflow ui``."""
     return store.rstrip("/") if store.startswith(("http://", "https://")) else NO_SERVER
 
 
@@ -32,6 +32,6 @@ def version(name: str, number: str) -> str:
 
 
 def view(experiment_id: str, key: str, charts: bool = False) -> str:
-    """A saved view, see :mod:`.views`, as a table or as charts."""
+    """Return the address of a saved view, see :mod:`.views`, as a table or as charts."""
     mode = "&compareRunsMode=CHART" if charts else ""
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={key}{mode}&{_TRAINING}"

@@ -1,4 +1,4 @@
-"""A sqlite store knows where it was made: MLflow records absolute paths, which a moved or copied store keeps.
+"""Relocation of a sqlite store: MLflow records absolute paths, which a moved or copied store keeps.
 
 Whoever went on with a copy would write into the original. So a store's home is a tag of its experiments; from another
 folder it is refused until its paths are put right.
@@ -48,14 +48,14 @@ def require_home(file: Path, experiment: Experiment) -> None:
 
 
 def _homes(file: Path) -> set[Path]:
-    """The folders in which a store's experiments were made, where they are known."""
+    """Return the folders in which a store's experiments were made, where they are known."""
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT DISTINCT value FROM experiment_tags WHERE key = ?", (HOME,)).fetchall()
     return {Path(value) for (value,) in rows}
 
 
 def relocate(file: Path) -> int:
-    """Let all paths of a store begin with the folder in which it lies now; return how many were changed.
+    """Rewrite all paths of a store to the folder in which it lies now; return how many were changed.
 
     The store as it was is kept beside it, as ``<name>.before-relocation``.
 

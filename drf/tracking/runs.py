@@ -1,4 +1,4 @@
-"""The tree of runs of one invocation: a parent, a child a row, trials below the family's plain row."""
+"""Runs of one invocation: a parent, a child a row, trials below the family's plain row."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ REPORT = "report.html"
 
 
 class RunLog:
-    """One run to write to."""
+    """Writer of one run."""
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
         self.client = client
@@ -83,13 +83,13 @@ class RunLog:
             self.tags({"not_estimated": ", ".join(missing)})
 
     def input(self, dataset: Dataset, context: str) -> None:
-        """Name the data that the run has used; ``context``: for what."""
+        """Name the data that the run has used; ``context``: their purpose."""
         tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
         self.client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), [tag])])
         self.of_data(dataset.name, dataset.digest)
 
     def of_data(self, name: str, digest: str) -> None:
-        """Say of which data the numbers are that are logged from now on."""
+        """Name the data of the numbers that are logged from now on."""
         self._of = {"dataset_name": name, "dataset_digest": digest}
 
     def monthly(self, series: pd.DataFrame) -> None:
@@ -123,7 +123,7 @@ class RunLog:
             self.client.log_artifacts(self.run_id, folder, "figures")
 
     def read_text(self, name: str) -> str | None:
-        """A text artifact; None if the run has none of that name."""
+        """Return a text artifact; None if the run has none of that name."""
         if name not in {entry.path for entry in self.client.list_artifacts(self.run_id)}:
             return None
         with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +133,7 @@ class RunLog:
         self.client.log_text(self.run_id, text, name)
 
     def describe(self, markdown: str) -> None:
-        """What MLflow shows on the run's page, in Markdown; cut where it keeps no more."""
+        """Set the Markdown description on the run's page; cut it at MLflow's limit."""
         self.client.set_tag(self.run_id, NOTE, markdown[:_LONGEST_NOTE])
 
     def rename(self, name: str) -> None:
@@ -141,7 +141,7 @@ class RunLog:
 
 
 def metrics_are_of(client: mlflow.MlflowClient, run_id: str, model_id: str) -> None:
-    """Say of a run's numbers, but for series and groups of them, that they are of a logged model, on the run's data."""
+    """Link a run's plain metrics to a logged model and to the run's data."""
     run = client.get_run(run_id)
     log = RunLog(client, run_id)
     for used in run.inputs.dataset_inputs if run.inputs else []:
@@ -150,7 +150,7 @@ def metrics_are_of(client: mlflow.MlflowClient, run_id: str, model_id: str) -> N
 
 
 def dataset_of(panel: pd.DataFrame, source: str, fingerprint: str) -> Dataset:
-    """A panel as MLflow names it: by where it comes from and its fingerprint."""
+    """Return a panel as MLflow's dataset: its source and its fingerprint."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
         made: Dataset = mlflow.data.from_pandas(  # type: ignore[attr-defined]
@@ -184,7 +184,7 @@ class Locked(Protocol):
 
 
 class Presence:
-    """A folder of a process's own, locked while it works, for programs without checkpoints; as a context."""
+    """Context with a locked folder that tells whether the process is alive, for programs without checkpoints."""
 
     def __enter__(self) -> Presence:
         self.path = Path(tempfile.mkdtemp(prefix="drf-"))
@@ -202,7 +202,7 @@ class Presence:
 
 
 class RunTree:
-    """Opens a parent run, or takes over the one that ``mlflow run`` opened, and closes every run it holds.
+    """Context that opens a parent run, or takes over that of ``mlflow run``, and closes every run it holds.
 
     On an exception, Ctrl-C and SIGTERM included, all runs still open end as FAILED.
     """
@@ -232,7 +232,7 @@ class RunTree:
         return {_HOST: platform.node(), _CHECKPOINTS: str(self.work.path)}
 
     def _close_the_dead(self, own: Locked) -> None:
-        """End the runs of programs on this machine that were killed, which MLflow believes to be running."""
+        """End the runs of killed programs on this machine that MLflow believes to be running."""
         here = f"attributes.status = 'RUNNING' and tags.{_HOST} = '{platform.node()}'"
         for run in self.client.search_runs([self.experiment_id], here, max_results=1000):
             folder = Path(run.data.tags[_CHECKPOINTS])
@@ -251,7 +251,7 @@ class RunTree:
         return log
 
     def row(self, row: ModelRow) -> RunLog:
-        """Open the run of a row of the comparison, in its colour; it tells its training's name."""
+        """Open the run of a row of the comparison, in its colour, tagged with its training's name."""
         tags = {"kind": "row", "family": row.family, "training": self.name, MLFLOW_RUN_COLOR: row.colour}
         return self.child(row.name, tags)
 
@@ -274,7 +274,7 @@ class RunTree:
 
 @dataclass(frozen=True)
 class RunPlace:
-    """Where a result is in MLflow: the address of the store without secrets, and MLflow's own ids."""
+    """Place of a result in MLflow: the address of the store without secrets, and MLflow's own ids."""
 
     store: str
     experiment_id: str
@@ -288,7 +288,7 @@ class RunPlace:
 
 @contextlib.contextmanager
 def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
-    """A run of its own, FINISHED at the end of the context: until then it counts for nothing.
+    """Open a run that is FINISHED only at the end of the context, and counts for nothing before.
 
     Whoever opens runs of a kind does so under a lock, and so may call :func:`close_the_dead` before.
     """
@@ -305,7 +305,7 @@ def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: 
 
 
 def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, model: str) -> None:
-    """End the runs of a kind that this user opened here for a model, where a lock says that none is at work."""
+    """End the runs of a kind that this user opened here for a model, once a lock shows that none is at work."""
     where = {
         "attributes.status": "RUNNING",
         "tags.kind": kind,
@@ -319,7 +319,7 @@ def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, m
 
 
 def leave_what_is_taken(client: mlflow.MlflowClient) -> None:
-    """Forget the run that ``mlflow run`` opened if another of our programs has taken it over: train.py before us.
+    """Forget the run that ``mlflow run`` opened if another program of this project has taken it over.
 
     Raises
     ------
@@ -341,7 +341,7 @@ def leave_what_is_taken(client: mlflow.MlflowClient) -> None:
 
 
 def git_commit() -> str:
-    """The commit of the code that runs, with ``-dirty`` if files differ from it; ``unknown`` outside a checkout."""
+    """Return the commit of the running code, with ``-dirty`` if files differ; ``unknown`` outside a checkout."""
     here = Path(__file__).resolve().parent
     try:
         described = subprocess.run(

@@ -1,4 +1,4 @@
-"""How much was tried on a market: the searches that MLflow holds, in whatever experiment, counted once by recipe."""
+"""Searches on a market: the trials that MLflow holds in any experiment, counted once by recipe."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _SAME_MARKET, _LEAST_COMMON = 0.9, 12
 
 
 def market_returns(panel: pd.DataFrame) -> pd.Series:
-    """The mean return of a panel's stocks, month by month: what markets are told apart by."""
+    """Return the mean return of a panel's stocks, month by month, by which markets are told apart."""
     return panel.groupby("date")["ret_next"].mean().dropna()
 
 
 def as_tag(returns: pd.Series) -> str:
-    """Market returns as text: the first month, then basis points month by month."""
+    """Return market returns as text: the first month, then basis points month by month."""
     months = returns.reindex(MONTHLY.between(returns.index[0], returns.index[-1]))
     points = ["-" if np.isnan(value) else str(round(value * 1e4)) for value in months]
     return f"{months.index[0]:%Y-%m}: {' '.join(points)}"
 
 
 def from_tag(text: str | None) -> pd.Series | None:
-    """What :func:`as_tag` wrote; None if it did not."""
+    """Parse the text of :func:`as_tag`; None if it is another."""
     try:
         return None if text is None else _parsed(text)
     except ValueError:
@@ -52,7 +52,7 @@ def _parsed(text: str) -> pd.Series:
 
 
 def same_market(a: pd.Series, b: pd.Series) -> bool:
-    """Whether two series of mean returns are of one market; what cannot be told counts as yes."""
+    """Tell whether two series of mean returns are of one market; True if that cannot be decided."""
     pair = pd.concat([a, b], axis=1, join="inner").dropna()
     if len(pair) < _LEAST_COMMON:
         return True
@@ -60,7 +60,7 @@ def same_market(a: pd.Series, b: pd.Series) -> bool:
 
 
 def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
-    """Everything that was tried on a market, in any experiment of the store.
+    """Return all trials on a market, in any experiment of the store.
 
     A recipe that was trained again, a month later or after an interruption, has tried nothing new: of a recipe's
     trainings the newest counts. Runs that failed or were deleted count too, if they got so far that something was seen.
@@ -96,7 +96,7 @@ def _is_on(training: Run, market: pd.Series | None) -> bool:
 
 
 def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | None:
-    """The returns that a training logged; None if it did not get so far, or they are gone, or not all it tried."""
+    """Return the logged returns of a training; None if they are absent or incomplete."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = client.download_artifacts(training.info.run_id, TRIALS, folder)
@@ -107,7 +107,7 @@ def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | No
 
 
 def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFrame:
-    """Trials and rows of trainings that left no returns, by their runs; of one recipe's equal names one counts."""
+    """Return trials and rows of trainings that left no returns; of equal names in one recipe one counts."""
     recipes = {run.info.run_id: run.data.tags.get(RECIPE, run.info.run_id) for run in trainings}
     experiments = sorted({run.info.experiment_id for run in trainings})
     found = []

@@ -1,4 +1,4 @@
-"""Where runs are kept: MLflow's own settings decide; without them a sqlite file in the working directory."""
+"""Store: where MLflow keeps runs. Its own settings decide; the default is a sqlite file in the working directory."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _NEXT = re.compile(
 
 
 def without_secrets(text: str) -> str:
-    """A text in which no address shows who logs in, nor its query, where keys may stand.
+    """Return a text without logins and queries in its addresses, where passwords and keys may stand.
 
     A password may hold anything, blanks and quotes too, so from the ``://`` of an address to the last at sign before
     the next one all is left out: rather too much than too little.
@@ -87,7 +87,7 @@ def without_secrets(text: str) -> str:
 
 
 def _shown(scheme: str, after: str) -> str:
-    """What may be shown of an address, and of the text behind it."""
+    """Return the presentable part of an address, with the text after it."""
     if not scheme.startswith(("sqlite", "file", "models", "runs")):
         login, at, where = after.rpartition("@")
         if "?" in login:  # a password with a question mark, or a query with an at sign: what follows may belong to it
@@ -115,7 +115,7 @@ def _prepare_sqlite(file: Path, uri: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why a store cannot be opened, and what to do."""
+    """Return why a store cannot be opened, and what to do."""
     text = str(error)
     if "locked" in text:
         return "another program has locked it: end that, or wait for it"

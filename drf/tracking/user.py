@@ -1,4 +1,4 @@
-"""Who gave the command."""
+"""User: the name of the person who gave the command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import getpass
 
 
 def user() -> str:
-    """The user's name in the system; ``unknown`` where it has none."""
+    """Return the user's name in the system; ``unknown`` where there is none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # as in some containers

@@ -1,4 +1,4 @@
-"""Views of MLflow's experiment page that are saved with the experiment, under its menu *Views*.
+"""Saved views of MLflow's experiment page, under its menu *Views*.
 
 MLflow keeps each as a tag of the experiment, in a form that no page documents: should it change, a link opens the plain
 list, and nothing else is lost.
@@ -34,7 +34,7 @@ def _state(
     monthly: Sequence[str] = (),
     tags: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What the page would save: runs of a kind in an order, with some columns; as charts, bars and lines by month."""
+    """Return the state that the page would save: runs of a kind in an order, with columns, bars and monthly lines."""
     sections = {"numbers": ("BAR", metrics), **({"month by month": ("LINE", monthly)} if monthly else {})}
     return {
         "searchFilter": f"tags.kind = '{kind}'{more}",
@@ -98,7 +98,7 @@ def save_views(client: mlflow.MlflowClient, experiment_id: str) -> None:
 
 
 def save_rows(client: mlflow.MlflowClient, experiment_id: str, run_id: str, name: str) -> None:
-    """Save the view of a training's rows; those of the newest trainings are kept, so that the menu stays short."""
+    """Save the view of a training's rows; views of older trainings go, so that the menu stays short."""
     own = {"searchFilter": f"tags.kind = 'row' and tags.`mlflow.parentRunId` = '{run_id}'"}
     _save(client, experiment_id, key_of_rows(run_id), f"rows of {name}", {**VIEWS["rows"], **own})
     tags = client.get_experiment(experiment_id).tags
@@ -108,7 +108,7 @@ def save_rows(client: mlflow.MlflowClient, experiment_id: str, run_id: str, name
 
 
 def key_of_rows(run_id: str) -> str:
-    """The view of a training's rows, by its parent run."""
+    """Return the key of the view of a training's rows, from its parent run."""
     return f"rows-of-{run_id[:12]}"
 
 

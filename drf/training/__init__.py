@@ -1,1 +1,1 @@
-"""Fits: one, many in parallel, many in one program, window after window."""
+"""Training: fits in parallel, or many networks in one program, window after window."""

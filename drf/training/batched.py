@@ -1,4 +1,4 @@
-"""Many networks of one architecture trained in one program: windows, seeds and trials side by side, on any device.
+"""Batched training: many networks of one architecture in one program, on any device.
 
 The same training as :meth:`~drf.models.network.Network.fit`: initial weights, order of batches, Adam, early stopping;
 each network stops when it would have stopped alone. Sums are taken in another order, so results agree but for rounding.
@@ -30,7 +30,7 @@ Parameters = dict[str, Tensor]
 
 
 def batches(models: Mapping[int, Network]) -> list[list[int]]:
-    """Keys of the models that can be trained together, in groups of at most :data:`AT_ONCE`."""
+    """Return keys of the models that can be trained together, in groups of at most :data:`AT_ONCE`."""
     groups: dict[object, list[int]] = {}
     for key, model in models.items():
         shared = {name: value for name, value in model.get_params().items() if name not in OWN}
@@ -124,7 +124,7 @@ def _padded(parts: Sequence[Tensor], device: str) -> Tensor:
 
 
 def _permuted(streams: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-    """Each model's next order of samples, -1 after its last, and its random numbers' state afterwards."""
+    """Return each model's next order of samples, -1 after its last, and its random state afterwards."""
     orders, after = [], []
     with torch.random.fork_rng(devices=[]):
         for stream, size in zip(streams, sizes, strict=True):
@@ -135,12 +135,12 @@ def _permuted(streams: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, 
 
 
 def _each(flags: Tensor, like: Tensor) -> Tensor:
-    """Flags (models,) in the shape in which they choose among stacked parameters (models, ...)."""
+    """Shape flags (models,) so that they choose among stacked parameters (models, ...)."""
     return flags.view(-1, *(1 for _ in like.shape[1:]))
 
 
 class _Adam:
-    """Adam as PyTorch has it, each network with its own learning rate, weight decay and number of steps."""
+    """Adam with each network's own learning rate, weight decay and number of steps."""
 
     def __init__(self, parameters: Parameters, models: Sequence[Network], fixed: Parameters) -> None:
         self.parameters = parameters
@@ -173,7 +173,7 @@ class _Adam:
 
 
 def _require_known_layers(network: nn.Sequential) -> None:
-    """Refuse layers whose training here would not be that of :meth:`Network.fit`."""
+    """Refuse layers whose training here would differ from that of :meth:`Network.fit`."""
     for name, layer in network.named_children():
         why = ""
         if isinstance(layer, nn.RNNBase) and not _is_plain_lstm(layer):
@@ -197,7 +197,7 @@ def _is_plain_lstm(layer: nn.RNNBase) -> bool:
 
 
 def _loss(model: Network, network: nn.Sequential) -> Callable[..., Tensor]:
-    """The model's own loss, as a function of the parameters."""
+    """Return the model's own loss as a function of the parameters."""
 
     def loss(parameters: Parameters, x: Tensor, target: Tensor, month: Tensor, weight: Tensor) -> Tensor:
         return model.loss(_forward(network, parameters, x)[:, 0], target, month, weight)
@@ -206,7 +206,7 @@ def _loss(model: Network, network: nn.Sequential) -> Callable[..., Tensor]:
 
 
 def _forward(network: nn.Sequential, parameters: Parameters, x: Tensor) -> Tensor:
-    """The network's output with other parameters, by plain products: recurrent kernels cannot be stacked."""
+    """Return the network's output with other parameters, by plain products: recurrent kernels cannot be stacked."""
     value: object = x
     for name, layer in network.named_children():
         if isinstance(layer, nn.LSTM):
@@ -221,7 +221,9 @@ def _forward(network: nn.Sequential, parameters: Parameters, x: Tensor) -> Tenso
 
 
 def _recurrence(lstm: nn.LSTM, name: str, parameters: Parameters, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """What ``lstm`` returns: output (n, steps, hidden * directions), final states (layers * directions, n, hidden)."""
+    """Return the output of ``lstm`` (n, steps, hidden * directions) and its final states (layers * directions, n,
+    hidden).
+    """
     finals, cells = [], []
     for layer in range(lstm.num_layers):
         outputs = []

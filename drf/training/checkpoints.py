@@ -1,4 +1,4 @@
-"""Finished fits on disk until their training has ended: killed anywhere, the same command goes on from them.
+"""Checkpoints: finished fits on disk until their training has ended, so that a killed command can be resumed.
 
 A training is known by what its numbers depend on: data, settings, code and library versions. Each finished fit is
 a file of its own, written beside and renamed, so that a file is whole or not there. The folder is emptied when the
@@ -30,7 +30,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class Checkpoints:
-    """The finished fits of one training, as a context.
+    """Context with the finished fits of one training.
 
     ``restored`` counts those that an interrupted one had left, ``refused`` those of them that were damaged or another
     user's.
@@ -74,7 +74,8 @@ class Checkpoints:
         return self.lock.is_locked
 
     def load(self, task: Any) -> Any:
-        """The result of a task, or None if there is none yet, or not one to be trusted, which is deleted and counted.
+        """Return the result of a task; None if there is none that can be trusted. An untrusted one is deleted and
+        counted.
 
         Trusted is what the same user wrote, of this very task, to the last bit: reading a result runs what it says.
         """
@@ -131,17 +132,17 @@ class Checkpoints:
 
 
 def _digest(file: Path, content: bytes) -> bytes:
-    """SHA-256 of a result and of the task that its file's name stands for."""
+    """Return the SHA-256 of a result and of the task that its file's name stands for."""
     return hashlib.sha256(file.name.encode() + content).digest()
 
 
 def _is_own(file: Path) -> bool:
-    """Whether this user wrote a file, where the system tells."""
+    """Tell whether this user wrote a file, where the system can say so."""
     return not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()
 
 
 def is_dead(folder: Path) -> bool:
-    """Whether no process works on the training whose checkpoints lie in a folder."""
+    """Tell whether no process works on the training whose checkpoints lie in a folder."""
     lock = FileLock(folder / LOCK, timeout=0)
     if not folder.is_dir():
         return True

@@ -1,4 +1,4 @@
-"""One fit of the many, a family on a window with a seed: in a worker or, for networks, with others on a device."""
+"""Fits: one family on one window with one seed, in a worker or, for networks, with others on a device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .parallel import Compute, run_tasks
 
 @dataclass(frozen=True)
 class Fit:
-    """What to fit.
+    """One fit: family, window, member and seed.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Fit:
         return self.family.make(self.seed, self.member)
 
     def training_samples(self, samples: Samples) -> np.ndarray:
-        """Positions of the training samples whose return is known."""
+        """Return the positions of the training samples whose return is known."""
         chosen = samples.sample_slice(self.window.train)
         return chosen.start + np.flatnonzero(~np.isnan(samples.y[chosen]))
 
@@ -86,7 +86,7 @@ def run_fits(
 def _groups(
     samples: Samples, fits: Sequence[Fit], compute: Compute
 ) -> Iterator[tuple[list[int], Sequence[Fitted | None]]]:
-    """Positions of fits, with their models where these are networks and there is a device."""
+    """Yield positions of fits, with their models where these are networks and there is a device."""
     if compute.device is None:
         yield list(range(len(fits))), [None] * len(fits)
         return

@@ -1,4 +1,4 @@
-"""What a walk through the windows leaves: forecasts, contributions, the newest models; and tables of them."""
+"""Results of a walk-forward: forecasts, contributions and the newest models, with their tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..samples.lagged import Samples
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What one family said about consecutive months, averaged over its seeds.
+    """Forecasts of one family for consecutive months, averaged over its seeds.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class WalkForward:
-    """One family's walk through all windows.
+    """Walk-forward of one family through all windows.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class WalkForward:
 
 
 def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarray) -> pd.DataFrame:
-    """Forecasts beside what came true: ``date``, ``asset``, ``y_true``, ``y_pred`` as decimal returns."""
+    """Return forecasts and outcomes: ``date``, ``asset``, ``y_true``, ``y_pred`` as decimal returns."""
     return pd.DataFrame(
         {
             "date": samples.dates[samples.month[samples_slice]],
@@ -73,7 +73,7 @@ def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarra
 
 
 def relevance_table(samples: Samples, samples_slice: slice, explanation: Explanation) -> pd.DataFrame:
-    """Contributions beside their keys: ``date``, ``asset`` and a column ``<descriptor>_lag<months>`` each."""
+    """Return contributions with their keys: ``date``, ``asset`` and a column ``<descriptor>_lag<months>`` each."""
     names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
     values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
     keys = forecast_table(samples, samples_slice, explanation.linearised)[["date", "asset"]]

@@ -1,4 +1,4 @@
-"""Run many small fits in workers of one thread each: the same numbers for any number of workers, here or elsewhere."""
+"""Parallel fits in workers of one thread each: the same numbers for any number of workers, here or elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 20  # seconds until a scheduler is taken for absent
 
 @dataclass(frozen=True)
 class Compute:
-    """Where fits run.
+    """Place where fits run.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Compute:
 
     @contextmanager
     def parallel(self, shared: Any) -> Iterator[Parallel]:
-        """A runner of tasks. ``shared`` is an argument of all of them, sent to every Dask worker once.
+        """Open a runner of tasks. ``shared`` is an argument of all of them, sent to every Dask worker once.
 
         Raises
         ------
@@ -106,7 +106,7 @@ def one_thread() -> Iterator[None]:
 
 
 def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:
-    """A progress bar with the time left; in a log file a line every 15 seconds."""
+    """Return a progress bar with the time left; in a log file it writes a line every 15 seconds."""
     return tqdm(
         iterable, file=sys.stderr, mininterval=0.3 if sys.stderr.isatty() else 15.0, dynamic_ncols=True, **settings
     )

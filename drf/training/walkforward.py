@@ -28,7 +28,7 @@ JUDGED = 64
 
 
 class Key(NamedTuple):
-    """One fit of a walk: which family, which of its seeds, and on which window, counted from the first."""
+    """Key of one fit of a walk: family, window counted from the first, and seed."""
 
     family: str
     window: int
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
     @property
     def predecessor(self) -> Key:
-        """The same on the window before."""
+        """Key of the same fit on the window before."""
         return self._replace(window=self.window - 1)
 
 
@@ -101,7 +101,7 @@ def walk_forward(
 
 
 def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
-    """Fits in groups that run one after the other: window by window if any family starts warm, else all at once.
+    """Yield groups of fits that run one after the other: by window if any family starts warm, else all at once.
 
     The fits of other families are spread over the windows, to keep workers busy.
     """
@@ -113,7 +113,7 @@ def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
 
 
 def _started(fit: Fit, key: Key, done: Mapping[Key, _Result]) -> Fit:
-    """The fit with the model that it starts from: its own on the window before, where it is to start from one."""
+    """Return the fit with the model it starts from: that of the window before, for families that start warm."""
     before = done.get(key.predecessor) if fit.family.warm_start else None
     return replace(fit, start=before.model) if before and isinstance(before.model, Network) else fit
 
@@ -134,7 +134,7 @@ def _result(samples: Samples, fit: Fit, model: Fitted | None, newest: Window) ->
 
 
 def _some(x: np.ndarray) -> np.ndarray:
-    """At most :data:`JUDGED` samples, evenly spaced."""
+    """Return at most :data:`JUDGED` samples, evenly spaced."""
     return x[np.unique(np.linspace(0, len(x) - 1, min(JUDGED, len(x))).round().astype(int))]
 
 
@@ -174,7 +174,7 @@ def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Wi
 
 
 def _faithfulness_table(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> pd.DataFrame:
-    """What the models measured, and how well the maps of other seeds and of the refit before agree with each."""
+    """Return the measured faithfulness, and the agreement of maps between seeds and with the refit before."""
     lines = []
     for k, (window, seeds) in enumerate(zip(windows, results, strict=True)):
         x = _some(samples.x[samples.sample_slice(window.test)])

@@ -1,1 +1,1 @@
-"""Which settings: each family's search before the first test month."""
+"""Tuning: each family's search for settings before the first test month."""

@@ -44,7 +44,7 @@ OnTrial = Callable[[Family, FrozenTrial, bool], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRule:
-    """How long and on what to search: the ``tuning`` config.
+    """Length and data of the search: the ``tuning`` config.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     heard_of: set[int] = set()
 
     def look(from_earlier_run: bool) -> int:
-        """Report the trials that were finished since the last look, by whomever; how many there were."""
+        """Report the trials that were finished since the last look; return their number."""
         found = [
             (family, trial)
             for family in tuned
@@ -168,7 +168,7 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
 
 
 def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optuna.Study:
-    """Open the family's study; its name holds all that its trials' values depend on."""
+    """Open the family's study, whose name holds everything that its trials' values depend on."""
     identity = {
         "space": {name: dict(entry) for name, entry in family.space.items()},
         "settings": dict(family.settings),
@@ -193,7 +193,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    """Trials that are missing; those that a dead machine has left wait to be done even if others made up the number."""
+    """Return the number of missing trials; trials of a dead machine must be done even if others made up the number."""
     missing = plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED))
     waiting = len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
     return max(0, missing, waiting)
@@ -202,7 +202,7 @@ def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
 def _next_trials(
     family: Family, study: optuna.Study, plan: TuningPlan, storage: BaseStorage, heard_of: set[int]
 ) -> list[Trial]:
-    """Trials left open by an interruption, and new ones up to a batch; none if other machines are busy with the rest.
+    """Return open trials of an interruption, and new ones up to a batch; none if other machines do the rest.
 
     The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
     would.
@@ -263,7 +263,7 @@ def _reported(trial: Trial) -> dict[int, float]:
 
 
 def _needed(plan: TuningPlan, samples: Samples, window: Window) -> pd.DataFrame:
-    """The part of the panel that a window's portfolios need, so that no more is sent to workers."""
+    """Return the part of the panel that a window's portfolios need, so that no more is sent to workers."""
     months = samples.dates[window.test.start : window.test.stop] if plan.portfolio.attributes else samples.dates[:0]
     return plan.panel[plan.panel["date"].isin(months)]
 
@@ -271,7 +271,7 @@ def _needed(plan: TuningPlan, samples: Samples, window: Window) -> pd.DataFrame:
 def _validate_window(
     samples: Samples, fit: Fit, model: Fitted | None, rule: PortfolioRule, panel: pd.DataFrame
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """What the forecasts of the window are worth, by measure, and the long-short returns after costs by date."""
+    """Return the measures of a window's forecasts, and the long-short returns after costs by date."""
     try:
         if model is None:
             model = fit_here(samples, fit)
@@ -310,13 +310,13 @@ _RETURNS, _MEASURED = "long_short_net_", "measured_"  # and the number of the wi
 
 
 def measures_of(trial: FrozenTrial) -> dict[str, float]:
-    """Means over the windows that a trial went through; nothing if its training diverged."""
+    """Return means over the windows that a trial went through; empty if its training diverged."""
     parts = [part for key, part in trial.user_attrs.items() if key.startswith(_MEASURED)]
     return {name: float(np.mean([part[name] for part in parts])) for name in MEASURES} if all(parts) and parts else {}
 
 
 def returns_of(trial: FrozenTrial) -> pd.Series:
-    """A trial's monthly long-short returns after costs over the validation windows that it went through."""
+    """Return a trial's monthly long-short returns after costs over the validation windows that it went through."""
     found = {
         date: value
         for key, part in trial.user_attrs.items()

@@ -1,4 +1,4 @@
-"""Search spaces: the entries of ``space`` in ``conf/model`` as Optuna's distributions."""
+"""Search spaces: entries of ``space`` in ``conf/model`` as Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optuna.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a setting is searched over.
+    """Search range of a setting.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Entry:
             raise ValueError(f"low={self.low}, high={self.high}: a range needs both, the lower one first")
 
     def holds(self, value: Any) -> bool:
-        """Whether a value can be proposed."""
+        """Tell whether a value can be proposed."""
         if self.choices is not None:
             return value in self.choices
         assert self.low is not None and self.high is not None
@@ -55,5 +55,5 @@ class Entry:
 
 
 def entries(space: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
-    """The entries of a family's space."""
+    """Return the entries of a family's space."""
     return {name: Entry(**entry) for name, entry in space.items()}

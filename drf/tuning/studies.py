@@ -1,4 +1,4 @@
-"""Where the tuning's studies are kept: in a journal file of one machine, or in a database that several machines share.
+"""Studies: a journal file of one machine, or a database that several machines share.
 
 In a shared database every running trial sends heartbeats, as Optuna's own optimisation loop does; a trial of a machine
 that has died goes to another one with what it had reported.
@@ -35,7 +35,7 @@ ATTEMPTS = 10  # to open a database whose tables others are making
 
 
 def check_address(address: str) -> None:
-    """Refuse what is no address of a database, and one that holds a password: addresses are logged.
+    """Refuse an address that is none of a database, or that holds a password: addresses are logged.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def check_address(address: str) -> None:
 
 
 def open_storage(journal: str, address: str | None) -> BaseStorage:
-    """The database at ``address``, or the journal file if there is none.
+    """Open the database at ``address``, or the journal file if it is None.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def _open_database(address: str) -> RDBStorage:
 
 
 def is_shared(storage: BaseStorage) -> bool:
-    """Whether other machines may work on the studies."""
+    """Tell whether other machines may work on the studies."""
     return isinstance(storage, RDBStorage)
 
 
 def abandoned(study: optuna.Study, storage: BaseStorage, heard_of: set[int]) -> list[Trial]:
-    """The open trials that an interrupted training has left to this one; in a shared database they wait to be asked.
+    """Return the open trials that an interrupted training left to this one; in a shared database they are requeued.
 
     Optuna misses only those that have given a sign of life before. So one is given for every trial that this process
     sees for the first time: a machine may die between taking a trial and its first sign. ``heard_of`` remembers them.
@@ -106,7 +106,7 @@ def abandoned(study: optuna.Study, storage: BaseStorage, heard_of: set[int]) -> 
 
 
 def _identifier(study: optuna.Study, trial: Trial | FrozenTrial, storage: BaseStorage) -> int:
-    """A trial's number in the storage, where it is counted over all studies."""
+    """Return a trial's number in the storage, where it is counted over all studies."""
     of_study = storage.get_study_id_from_name(study.study_name)
     return storage.get_trial_id_from_study_id_trial_number(of_study, trial.number)
 

@@ -65,10 +65,7 @@ def build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
     InputError
         If the settings or data are refused, the output cannot be written, or another build of it is running.
     """
-    if output.suffix != ".parquet":
-        raise InputError(f"--output {output}: must end in .parquet")
-    if not output.absolute().parent.is_dir():
-        raise InputError(f"--output {output}: the folder {output.parent} does not exist")
+    require_output(output)
     try:
         with FileLock(output.with_name(f".{output.name}.lock"), timeout=0):
             return _build(settings, output)
@@ -78,6 +75,14 @@ def build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
         ) from error
     except PermissionError as error:
         raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error
+
+
+def require_output(output: Path) -> None:
+    """Refuse a file that no panel can be written to."""
+    if output.suffix != ".parquet":
+        raise InputError(f"--output {output}: must end in .parquet")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"--output {output}: the folder {output.parent} does not exist")
 
 
 def _build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
@@ -127,7 +132,7 @@ class _Treated(logging.Handler):
 
 @contextmanager
 def _listening() -> Iterator[list[str]]:
-    """What is logged of the data meanwhile."""
+    """Collect what the data rooms log meanwhile."""
     handler, rooms = _Treated(), [logging.getLogger(name) for name in ("drf.data", "drf.experiment")]
     for room in rooms:
         room.addHandler(handler)
@@ -139,7 +144,7 @@ def _listening() -> Iterator[list[str]]:
 
 
 def _require_no_input(data: DataConfig, output: Path) -> None:
-    """What is written must not be what is read."""
+    """Refuse an output that would overwrite an input."""
     source, macro = data.source, data.macro
     read = {f"data.{name}": getattr(source, name) for name in source.PLACES - {"bars"}}
     read |= {"data.macro.path": macro.path if macro else None}
@@ -154,7 +159,7 @@ def _require_no_input(data: DataConfig, output: Path) -> None:
 
 
 def _read_earlier(output: Path) -> tuple[pd.DataFrame | None, str | None]:
-    """The panel as it was built before, and the fingerprint in its description; nothing where nothing is there."""
+    """Read the panel that was built before, and the fingerprint in its description; None where absent."""
     beside = output.with_suffix(".json")
     if not output.exists() and not beside.exists():
         return None, None

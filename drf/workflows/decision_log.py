@@ -30,7 +30,7 @@ HEALTH = "health"
 
 
 def promotion(made: Decision, known: RegisteredVersions) -> Move:
-    """The move that a decision asks for, with what is written on the new champion in the same step.
+    """Return the move that a decision asks for, with the tags of the new champion in the same step.
 
     A refresh has its gates from the champion that it refreshes: they are what its recipe was promoted under.
     """
@@ -67,7 +67,7 @@ def write_verdicts(client: MlflowClient, name: str, known: RegisteredVersions, m
 
 
 def _name_challenger(client: MlflowClient, name: str, made: Decision) -> None:
-    """The alias ``challenger``: of the versions judged now that are not champion, the newest that passed its own gates.
+    """Set the alias ``challenger`` to the newest evaluated version that passed its own gates and is not champion.
 
     One that lacks nothing but to be better than the champion is a challenger too. It stays until there is another, or
     until it becomes champion.
@@ -151,7 +151,7 @@ def log_decision(
 
 
 def _title(made: Decision) -> str:
-    """What an evaluation is called: who is champion now, and what it was."""
+    """Return the name of an evaluation: the champion now, and the one before."""
     if not made.asked:
         return made.reason[:100]
     champion, before = made.after.champion, made.before.champion
@@ -163,7 +163,7 @@ def _title(made: Decision) -> str:
 
 
 def _log_judged(tree: RunTree, name: str, one: Judged, dataset: Dataset | None) -> None:
-    """A version that was judged, as a run below the evaluation: its scores and gates under plain names."""
+    """Log an evaluated version as a run below the evaluation: its scores and gates under plain names."""
     month = f" {one.months[1]:%Y-%m}" if one.months else ""
     tags = {
         "kind": "judged",

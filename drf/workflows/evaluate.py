@@ -50,7 +50,7 @@ class EvaluationResult:
 
     @property
     def alarm(self) -> str:
-        """What is wrong with the champion; empty if nothing is."""
+        """Fault of the champion; empty if there is none."""
         return self.decision.alarm
 
 

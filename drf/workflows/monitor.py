@@ -55,7 +55,7 @@ class MonitorResult:
 
     @property
     def alarm(self) -> str:
-        """What is wrong with the live record; empty if nothing is."""
+        """Shortfall of the live record; empty if there is none."""
         return self.record.alarm
 
 

@@ -62,7 +62,7 @@ _NOTES = f"{SECTION}Notes\n"
 
 
 def _notes(card: str) -> str:
-    """What people wrote: the section of that name, or all of a description that is no card."""
+    """Return people's notes: the section of that name, or the whole of a description that is no card."""
     return card.partition(_NOTES)[2] if card.startswith(HEADS) else card
 
 
@@ -71,7 +71,7 @@ def _without_notes(card: str) -> str:
 
 
 def training_of(client: mlflow.MlflowClient, run_id: str) -> Training | None:
-    """The training of a run; None if the run is gone."""
+    """Return the training of a run; None if the run is gone."""
     with contextlib.suppress(mlflow.MlflowException):
         run = client.get_run(run_id)
         return Training(str(run.info.run_name), str(run.info.experiment_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import drf
 from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.universe import largest
 from drf.models.base import Explanation
@@ -23,7 +25,7 @@ from drf.models.linear import Linear, RidgeRegression
 from drf.models.lstm import LSTM
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.manifest import FILE, make_manifest
-from drf.registry.packing import make_forecaster, requirements, write_bundle
+from drf.registry.packing import _BUNDLED, make_forecaster, requirements, write_bundle
 from drf.samples.lagged import Samples
 from tests.making import LAGS
 
@@ -259,3 +261,25 @@ def test_a_blend_is_the_mean_of_standardised_forecasts_and_so_are_its_contributi
     account = loaded.predict(panel, "account")
     names = ["inputs", "intercept", "network_bias", "stabiliser", "initial_state"]
     assert np.allclose(account[names].sum(axis=1), account["network"], atol=1e-12)
+
+
+def test_what_travels_is_what_the_forecaster_imports() -> None:
+    """Every file that ``forecaster.py`` reaches by its imports, and nothing else but the rooms' first files."""
+    root, reached = Path(drf.__file__).parent, set()
+    waiting = [root / "registry" / "forecaster.py"]
+    while waiting:
+        file = waiting.pop()
+        if file in reached:
+            continue
+        reached.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                places = [base, *(base / alias.name for alias in node.names)]
+                waiting += [place.with_suffix(".py") for place in places if place.with_suffix(".py").is_file()]
+                waiting += [place / "__init__.py" for place in places if (place / "__init__.py").is_file()]
+    needed = {str(file.relative_to(root)) for file in reached}
+    carried = {str(file.relative_to(root)) for part in _BUNDLED for file in [root / part, *(root / part).rglob("*.py")]}
+    assert needed <= carried
+    own = {name for name in carried if not name.startswith("lrp") and not name.endswith("__init__.py")}
+    assert own - needed == {"registry/manifest.py"}  # the loaded model checks itself by it
