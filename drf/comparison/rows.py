@@ -118,16 +118,16 @@ def make_rows(walks: Mapping[str, WalkForward], judging: Judging) -> list[Row]:
 
 def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
     samples, rule, tested = judging.samples, judging.rule, walk.tested
-    said = _said(model, tested, samples)
-    scale, newest = scales(said), newest_scale(said)
-    factor = said["date"].map(scale).to_numpy()
-    predictions = _spread(said, factor)
+    forecasts = _said(model, tested, samples)
+    scale, newest = scales(forecasts), newest_scale(forecasts)
+    factor = forecasts["date"].map(scale).to_numpy()
+    predictions = _spread(forecasts, factor)
     judged = judging.equip(predictions)
     weights = make_weights(judged, rule)
     untested = _said(model, walk.newest, samples)
     relevance = newest_relevance = risk = carried = None
     if model.explained and tested.explanation:
-        explanation = _in_units(tested.explanation, said, factor)
+        explanation = _in_units(tested.explanation, forecasts, factor)
         relevance = relevance_table(samples, tested.samples_slice, explanation)
         risk = parts.risk_table(relevance, weights, judging.factors)
         carried = _carried(samples, tested.samples_slice, explanation)
@@ -138,7 +138,7 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
     return Row(
         model=model,
         predictions=predictions,
-        raw=said["y_pred"].to_numpy(),
+        raw=forecasts["y_pred"].to_numpy(),
         scale=scale,
         newest_scale=newest,
         judged=judged,
@@ -148,28 +148,28 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
         newest_relevance=newest_relevance,
         risk=risk,
         carried=carried,
-        by_seed=np.array([_spread(said.assign(y_pred=own), factor)["y_pred"] for own in _by_seed(model, tested)]),
-        metrics={**summarise(judged, rule), **_raw(said, series, scale)},
+        by_seed=np.array([_spread(forecasts.assign(y_pred=own), factor)["y_pred"] for own in _by_seed(model, tested)]),
+        metrics={**summarise(judged, rule), **_raw(forecasts, series, scale)},
         series=series.assign(scale=scale),
     )
 
 
-def _raw(said: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
+def _raw(forecasts: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
     """Return the metrics that differ before shrinking; ranks, and what follows from them, are the same."""
     promised = float((series["promised"] / scale).mean() * MONTHLY.periods_a_year)
-    return {"r2_raw": out_of_sample_r2(said), "promised_return_raw": promised}
+    return {"r2_raw": out_of_sample_r2(forecasts), "promised_return_raw": promised}
 
 
-def _spread(said: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
+def _spread(forecasts: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
     """Return the forecasts spread around their month's mean by a factor."""
-    forecast = said["y_pred"].to_numpy()
-    multiple, offset = shrunk(forecast, said["date"].to_numpy(), scale)
-    return said.assign(y_pred=multiple * forecast + offset)
+    forecast = forecasts["y_pred"].to_numpy()
+    multiple, offset = shrunk(forecast, forecasts["date"].to_numpy(), scale)
+    return forecasts.assign(y_pred=multiple * forecast + offset)
 
 
-def _in_units(explanation: Explanation, said: pd.DataFrame, scale: np.ndarray) -> Explanation:
+def _in_units(explanation: Explanation, forecasts: pd.DataFrame, scale: np.ndarray) -> Explanation:
     """Return the explanation of the forecasts after :func:`_spread`."""
-    return explanation.times(*shrunk(said["y_pred"].to_numpy(), said["date"].to_numpy(), scale))
+    return explanation.times(*shrunk(forecasts["y_pred"].to_numpy(), forecasts["date"].to_numpy(), scale))
 
 
 def _said(model: ModelRow, part: Forecasts, samples: Samples) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
     changed = sorted(month for month in sums.keys() | former.keys() if sums.get(month) != former.get(month))
     if kept is None or not changed:
         bars = sum_up(checked(lazy, prices)) if kept is None else kept
-        said = "all months are summed up" if kept is None else "no month of the prices has changed"
+        notices = "all months are summed up" if kept is None else "no month of the prices has changed"
     else:
         first = datetime.date.fromisoformat(changed[0])
         since = first - datetime.timedelta(days=LONGEST_GAP_DAYS + 31)
@@ -51,10 +51,10 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
         bars = pd.concat([kept[kept["date"] < at], new[new["date"] >= at]], ignore_index=True)
         bars = bars.sort_values(["asset", "date"], ignore_index=True)
         months = first_few(month[:7] for month in changed)
-        said = f"{len(changed)} of {len(sums)} months of the prices are new or have changed ({months})"
+        notices = f"{len(changed)} of {len(sums)} months of the prices are new or have changed ({months})"
     if changed or kept is None:
         _write(bars, sums, columns, file)
-    return bars, said
+    return bars, notices
 
 
 def _in_order(lazy: pl.LazyFrame, since: datetime.date, prices: str) -> pl.LazyFrame:

@@ -178,8 +178,8 @@ def _encoding_remedy(file: File, error: UnicodeError | LookupError) -> str:
         likely = from_bytes(content.read(200_000)).best()
     at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
     guess = f" (it looks like {likely.encoding})" if likely is not None else ""
-    said = f"is not {file.encoding or 'UTF-8'}{at}: say its encoding{guess}"
-    return f"{said}: data.encoding=..., or --encoding; or save it as Parquet"
+    message = f"is not {file.encoding or 'UTF-8'}{at}: say its encoding{guess}"
+    return f"{message}: data.encoding=..., or --encoding; or save it as Parquet"
 
 
 def read_table(
@@ -237,7 +237,7 @@ def read_table(
 
 
 def whole_or_not(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name and rename it, so that it is whole or absent. The writer's errors pass through."""
+    """Write a file under another name and rename it, so that it is whole or absent; errors of writing pass through."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         write(aside)

@@ -66,10 +66,10 @@ def without_partner(alone: Iterable[str], every: int, words: str, most: float) -
     names = sorted(alone)
     if not names:
         return []
-    said = f"{len(names):,} of {every:,} {words} ({len(names) / every:.0%}), such as {first_few(names)}"
+    notices = f"{len(names):,} of {every:,} {words} ({len(names) / every:.0%}), such as {first_few(names)}"
     if len(names) > most * every:
-        raise InputError(f"{said}: write names alike in both, or raise data.most_unmatched={most:g}")
-    return [said]
+        raise InputError(f"{notices}: write names alike in both, or raise data.most_unmatched={most:g}")
+    return [notices]
 
 
 def _without_noughts(theirs: set[str], ours: set[str]) -> dict[str, str]:

@@ -153,12 +153,12 @@ def _used_delistings(
         "delistings without a price in the months before, not used": table[without],
         "delistings of a stock that is delisted already, not used": chosen[again],
     }
-    said = {
+    notices = {
         words: [f"{asset} of {date:%Y-%m}" for asset, date in zip(rows["asset"], rows["date"], strict=True)]
         for words, rows in unused.items()
     }
     used = chosen.loc[~again, columns].astype({"row": int, "last": int}).reset_index(drop=True)
-    return used, {words: stocks for words, stocks in said.items() if stocks}
+    return used, {words: stocks for words, stocks in notices.items() if stocks}
 
 
 def _moved_to_the_last_price(delistings: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:

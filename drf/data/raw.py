@@ -97,16 +97,18 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     """
     bars, newest = _whole_months(raw.bars)
     stocks = set(bars["asset"])
-    statements, said = _with_names(raw.statements, stocks, "data.statements")
-    said = [*newest, *said]
+    statements, notices = _with_names(raw.statements, stocks, "data.statements")
+    notices = [*newest, *notices]
     alone = stocks - set(statements["asset"])
-    said += without_partner(alone, len(stocks), "stocks have no row in data.statements", how.most_unmatched)
+    notices += without_partner(alone, len(stocks), "stocks have no row in data.statements", how.most_unmatched)
     delistings = raw.delistings
     if delistings is not None:
         delistings, said_of_them = _with_names(delistings, stocks, "data.delistings", some=False)
         strange = set(delistings["asset"]) - stocks
-        said += said_of_them
-        said += without_partner(strange, delistings["asset"].nunique(), "names of data.delistings are no stock here", 1)
+        notices += said_of_them
+        notices += without_partner(
+            strange, delistings["asset"].nunique(), "names of data.delistings are no stock here", 1
+        )
     listings = find_listings(bars, delistings, how.carry_months)
     known, counts = _point_in_time(statements, listings, how.lag_months, how.stale_months)
     value, splits, guess = market_value(
@@ -136,7 +138,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     treated = [
         f"{number:,} {words}{_in_brackets(listings.examples.get(words))}" for words, number in counts.items() if number
     ]
-    return _from_first_complete_month(panel, list(tables)), [*said, *treated, *([guess] if guess else [])]
+    return _from_first_complete_month(panel, list(tables)), [*notices, *treated, *([guess] if guess else [])]
 
 
 def _in_brackets(examples: str | None) -> str:
@@ -144,8 +146,8 @@ def _in_brackets(examples: str | None) -> str:
 
 
 def _with_names(table: pd.DataFrame, stocks: set[str], what: str, some: bool = True) -> tuple[pd.DataFrame, list[str]]:
-    names, said = same_names(table["asset"], stocks, what, some)
-    return table.assign(asset=names), said
+    names, notices = same_names(table["asset"], stocks, what, some)
+    return table.assign(asset=names), notices
 
 
 def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -153,8 +155,8 @@ def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     newest, month = bars["last_day"].max(), bars["date"].max()
     left = (month - newest).days
     if left > LONGEST_BREAK:
-        said = f"{month:%Y-%m} is left out: the prices end on {newest.date()}, {left} days before its end"
-        return bars[bars["date"] < month].reset_index(drop=True), [said]
+        notices = f"{month:%Y-%m} is left out: the prices end on {newest.date()}, {left} days before its end"
+        return bars[bars["date"] < month].reset_index(drop=True), [notices]
     return bars, [f"the prices end on {newest.date()}, {left} days before the month does"] if left > 3 else []
 
 

@@ -74,7 +74,7 @@ def map_panel(
     own_returns = [] if returns.get("path") else [returns["column"]]
     wanted = [date["column"], asset, *(column for _, column in terms.values()), *own_returns, *keep]
     frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()}, asset, reading)
-    counts, said = {"rows": len(frame)}, list[str]()
+    counts, notices = {"rows": len(frame)}, list[str]()
     for column, values in keep.items():
         kept = frame[column].astype(str).isin(_as_texts(values))
         counts[f"rows whose {column} is another"] = int((~kept).sum())
@@ -91,10 +91,10 @@ def map_panel(
     if own_returns:
         panel[RETURN] = _numbers(path, frame[returns["column"]])
     else:
-        panel, counts["rows without a return"], said = _with_returns(panel, returns, most_unmatched, reading)
+        panel, counts["rows without a return"], notices = _with_returns(panel, returns, most_unmatched, reading)
     if returns.get("percent", False):
         panel[RETURN] /= 100
-    return panel, [*(f"{number:,} {name}" for name, number in counts.items() if number), *said]
+    return panel, [*(f"{number:,} {name}" for name, number in counts.items() if number), *notices]
 
 
 def _with_returns(
@@ -106,9 +106,9 @@ def _with_returns(
     frame = _read("data.returns.path", path, names, {}, returns["asset"], reading)
     over = _month_ends(path, frame[returns["date"]], returns.get("form", "date"))
     stocks = set(panel["asset"])
-    of, said = same_names(_names(path, frame[returns["asset"]]), stocks, f"data.returns.path={path}")
+    of, notices = same_names(_names(path, frame[returns["asset"]]), stocks, f"data.returns.path={path}")
     words = f"stocks have no row in data.returns.path={path}"
-    said += without_partner(stocks - set(of), len(stocks), words, most_unmatched)
+    notices += without_partner(stocks - set(of), len(stocks), words, most_unmatched)
     found = pd.DataFrame({"date": MONTHLY.shift(over, -1), "asset": of})
     found[RETURN] = _numbers(path, frame[returns["column"]])
     twice = found.duplicated(list(KEYS))
@@ -121,7 +121,7 @@ def _with_returns(
         raise InputError(
             f"data.returns.path={path}: no return belongs to any row of the panel: are the months the same?"
         )
-    return joined, int(joined[RETURN].isna().sum()), said
+    return joined, int(joined[RETURN].isna().sum()), notices
 
 
 def _term(name: str, text: str) -> tuple[str, str]:

@@ -159,8 +159,8 @@ class RawTables(Source):
     def _bars(self, reading: Reading) -> pd.DataFrame:
         if self.bars is None:
             return month_bars(self.prices, reading)
-        bars, said = kept_bars(read_prices(self.prices, reading), self.prices, Path(self.bars))
-        log.info("raw data: %s", said)
+        bars, notices = kept_bars(read_prices(self.prices, reading), self.prices, Path(self.bars))
+        log.info("raw data: %s", notices)
         return bars
 
 

@@ -124,11 +124,11 @@ def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, str]:
 def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> None:
     """Refuse large splits that unadjusted closes do not show, or that adjusted closes do."""
     shown = int(bars["seen"].sum())
-    said, other = ("none", "splits") if prices_adjusted == "none" else ("splits", "none")
+    notices, other = ("none", "splits") if prices_adjusted == "none" else ("splits", "none")
     if (shown < 0) if prices_adjusted == "none" else (shown > 0):
         words = "do not jump" if prices_adjusted == "none" else "jump"
         raise InputError(
-            f"data.prices_adjusted={said}: at most of the splits in the column split the closes {words}: "
+            f"data.prices_adjusted={notices}: at most of the splits in the column split the closes {words}: "
             f"say {other}, or correct the column"
         )
 

@@ -95,16 +95,16 @@ def located(line: str, source: Source) -> str:
 
 
 def _absolute(settings: Mapping[str, Any], places: set[str]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    located_settings: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            made[name] = _absolute(value, places)
+            located_settings[name] = _absolute(value, places)
         elif name in places and isinstance(value, str) and "://" not in value:
             address, sign, query = value.partition("#")
-            made[name] = f"{Path(address).absolute()}{sign}{query}"
+            located_settings[name] = f"{Path(address).absolute()}{sign}{query}"
         else:
-            made[name] = value
-    return made
+            located_settings[name] = value
+    return located_settings
 
 
 def read_recorded(line: str) -> TrainConfig:
@@ -141,8 +141,8 @@ def _data(values: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             guess = nearest(f"data.{name}", [f"data.{key}" for key in known])
             raise InputError(f"unknown config key data.{name}{guess}: the chosen data make no use of it, see conf/data")
-    made = {name: value for name, value in values.items() if name in common}
-    return {**made, "source": _source(settings, references)}
+    kept = {name: value for name, value in values.items() if name in common}
+    return {**kept, "source": _source(settings, references)}
 
 
 def _source(settings: Mapping[str, Any], references: Mapping[str, Any]) -> Source:

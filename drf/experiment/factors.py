@@ -45,11 +45,11 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
     for name in kept:
         if name not in every:
             raise InputError(f"data.descriptors: {name} belongs to no factor{nearest(name, every)}: see conf/factors")
-    found = {factor: [name for name in names if name in kept] for factor, names in named.items()}
-    found = {factor: names for factor, names in found.items() if names}
-    if not found:
+    factors = {factor: [name for name in names if name in kept] for factor, names in named.items()}
+    factors = {factor: names for factor, names in factors.items() if names}
+    if not factors:
         raise InputError("data.descriptors=[]: at least one descriptor is needed")
-    return found
+    return factors
 
 
 def descriptors_of(factors: Mapping[str, Sequence[str]]) -> list[str]:

@@ -43,9 +43,9 @@ def load_market(
         )
     frame = data.source.panel()
     missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
-    there = [name for name in descriptors if name not in missing]
+    present = [name for name in descriptors if name not in missing]
     more = [name for name in more if name not in descriptors]
-    panel = check_panel(frame, [*there, *_in_every_month(frame, more)], least_stocks)
+    panel = check_panel(frame, [*present, *_in_every_month(frame, more)], least_stocks)
     if not missing:
         return panel
     reading = Reading(getattr(data.source, "encoding", None), getattr(data.source, "unknown", ()))
@@ -54,8 +54,8 @@ def load_market(
 
 
 def _in_every_month(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    found = [name for name in names if name in frame and "date" in frame]
-    return [name for name in found if (frame.groupby("date")[name].count() > 0).all()]
+    present = [name for name in names if name in frame and "date" in frame]
+    return [name for name in present if (frame.groupby("date")[name].count() > 0).all()]
 
 
 def _with_macro(

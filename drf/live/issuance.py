@@ -69,15 +69,18 @@ def make_issue(
     """
     month, needed = panel["date"].max(), recent(scorer, panel)
     try:
-        made = forecast(scorer.model, needed, "descriptors")
+        contributions = forecast(scorer.model, needed, "descriptors")
     except (ValueError, mlflow.MlflowException) as error:
         raise InputError(f"the month {month:%Y-%m} cannot be forecast: {error}") from error
     factors = scorer.model.unwrap_python_model().forecaster.spec.factors
-    forecasts = made[[*KEYS, "prediction"]].assign(
-        **{factor: made[list(names)].sum(axis=1) for factor, names in factors.items()}, bias=made["bias"]
+    forecasts = contributions[[*KEYS, "prediction"]].assign(
+        **{factor: contributions[list(names)].sum(axis=1) for factor, names in factors.items()},
+        bias=contributions["bias"],
     )
     held, unknown = held_now(before.orders, panel, month) if before else (pd.Series(dtype=float), 0)
-    orders = make_orders(forecasts, made.drop(columns=[*KEYS, "prediction", "bias"]), needed, scorer.rule, held)
+    orders = make_orders(
+        forecasts, contributions.drop(columns=[*KEYS, "prediction", "bias"]), needed, scorer.rule, held
+    )
     issue = Issue(
         month=month,
         name=scorer.name or "",
@@ -164,27 +167,27 @@ def issue_month(
     """
     data, month = fingerprint(panel), panel["date"].max()
     if scorer.name is None:
-        made, unknown = make_issue(scorer, panel, data, None, None, watched, afterwards)
-        return Issuance(made, "", False, [], unknown)
+        issued, unknown = make_issue(scorer, panel, data, None, None, watched, afterwards)
+        return Issuance(issued, "", False, [], unknown)
     client = mlflow.MlflowClient()
     with issuing(client, scorer.name):
         for what in deleted_issues(client, scorer.name):
             log.info("note: deleted in MLflow, and so not in the record: %s", what)
         own = own_issues(scorer)
         require_in_order(own, month)
-        earlier, first = last_before(own, month), next((one for one in own if one.recipe == scorer.recipe), None)
+        earlier, first = last_before(own, month), next((issue for issue in own if issue.recipe == scorer.recipe), None)
         before = read_tables(client, earlier) if earlier else None
         promise = read_tables(client, first).promise if first else None
-        made, unknown = make_issue(scorer, panel, data, before, promise, watched, afterwards)
-        there = next((one for one in own if one.month == month), None)
-        if there is None:
-            return Issuance(made, write_issue(client, made, watched.unusual), True, [], unknown)
-        standing = read_tables(client, there)
-        other = differences(standing, made)
+        issued, unknown = make_issue(scorer, panel, data, before, promise, watched, afterwards)
+        recorded = next((issue for issue in own if issue.month == month), None)
+        if recorded is None:
+            return Issuance(issued, write_issue(client, issued, watched.unusual), True, [], unknown)
+        standing = read_tables(client, recorded)
+        other = differences(standing, issued)
         if not other or not replace:
-            return Issuance(standing, there.run_id, False, other, unknown)
-        made = dataclasses.replace(made, issue=dataclasses.replace(made.issue, replaces=there.run_id))
-        return Issuance(made, write_issue(client, made, watched.unusual), True, other, unknown)
+            return Issuance(standing, recorded.run_id, False, other, unknown)
+        issued = dataclasses.replace(issued, issue=dataclasses.replace(issued.issue, replaces=recorded.run_id))
+        return Issuance(issued, write_issue(client, issued, watched.unusual), True, other, unknown)
 
 
 def _order(forecasts: pd.DataFrame, orders: pd.DataFrame) -> Sequence[str]:

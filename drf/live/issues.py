@@ -155,18 +155,18 @@ def live_experiment(client: mlflow.MlflowClient) -> str:
     InputError
         If it was deleted.
     """
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is None:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
         with contextlib.suppress(mlflow.MlflowException):  # another command has made it meanwhile
             client.create_experiment(EXPERIMENT)
-        found = client.get_experiment_by_name(EXPERIMENT)
-    assert found is not None
-    if found.lifecycle_stage != "active":
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    if experiment.lifecycle_stage != "active":
         raise InputError(
             f"the experiment {EXPERIMENT}, the record of what was issued, was deleted in MLflow: mlflow experiments "
-            f"restore --experiment-id {found.experiment_id} brings it back"
+            f"restore --experiment-id {experiment.experiment_id} brings it back"
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None) -> list[Issue]:
@@ -206,14 +206,14 @@ def deleted_issues(client: mlflow.MlflowClient, name: str) -> list[str]:
 def _search(client: mlflow.MlflowClient, name: str, view: int) -> list[Run]:
     experiment = live_experiment(client)
     which = f"tags.kind = '{_KIND}' and tags.registered_model = '{name}' and attributes.status = 'FINISHED'"
-    found: list[Run] = []
+    runs: list[Run] = []
     token = None
     while True:
         page = client.search_runs([experiment], which, view, max_results=1000, page_token=token)
-        found += page
+        runs += page
         token = page.token
         if not token:
-            return found
+            return runs
 
 
 def _read(run: Run) -> Issue:
@@ -302,9 +302,9 @@ def _as_bytes(frame: pd.DataFrame, index: bool | None) -> bytes:
 
 def differences(before: Issued, after: Issued) -> list[str]:
     """Return how two issues for a month differ; empty if their forecasts, weights and trades are the same."""
-    old, new = (one.orders.set_index("asset") for one in (before, after))
-    said = [f"{len(gone)} stock(s) are gone" for gone in [old.index.difference(new.index)] if len(gone)]
-    said += [f"{len(more)} stock(s) are new" for more in [new.index.difference(old.index)] if len(more)]
+    old, new = (issue.orders.set_index("asset") for issue in (before, after))
+    reasons = [f"{len(gone)} stock(s) are gone" for gone in [old.index.difference(new.index)] if len(gone)]
+    reasons += [f"{len(more)} stock(s) are new" for more in [new.index.difference(old.index)] if len(more)]
     both = old.index.intersection(new.index)
     was, now = old.loc[both, "prediction"].astype(float), new.loc[both, "prediction"].astype(float)
     largest = float(np.nan_to_num(was.abs().max()))  # there may be no stock in both
@@ -314,21 +314,21 @@ def differences(before: Issued, after: Issued) -> list[str]:
         if (apart := (was - now).abs()).notna().any():
             most = apart.idxmax()
             how += f", most {most}: {was[most]:+.2%} was, {now[most]:+.2%} is"
-        said.append(f"{other.sum()} forecast(s) are others ({how})")
+        reasons.append(f"{other.sum()} forecast(s) are others ({how})")
     for name, what in (("weight", "weights"), ("trade", "trades")):
         apart = old[name].sub(new[name], fill_value=0.0).abs().sum()
         if apart > _SAME:
-            said.append(f"{what} differ by {apart / 4:.1%} of what can be traded")
-    if said and before.issue.version != after.issue.version:
-        said.insert(0, f"version {after.issue.version} in place of {before.issue.version}")
-    elif said and before.issue.data != after.issue.data:
-        said.insert(0, "the data have changed")
-    return said
+            reasons.append(f"{what} differ by {apart / 4:.1%} of what can be traded")
+    if reasons and before.issue.version != after.issue.version:
+        reasons.insert(0, f"version {after.issue.version} in place of {before.issue.version}")
+    elif reasons and before.issue.data != after.issue.data:
+        reasons.insert(0, "the data have changed")
+    return reasons
 
 
 def issues_of_role(issued: Sequence[Issued], role: str, version: str | None = None) -> list[Issued]:
     """Return the issues of one role; for a shadow, those of one version."""
-    return [one for one in issued if one.issue.role == role and version in (None, one.issue.version)]
+    return [issue for issue in issued if issue.issue.role == role and version in (None, issue.issue.version)]
 
 
 def last_before(issues: Sequence[Issue], month: pd.Timestamp) -> Issue | None:

@@ -70,7 +70,11 @@ def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
     ``unknown``, stocks that were held and whose return is not known: it counts as 0.
     """
     months = {pd.Timestamp(str(date)): part.set_index("asset")[RETURN] for date, part in panel.groupby("date")}
-    lines = [_outcome(one, months[one.issue.month]) for one in issued if one.issue.month in months]
+    lines = [
+        _outcome(issued_month, months[issued_month.issue.month])
+        for issued_month in issued
+        if issued_month.issue.month in months
+    ]
     known = [line for line in lines if line is not None]
     return pd.DataFrame(known, columns=list(_COLUMNS)).astype(_COLUMNS)
 
@@ -81,14 +85,16 @@ _COLUMNS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _outcome(one: Issued, returns: pd.Series) -> dict[str, object] | None:
-    orders, issue = one.orders, one.issue
+def _outcome(issued: Issued, returns: pd.Series) -> dict[str, object] | None:
+    orders, issue = issued.orders, issued.issue
     y = returns.reindex(orders["asset"]).to_numpy()
     forecast = orders["prediction"].notna().to_numpy()
     known = forecast & ~np.isnan(y)
     if known.sum() < _COVERAGE * forecast.sum():
         return None
-    made = orders.loc[known, ["date", "prediction"]].rename(columns={"prediction": "y_pred"}).assign(y_true=y[known])
+    forecasts = (
+        orders.loc[known, ["date", "prediction"]].rename(columns={"prediction": "y_pred"}).assign(y_true=y[known])
+    )
     weight, traded = orders["weight"].to_numpy(), orders["trade"].abs().sum()
     gross = float(np.nansum(weight * y))
     return {
@@ -97,7 +103,7 @@ def _outcome(one: Issued, returns: pd.Series) -> dict[str, object] | None:
         "recipe": issue.recipe,
         "role": issue.role,
         "afterwards": issue.afterwards,
-        "rank_ic": float(rank_ic(made).iloc[0]),
+        "rank_ic": float(rank_ic(forecasts).iloc[0]),
         "gross": gross,
         "net": gross - float(traded) * issue.cost_bps / 1e4,
         "turnover": turnover(orders),
@@ -164,8 +170,8 @@ def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None
     """
     if not issued:
         return None
-    mine = [one for one in issued if one.issue.recipe == issued[-1].issue.recipe]
-    slots = [(one.issue.month, one.issue.role, one.issue.version) for one in mine]
+    mine = [issue for issue in issued if issue.issue.recipe == issued[-1].issue.recipe]
+    slots = [(issue.issue.month, issue.issue.role, issue.issue.version) for issue in mine]
     keys = pd.MultiIndex.from_frame(outcomes[["month", "role", "version"]])
     months = outcomes[keys.isin(slots) & ~outcomes["afterwards"].to_numpy()].reset_index(drop=True)
     promise = mine[0].promise
@@ -197,8 +203,8 @@ def factors_of(orders: pd.DataFrame) -> pd.DataFrame:
 def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
     """Return each factor's contribution to the forecast of the issued portfolios: one row a month, decimals."""
     rows = {}
-    for one in issued:
-        rows[one.issue.month] = factors_of(one.orders).mul(one.orders["weight"], axis=0).sum()
+    for month in issued:
+        rows[month.issue.month] = factors_of(month.orders).mul(month.orders["weight"], axis=0).sum()
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -209,10 +215,10 @@ def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
     """
     names = [str(name) for name in panel if name not in (*KEYS, RETURN, SECTOR)]
     rows = {}
-    for one in issued:
-        here = one.orders[["date", "asset", "weight"]].merge(panel[[*KEYS, *names]], on=list(KEYS))
+    for month in issued:
+        here = month.orders[["date", "asset", "weight"]].merge(panel[[*KEYS, *names]], on=list(KEYS))
         if len(here):
-            rows[one.issue.month] = cross_sectional_ranks(here, names).mul(here["weight"], axis=0).sum()
+            rows[month.issue.month] = cross_sectional_ranks(here, names).mul(here["weight"], axis=0).sum()
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

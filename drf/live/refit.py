@@ -17,9 +17,9 @@ from ..registry.versions import RegisteredVersions, Version
 from .as_of import months_between
 
 
-def newest_of_recipe(known: RegisteredVersions, champion: Version) -> Version:
+def newest_of_recipe(versions: RegisteredVersions, champion: Version) -> Version:
     """Return the newest version of the champion's recipe, which may still wait to be evaluated."""
-    return max((one for one in known.versions if one.is_like(champion)), key=lambda one: one.age)
+    return max((version for version in versions.versions if version.is_like(champion)), key=lambda version: version.age)
 
 
 def is_due(version: Version, panel: pd.DataFrame) -> bool:

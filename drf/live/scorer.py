@@ -64,8 +64,8 @@ class Scorer:
 
     @property
     def universe(self) -> int | None:
-        found: int | None = self.model.unwrap_python_model().forecaster.spec.universe
-        return found
+        universe: int | None = self.model.unwrap_python_model().forecaster.spec.universe
+        return universe
 
     @property
     def title(self) -> str:
@@ -108,7 +108,7 @@ def own_issues(scorer: Scorer) -> list[Issue]:
     if scorer.name is None:
         return []
     issues = read_issues(mlflow.MlflowClient(), scorer.name, scorer.role)
-    return [one for one in issues if scorer.role == CHAMPION or one.version == scorer.number]
+    return [issue for issue in issues if scorer.role == CHAMPION or issue.version == scorer.number]
 
 
 def recent(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:

@@ -85,8 +85,11 @@ class Record:
     @property
     def digest(self) -> str:
         """Digest that changes with any issue or outcome."""
-        runs = " ".join(one.issue.run_id for one in self.issued)
-        tables = [self.outcomes, *(one.months for one in (self.champion, *self.shadows.values()) if one is not None)]
+        runs = " ".join(issue.issue.run_id for issue in self.issued)
+        tables = [
+            self.outcomes,
+            *(issue.months for issue in (self.champion, *self.shadows.values()) if issue is not None),
+        ]
         text = "".join([runs, *(table.to_csv() for table in tables), *self.notes])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -111,7 +114,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
     bar = tqdm(issues, desc="issues", disable=len(issues) < 24)
     issued = [read_tables(client, issue) for issue in bar]
     outcomes, mine = came_true(issued, panel), issues_of_role(issued, CHAMPION)
-    gaps = not_issued([one.issue for one in mine], panel)
+    gaps = not_issued([issue.issue for issue in mine], panel)
     if gaps:
         notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
     if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
@@ -120,7 +123,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
         notes.append(f"the panel lacks the returns of {len(waiting)} issued month(s): {', '.join(waiting)}")
     if lost := int(outcomes["unknown"].sum()):
         notes.append(f"{lost} return(s) of held stocks are not known, and count as 0")
-    shadows = dict.fromkeys(one.issue.version for one in issues_of_role(issued, SHADOW))
+    shadows = dict.fromkeys(issue.issue.version for issue in issues_of_role(issued, SHADOW))
     records = {version: live_record(issues_of_role(issued, SHADOW, version), outcomes) for version in shadows}
     exposed = exposures_of(mine, panel)
     return Record(

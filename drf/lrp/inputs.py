@@ -111,7 +111,7 @@ def check_baselines(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) ->
     many = baseline if isinstance(baseline, list) else [baseline]
     if not many:
         raise ValueError("baseline=[] holds no baseline: give one, or leave it out for zeros")
-    return [_baseline(one, inputs, dtype) for one in many]
+    return [_baseline(baseline, inputs, dtype) for baseline in many]
 
 
 def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Inputs:
@@ -137,9 +137,9 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
         if axis is not None:
             expected[axis] = count
         if list(value.shape) != expected or count not in (1, inputs.samples):
-            one = [1 if k == axis else size for k, size in enumerate(x.shape)]
+            sample_shape = [1 if k == axis else size for k, size in enumerate(x.shape)]
             raise ValueError(
-                f"baseline has shape {tuple(value.shape)}, needed is one sample, {tuple(one)}, or one a sample, "
+                f"baseline has shape {tuple(value.shape)}: give one sample, {tuple(sample_shape)}, or one for each sample, "
                 f"{tuple(x.shape)}"
             )
         counts += [] if axis is None else [count]
@@ -173,7 +173,7 @@ def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tenso
     several = target if isinstance(target, list) else [target]
     if not several:
         raise ValueError("target=[] asks for no output")
-    return [_positions(one, shape, outputs, samples) for one in several]
+    return [_positions(target, shape, outputs, samples) for target in several]
 
 
 def _positions(target: Any, shape: Sequence[int], outputs: int, samples: int) -> Tensor:

@@ -49,9 +49,9 @@ class Regression(BaseEstimator, ABC):
         mean, spread = float(y.mean(dtype=np.float64)), float(y.std(dtype=np.float64))
         self.regress(flat, mean + spread * label("rank", y, month).astype(np.float64))
         some = _evenly_spaced(len(x), self.CALIBRATED_ON)
-        said = self.output(flat[some])
-        self.multiple_ = worth(said, y[some], month[some])
-        self.offset_ = mean - self.multiple_ * float(said.mean())
+        output = self.output(flat[some])
+        self.multiple_ = worth(output, y[some], month[some])
+        self.offset_ = mean - self.multiple_ * float(output.mean())
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:

@@ -49,10 +49,10 @@ class Standing:
         """Return the standing after a promotion; the champion becomes ``previous``."""
         return Standing(number, self.champion or self.previous, (*self.line, number))
 
-    def back_to(self, number: str, there: Container[str]) -> Standing:
+    def back_to(self, number: str, existing: Container[str]) -> Standing:
         """Return the standing after a rollback; the champion before the returning one becomes ``previous``."""
         line = self.line[: _last(self.line, number) + 1] if number in self.line else (*self.line[:-1], number)
-        line = tuple(one for one in line if one in there)
+        line = tuple(version for version in line if version in existing)
         return Standing(number, line[-2] if len(line) > 1 else None, line)
 
 
@@ -126,12 +126,12 @@ class Move:
     unless_held: bool = False
 
 
-def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> list[str]:
+def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> list[str]:
     """Complete a move that was stopped half way, and take note of aliases that were set by hand; say what was found.
 
     Parameters
     ----------
-    there
+    existing
         The versions there are.
     """
     with _lock(name):
@@ -140,8 +140,8 @@ def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> lis
         now = Standing(aliases.get(CHAMPION), aliases.get(PREVIOUS))
         held = intended is not None and intended.unless_held and _HOLD in tags
         if intended is not None and not held and _is_between(now, left or Standing(), intended.after):
-            after = _of_those(intended.after, there)
-            _make(client, name, replace(intended, after=after), there)
+            after = _of_those(intended.after, existing)
+            _make(client, name, replace(intended, after=after), existing)
             return [
                 f"a decision that was stopped half way was completed: champion is version {after.champion or 'none'}"
             ]
@@ -149,37 +149,39 @@ def settle(client: mlflow.MlflowClient, name: str, there: Container[str]) -> lis
             client.delete_registered_model_tag(name, _INTENDED)
         if left is None:  # nobody has decided yet
             return []
-        return _by_hand(client, name, left, now, there)
+        return _by_hand(client, name, left, now, existing)
 
 
-def _of_those(standing: Standing, there: Container[str]) -> Standing:
+def _of_those(standing: Standing, existing: Container[str]) -> Standing:
     """Return the standing without versions that were deleted."""
-    champion, previous = (one if one in there else None for one in (standing.champion, standing.previous))
-    return Standing(champion, previous, tuple(one for one in standing.line if one in there))
+    champion, previous = (number if number in existing else None for number in (standing.champion, standing.previous))
+    return Standing(champion, previous, tuple(number for number in standing.line if number in existing))
 
 
 def _is_between(now: Standing, left: Standing, intended: Standing) -> bool:
     return now.champion in (left.champion, intended.champion) and now.previous in (left.previous, intended.previous)
 
 
-def _by_hand(client: mlflow.MlflowClient, name: str, left: Standing, now: Standing, there: Container[str]) -> list[str]:
-    said = []
+def _by_hand(
+    client: mlflow.MlflowClient, name: str, left: Standing, now: Standing, existing: Container[str]
+) -> list[str]:
+    notices = []
     for alias, before, after in ((CHAMPION, left.champion, now.champion), (PREVIOUS, left.previous, now.previous)):
         if before == after:
             continue
-        if after is None and before not in there:
-            said.append(f"version {before}, which was {alias}, was deleted in MLflow")
+        if after is None and before not in existing:
+            notices.append(f"version {before}, which was {alias}, was deleted in MLflow")
         else:
-            said.append(f"the alias {alias} was moved in MLflow from version {before} to {after}")
-    if said:
-        if now.champion != left.champion and (now.champion or left.champion in there):
-            set_hold(client, name, said[0], by="whoever moved it")
+            notices.append(f"the alias {alias} was moved in MLflow from version {before} to {after}")
+    if notices:
+        if now.champion != left.champion and (now.champion or left.champion in existing):
+            set_hold(client, name, notices[0], by="whoever moved it")
         line = left.line if now.champion in (None, left.champion) else (*left.line, now.champion)
         client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(replace(now, line=line))))
-    return said
+    return notices
 
 
-def move(client: mlflow.MlflowClient, name: str, before: Standing, made: Move) -> None:
+def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Move) -> None:
     """Move the aliases, if nobody else has since ``before`` was read.
 
     Raises
@@ -194,24 +196,24 @@ def move(client: mlflow.MlflowClient, name: str, before: Standing, made: Move) -
                 f"{name} was changed while this command ran: champion is version {now.champion or 'none'} now, and was "
                 f"{before.champion or 'none'}: nothing was moved, give the command again"
             )
-        if made.unless_held and hold is not None:
+        if intended.unless_held and hold is not None:
             raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
-        client.set_registered_model_tag(name, _INTENDED, json.dumps(asdict(made)))
-        _make(client, name, made, None)
+        client.set_registered_model_tag(name, _INTENDED, json.dumps(asdict(intended)))
+        _make(client, name, intended, None)
 
 
-def _make(client: mlflow.MlflowClient, name: str, made: Move, there: Container[str] | None) -> None:
-    if made.hold is not None:
-        client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(made.hold)))
-    for number, tags in made.marks.items():
-        for key, value in tags.items() if there is None or number in there else ():
+def _make(client: mlflow.MlflowClient, name: str, intended: Move, existing: Container[str] | None) -> None:
+    if intended.hold is not None:
+        client.set_registered_model_tag(name, _HOLD, json.dumps(asdict(intended.hold)))
+    for number, tags in intended.marks.items():
+        for key, value in tags.items() if existing is None or number in existing else ():
             client.set_model_version_tag(name, number, key, value)
-    for alias, holder in ((PREVIOUS, made.after.previous), (CHAMPION, made.after.champion)):
+    for alias, holder in ((PREVIOUS, intended.after.previous), (CHAMPION, intended.after.champion)):
         if holder is not None:
             client.set_registered_model_alias(name, alias, holder)
         else:
             client.delete_registered_model_alias(name, alias)
-    client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(made.after)))
+    client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(intended.after)))
     client.delete_registered_model_tag(name, _INTENDED)
 
 

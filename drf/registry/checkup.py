@@ -55,7 +55,7 @@ def check_up(model: PyFuncModel, evidence: Evidence, lags: int) -> Checkup:
     """
     recent = evidence.predictions["date"].drop_duplicates().sort_values().iloc[-RECENT_MONTHS:]
     history = evidence.history
-    said = forecast(model, _from(history, min(recent.min(), history["date"].max()), lags))
+    forecasts = forecast(model, _from(history, min(recent.min(), history["date"].max()), lags))
     newest = _from(history, history["date"].max(), lags)
     factors, account = forecast(model, newest), forecast(model, newest, "account")
     contributions = factors.drop(columns=[*KEYS, "prediction"]).sum(axis=1)
@@ -64,7 +64,7 @@ def check_up(model: PyFuncModel, evidence: Evidence, lags: int) -> Checkup:
     linearised = account.assign(y_true=account["network"], y_pred=account["inputs"] + account["intercept"])
     return Checkup(
         replay_error=_apart(factors, evidence.newest),
-        direction=rank_agreement(said, evidence.predictions.rename(columns={"y_pred": "prediction"})),
+        direction=rank_agreement(forecasts, evidence.predictions.rename(columns={"y_pred": "prediction"})),
         conservation_error=float(np.abs(np.concatenate(errors)).max()),
         fidelity=float(rank_ic(linearised).mean()),
     )
@@ -82,7 +82,7 @@ def _from(history: pd.DataFrame, month: pd.Timestamp, lags: int) -> pd.DataFrame
     return history[history["date"] >= MONTHLY.shift(month, -lags)]
 
 
-def _apart(said: pd.DataFrame, recorded: pd.DataFrame) -> float:
-    both = said[[*KEYS, "prediction"]].merge(recorded, on=list(KEYS), suffixes=("", "_recorded"), how="outer")
+def _apart(forecasts: pd.DataFrame, recorded: pd.DataFrame) -> float:
+    both = forecasts[[*KEYS, "prediction"]].merge(recorded, on=list(KEYS), suffixes=("", "_recorded"), how="outer")
     apart = (both["prediction"] - both["prediction_recorded"]).abs()
     return float("inf") if apart.isna().any() or both.empty else float(apart.max())

@@ -13,7 +13,7 @@ from .versions import RegisteredVersions
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """Evaluation of one version.
 
     Attributes
@@ -60,7 +60,7 @@ class Decision:
         The version that passed and would be champion, or is now; None if there is none.
     hold
         Why nothing was moved, if the aliases are held.
-    judged
+    evaluations
         What was found, the champion first.
     superseded, left_aside
         Versions that were not judged: by which newer one, and why.
@@ -77,7 +77,7 @@ class Decision:
     reason: str
     chosen: str | None = None
     hold: Hold | None = None
-    judged: tuple[Judged, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
     superseded: Mapping[str, str] = field(default_factory=dict)
     left_aside: Mapping[str, str] = field(default_factory=dict)
     asked: str = ""
@@ -96,19 +96,19 @@ class Decision:
             return ""
         if champion is None:
             return "there is no champion"
-        found = next((one for one in self.judged if one.number == champion), None)
-        if found is None:
+        evaluation = next((evaluation for evaluation in self.evaluations if evaluation.number == champion), None)
+        if evaluation is None:
             why = self.left_aside.get(champion, "it was not found")
             return f"the champion, version {champion}, cannot be judged: {why}"
-        if not found.verdicts:
-            return f"the champion, version {champion}, cannot be judged: {found.reason}"
-        failed = failures((*found.verdicts, *found.skill))
+        if not evaluation.verdicts:
+            return f"the champion, version {champion}, cannot be judged: {evaluation.reason}"
+        failed = failures((*evaluation.verdicts, *evaluation.skill))
         return f"the champion, version {champion}, fails its gates: {failed}" if failed else ""
 
     def to_archive(self, known: RegisteredVersions, keep: int) -> list[str]:
         """Return the evaluated or superseded versions without an alias that are older than the ``keep`` newest."""
         held = {self.after.champion, self.after.previous, self.chosen}
-        done = {one.number for one in self.judged if one.settled} | set(self.superseded)
+        done = {evaluation.number for evaluation in self.evaluations if evaluation.settled} | set(self.superseded)
         old = [version for version in known.versions if version.judged is not None or version.number in done]
         old = [version for version in old if version.number not in held]
         return [version.number for version in old[: max(0, len(old) - keep)]]

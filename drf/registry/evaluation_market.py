@@ -41,7 +41,7 @@ class EvaluationMarket:
     audits: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: EvaluateConfig, known: RegisteredVersions, standing: Standing) -> EvaluationMarket:
+    def of(cls, config: EvaluateConfig, versions: RegisteredVersions, standing: Standing) -> EvaluationMarket:
         """Load the market that the config names, or that of the newest version of the champion's recipe.
 
         It has the descriptors of that version, and those of the others that its source has too.
@@ -51,11 +51,11 @@ class EvaluationMarket:
         InputError
             If the data cannot be read, or lack what the version or the portfolio rule needs.
         """
-        champion = known.get(standing.champion)
-        alike = [version for version in known.versions if champion is None or version.is_like(champion)]
+        champion = versions.get(standing.champion)
+        alike = [version for version in versions.versions if champion is None or version.is_like(champion)]
         newest = max(alike, key=lambda version: version.age).config
         data = config.data or newest.data
-        others = {name for version in known.versions for name in _descriptors(version.config)}
+        others = {name for version in versions.versions for name in _descriptors(version.config)}
         needed = _descriptors(newest)
         market = load_market(data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
         config.portfolio.equip(market[["date", "asset"]], market)
@@ -71,13 +71,13 @@ class EvaluationMarket:
         client: MlflowClient,
         config: EvaluateConfig,
         asked: str,
-        known: RegisteredVersions,
+        versions: RegisteredVersions,
         standing: Standing,
     ) -> Decision:
         """Evaluate the versions and choose; ``asked`` names the gates and portfolios."""
         with one_thread():
             if config.audit:
-                self.audit(known.versions[-1])
+                self.audit(versions.versions[-1])
             rules = Rules(
                 client=client,
                 market=self.market,
@@ -89,7 +89,7 @@ class EvaluationMarket:
                 refresh=config.registry.refresh,
                 audit=self.audit if config.audit or config.gate.audit else None,
             )
-            return decide(rules, known, standing, read_hold(client, config.registry.name))
+            return decide(rules, versions, standing, read_hold(client, config.registry.name))
 
     def audit(self, version: Version) -> pd.DataFrame:
         """Run the leak suite on this market, with the version's own descriptors and universe."""

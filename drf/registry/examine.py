@@ -22,12 +22,12 @@ from .versions import Version
 
 
 @dataclass(frozen=True)
-class Seen:
+class Examination:
     """Examination of a version on a panel.
 
     Attributes
     ----------
-    made
+    forecasts
         Its forecasts of months that it had not seen, see :func:`~.scores.unseen_forecasts`.
     newest
         Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
@@ -37,13 +37,13 @@ class Seen:
         How the panel differs from its training's.
     """
 
-    made: pd.DataFrame
+    forecasts: pd.DataFrame
     newest: pd.DataFrame
     checkup: Checkup
     restated: Restatement
 
 
-def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Seen:
+def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Examination:
     """Load a version, check its evidence against its training's runs, and let it forecast.
 
     Raises
@@ -57,8 +57,8 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
     newest = panel["date"].max()
     restated = compare(evidence.history, panel)
     try:
-        return Seen(
-            made=unseen_forecasts(model, evidence, restated, panel),
+        return Examination(
+            forecasts=unseen_forecasts(model, evidence, restated, panel),
             newest=forecast(model, panel[panel["date"] >= MONTHLY.shift(newest, -lags)]),
             checkup=check_up(model, evidence, lags),
             restated=restated,

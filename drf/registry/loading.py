@@ -59,9 +59,9 @@ def forecast(model: PyFuncModel, panel: pd.DataFrame, detail: str = "factors") -
     wanted = model.metadata.get_input_schema().input_names()
     if missing := [name for name in wanted if name not in panel]:
         raise ValueError(f"the panel lacks {', '.join(missing)}, which this model was trained on")
-    made = model.predict(panel[wanted], params={"detail": detail})
-    assert isinstance(made, pd.DataFrame)
-    return made
+    forecasts = model.predict(panel[wanted], params={"detail": detail})
+    assert isinstance(forecasts, pd.DataFrame)
+    return forecasts
 
 
 def _opened(uri: str, read: Callable[[Path], T]) -> T:

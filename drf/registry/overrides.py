@@ -14,7 +14,7 @@ from .versions import ARCHIVED, GATES, REJECTED, VERDICT, RegisteredVersions, ma
 
 
 def carry_out(
-    client: mlflow.MlflowClient, config: EvaluateConfig, known: RegisteredVersions, standing: Standing
+    client: mlflow.MlflowClient, config: EvaluateConfig, versions: RegisteredVersions, standing: Standing
 ) -> Decision:
     """Carry out a person's decision.
 
@@ -24,21 +24,21 @@ def carry_out(
         If it cannot be done; nothing is changed then.
     """
     name, reason = config.registry.name, config.reason or "no reason was given"
-    if not known.numbers:
+    if not versions.numbers:
         raise InputError(f"{name} has no version: run train.py first")
     if config.promote is not None:
-        return _promote(client, name, known, standing, str(config.promote), reason)
+        return _promote(client, name, versions, standing, str(config.promote), reason)
     if config.hold is not None:
         return _hold(client, name, standing, config.hold, reason)
     if config.archive is not None:
-        return _archive(client, name, known, standing, str(config.archive), reason)
-    return _roll_back(client, name, known, standing, config.rollback, reason)
+        return _archive(client, name, versions, standing, str(config.archive), reason)
+    return _roll_back(client, name, versions, standing, config.rollback, reason)
 
 
 def _promote(
-    client: mlflow.MlflowClient, name: str, known: RegisteredVersions, standing: Standing, number: str, reason: str
+    client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, standing: Standing, number: str, reason: str
 ) -> Decision:
-    _require(known, name, number, f"promote={number}")
+    _require(versions, name, number, f"promote={number}")
     if number == standing.champion:
         raise InputError(f"promote={number}: version {number} is champion already")
     load_model(f"models:/{name}/{number}")
@@ -60,7 +60,7 @@ def _take_from_archive(client: mlflow.MlflowClient, name: str, number: str) -> N
 def _roll_back(
     client: mlflow.MlflowClient,
     name: str,
-    known: RegisteredVersions,
+    versions: RegisteredVersions,
     standing: Standing,
     to: bool | int,
     reason: str,
@@ -72,9 +72,9 @@ def _roll_back(
             f"rollback={str(to).lower()}: {name} has no version with the alias previous, other than champion, to go "
             "back to: name one (rollback=VERSION)"
         )
-    _require(known, name, number, f"rollback={str(to).lower()}")
+    _require(versions, name, number, f"rollback={str(to).lower()}")
     load_model(f"models:/{name}/{number}")
-    after, gone = standing.back_to(number, known.numbers), standing.champion
+    after, gone = standing.back_to(number, versions.numbers), standing.champion
     what = f"rolled back from version {gone}: {reason}" if gone else f"rolled back: {reason}"
     marks = {number: {VERDICT: "champion", "reason": what}}
     if gone is not None:
@@ -101,9 +101,9 @@ def _held(client: mlflow.MlflowClient, name: str) -> str:
 
 
 def _archive(
-    client: mlflow.MlflowClient, name: str, known: RegisteredVersions, standing: Standing, number: str, reason: str
+    client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, standing: Standing, number: str, reason: str
 ) -> Decision:
-    _require(known, name, number, f"archive={number}")
+    _require(versions, name, number, f"archive={number}")
     if number in (standing.champion, standing.previous):
         alias = "champion" if number == standing.champion else "previous"
         raise InputError(f"archive={number}: version {number} is {alias}: move the alias first")
@@ -111,8 +111,8 @@ def _archive(
     return Decision(standing, standing, f"version {number} was archived by {user()}: {reason}")
 
 
-def _require(known: RegisteredVersions, name: str, number: str, asked: str) -> None:
-    if number not in known.numbers:
+def _require(versions: RegisteredVersions, name: str, number: str, asked: str) -> None:
+    if number not in versions.numbers:
         raise InputError(
-            f"{asked}: {name} has no version {number}; there are {', '.join(sorted(known.numbers, key=int))}"
+            f"{asked}: {name} has no version {number}; there are {', '.join(sorted(versions.numbers, key=int))}"
         )

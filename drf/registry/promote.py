@@ -15,9 +15,9 @@ from ..evaluation.portfolio import PortfolioRule
 from ..evaluation.trials import Trials
 from .aliases import Hold, Standing
 from .checkup import rank_agreement
-from .decision import Decision, Judged
+from .decision import Decision, Evaluation
 from .evaluation_config import Refresh
-from .examine import Seen, examine
+from .examine import Examination, examine
 from .gates import (
     MONTHS,
     Thresholds,
@@ -87,7 +87,7 @@ class Candidate:
 
     version: Version
     role: str
-    seen: Seen | None = None
+    examination: Examination | None = None
     problem: str = ""
     scores: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
     artifact: list[Verdict] = field(default_factory=list)
@@ -104,30 +104,30 @@ class Candidate:
 
     @property
     def passed(self) -> bool:
-        return self.seen is not None and all(verdict.passed for verdict in self.verdicts)
+        return self.examination is not None and all(verdict.passed for verdict in self.verdicts)
 
     @property
     def supersedes(self) -> bool:
         """Whether older versions of the recipe need no evaluation: it passed, or lacks nothing but skill."""
         excused = [*self.skill, *([self.comparison] if self.role == NEW else [])]
-        return self.seen is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
+        return self.examination is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 
 
-def decide(rules: Rules, known: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:
+def decide(rules: Rules, versions: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:
     """Judge the champion, ``previous`` and what waits to be judged, each on its own months, and choose.
 
     Of a recipe's waiting versions the newest sound one is judged; the others are superseded. A newer version of the
     champion's recipe is its refresh. Of new recipes that pass every gate, the one with the best Sharpe ratio after
     costs becomes champion, before any refresh.
     """
-    champion = _holder(rules, known, standing.champion, "champion")
+    champion = _holder(rules, versions, standing.champion, "champion")
     if champion is not None:
         _ask_audit(rules, champion)
-    previous = _holder(rules, known, standing.previous, "previous")
-    groups, superseded, aside = _waiting(rules, known, standing)
+    previous = _holder(rules, versions, standing.previous, "previous")
+    groups, superseded, aside = _waiting(rules, versions, standing)
     candidates: list[Candidate] = []
-    for versions in groups:
-        tried, left = _judge_newest(rules, versions, standing.champion, champion)
+    for group in groups:
+        tried, left = _judge_newest(rules, group, standing.champion, champion)
         candidates += tried
         superseded |= left
     candidates.sort(key=lambda candidate: int(candidate.version.number))
@@ -137,22 +137,26 @@ def decide(rules: Rules, known: RegisteredVersions, standing: Standing, hold: Ho
         after=standing.promote(best.version.number) if best and hold is None else standing,
         chosen=best.version.number if best else None,
         hold=hold,
-        judged=tuple(
+        evaluations=tuple(
             _result(rules, candidate, champion)
             for candidate in (champion, previous, *candidates)
             if candidate is not None
         ),
         superseded=superseded,
-        left_aside={**known.left_aside, **aside},
+        left_aside={**versions.left_aside, **aside},
         reason=_in_words(candidates, best, standing, hold),
         asked=rules.asked,
-        promoted_under={version.number: version.gates for version in known.versions if version.gates},
+        promoted_under={version.number: version.gates for version in versions.versions if version.gates},
     )
 
 
-def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> Judged:
-    months = candidate.seen.made["date"] if candidate.seen is not None else pd.Series(dtype="datetime64[ns]")
-    return Judged(
+def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> Evaluation:
+    months = (
+        candidate.examination.forecasts["date"]
+        if candidate.examination is not None
+        else pd.Series(dtype="datetime64[ns]")
+    )
+    return Evaluation(
         number=candidate.version.number,
         role=candidate.role,
         passed=candidate.passed,
@@ -161,7 +165,7 @@ def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> J
         verdicts=tuple(candidate.verdicts),
         skill=() if candidate.skill_decides else tuple(candidate.skill),
         settled=_settled(rules, candidate, champion),
-        restated=candidate.seen.restated.in_words() if candidate.seen else "",
+        restated=candidate.examination.restated.in_words() if candidate.examination else "",
         months=(months.min(), months.max()) if len(months) else None,
     )
 
@@ -174,12 +178,12 @@ def _settled(rules: Rules, candidate: Candidate, champion: Candidate | None) -> 
     """
     if candidate.role == REFRESH and rules.refresh == "never":
         return rules.key
-    if candidate.seen is None:
+    if candidate.examination is None:
         return ""
     failed = [verdict for verdict in candidate.verdicts if not verdict.passed and not np.isnan(verdict.value)]
     if any(verdict.lasting for verdict in failed):
         return rules.key
-    if not len(candidate.seen.restated.standing) or any(verdict.gate == MONTHS for verdict in failed):
+    if not len(candidate.examination.restated.standing) or any(verdict.gate == MONTHS for verdict in failed):
         return ""
     if any(verdict in candidate.skill for verdict in failed):
         return rules.key
@@ -193,20 +197,20 @@ def _replacement_key(rules: Rules, recipe: str) -> str:
 
 
 def _waiting(
-    rules: Rules, known: RegisteredVersions, standing: Standing
+    rules: Rules, versions: RegisteredVersions, standing: Standing
 ) -> tuple[list[list[Version]], dict[str, str], dict[str, str]]:
     """Sort the waiting versions into those to evaluate, those superseded and those left aside. The first are lists by
     recipe, newest first; the second map to the version that supersedes them; the third map to the reason.
     """
-    held = known.get(standing.champion)
-    done = {SUPERSEDED, rules.key, *([_replacement_key(rules, held.recipe)] if held is not None else [])}
+    champion = versions.get(standing.champion)
+    done = {SUPERSEDED, rules.key, *([_replacement_key(rules, champion.recipe)] if champion is not None else [])}
     groups: list[list[Version]] = []
     superseded, aside = {}, {}
-    for version in sorted(known.versions, key=lambda version: version.age, reverse=True):
+    for version in sorted(versions.versions, key=lambda version: version.age, reverse=True):
         if version.number in (standing.champion, standing.previous) or version.judged in done:
             continue
-        if held is not None and version.is_like(held) and version.age <= held.age:
-            superseded[version.number] = held.number
+        if champion is not None and version.is_like(champion) and version.age <= champion.age:
+            superseded[version.number] = champion.number
         elif (why := why_not_now(rules.client, version)) is not None:
             aside[version.number] = why
         else:
@@ -216,21 +220,21 @@ def _waiting(
 
 
 def _judge_newest(
-    rules: Rules, versions: Sequence[Version], held: str | None, champion: Candidate | None
+    rules: Rules, versions: Sequence[Version], champion_number: str | None, champion: Candidate | None
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Judge the newest sound version of a recipe; what was judged on the way, and the older ones that it supersedes."""
     tried: list[Candidate] = []
     for position, version in enumerate(versions):
-        candidate = _judge(rules, version, held, champion)
+        candidate = _judge(rules, version, champion_number, champion)
         tried.append(candidate)
         if candidate.supersedes:
             return tried, {older.number: version.number for older in versions[position + 1 :]}
     return tried, {}
 
 
-def _holder(rules: Rules, known: RegisteredVersions, number: str | None, role: str) -> Candidate | None:
+def _holder(rules: Rules, versions: RegisteredVersions, number: str | None, role: str) -> Candidate | None:
     """Evaluate the holder of an alias by its own gates; None if it is absent or cannot be read."""
-    version = known.get(number)
+    version = versions.get(number)
     if version is None:
         return None
     candidate = _examined(rules, version, role)
@@ -240,14 +244,14 @@ def _holder(rules: Rules, known: RegisteredVersions, number: str | None, role: s
 
 def _examined(rules: Rules, version: Version, role: str) -> Candidate:
     try:
-        seen = examine(rules.client, version, rules.panel(version))
+        examination = examine(rules.client, version, rules.panel(version))
     except InputError as error:
         return Candidate(version, role, problem=str(error))
-    return Candidate(version, role, seen, artifact=judge_artifact(seen.checkup, rules.limits))
+    return Candidate(version, role, examination, artifact=judge_artifact(examination.checkup, rules.limits))
 
 
-def _judge(rules: Rules, version: Version, held: str | None, champion: Candidate | None) -> Candidate:
-    """Ask a waiting version what its role asks of it; ``held``: the champion, which may be beyond reading."""
+def _judge(rules: Rules, version: Version, champion_number: str | None, champion: Candidate | None) -> Candidate:
+    """Evaluate a waiting version as its role demands; ``champion_number``: a champion that may be unreadable."""
     role = REFRESH if champion is not None and version.is_like(champion.version) else NEW
     if role == REFRESH and rules.refresh == "never":
         return Candidate(
@@ -256,37 +260,37 @@ def _judge(rules: Rules, version: Version, held: str | None, champion: Candidate
     candidate = _examined(rules, version, role)
     candidate.skill_decides = role == NEW or rules.refresh == "gated"
     _judge_skill(rules, candidate)
-    if held is not None and candidate.seen is not None:
-        candidate.comparison = _compare(rules, candidate, held, champion)
+    if champion_number is not None and candidate.examination is not None:
+        candidate.comparison = _compare(rules, candidate, champion_number, champion)
     if candidate.passed:
         _ask_audit(rules, candidate)
     return candidate
 
 
 def _judge_skill(rules: Rules, candidate: Candidate) -> None:
-    if candidate.seen is None:
+    if candidate.examination is None:
         return
-    if candidate.seen.made.empty:
+    if candidate.examination.forecasts.empty:
         why = f"0 on this panel, needed at least {rules.limits.min_months}"
         candidate.skill = [Verdict(MONTHS, 0.0, rules.limits.min_months, False, False, why)]
         return
-    candidate.scores = score(candidate.seen.made, rules.market, rules.rule, rules.trials)
+    candidate.scores = score(candidate.examination.forecasts, rules.market, rules.rule, rules.trials)
     candidate.skill = judge_skill(candidate.scores, rules.limits)
 
 
 def _compare(rules: Rules, candidate: Candidate, number: str, champion: Candidate | None) -> Verdict:
     """Compare a waiting version with the champion; the value is unknown where the champion cannot be evaluated."""
-    seen, other = candidate.seen, champion.seen if champion else None
-    assert seen is not None
+    own, other = candidate.examination, champion.examination if champion else None
+    assert own is not None
     if candidate.role == REFRESH:
-        agreement = rank_agreement(seen.newest, other.newest) if other else float("nan")
+        agreement = rank_agreement(own.newest, other.newest) if other else float("nan")
         return judge_refresh(agreement, number, rules.limits)
-    better = better_than(seen.made, other.made, rules.market, rules.rule) if other else float("nan")
+    better = better_than(own.forecasts, other.forecasts, rules.market, rules.rule) if other else float("nan")
     return judge_replacement(better, number, rules.limits)
 
 
 def _ask_audit(rules: Rules, candidate: Candidate) -> None:
-    if rules.audit is not None and candidate.seen is not None:
+    if rules.audit is not None and candidate.examination is not None:
         candidate.audit = judge_audit(rules.audit(candidate.version))
 
 

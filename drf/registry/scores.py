@@ -52,17 +52,17 @@ def unseen_forecasts(
     if (returns["date"] > last).any():
         own = forecast(model, panel).rename(columns={"prediction": "y_pred"})
         parts.append(own.loc[own["date"] > last, [*KEYS, "y_pred"]].astype({"date": "datetime64[ns]"}))
-    made = returns.merge(pd.concat(parts), on=list(KEYS))
-    covered = made.groupby("date").size() / returns.groupby("date").size()
-    return made[made["date"].map(covered) >= _COVERAGE].reset_index(drop=True)
+    forecasts = returns.merge(pd.concat(parts), on=list(KEYS))
+    covered = forecasts.groupby("date").size() / returns.groupby("date").size()
+    return forecasts[forecasts["date"].map(covered) >= _COVERAGE].reset_index(drop=True)
 
 
-def score(made: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: Trials) -> pd.Series:
+def score(forecasts: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: Trials) -> pd.Series:
     """Return the scores of a version on its own months; nothing here depends on another version.
 
     Parameters
     ----------
-    made
+    forecasts
         See :func:`unseen_forecasts`.
 
     Returns
@@ -72,7 +72,7 @@ def score(made: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: 
     ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``, a
     probability, NaN without that row.
     """
-    judged = rule.equip(made, panel)
+    judged = rule.equip(forecasts, panel)
     series, metrics = monthly_series(judged, rule), summarise(judged, rule)
     net = pd.DataFrame({"version": series["long_short_net"], "linear": _of_benchmark(judged, rule)})
     interval = sharpe_intervals(net[["version"]]).iloc[0]
@@ -111,12 +111,12 @@ def better_than(challenger: pd.DataFrame, champion: pd.DataFrame, panel: pd.Data
     if not months:
         return float("nan")
     tables = {
-        name: rule.equip(made[made["date"].isin(months)].reset_index(drop=True), panel)
-        for name, made in (("challenger", challenger), ("champion", champion))
+        name: rule.equip(forecasts[forecasts["date"].isin(months)].reset_index(drop=True), panel)
+        for name, forecasts in (("challenger", challenger), ("champion", champion))
     }
-    net = pd.DataFrame({name: monthly_series(made, rule)["long_short_net"] for name, made in tables.items()})
-    held = {name: make_weights(made, rule).by_month().iloc[-1] for name, made in tables.items()}
-    traded = held["challenger"].sub(held["champion"], fill_value=0.0).abs().sum()
+    net = pd.DataFrame({name: monthly_series(forecasts, rule)["long_short_net"] for name, forecasts in tables.items()})
+    weights = {name: make_weights(forecasts, rule).by_month().iloc[-1] for name, forecasts in tables.items()}
+    traded = weights["challenger"].sub(weights["champion"], fill_value=0.0).abs().sum()
     net.loc[net.index[-1], "challenger"] -= traded * rule.cost_bps / 1e4
     return _better(net, "challenger", "champion")
 

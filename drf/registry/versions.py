@@ -137,15 +137,15 @@ class RegisteredVersions:
         return {version.number for version in self.versions} | set(self.left_aside)
 
 
-def read_versions(client: mlflow.MlflowClient, name: str, held: Container[str | None] = ()) -> RegisteredVersions:
+def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str | None] = ()) -> RegisteredVersions:
     """Read the registry; leave aside versions that were rejected or archived, or that this release cannot read.
 
-    ``held``: versions that have an alias, and so are judged whatever was said of them before.
+    ``aliased``: versions that have an alias, and so are judged whatever was said of them before.
     """
     entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
     versions, left_aside = [], {}
     for entry in entries:
-        reason = _why_aside(entry, str(entry.version) in held)
+        reason = _why_aside(entry, str(entry.version) in aliased)
         try:
             tags = tags_of(entry) if reason is None else {}
         except InputError as error:
@@ -189,23 +189,23 @@ def tags_of(entry: ModelVersion) -> Mapping[str, str]:
 
 
 def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
-    found: list[ModelVersion] = []
+    entries: list[ModelVersion] = []
     token = None
     while True:
         page = client.search_model_versions(f"name='{name}'", max_results=500, page_token=token)
-        found += page
+        entries += page
         token = page.token
         if not token:
-            return found
+            return entries
 
 
-def _why_aside(entry: ModelVersion, held: bool) -> str | None:
+def _why_aside(entry: ModelVersion, aliased: bool) -> str | None:
     tags = entry.tags
     if not set(tags) >= _NEEDED:
         return "its registration did not finish, or it is none of this project's"
-    if tags.get(VERDICT) == REJECTED and not held:
+    if tags.get(VERDICT) == REJECTED and not aliased:
         return f"rejected before: {tags.get('reason', '')}"
-    if ARCHIVED in tags and not held:
+    if ARCHIVED in tags and not aliased:
         return f"archived: {tags[ARCHIVED]}"
     if MANIFEST not in tags:
         return NO_MANIFEST
@@ -226,7 +226,7 @@ def why_not_now(client: mlflow.MlflowClient, version: Version) -> str | None:
     return None
 
 
-def require_versions(known: RegisteredVersions, name: str, store: str) -> None:
+def require_versions(versions: RegisteredVersions, name: str, store: str) -> None:
     """Refuse to evaluate where there is no version to evaluate.
 
     Raises
@@ -234,8 +234,8 @@ def require_versions(known: RegisteredVersions, name: str, store: str) -> None:
     InputError
         Saying why each version there is was left aside.
     """
-    if not known.versions:
-        aside = [f"version {number}: {reason}" for number, reason in known.left_aside.items()]
+    if not versions.versions:
+        aside = [f"version {number}: {reason}" for number, reason in versions.left_aside.items()]
         why = f" ({first_few(aside, 5)})" if aside else ""
         raise InputError(f"{name} has no version to evaluate in {store}{why}: run train.py first")
 

@@ -30,7 +30,7 @@ def comparison_figures(
         {row.name: quantile_returns(row.judged, rule).mean() * MONTHLY.periods_a_year for row in rows}
     )
     series = {row.name: row.series for row in rows}
-    made = {
+    figures_by_name = {
         "sharpe_intervals": figures.sharpe_intervals(intervals),
         "cumulative_long_short": figures.cumulative_long_short(_of_all(series, "long_short")),
         "sharpe": figures.sharpe_bars(table),
@@ -44,8 +44,8 @@ def comparison_figures(
     if explained:
         date = max(percentages.index[-1] for percentages in explained.values())
         newest = pd.DataFrame({name: percentages.loc[date] for name, percentages in explained.items()}).T
-        made["top_quantile_contributions"] = figures.top_quantile_contributions(newest, date)
-    return made
+        figures_by_name["top_quantile_contributions"] = figures.top_quantile_contributions(newest, date)
+    return figures_by_name
 
 
 def _of_all(series: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..registry.decision import Decision, Judged
+from ..registry.decision import Decision, Evaluation
 from . import charts
 from .comparison_report import gates_section
 from .document import Column, Document, Section, Table
 
 
-def decision_report(name: str, made: Decision, settings: str, commit: str) -> Document:
+def decision_report(name: str, decision: Decision, settings: str, commit: str) -> Document:
     """Return the report of an evaluation.
 
     Parameters
@@ -22,42 +22,48 @@ def decision_report(name: str, made: Decision, settings: str, commit: str) -> Do
     commit
         Of the code.
     """
-    after = made.after
-    verb = f"Version {made.promoted} was promoted" if made.promoted else "Nothing was promoted"
-    judged = ", ".join(f"version {one.number} ({one.role})" for one in made.judged)
+    after = decision.after
+    verb = f"Version {decision.promoted} was promoted" if decision.promoted else "Nothing was promoted"
+    judged = ", ".join(f"version {evaluation.number} ({evaluation.role})" for evaluation in decision.evaluations)
+    aside = len(decision.left_aside) + len(decision.superseded)
     return Document(
         title=f"Evaluation of {name}",
         subtitle="Which version is champion, why, and what each was asked",
         answers={
-            "Who is champion?": f"Version {after.champion or 'none'}; before: {made.before.champion or 'none'}. "
+            "Who is champion?": f"Version {after.champion or 'none'}; before: {decision.before.champion or 'none'}. "
             f"A rollback would return to version {after.previous or 'none'}.",
-            "Why?": f"{verb}: {made.reason}." if made.asked else f"{made.reason}.",
-            "Is the champion healthy?": f"ALARM: {made.alarm}." if made.alarm else _healthy(made),
-            "What was judged?": f"{judged or 'Nothing'}. Left aside: {len(made.left_aside) + len(made.superseded)}.",
+            "Why?": f"{verb}: {decision.reason}." if decision.asked else f"{decision.reason}.",
+            "Is the champion healthy?": f"ALARM: {decision.alarm}." if decision.alarm else _healthy(decision),
+            "What was judged?": f"{judged or 'Nothing'}. Left aside: {aside}.",
         },
-        sections=[*_side_by_side(made), *[_gates(one) for one in made.judged], *_not_judged(made)],
+        sections=[
+            *_side_by_side(decision),
+            *[_gates(evaluation) for evaluation in decision.evaluations],
+            *_not_judged(decision),
+        ],
         config=settings,
         commit=commit,
         awaits_verdict=False,
     )
 
 
-def _healthy(made: Decision) -> str:
-    return "It passes its gates." if made.asked else "It was not asked: a person decided."
+def _healthy(decision: Decision) -> str:
+    return "It passes its gates." if decision.asked else "It was not asked: a person decided."
 
 
-def _title(one: Judged) -> str:
-    return f"v{one.number} {one.role}"
+def _title(evaluation: Evaluation) -> str:
+    return f"v{evaluation.number} {evaluation.role}"
 
 
-def _side_by_side(made: Decision) -> list[Section]:
-    scored = [one for one in made.judged if len(one.scores)]
+def _side_by_side(decision: Decision) -> list[Section]:
+    scored = [evaluation for evaluation in decision.evaluations if len(evaluation.scores)]
     if not scored:
         return []
-    known = [
-        {"row": _title(one), "why": one.reason or "passed all that it was asked", **one.scores} for one in made.judged
+    lines = [
+        {"row": _title(evaluation), "why": evaluation.reason or "passed all that it was asked", **evaluation.scores}
+        for evaluation in decision.evaluations
     ]
-    frame = pd.DataFrame(known)
+    frame = pd.DataFrame(lines)
     columns = [
         Column("row", "Version"), Column("months", "Months", "{:.0f}"), Column("sharpe_net", "Sharpe net", "{:.2f}"),
         Column("sharpe_low", "95 % from", "{:.2f}"), Column("sharpe_high", "to", "{:.2f}"),
@@ -67,27 +73,29 @@ def _side_by_side(made: Decision) -> list[Section]:
     ]  # fmt: skip
     net = frame[["row", "sharpe_net", "sharpe_low", "sharpe_high"]].set_axis(["row", "sharpe", "low", "high"], axis=1)
     words = "Months out of sample, each version on its own; better than linear is a probability."
-    champion = next((_title(one) for one in scored if one.number == made.after.champion), None)
+    champion = next((_title(evaluation) for evaluation in scored if evaluation.number == decision.after.champion), None)
     return [
         Section(
             "The versions side by side",
-            [words, *([f"Asked for: {made.asked}."] if made.asked else [])],
+            [words, *([f"Asked for: {decision.asked}."] if decision.asked else [])],
             [Table(frame, columns, champion)],
             charts=[charts.sharpe_intervals(net)],
         )
     ]
 
 
-def _gates(one: Judged) -> Section:
-    verdict = "passed all that it was asked." if one.passed else f"failed: {one.reason}."
-    restated = f" {one.restated[0].upper()}{one.restated[1:]}." if one.restated else ""
-    found = gates_section(one.table() if one.verdicts else pd.DataFrame(), f"It {verdict}{restated}")
-    return Section(f"Version {one.number}, judged as {one.role}", found.paragraphs, found.tables)
+def _gates(evaluation: Evaluation) -> Section:
+    verdict = "passed all that it was asked." if evaluation.passed else f"failed: {evaluation.reason}."
+    restated = f" {evaluation.restated[0].upper()}{evaluation.restated[1:]}." if evaluation.restated else ""
+    section = gates_section(evaluation.table() if evaluation.verdicts else pd.DataFrame(), f"It {verdict}{restated}")
+    return Section(f"Version {evaluation.number}, judged as {evaluation.role}", section.paragraphs, section.tables)
 
 
-def _not_judged(made: Decision) -> list[Section]:
-    lines = [{"version": number, "why": why} for number, why in made.left_aside.items()]
-    lines += [{"version": number, "why": f"superseded by version {newer}"} for number, newer in made.superseded.items()]
+def _not_judged(decision: Decision) -> list[Section]:
+    lines = [{"version": number, "why": why} for number, why in decision.left_aside.items()]
+    lines += [
+        {"version": number, "why": f"superseded by version {newer}"} for number, newer in decision.superseded.items()
+    ]
     if not lines:
         return []
     columns = [Column("version", "Version"), Column("why", "Why", text=True)]

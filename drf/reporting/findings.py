@@ -51,8 +51,8 @@ def which_model(comparison: pd.DataFrame, headline: str | None) -> str:
 
 
 def _of_one_family(row: str, other: str) -> bool:
-    one, two = row_named(row), row_named(other)
-    return row == other or (one is not None and two is not None and one.family == two.family)
+    row_model, two = row_named(row), row_named(other)
+    return row == other or (row_model is not None and two is not None and row_model.family == two.family)
 
 
 def how_right(comparison: pd.DataFrame, headline: str | None) -> str:

@@ -12,7 +12,7 @@ from ..live.issues import CHAMPION, issues_of_role
 from ..live.orders import turnover
 from ..live.outcome import Live, contributions_of, factors_of
 from ..live.track_record import Record, totals
-from ..registry.decision import Decision, Judged
+from ..registry.decision import Decision, Evaluation
 from . import charts
 from .document import Chart, Column, Document, Picture, Section, Table
 from .live_figures import live_pictures
@@ -100,10 +100,10 @@ _CAVEATS = (
 )
 
 
-def _champion(decision: Decision | None) -> Judged | None:
+def _champion(decision: Decision | None) -> Evaluation | None:
     if decision is None:
         return None
-    return next((one for one in decision.judged if one.number == decision.before.champion), None)
+    return next((item for item in decision.evaluations if item.number == decision.before.champion), None)
 
 
 def _health(month: Month, live: Live | None) -> str:
@@ -113,14 +113,14 @@ def _health(month: Month, live: Live | None) -> str:
     ]
     if alarms:
         return f"ALARM: {'; '.join(alarms)}."
-    found = []
+    words = []
     if month.decision is not None:
-        found.append("it passes its gates")
+        words.append("it passes its gates")
     if live is not None and live.is_watched and len(live.months):
-        found.append(f"evidence that its promise is not kept is {live.evidence:.2g} (an alarm from {1 / ALPHA:.0f} on)")
+        words.append(f"evidence that its promise is not kept is {live.evidence:.2g} (an alarm from {1 / ALPHA:.0f} on)")
     if live is not None and live.raised:
-        return f"There was an alarm in {', '.join(live.raised)}. Now {', and '.join(found)}."
-    return f"Nothing speaks against it: {', and '.join(found)}." if found else "It was not looked at this time."
+        return f"There was an alarm in {', '.join(live.raised)}. Now {', and '.join(words)}."
+    return f"Nothing speaks against it: {', and '.join(words)}." if words else "It was not looked at this time."
 
 
 def _says(orders: pd.DataFrame | None) -> str:
@@ -136,11 +136,11 @@ def _says(orders: pd.DataFrame | None) -> str:
 def _done(live: Live | None) -> str:
     if live is None or live.months.empty:
         return "No month has come true yet."
-    found, first = totals(live), f"{live.months['month'].iloc[0]:%Y-%m}"
+    means, first = totals(live), f"{live.months['month'].iloc[0]:%Y-%m}"
     return (
         f"{len(live.months)} month(s) since {first}: {live.months['net'].sum():+.1%} after costs, "
-        f"{found['net']:+.2%} a month (backtest {found['backtest/net']:+.2%}); rank IC {found['rank_ic']:.3f} "
-        f"(backtest {found['backtest/rank_ic']:.3f})."
+        f"{means['net']:+.2%} a month (backtest {means['backtest/net']:+.2%}); rank IC {means['rank_ic']:.3f} "
+        f"(backtest {means['backtest/rank_ic']:.3f})."
     )
 
 
@@ -155,7 +155,7 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
-def _changed(month: Month, judged: Judged | None) -> str:
+def _changed(month: Month, judged: Evaluation | None) -> str:
     parts = []
     if month.unusual:
         parts.append(f"{len(month.unusual)} number(s) of the newest month are unusual, and were let pass.")
@@ -204,7 +204,7 @@ def _stocks(month: Month) -> Mapping[str, object] | None:
         return None
     now = month.orders.dropna(subset=["prediction"]).sort_values("rank", kind="stable").reset_index(drop=True)
     issued = issues_of_role(month.record.issued, CHAMPION) if month.record else []
-    before = [one.orders.dropna(subset=["prediction"]) for one in issued if one.issue.month < month.month]
+    before = [item.orders.dropna(subset=["prediction"]) for item in issued if item.issue.month < month.month]
     factors = [str(name) for name in factors_of(now)]
     every = pd.concat([table[["date", "asset", "prediction", *factors]] for table in _alike([*before, now], factors)])
     return stocks_asked(
@@ -273,18 +273,18 @@ def _by_month(months: pd.DataFrame) -> Table:
     return Table(months.tail(12).iloc[::-1], columns)
 
 
-def _data(month: Month, judged: Judged | None) -> Section:
+def _data(month: Month, judged: Evaluation | None) -> Section:
     return Section(
         "What changed in the data",
         [
-            *([_sentence(found) for found in month.unusual] or ["Nothing was unusual in the newest month."]),
+            *([_sentence(words) for words in month.unusual] or ["Nothing was unusual in the newest month."]),
             *([_sentence(judged.restated)] if judged is not None and judged.restated else []),
             *[_sentence(note) for note in month.notes],
         ],
     )
 
 
-def _deciding(month: Month, judged: Judged | None) -> Section:
+def _deciding(month: Month, judged: Evaluation | None) -> Section:
     words = [f"Training: {month.trained}."]
     if month.decision is None:
         return Section("What evaluation decided", [*words, "It was left out this time."])

@@ -15,7 +15,7 @@ from ..live.issuance import Issuance
 from ..live.orders import turnover
 from ..live.outcome import Live
 from ..live.track_record import Record, totals
-from ..registry.decision import Decision, Judged
+from ..registry.decision import Decision, Evaluation
 from ..registry.versions import ARCHIVED, REJECTED
 from ..tracking import pages
 from ..tracking.runs import REPORT, RunPlace
@@ -97,26 +97,26 @@ def evaluation_text(
     return "\n".join(lines)
 
 
-def decision_summary(made: Decision, audits: Sequence[pd.DataFrame]) -> str:
+def decision_summary(decision: Decision, audits: Sequence[pd.DataFrame]) -> str:
     """Return alarm, scores, failed gates and decision of an evaluation."""
-    lines = ["", *([f"ALARM: {made.alarm}", ""] if made.alarm else [])]
-    scored = [one for one in made.judged if len(one.scores)]
+    lines = ["", *([f"ALARM: {decision.alarm}", ""] if decision.alarm else [])]
+    scored = [evaluation for evaluation in decision.evaluations if len(evaluation.scores)]
     if scored:
         lines += [_scores(scored), ""]
     for audit in audits:
         lines += ["Audit:", *_verdicts([dict(line) for _, line in audit.iterrows()], "check"), ""]
-    for one in made.judged:
-        lines += _found(one)
-    lines += _counted(made)
-    under = made.promoted_under.get(str(made.after.champion))
-    if under and made.asked and under != made.asked and made.promoted is None:
-        lines += [f"note: the champion was promoted under {under}; asked for now: {made.asked}"]
-    if made.hold is not None and made.chosen is None:
-        lines += [f"note: the aliases are {made.hold.in_words()}"]
-    verb = f"promoted version {made.promoted}: " if made.promoted else "nothing promoted: "
+    for evaluation in decision.evaluations:
+        lines += _found(evaluation)
+    lines += _counted(decision)
+    under = decision.promoted_under.get(str(decision.after.champion))
+    if under and decision.asked and under != decision.asked and decision.promoted is None:
+        lines += [f"note: the champion was promoted under {under}; asked for now: {decision.asked}"]
+    if decision.hold is not None and decision.chosen is None:
+        lines += [f"note: the aliases are {decision.hold.in_words()}"]
+    verb = f"promoted version {decision.promoted}: " if decision.promoted else "nothing promoted: "
     lines += [
-        f"Decision: {verb if made.asked else ''}{made.reason}",
-        f"champion: {made.after.champion or 'none'}, previous: {made.after.previous or 'none'}",
+        f"Decision: {verb if decision.asked else ''}{decision.reason}",
+        f"champion: {decision.after.champion or 'none'}, previous: {decision.after.previous or 'none'}",
     ]
     return "\n".join(lines)
 
@@ -135,27 +135,27 @@ def decision_places(name: str, decision: Decision, place: RunPlace) -> str:
     return "\n".join(lines)
 
 
-def _found(one: Judged) -> list[str]:
+def _found(evaluation: Evaluation) -> list[str]:
     """Return the gates of a version: all of a waiting one, only the failed ones of an alias's holder."""
-    known = one.role in ("champion", "previous")
-    shown = [vars(verdict) for verdict in one.verdicts if not (known and verdict.passed)]
-    lines = [f"version {one.number}: {one.restated}"] if one.restated else []
-    if not one.verdicts:
-        return [*lines, f"version {one.number} ({one.role}) was not judged: {one.reason}", ""]
-    if known:
-        passed = f"{len(one.verdicts) - len(shown)} of its {len(one.verdicts)} gates"
-        lines.append(f"version {one.number} ({one.role}) passes {passed}")
+    aliased = evaluation.role in ("champion", "previous")
+    shown = [vars(verdict) for verdict in evaluation.verdicts if not (aliased and verdict.passed)]
+    lines = [f"version {evaluation.number}: {evaluation.restated}"] if evaluation.restated else []
+    if not evaluation.verdicts:
+        return [*lines, f"version {evaluation.number} ({evaluation.role}) was not judged: {evaluation.reason}", ""]
+    if aliased:
+        passed = f"{len(evaluation.verdicts) - len(shown)} of its {len(evaluation.verdicts)} gates"
+        lines.append(f"version {evaluation.number} ({evaluation.role}) passes {passed}")
         return [*lines, *_verdicts(shown, "gate"), ""]
-    return [*lines, f"Gates of version {one.number} ({one.role}):", *_verdicts(shown, "gate"), ""]
+    return [*lines, f"Gates of version {evaluation.number} ({evaluation.role}):", *_verdicts(shown, "gate"), ""]
 
 
 _SHOWN_ASIDE = 5
 
 
-def _counted(made: Decision) -> list[str]:
+def _counted(decision: Decision) -> list[str]:
     """Return the newest versions left aside with their reasons, and how many others there are."""
-    done = [number for number, reason in made.left_aside.items() if reason.startswith((REJECTED, ARCHIVED))]
-    aside = [(number, reason) for number, reason in made.left_aside.items() if number not in done]
+    done = [number for number, reason in decision.left_aside.items() if reason.startswith((REJECTED, ARCHIVED))]
+    aside = [(number, reason) for number, reason in decision.left_aside.items() if number not in done]
     shown = [f"version {number} left aside: {reason}" for number, reason in aside[-_SHOWN_ASIDE:]]
     older = len(aside) - len(shown)
     return [
@@ -169,10 +169,13 @@ def _verdicts(lines: Sequence[Mapping[str, object]], what: str) -> list[str]:
     return [f"  {'pass' if line['passed'] else 'FAIL'}  {line[what]}: {line['reason']}" for line in lines]
 
 
-def _scores(scored: Sequence[Judged]) -> str:
+def _scores(scored: Sequence[Evaluation]) -> str:
     """Return the scores as text, one column a version."""
-    months = [f"{one.months[0]:%Y-%m} to {one.months[1]:%Y-%m}" if one.months else "" for one in scored]
-    table = pd.DataFrame({f"{one.number} ({one.role})": one.scores for one in scored})
+    months = [
+        f"{evaluation.months[0]:%Y-%m} to {evaluation.months[1]:%Y-%m}" if evaluation.months else ""
+        for evaluation in scored
+    ]
+    table = pd.DataFrame({f"{evaluation.number} ({evaluation.role})": evaluation.scores for evaluation in scored})
     text = table.to_string(float_format="{:.3f}".format, na_rep="cannot be estimated")
     return f"Scored on months out of sample, each version on its own ({'; '.join(dict.fromkeys(months))}):\n{text}"
 
@@ -187,21 +190,21 @@ def watch_text(watch: Watch, month: pd.Timestamp) -> str:
     return "\n".join(lines)
 
 
-def issue_text(made: Issuance) -> str:
+def issue_text(issuance: Issuance) -> str:
     """Return the issue of a month as text: holdings, turnover, and the largest trades with reasons."""
-    issue, orders = made.issued.issue, made.issued.orders
+    issue, orders = issuance.issued.issue, issuance.issued.orders
     forecasts, weight = int(orders["prediction"].notna().sum()), orders["weight"]
     setting_up = not (orders["held"] != 0).any()
     by = f"version {issue.version} ({issue.role})" if issue.version else "a model that is not registered"
     lines = [
-        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {_state(made)}"
+        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {_state(issuance)}"
         + ("" if issue.role == "champion" else "; a shadow is watched, and nothing is to be ordered from it"),
         f"Long {(weight > 0).sum():,} and short {(weight < 0).sum():,} stocks; turnover {turnover(orders):.1%}"
         + (", set up anew" if setting_up else "")
         + f"; {orders['inputs'].mean():.1%} of the inputs are known",
     ]
-    if made.unknown:
-        lines.append(f"note: {made.unknown} return(s) of stocks that are held are not known, and count as 0")
+    if issuance.unknown:
+        lines.append(f"note: {issuance.unknown} return(s) of stocks that are held are not known, and count as 0")
     if issue.afterwards:
         lines.append("note: what came after this month was known: it does not count as said before")
     largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_TRADES]]
@@ -213,12 +216,12 @@ def issue_text(made: Issuance) -> str:
     return "\n".join([*lines, "Largest trades, in shares of one side's value:", text])
 
 
-def _state(made: Issuance) -> str:
-    if made.is_new:
-        return f"issued anew ({'; '.join(made.other)})" if made.other else "issued"
-    if not made.run_id:
+def _state(issuance: Issuance) -> str:
+    if issuance.is_new:
+        return f"issued anew ({'; '.join(issuance.other)})" if issuance.other else "issued"
+    if not issuance.run_id:
         return "made"
-    return "issued already, and would differ" if made.other else "issued already, and the same"
+    return "issued already, and would differ" if issuance.other else "issued already, and the same"
 
 
 _SHOWN_MONTHS = 12
@@ -255,12 +258,12 @@ def _months_in_text(months: pd.DataFrame) -> str:
 
 def _beside_backtest(live: Live) -> list[str]:
     """Return the live months next to the backtest, with the evidence."""
-    found, n = totals(live), len(live.months)
+    means, n = totals(live), len(live.months)
     lines = [
-        f"Since {live.since:%Y-%m}, {n} month(s): rank IC {found['rank_ic']:.3f} (backtest "
-        f"{found['backtest/rank_ic']:.3f} over {len(live.promise)} months), net "
-        f"{found['net']:+.2%} a month (backtest {found['backtest/net']:+.2%}), "
-        f"{found['hit_rate']:.0%} of the months above 0."
+        f"Since {live.since:%Y-%m}, {n} month(s): rank IC {means['rank_ic']:.3f} (backtest "
+        f"{means['backtest/rank_ic']:.3f} over {len(live.promise)} months), net "
+        f"{means['net']:+.2%} a month (backtest {means['backtest/net']:+.2%}), "
+        f"{means['hit_rate']:.0%} of the months above 0."
     ]
     if not live.is_watched:
         return [*lines, "note: the backtest has too few months to promise anything; no alarm watches over it"]

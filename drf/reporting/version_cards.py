@@ -9,7 +9,7 @@ import pandas as pd
 from ..errors import first_few
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.schema import TrainConfig
-from ..registry.decision import Decision, Judged
+from ..registry.decision import Decision, Evaluation
 from ..registry.versions import DRIVERS, GATES, Version
 from ..tracking import pages
 from .document import Column, Table
@@ -21,20 +21,20 @@ _GATES = [
 ]  # fmt: skip
 
 
-def decision_card(name: str, made: Decision) -> str:
+def decision_card(name: str, decision: Decision) -> str:
     """Return the description of an evaluation's run."""
-    verb = f"Promoted version {made.promoted}" if made.promoted else "Nothing was promoted"
-    lines = [f"**{verb}**: {made.reason}." if made.asked else f"**{made.reason}.**"]
-    if made.alarm:
-        lines.insert(0, f"**ALARM**: {made.alarm}.")
-    champion = made.after.champion
+    verb = f"Promoted version {decision.promoted}" if decision.promoted else "Nothing was promoted"
+    lines = [f"**{verb}**: {decision.reason}." if decision.asked else f"**{decision.reason}.**"]
+    if decision.alarm:
+        lines.insert(0, f"**ALARM**: {decision.alarm}.")
+    champion = decision.after.champion
     if champion:
         lines.append(f"[Version {champion} of {name}]({pages.version(name, champion)}) is champion.")
     judged = [
-        {"version": f"{one.number} ({one.role})", "passed": "passed" if one.passed else "failed",
-         "sharpe_net": one.scores.get("sharpe_net"), "low": one.scores.get("sharpe_low"),
-         "rank_ic": one.scores.get("rank_ic"), "why": one.reason or "all that it was asked"}
-        for one in made.judged
+        {"version": f"{evaluation.number} ({evaluation.role})", "passed": "passed" if evaluation.passed else "failed",
+         "sharpe_net": evaluation.scores.get("sharpe_net"), "low": evaluation.scores.get("sharpe_low"),
+         "rank_ic": evaluation.scores.get("rank_ic"), "why": evaluation.reason or "all that it was asked"}
+        for evaluation in decision.evaluations
     ]  # fmt: skip
     columns = [
         Column("version", "version", text=True), Column("passed", "verdict", text=True),
@@ -43,25 +43,29 @@ def decision_card(name: str, made: Decision) -> str:
     ]  # fmt: skip
     if judged:
         lines.append(markdown_table(Table(pd.DataFrame(judged), columns)))
-    if made.asked:
-        lines.append(f"Asked for: {made.asked}.")
+    if decision.asked:
+        lines.append(f"Asked for: {decision.asked}.")
     return "\n\n".join(lines)
 
 
-def judged_card(one: Judged) -> str:
+def judged_card(evaluation: Evaluation) -> str:
     """Return the description of an evaluated version's run."""
-    lines = [f"Version {one.number}, judged as {one.role}: {'passed' if one.passed else 'failed'}."]
-    if one.verdicts:
-        lines.append(_gates(one))
-    elif one.reason:
-        lines.append(f"It was not judged: {one.reason}.")
-    if one.restated:
-        lines.append(f"{one.restated[0].upper()}{one.restated[1:]}.")
+    lines = [
+        f"Version {evaluation.number}, judged as {evaluation.role}: {'passed' if evaluation.passed else 'failed'}."
+    ]
+    if evaluation.verdicts:
+        lines.append(_gates(evaluation))
+    elif evaluation.reason:
+        lines.append(f"It was not judged: {evaluation.reason}.")
+    if evaluation.restated:
+        lines.append(f"{evaluation.restated[0].upper()}{evaluation.restated[1:]}.")
     return "\n\n".join(lines)
 
 
-def _gates(one: Judged) -> str:
-    gates = one.table().assign(verdict=lambda made: made["passed"].map({True: "pass", False: "**FAIL**"}))
+def _gates(evaluation: Evaluation) -> str:
+    gates = evaluation.table().assign(
+        verdict=lambda decision: decision["passed"].map({True: "pass", False: "**FAIL**"})
+    )
     return markdown_table(Table(gates, _GATES))
 
 
@@ -72,12 +76,12 @@ HEADS = ("**Champion**", "**Previous**", "**Not promoted**", "**Not in productio
 """Words with which every card begins."""
 
 
-def decided_card(number: str, made: Decision) -> str:
-    if number == made.after.champion:
-        return f"**Champion**, by a person's decision and not by gates: {made.reason}."
-    if number == made.after.previous:
-        return f"**Previous** champion: what a rollback returns to. A person decided: {made.reason}."
-    return f"**Not in production** any more. A person decided: {made.reason}."
+def decided_card(number: str, decision: Decision) -> str:
+    if number == decision.after.champion:
+        return f"**Champion**, by a person's decision and not by gates: {decision.reason}."
+    if number == decision.after.previous:
+        return f"**Previous** champion: what a rollback returns to. A person decided: {decision.reason}."
+    return f"**Not in production** any more. A person decided: {decision.reason}."
 
 
 @dataclass(frozen=True)
@@ -88,28 +92,30 @@ class Training:
     experiment: str
 
 
-def model_card(name: str, made: Decision) -> str:
+def model_card(name: str, decision: Decision) -> str:
     """Return the description of a registered model."""
-    after = made.after
+    after = decision.after
     holders = [f"**{alias}**: [version {number}]({pages.version(name, number)})"
                for alias, number in (("champion", after.champion), ("previous", after.previous)) if number]  # fmt: skip
     return "\n\n".join(
         [
             "Forecasts of next month's stock returns, each an exact sum of factor contributions.",
             " · ".join(holders) or "There is no champion.",
-            f"Last decision: {made.reason}.",
+            f"Last decision: {decision.reason}.",
             f'Load the champion: `mlflow.pyfunc.load_model("models:/{name}@champion").predict(panel)`.',
         ]
     )
 
 
-def version_card(version: Version, one: Judged, made: Decision, training: Training | None, under: str = "") -> str:
+def version_card(
+    version: Version, evaluation: Evaluation, decision: Decision, training: Training | None, under: str = ""
+) -> str:
     """Return the model card of a version, as every decision about it rewrites it.
 
     ``training``: None if that is gone. ``under``: see :func:`write_cards`.
     """
     config = version.config
-    role = _standing(version, one, made, under)
+    role = _standing(version, evaluation, decision, under)
     universe = config.data.universe
     stocks = "all stocks of the panel" if universe is None else f"the {universe} largest stocks of each month by CAP"
     of_training = f"{version.tags.get('train_first', '?')} to {version.train_last:%Y-%m-%d}"
@@ -123,12 +129,14 @@ def version_card(version: Version, one: Judged, made: Decision, training: Traini
         "Training": f"Returns of {of_training}; {window_in_words(config.window)} Data fingerprint "
         f"`{version.tags.get('data_fingerprint', '?')}`, recipe `{version.recipe}`, code "
         f"`{version.tags.get('git_commit', '?')[:12]}`.",
-        "What it has shown": _shown(one, config),
+        "What it has shown": _shown(evaluation, config),
         "Drivers": version.tags.get(DRIVERS) or "Not recorded by its training.",
-        "Gates": f"{_gates(one)}\n\nAsked for: {made.asked}." if one.verdicts else f"It was not judged: {one.reason}.",
+        "Gates": f"{_gates(evaluation)}\n\nAsked for: {decision.asked}."
+        if evaluation.verdicts
+        else f"It was not judged: {evaluation.reason}.",
         "Limits": "Months out of sample are few and were looked at by every trial counted above; a good record may be "
         "luck. Contributions explain the forecast, not the return. "
-        + (f"{one.restated[0].upper()}{one.restated[1:]}." if one.restated else ""),
+        + (f"{evaluation.restated[0].upper()}{evaluation.restated[1:]}." if evaluation.restated else ""),
         "Load": f'`mlflow.pyfunc.load_model("models:/{version.name}/{version.number}").predict(panel)`: `date`, '
         "`asset`, `prediction`, a column a factor and `bias`, which sum to it.",
         "Lineage": _lineage(version, training),
@@ -140,20 +148,23 @@ def _descriptors(config: TrainConfig) -> list[str]:
     return descriptors_of(make_factors(config.factors, config.data.descriptors))
 
 
-def _standing(version: Version, one: Judged, made: Decision, under: str) -> str:
-    if version.number == made.after.champion:
-        gates = under or version.tags.get(GATES) or made.asked
-        now = f"; judged now under {short_gates(made.asked)}" if made.asked != gates else ""
-        return f"**Champion**, promoted under {short_gates(gates)}{now}. Last decision: {made.reason}."
-    if version.number == made.after.previous:
-        return f"**Previous** champion: what a rollback returns to. Last decision: {made.reason}."
-    return f"**Not promoted**: {one.reason or made.reason}."
+def _standing(version: Version, evaluation: Evaluation, decision: Decision, under: str) -> str:
+    if version.number == decision.after.champion:
+        gates = under or version.tags.get(GATES) or decision.asked
+        now = f"; judged now under {short_gates(decision.asked)}" if decision.asked != gates else ""
+        return f"**Champion**, promoted under {short_gates(gates)}{now}. Last decision: {decision.reason}."
+    if version.number == decision.after.previous:
+        return f"**Previous** champion: what a rollback returns to. Last decision: {decision.reason}."
+    return f"**Not promoted**: {evaluation.reason or decision.reason}."
 
 
-def _shown(one: Judged, config: TrainConfig) -> str:
-    if not len(one.scores):
+def _shown(evaluation: Evaluation, config: TrainConfig) -> str:
+    if not len(evaluation.scores):
         return "No months out of sample could be scored."
-    scores, span = one.scores, f"{one.months[0]:%Y-%m} to {one.months[1]:%Y-%m}" if one.months else ""
+    scores, span = (
+        evaluation.scores,
+        f"{evaluation.months[0]:%Y-%m} to {evaluation.months[1]:%Y-%m}" if evaluation.months else "",
+    )
     return (
         f"{scores['months']:.0f} months out of sample ({span}): Sharpe ratio after costs {scores['sharpe_net']:.2f} "
         f"a year (95 %: {scores['sharpe_low']:.2f} to {scores['sharpe_high']:.2f}), rank IC {scores['rank_ic']:.3f}, "

@@ -110,7 +110,7 @@ def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFr
     """Return trials and rows of trainings that left no returns; of equal names in one recipe one counts."""
     recipes = {run.info.run_id: run.data.tags.get(RECIPE, run.info.run_id) for run in trainings}
     experiments = sorted({run.info.experiment_id for run in trainings})
-    found = []
+    lines = []
     rows = _all_runs(client, experiments, "tags.kind = 'row'") if recipes else []
     trials = _all_runs(client, experiments, "tags.kind = 'trial'") if recipes else []
     parents = {run.info.run_id: run.data.tags.get(MLFLOW_PARENT_RUN_ID) for run in rows}
@@ -121,20 +121,20 @@ def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFr
         if training in recipes and ("sharpe_net" in metrics or "cv_rmse" in metrics):
             sharpe = metrics.get("sharpe_net", np.nan) / np.sqrt(MONTHLY.periods_a_year)
             line = {"name": run.info.run_name, "sharpe": sharpe, "periods": metrics.get("periods", np.nan)}
-            found.append({"recipe": recipes[str(training)], **line})
-    table = pd.DataFrame(found, columns=["recipe", "name", "sharpe", "periods"])
+            lines.append({"recipe": recipes[str(training)], **line})
+    table = pd.DataFrame(lines, columns=["recipe", "name", "sharpe", "periods"])
     return table.drop_duplicates(["recipe", "name"], ignore_index=True).drop(columns="recipe")
 
 
 def _all_experiments(client: mlflow.MlflowClient) -> list[str]:
-    found: list[str] = []
+    identifiers: list[str] = []
     token = None
     while True:
         page = client.search_experiments(view_type=ViewType.ALL, page_token=token)
-        found += [entry.experiment_id for entry in page]
+        identifiers += [entry.experiment_id for entry in page]
         token = page.token
         if not token:
-            return found
+            return identifiers
 
 
 def _all_runs(client: mlflow.MlflowClient, experiment_ids: list[str], query: str) -> list[Run]:

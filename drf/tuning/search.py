@@ -136,16 +136,16 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
 
     def look(from_earlier_run: bool) -> int:
         """Report the trials that were finished since the last look; return their number."""
-        found = [
+        trials = [
             (family, trial)
             for family in tuned
             for trial in studies[family.name].get_trials(states=FINISHED)
             if (family.name, trial.number) not in seen
         ]
-        for family, trial in found:
+        for family, trial in trials:
             seen.add((family.name, trial.number))
             on_trial(family, trial, from_earlier_run)
-        return len(found)
+        return len(trials)
 
     look(from_earlier_run=True)
     missing = sum(_still_to_do(studies[family.name], plan) for family in tuned)
@@ -317,10 +317,10 @@ def measures_of(trial: FrozenTrial) -> dict[str, float]:
 
 def returns_of(trial: FrozenTrial) -> pd.Series:
     """Return a trial's monthly long-short returns after costs over the validation windows that it went through."""
-    found = {
+    returns = {
         date: value
         for key, part in trial.user_attrs.items()
         if key.startswith(_RETURNS)
         for date, value in part.items()
     }
-    return pd.Series(found.values(), index=pd.DatetimeIndex(found.keys()), dtype=float).sort_index()
+    return pd.Series(returns.values(), index=pd.DatetimeIndex(returns.keys()), dtype=float).sort_index()

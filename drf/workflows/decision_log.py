@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.data.dataset import Dataset
 
 from ..registry.aliases import Move
-from ..registry.decision import Decision, Judged
+from ..registry.decision import Decision, Evaluation
 from ..registry.gates import REPLACEMENT
 from ..registry.versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, RegisteredVersions, Version, mark
 from ..reporting.comparison_report import gates_section
@@ -29,67 +29,77 @@ HEALTH = "health"
 """The champion's tag: whether it passes its own gates."""
 
 
-def promotion(made: Decision, known: RegisteredVersions) -> Move:
+def promotion(decision: Decision, versions: RegisteredVersions) -> Move:
     """Return the move that a decision asks for, with the tags of the new champion in the same step.
 
     A refresh has its gates from the champion that it refreshes: they are what its recipe was promoted under.
     """
-    number, old = made.after.champion, known.get(made.before.champion)
+    number, old = decision.after.champion, versions.get(decision.before.champion)
     assert number is not None
-    is_refresh = any(one.number == number and one.role == "refresh" for one in made.judged)
-    under = old.gates if is_refresh and old is not None and old.gates else made.asked
-    tags = {VERDICT: "champion", "reason": made.reason, GATES: under}
-    return Move(made.after, {number: tags}, unless_held=True)
+    is_refresh = any(
+        evaluation.number == number and evaluation.role == "refresh" for evaluation in decision.evaluations
+    )
+    under = old.gates if is_refresh and old is not None and old.gates else decision.asked
+    tags = {VERDICT: "champion", "reason": decision.reason, GATES: under}
+    return Move(decision.after, {number: tags}, unless_held=True)
 
 
-def write_verdicts(client: MlflowClient, name: str, known: RegisteredVersions, made: Decision, keep: int) -> None:
+def write_verdicts(
+    client: MlflowClient, name: str, versions: RegisteredVersions, decision: Decision, keep: int
+) -> None:
     """Write on every version what was found of it; the champion's card; archive what has been judged long ago."""
-    for one in made.judged:
-        tags: dict[str, object] = {"scores": one.scores.to_dict()}
-        if one.number == made.after.champion:
-            tags[HEALTH] = made.alarm or "passes its gates"
+    for evaluation in decision.evaluations:
+        tags: dict[str, object] = {"scores": evaluation.scores.to_dict()}
+        if evaluation.number == decision.after.champion:
+            tags[HEALTH] = decision.alarm or "passes its gates"
         else:
-            tags[VERDICT] = "passed" if one.passed else "failed"
-            tags["reason"] = one.reason or "passed what it was asked"
-        if one.settled and one.role not in ("champion", "previous"):
-            tags[JUDGED] = one.settled
-        mark(client, name, one.number, tags)
-    for number, newer in made.superseded.items():
+            tags[VERDICT] = "passed" if evaluation.passed else "failed"
+            tags["reason"] = evaluation.reason or "passed what it was asked"
+        if evaluation.settled and evaluation.role not in ("champion", "previous"):
+            tags[JUDGED] = evaluation.settled
+        mark(client, name, evaluation.number, tags)
+    for number, newer in decision.superseded.items():
         mark(client, name, number, {VERDICT: SUPERSEDED, "reason": f"by version {newer}", JUDGED: SUPERSEDED})
-    for number in made.to_archive(known, keep):
+    for number in decision.to_archive(versions, keep):
         mark(client, name, number, {ARCHIVED: f"judged, and not among the {keep} newest"})
-    if made.promoted is not None and made.before.champion is not None:
+    if decision.promoted is not None and decision.before.champion is not None:
         with contextlib.suppress(Exception):  # it may have been deleted, or never have had one
-            client.delete_model_version_tag(name, made.before.champion, HEALTH)
-    under = promotion(made, known).marks[made.promoted][GATES] if made.promoted is not None else ""
-    write_cards(client, name, known, made, under)
-    _name_challenger(client, name, made)
+            client.delete_model_version_tag(name, decision.before.champion, HEALTH)
+    under = promotion(decision, versions).marks[decision.promoted][GATES] if decision.promoted is not None else ""
+    write_cards(client, name, versions, decision, under)
+    _name_challenger(client, name, decision)
 
 
-def _name_challenger(client: MlflowClient, name: str, made: Decision) -> None:
+def _name_challenger(client: MlflowClient, name: str, decision: Decision) -> None:
     """Set the alias ``challenger`` to the newest evaluated version that passed its own gates and is not champion.
 
     One that lacks nothing but to be better than the champion is a challenger too. It stays until there is another, or
     until it becomes champion.
     """
-    after, model = made.after, client.get_registered_model(name)
-    held = (after.champion, after.previous)
-    able = [one.number for one in made.judged if one.number not in held and _lacks_at_most_the_champion(one)]
+    after, model = decision.after, client.get_registered_model(name)
+    aliased = (after.champion, after.previous)
+    able = [
+        evaluation.number
+        for evaluation in decision.evaluations
+        if evaluation.number not in aliased and _lacks_at_most_the_champion(evaluation)
+    ]
     if able:
         client.set_registered_model_alias(name, CHALLENGER, max(able, key=int))
-    elif str(model.aliases.get(CHALLENGER)) in held:
+    elif str(model.aliases.get(CHALLENGER)) in aliased:
         client.delete_registered_model_alias(name, CHALLENGER)
 
 
-def _lacks_at_most_the_champion(one: Judged) -> bool:
-    return bool(one.verdicts) and all(verdict.passed or verdict.gate == REPLACEMENT for verdict in one.verdicts)
+def _lacks_at_most_the_champion(evaluation: Evaluation) -> bool:
+    return bool(evaluation.verdicts) and all(
+        verdict.passed or verdict.gate == REPLACEMENT for verdict in evaluation.verdicts
+    )
 
 
 def log_decision(
     tree: RunTree,
     config: Mapping[str, object],
     name: str,
-    made: Decision,
+    decision: Decision,
     dataset: Dataset | None = None,
     notices: Sequence[str] = (),
     audits: Sequence[pd.DataFrame] = (),
@@ -113,83 +123,90 @@ def log_decision(
         {
             "kind": "evaluation",
             "registered_model": name,
-            "champion": made.after.champion or "none",
-            "promoted": made.promoted or "none",
-            "decision": made.reason[:4000],
+            "champion": decision.after.champion or "none",
+            "promoted": decision.promoted or "none",
+            "decision": decision.reason[:4000],
             "decided_by": user(),
-            **({"health": made.alarm[:4000] or "the champion passes its gates"} if made.asked else {}),
+            **({"health": decision.alarm[:4000] or "the champion passes its gates"} if decision.asked else {}),
             "git_commit": git_commit(),
         }
     )
-    scored = [one for one in made.judged if len(one.scores)]
+    scored = [evaluation for evaluation in decision.evaluations if len(evaluation.scores)]
     if scored:
-        run.tables({"scores.csv": pd.DataFrame([{"version": one.number, **one.scores} for one in scored])})
-    tables = [one.table() for one in made.judged if one.verdicts]
+        run.tables(
+            {"scores.csv": pd.DataFrame([{"version": evaluation.number, **evaluation.scores} for evaluation in scored])}
+        )
+    tables = [evaluation.table() for evaluation in decision.evaluations if evaluation.verdicts]
     if tables:
         run.tables({"gates.csv": pd.concat(tables, ignore_index=True)})
     if audits:
         audit = pd.concat(audits, ignore_index=True)
         run.tables({"audit.csv": audit})
         run.metrics({"audit/checks": float(len(audit)), "audit/passed": float(audit["passed"].sum())})
-    for one in made.judged:
-        _log_judged(tree, name, one, dataset)
+    for evaluation in decision.evaluations:
+        _log_judged(tree, name, evaluation, dataset)
     written = {
-        "reason": made.reason,
-        "alarm": made.alarm,
-        "asked": made.asked,
+        "reason": decision.reason,
+        "alarm": decision.alarm,
+        "asked": decision.asked,
         "notices": list(notices),
-        "judged": {one.number: {"role": one.role, "passed": one.passed, "reason": one.reason} for one in made.judged},
-        "restated": {one.number: one.restated for one in made.judged if one.restated},
-        "superseded": dict(made.superseded),
-        "left_aside": dict(made.left_aside),
+        "judged": {
+            evaluation.number: {"role": evaluation.role, "passed": evaluation.passed, "reason": evaluation.reason}
+            for evaluation in decision.evaluations
+        },
+        "restated": {
+            evaluation.number: evaluation.restated for evaluation in decision.evaluations if evaluation.restated
+        },
+        "superseded": dict(decision.superseded),
+        "left_aside": dict(decision.left_aside),
     }
     run.text(json.dumps(written, indent=1), "decision.json")
     settings = "\n".join(f"{key}: {value}" for key, value in config.items())
-    run.text(render(decision_report(name, made, settings, git_commit())), REPORT)
-    run.rename(str(config.get("tracking.name") or _title(made)))
-    run.describe(decision_card(name, made))
+    run.text(render(decision_report(name, decision, settings, git_commit())), REPORT)
+    run.rename(str(config.get("tracking.name") or _title(decision)))
+    run.describe(decision_card(name, decision))
 
 
-def _title(made: Decision) -> str:
+def _title(decision: Decision) -> str:
     """Return the name of an evaluation: the champion now, and the one before."""
-    if not made.asked:
-        return made.reason[:100]
-    champion, before = made.after.champion, made.before.champion
-    months = [one.months[1] for one in made.judged if one.months]
+    if not decision.asked:
+        return decision.reason[:100]
+    champion, before = decision.after.champion, decision.before.champion
+    months = [evaluation.months[1] for evaluation in decision.evaluations if evaluation.months]
     to = f", to {max(months):%Y-%m}" if months else ""
-    if made.promoted is None:
+    if decision.promoted is None:
         return f"champion v{champion} stays{to}" if champion else f"no champion{to}"
     return f"champion v{champion}{f', was v{before}' if before else ''}{to}"
 
 
-def _log_judged(tree: RunTree, name: str, one: Judged, dataset: Dataset | None) -> None:
+def _log_judged(tree: RunTree, name: str, evaluation: Evaluation, dataset: Dataset | None) -> None:
     """Log an evaluated version as a run below the evaluation: its scores and gates under plain names."""
-    month = f" {one.months[1]:%Y-%m}" if one.months else ""
+    month = f" {evaluation.months[1]:%Y-%m}" if evaluation.months else ""
     tags = {
         "kind": "judged",
         "registered_model": name,
-        "version": one.number,
-        "role": one.role,
-        "verdict": "passed" if one.passed else "failed",
-        **({"reason": one.reason[:4000]} if one.reason else {}),
+        "version": evaluation.number,
+        "role": evaluation.role,
+        "verdict": "passed" if evaluation.passed else "failed",
+        **({"reason": evaluation.reason[:4000]} if evaluation.reason else {}),
     }
-    run = tree.child(f"v{one.number} {one.role}{month}", tags)
+    run = tree.child(f"v{evaluation.number} {evaluation.role}{month}", tags)
     if dataset is not None:
         run.input(dataset, "evaluation")
-    gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in one.verdicts}
-    source = tree.client.get_model_version(name, one.number).source or ""
+    gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in evaluation.verdicts}
+    source = tree.client.get_model_version(name, evaluation.number).source or ""
     model = source.removeprefix("models:/") if source.startswith("models:/m-") else None
     run.metrics(
         {
-            **{str(key): float(value) for key, value in one.scores.items()},
+            **{str(key): float(value) for key, value in evaluation.scores.items()},
             **{key: verdict.value for key, verdict in gates.items()},
             **{f"{key} threshold": verdict.threshold for key, verdict in gates.items()},
-            "gates_passed": float(sum(verdict.passed for verdict in one.verdicts)),
-            "gates_failed": float(sum(not verdict.passed for verdict in one.verdicts)),
+            "gates_passed": float(sum(verdict.passed for verdict in evaluation.verdicts)),
+            "gates_failed": float(sum(not verdict.passed for verdict in evaluation.verdicts)),
         },
         model,
     )
-    run.describe(judged_card(one))
+    run.describe(judged_card(evaluation))
     tree.close(run)
 
 
@@ -197,48 +214,48 @@ def _key(gate: str) -> str:
     return gate.replace(",", "")  # MLflow takes no commas in names
 
 
-def complete_reports(client: MlflowClient, known: RegisteredVersions, made: Decision) -> list[str]:
+def complete_reports(client: MlflowClient, versions: RegisteredVersions, decision: Decision) -> list[str]:
     """Fill the verdict into the report of every training whose version was judged, or gained or lost its place.
 
     Returns
     -------
     In words, the reports that could not be completed.
     """
-    moved = {made.before.champion, made.before.previous, made.after.champion, made.after.previous}
-    found = {one.number: one for one in made.judged}
+    moved = {decision.before.champion, decision.before.previous, decision.after.champion, decision.after.previous}
+    evaluations = {evaluation.number: evaluation for evaluation in decision.evaluations}
     failed = []
-    for version in known.versions:
-        one = found.get(version.number)
-        if one is None and version.number not in moved:
+    for version in versions.versions:
+        evaluation = evaluations.get(version.number)
+        if evaluation is None and version.number not in moved:
             continue
         run = RunLog(client, version.parent_run)
         try:
             if (page := run.read_text(REPORT)) is not None:
-                run.text(_completed(page, version, one, made), REPORT)
+                run.text(_completed(page, version, evaluation, decision), REPORT)
         except Exception as error:  # each kind of store has exceptions of its own
             failed.append(f"the report of version {version.number} was not completed ({type(error).__name__})")
     return failed
 
 
-def _completed(page: str, version: Version, one: Judged | None, made: Decision) -> str:
-    asked = one.table() if one is not None else pd.DataFrame()
-    words = f"Version {version.number} of {version.name}, judged under {made.asked}. Decision: {made.reason}."
+def _completed(page: str, version: Version, evaluation: Evaluation | None, decision: Decision) -> str:
+    asked = evaluation.table() if evaluation is not None else pd.DataFrame()
+    words = f"Version {version.number} of {version.name}, judged under {decision.asked}. Decision: {decision.reason}."
     verdict = gates_section(asked, words) if len(asked) else None
-    return with_verdict(page, _status(version, one, made), verdict)
+    return with_verdict(page, _status(version, evaluation, decision), verdict)
 
 
-def _status(version: Version, one: Judged | None, made: Decision) -> str:
-    number, champion = version.number, made.after.champion
+def _status(version: Version, evaluation: Evaluation | None, decision: Decision) -> str:
+    number, champion = version.number, decision.after.champion
     if number == champion:
         under = f", promoted under {short_gates(version.gates)}" if version.gates else ""
         return f"Version {number} is champion{under}."
     now = f" The champion is version {champion}." if champion else ""
-    if one is None or number == made.before.champion:
+    if evaluation is None or number == decision.before.champion:
         return f"Version {number} was champion and is not any more.{now}"
-    if not one.passed:
-        return f"Version {number} was not promoted: {one.reason}.{now}"
-    if number == made.chosen:
-        return f"Version {number} passed every gate and was not promoted: {made.reason}.{now}"
-    if one.role == "previous":
+    if not evaluation.passed:
+        return f"Version {number} was not promoted: {evaluation.reason}.{now}"
+    if number == decision.chosen:
+        return f"Version {number} passed every gate and was not promoted: {decision.reason}.{now}"
+    if evaluation.role == "previous":
         return f"Version {number} was champion before, and passes its gates.{now}"
     return f"Version {number} was not promoted. It passed every gate, and another is better.{now}"

@@ -68,26 +68,26 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     store = without_secrets(connect(config.tracking.experiment))
     client = MlflowClient()
     if config.dry_run:
-        standing, known = _registry(client, name)
-        market = _market(config, known, standing, store)
-        decision = market.decide(client, config, _asked(settings), known, standing)
+        standing, versions = _registry(client, name)
+        market = _market(config, versions, standing, store)
+        decision = market.decide(client, config, _asked(settings), versions, standing)
         return EvaluationResult(name, decision, _shown(config, market), None, ())
     notices = settle(client, name, read_versions(client, name).numbers)
-    standing, known = _registry(client, name)
+    standing, versions = _registry(client, name)
     if config.asked:
         leave_what_is_taken(client)
-        decision = carry_out(client, config, known, standing)  # it may be refused, before anything is opened
+        decision = carry_out(client, config, versions, standing)  # it may be refused, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
-            rewrite_cards(client, name, known, decision)
+            rewrite_cards(client, name, versions, decision)
             log_decision(tree, settings.record.flat, name, decision, notices=notices)
             place, audits = RunPlace.of(store, tree), []
     else:
-        market = _market(config, known, standing, store)
+        market = _market(config, versions, standing, store)
         with Presence() as here, RunTree("evaluate", here) as tree:
-            decision = market.decide(client, config, _asked(settings), known, standing)
+            decision = market.decide(client, config, _asked(settings), versions, standing)
             if decision.promoted is not None:
-                move(client, name, standing, promotion(decision, known))
-            write_verdicts(client, name, known, decision, config.registry.keep)
+                move(client, name, standing, promotion(decision, versions))
+            write_verdicts(client, name, versions, decision, config.registry.keep)
             every = list(market.audits.values())
             log_decision(tree, settings.record.flat, name, decision, market.dataset, notices, every)
             place, audits = RunPlace.of(store, tree), _shown(config, market)
@@ -101,13 +101,13 @@ def _registry(client: MlflowClient, name: str) -> tuple[Standing, RegisteredVers
     return standing, read_versions(client, name, (standing.champion, standing.previous))
 
 
-def _market(config: EvaluateConfig, known: RegisteredVersions, standing: Standing, store: str) -> EvaluationMarket:
+def _market(config: EvaluateConfig, versions: RegisteredVersions, standing: Standing, store: str) -> EvaluationMarket:
     """Load the market to evaluate on, if there is a version to evaluate."""
-    if standing.champion is not None and not known.versions:
-        why = known.left_aside.get(standing.champion, "it was not found")
+    if standing.champion is not None and not versions.versions:
+        why = versions.left_aside.get(standing.champion, "it was not found")
         raise ChampionError(f"the champion, version {standing.champion}, cannot be judged: {why}")
-    require_versions(known, config.registry.name, store)
-    return EvaluationMarket.of(config, known, standing)
+    require_versions(versions, config.registry.name, store)
+    return EvaluationMarket.of(config, versions, standing)
 
 
 def _asked(settings: Settings[EvaluateConfig]) -> str:

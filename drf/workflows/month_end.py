@@ -175,10 +175,10 @@ def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> S
 
 def _champion(client: mlflow.MlflowClient, name: str) -> Version:
     standing = read_standing(client, name)
-    known = read_versions(client, name, (standing.champion, standing.previous))
-    version = known.get(standing.champion)
+    versions = read_versions(client, name, (standing.champion, standing.previous))
+    version = versions.get(standing.champion)
     if version is None:
-        why = known.left_aside.get(str(standing.champion), "it was not found")
+        why = versions.left_aside.get(str(standing.champion), "it was not found")
         raise InputError(f"the champion of {name}, version {standing.champion}, cannot be used: {why}")
     return version
 

@@ -7,35 +7,39 @@ import contextlib
 import mlflow
 import pandas as pd
 
-from ..registry.decision import Decision, Judged
+from ..registry.decision import Decision, Evaluation
 from ..registry.versions import RegisteredVersions
 from ..reporting.version_cards import HEADS, SECTION, Training, decided_card, model_card, version_card
 
 
-def write_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision, under: str) -> None:
+def write_cards(
+    client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, decision: Decision, under: str
+) -> None:
     """Write the cards of the registered model and of every version that was judged.
 
     ``under``: the gates under which the recipe of a version that becomes champion now was promoted.
     """
-    client.update_registered_model(name, description=model_card(name, made))
+    client.update_registered_model(name, description=model_card(name, decision))
     trainings: dict[str, Training | None] = {}
-    for one in made.judged:
-        version = known.get(one.number)
+    for evaluation in decision.evaluations:
+        version = versions.get(evaluation.number)
         if version is None:
             continue
         if version.parent_run not in trainings:
             trainings[version.parent_run] = training_of(client, version.parent_run)
-        card = version_card(version, one, made, trainings[version.parent_run], under)
-        _describe(client, name, one.number, card, client.get_model_version(name, one.number).description or "")
+        card = version_card(version, evaluation, decision, trainings[version.parent_run], under)
+        _describe(
+            client, name, evaluation.number, card, client.get_model_version(name, evaluation.number).description or ""
+        )
 
 
-def rewrite_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersions, made: Decision) -> None:
+def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, decision: Decision) -> None:
     """Say on the cards what a person has decided: of the model, and at the head of versions whose place has changed.
 
     What gates and months have shown of a version stays below, and what people wrote.
     """
-    client.update_registered_model(name, description=model_card(name, made))
-    before, after = made.before, made.after
+    client.update_registered_model(name, description=model_card(name, decision))
+    before, after = decision.before, decision.after
     if before == after:  # held, let go or archived: the champion is what it was, and so is why
         return
     for number in dict.fromkeys((after.champion, after.previous, before.champion, before.previous)):
@@ -44,12 +48,12 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, known: RegisteredVersi
         with contextlib.suppress(mlflow.MlflowException):  # it may have been deleted
             card = client.get_model_version(name, number).description or ""
             _, opening, sections = _without_notes(card).partition(SECTION)
-            version = known.get(number)
+            version = versions.get(number)
             if not opening and version is not None:
-                unjudged = Judged(number, "", False, "a person decided first", pd.Series(), (), (), "", "", None)
-                whole = version_card(version, unjudged, made, training_of(client, version.parent_run))
+                unjudged = Evaluation(number, "", False, "a person decided first", pd.Series(), (), (), "", "", None)
+                whole = version_card(version, unjudged, decision, training_of(client, version.parent_run))
                 _, opening, sections = whole.partition(SECTION)
-            _describe(client, name, number, f"{decided_card(number, made)}{opening}{sections}", card)
+            _describe(client, name, number, f"{decided_card(number, decision)}{opening}{sections}", card)
 
 
 def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:

@@ -23,7 +23,7 @@ from drf.models.catalogue import row_named
 from drf.models.lstm import LSTM
 from drf.models.portable import PortableNetwork
 from drf.registry.checkup import Checkup
-from drf.registry.examine import Seen
+from drf.registry.examine import Examination
 from drf.registry.forecaster import Forecaster, Spec
 from drf.registry.gates import Thresholds
 from drf.registry.history import Restatement
@@ -82,12 +82,12 @@ def forecasts(skill: float, months: int = 36, first: str = "2000-01-31", seed: i
     )
 
 
-def seen(made: pd.DataFrame, checkup: Checkup = SOUND) -> Seen:
+def seen(made: pd.DataFrame, checkup: Checkup = SOUND) -> Examination:
     """What a version shows that made these forecasts, on a market that has not changed."""
     counted = ["changed_cells", "changed_returns", "dropped", "added"]
     months = pd.DataFrame(0, index=sorted(made["date"].unique()), columns=counted).assign(stands=True)
     newest = made[made["date"] == made["date"].max()].rename(columns={"y_pred": "prediction"})
-    return Seen(made, newest[["date", "asset", "prediction"]], checkup, Restatement(months, {}, {}))
+    return Examination(made, newest[["date", "asset", "prediction"]], checkup, Restatement(months, {}, {}))
 
 
 def version(number: str, train_last: str | pd.Timestamp = "2003-01-31") -> Version:
@@ -178,7 +178,7 @@ def shuffled(network: nn.Module) -> None:
         parameter.data = flat[rng.permutation(len(flat))].reshape(parameter.shape)
 
 
-def as_told(made: Mapping[str, Seen]) -> Callable[..., Seen]:
+def as_told(made: Mapping[str, Examination]) -> Callable[..., Examination]:
     """In place of ``examine``: what each version shows."""
     return lambda client, version, panel: made[version.number]
 

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from drf.data.paper_descriptors import DESCRIPTORS
 from drf.errors import InputError
 from drf.registry.checkup import Checkup, check_up
-from drf.registry.examine import Seen, examine
+from drf.registry.examine import Examination, examine
 from drf.registry.forecaster import Forecaster
 from drf.registry.gates import failures, judge_artifact
 from drf.registry.history import compare
@@ -82,7 +82,7 @@ def test_forecasts_of_other_stocks_are_no_replay(store: str) -> None:
     assert fewer.replay_error == np.inf
 
 
-def examined(client: MlflowClient, panel: pd.DataFrame) -> Seen:
+def examined(client: MlflowClient, panel: pd.DataFrame) -> Examination:
     return examine(client, read_versions(client, NAME).versions[-1], panel)
 
 
@@ -90,7 +90,7 @@ def test_evidence_that_is_not_the_runs_is_refused(store: str, tmp_path: object) 
     client, evidence = MlflowClient(), evidence_of(small_forecaster(), market())
     register_small(client, evidence=evidence)
     run = client.get_model_version(NAME, "1").tags["row_run"]
-    assert len(examined(client, market()).made)  # the run holds no tables: there is nothing to hold it against
+    assert len(examined(client, market()).forecasts)  # the run holds no tables: there is nothing to hold it against
 
     def log(table: pd.DataFrame, name: str) -> None:
         table.to_parquet(f"{tmp_path}/{name}", index=False)

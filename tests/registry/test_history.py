@@ -140,10 +140,12 @@ def test_recorded_forecasts_stay_evidence_through_all_of_them(store: str) -> Non
     before = examine(client, version, market())
     for name, (change, _) in RESTATEMENTS.items():
         after = examine(client, version, change(market()))
-        months = before.made["date"].nunique() - (name == "a dropped month")
-        assert after.made["date"].nunique() == months, name
+        months = before.forecasts["date"].nunique() - (name == "a dropped month")
+        assert after.forecasts["date"].nunique() == months, name
         names = {new: old for old, new in after.restated.renamed.items()}
-        both = before.made.merge(after.made.replace({"asset": names}), on=["date", "asset"], suffixes=("", "_after"))
+        both = before.forecasts.merge(
+            after.forecasts.replace({"asset": names}), on=["date", "asset"], suffixes=("", "_after")
+        )
         recorded = both["date"].isin(after.restated.standing)
         assert (both["y_pred"] == both["y_pred_after"])[recorded].all(), name
         assert (both["y_true"] - both["y_true_after"]).abs().gt(1e-3).sum() == (name == "a corrected return"), name

@@ -15,7 +15,7 @@ from drf.evaluation.trials import Trials
 from drf.registry import promote
 from drf.registry.aliases import Hold, Standing
 from drf.registry.decision import Decision
-from drf.registry.examine import Seen
+from drf.registry.examine import Examination
 from drf.registry.promote import Rules, decide
 from drf.registry.versions import SUPERSEDED, RegisteredVersions, Version, read_versions
 from drf.workflows.decision_log import promotion
@@ -36,7 +36,7 @@ def rules_for(**changes: Any) -> Rules:
 
 def decision(
     monkeypatch: pytest.MonkeyPatch,
-    made: dict[str, Seen],
+    made: dict[str, Examination],
     standing: Standing = NOBODY,
     recipes: str = "",
     hold: Hold | None = None,
@@ -57,7 +57,7 @@ def decision(
 def test_the_best_new_recipe_that_passes_every_gate_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {"1": seen(forecasts(0.2)), "2": seen(forecasts(0.4)), "3": seen(forecasts(0.0))})
     assert (made.promoted, made.after) == ("2", Standing("2", None, ("2",)))
-    assert [one.passed for one in made.judged] == [True, True, False]
+    assert [one.passed for one in made.evaluations] == [True, True, False]
     assert made.alarm == ""
 
 
@@ -87,7 +87,7 @@ def test_a_refresh_becomes_champion_by_itself_whatever_its_months_have_shown(mon
     told = {"1": seen(forecasts(0.3)), "2": seen(forecasts(0.3)[-300:])}
     made = decision(monkeypatch, told, FIRST, "aa")
     assert made.after == Standing("2", "1", ("1", "2"))
-    assert {one.number: one.role for one in made.judged} == {"1": "champion", "2": "refresh"}
+    assert {one.number: one.role for one in made.evaluations} == {"1": "champion", "2": "refresh"}
     gated = decision(monkeypatch, told, FIRST, "aa", refresh="gated")
     assert gated.promoted is None
     assert "months out of sample" in gated.reason
@@ -116,7 +116,7 @@ def test_of_waiting_refreshes_the_newest_sound_one_is_taken(monkeypatch: pytest.
     made = decision(monkeypatch, {"1": good, "2": good, "3": good, "4": seen(forecasts(0.3), TURNED)}, FIRST, "aaaa")
     assert made.promoted == "3"
     assert made.superseded == {"2": "3"}
-    assert "direction" in next(one for one in made.judged if one.number == "4").reason
+    assert "direction" in next(one for one in made.evaluations if one.number == "4").reason
 
 
 def test_a_superseded_version_stays_so_whatever_the_gates(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_the_champion_is_judged_by_its_own_gates(monkeypatch: pytest.MonkeyPatch
 
 
 def test_beside_a_champion_that_cannot_be_judged_nothing_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def examine(client: MlflowClient, version: Version, panel: pd.DataFrame) -> Seen:
+    def examine(client: MlflowClient, version: Version, panel: pd.DataFrame) -> Examination:
         if version.number == "1":
             raise InputError("its file weights.pt was changed since it was registered")
         return seen(forecasts(0.5))
@@ -165,7 +165,7 @@ def test_beside_a_champion_that_cannot_be_judged_nothing_is_promoted(monkeypatch
         made = decide(rules_for(), RegisteredVersions(versions, {}), FIRST, None)
         assert made.promoted is None
         assert made.alarm.startswith("the champion, version 1, cannot be judged: its file weights.pt was changed")
-        assert not next(one for one in made.judged if one.number == "2").settled  # it is looked at again
+        assert not next(one for one in made.evaluations if one.number == "2").settled  # it is looked at again
 
 
 def test_a_held_registry_judges_and_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_what_was_judged_by_these_gates_is_not_judged_again(monkeypatch: pytest.
 
 def test_only_a_verdict_of_its_own_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {"1": seen(forecasts(0.4, 23)), "2": seen(forecasts(0.0))})
-    assert {one.number: bool(one.settled) for one in made.judged} == {"1": False, "2": True}
+    assert {one.number: bool(one.settled) for one in made.evaluations} == {"1": False, "2": True}
 
 
 @pytest.mark.parametrize("refresh", ["auto", "gated"])
@@ -198,10 +198,10 @@ def test_a_refresh_does_not_silence_the_alarm_of_its_recipe(monkeypatch: pytest.
 
 
 def test_what_lacks_months_or_only_the_champion_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = decision(monkeypatch, {"1": seen(forecasts(0.0, 23))}).judged[0]
+    few = decision(monkeypatch, {"1": seen(forecasts(0.0, 23))}).evaluations[0]
     assert few.settled == ""  # with more months it may pass
     told = {"1": seen(forecasts(0.4)), "2": seen(forecasts(0.39))}
-    beside = decision(monkeypatch, told, FIRST).judged[-1]
+    beside = decision(monkeypatch, told, FIRST).evaluations[-1]
     assert beside.settled == "strict; refresh auto; beside recipe a"
     versions = [replace(version("1"), recipe="c"), replace(version("2"), recipe="b", judged=beside.settled)]
     weaker = {"1": seen(forecasts(0.1)), "2": seen(forecasts(0.39))}
@@ -213,7 +213,7 @@ def test_what_lacks_months_or_only_the_champion_is_looked_at_again(monkeypatch: 
 def test_on_another_market_nothing_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = seen(forecasts(0.0))
     elsewhere.restated.months["stands"] = False
-    assert decision(monkeypatch, {"1": elsewhere}).judged[0].settled == ""
+    assert decision(monkeypatch, {"1": elsewhere}).evaluations[0].settled == ""
 
 
 def test_a_newest_refresh_that_is_not_sound_supersedes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_a_newest_refresh_that_is_not_sound_supersedes_nothing(monkeypatch: pyte
 def test_a_champion_without_months_is_still_agreed_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """The vendor has redefined returns: no month stands, and a refresh that learnt the new ones may follow."""
     good = seen(forecasts(0.3))
-    bare = replace(good, made=good.made[:0])
+    bare = replace(good, forecasts=good.forecasts[:0])
     made = decision(monkeypatch, {"1": bare, "2": good}, FIRST, "aa")
     assert made.promoted == "2"
     alone = decision(monkeypatch, {"1": bare}, FIRST)
@@ -273,9 +273,9 @@ def test_a_failed_audit_keeps_a_version_from_promotion_and_is_asked_last(monkeyp
 
 
 def test_a_version_is_scored_alike_alone_and_in_company(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = decision(monkeypatch, {"1": seen(forecasts(0.2))}).judged[0]
+    alone = decision(monkeypatch, {"1": seen(forecasts(0.2))}).evaluations[0]
     told = {str(k): seen(forecasts(0.1 * k, 24 + k, seed=k)) for k in range(2, 8)}
-    beside = decision(monkeypatch, {"1": seen(forecasts(0.2)), **told}).judged[0]
+    beside = decision(monkeypatch, {"1": seen(forecasts(0.2)), **told}).evaluations[0]
     pd.testing.assert_series_equal(alone.scores, beside.scores)
     assert alone.verdicts == beside.verdicts
 
@@ -294,7 +294,7 @@ def test_the_same_recipe_on_another_market_is_no_refresh(monkeypatch: pytest.Mon
     told = {"1": seen(forecasts(0.3)), "2": seen(forecasts(0.3))}
     made = decision(monkeypatch, told, FIRST, versions=versions)
     assert made.promoted is None
-    assert {judged.number: judged.role for judged in made.judged}["2"] == "new recipe"
+    assert {judged.number: judged.role for judged in made.evaluations}["2"] == "new recipe"
     versions[1] = replace(versions[1], market=one.iloc[5:] + 1e-5)
     assert decision(monkeypatch, told, FIRST, versions=versions).promoted == "2"
 
@@ -303,6 +303,6 @@ def test_versions_that_cannot_be_read_hold_up_no_other(registry: MlflowClient, p
     """The registry's versions have no files at all."""
     made = decide(rules_for(client=registry, market=panel), read_versions(registry, NAME), NOBODY, None)
     assert made.promoted is None
-    assert len(made.judged) == 3
-    assert all(one.reason for one in made.judged)
+    assert len(made.evaluations) == 3
+    assert all(one.reason for one in made.evaluations)
     assert "RUNNING" in made.left_aside["4"]

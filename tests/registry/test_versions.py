@@ -93,7 +93,7 @@ def test_months_before_the_last_training_month_are_recorded_and_later_ones_its_o
     evidence = evidence_of(small_forecaster(), then)
     evidence = replace(evidence, predictions=evidence.predictions.assign(y_pred=7.0))
     register_small(client, evidence=evidence)
-    made = examine(client, read_versions(client, NAME).versions[0], panel).made
+    made = examine(client, read_versions(client, NAME).versions[0], panel).forecasts
     said = made.groupby("date")["y_pred"].agg(["min", "max"])
     assert list(said.index) == months[12:44]  # the newest month has no return
     assert (said.loc[: months[34]] == 7.0).all(axis=None)
@@ -107,7 +107,7 @@ def test_months_that_the_version_hardly_forecast_do_not_count(store: str) -> Non
     few = evidence.predictions["asset"].isin(sorted(panel["asset"].unique())[:5])
     kept = evidence.predictions[few | (evidence.predictions["date"] > months[30])]
     register_small(client, evidence=replace(evidence, predictions=kept))
-    made = examine(client, read_versions(client, NAME).versions[0], panel).made
+    made = examine(client, read_versions(client, NAME).versions[0], panel).forecasts
     assert made["date"].min() == months[31]
 
 
@@ -119,7 +119,7 @@ def test_a_version_outlives_its_runs_and_its_experiment(store: str) -> None:
     client.delete_run(version.parent_run)
     client.delete_experiment(client.get_experiment_by_name("drf").experiment_id)
     after = examine(client, version, market())
-    pd.testing.assert_frame_equal(before.made, after.made)
+    pd.testing.assert_frame_equal(before.forecasts, after.forecasts)
 
 
 def test_a_copied_version_is_loaded_without_the_project_nearby(store: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from drf.registry.aliases import Standing
-from drf.registry.decision import Decision, Judged
+from drf.registry.decision import Decision, Evaluation
 from drf.registry.gates import Verdict
 from drf.reporting.evaluation_report import decision_report
 from drf.reporting.html import render
@@ -17,14 +17,14 @@ SCORES = {
 }  # fmt: skip
 
 
-def judged(number: str, passed: bool, **changes: object) -> Judged:
+def judged(number: str, passed: bool, **changes: object) -> Evaluation:
     verdict = Verdict("rank IC", 0.061, 0.02, passed, False, f"0.061 of version {number} <ok>")
     about = {"scores": pd.Series(SCORES), "verdicts": (verdict,), "restated": "", "reason": "rank IC is low"} | changes
-    return Judged(number, "new recipe", passed, skill=(), settled="", months=None, **about)  # type: ignore[arg-type]
+    return Evaluation(number, "new recipe", passed, skill=(), settled="", months=None, **about)  # type: ignore[arg-type]
 
 
-def page_of(*of: Judged, after: str | None = "2", asked: str = "strict", **more: object) -> str:
-    made = Decision(Standing("1"), Standing(after, "1"), "it is better", judged=of, asked=asked, **more)  # type: ignore[arg-type]
+def page_of(*of: Evaluation, after: str | None = "2", asked: str = "strict", **more: object) -> str:
+    made = Decision(Standing("1"), Standing(after, "1"), "it is better", evaluations=of, asked=asked, **more)  # type: ignore[arg-type]
     return render(decision_report("drf-lstm-lrp", made, "gate: strict", "abc"))
 
 
@@ -44,7 +44,7 @@ def test_it_says_who_is_champion_and_why() -> None:
 
 
 @pytest.mark.parametrize("of", [(), (judged("2", False, scores=pd.Series(dtype=float), verdicts=()),)])
-def test_what_is_not_known_is_left_out(of: tuple[Judged, ...]) -> None:
+def test_what_is_not_known_is_left_out(of: tuple[Evaluation, ...]) -> None:
     page = page_of(*of, after=None)
     assert "ALARM: there is no champion." in page
     assert "nan" not in page.split("<script")[0]

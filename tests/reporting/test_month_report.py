@@ -11,7 +11,7 @@ import pytest
 from drf.live.outcome import came_true, contributions_of, drift, exposures_of, live_record
 from drf.live.track_record import Record
 from drf.registry.aliases import Standing
-from drf.registry.decision import Decision, Judged
+from drf.registry.decision import Decision, Evaluation
 from drf.registry.gates import Verdict
 from drf.reporting.html import render
 from drf.reporting.month_report import Month, month_document
@@ -51,7 +51,7 @@ def record(skill: float) -> Record:
 
 def decision(**changes: object) -> Decision:
     verdict = Verdict("months out of sample", 40.0, 24.0, True, False, "40, needed at least 24")
-    judged = Judged(
+    judged = Evaluation(
         "1", "champion", True, "", pd.Series(dtype=float), (verdict,), (), "", "since it was trained <5> values", None
     )
     about = {
@@ -90,7 +90,7 @@ def test_it_answers_in_the_order_in_which_people_ask() -> None:
 def test_an_alarm_stands_first() -> None:
     page = page_of(record=record(-0.4))
     assert "ALARM: what came true since 2020-01 falls short of what the backtest promised: evidence " in page
-    champion = decision(judged=())
+    champion = decision(evaluations=())
     assert "ALARM: the champion, version 1, cannot be judged" in page_of(decision=champion)
 
 

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from drf.registry.aliases import Standing
-from drf.registry.decision import Decision, Judged
+from drf.registry.decision import Decision, Evaluation
 from drf.registry.gates import REPLACEMENT, Verdict
 from drf.registry.versions import RegisteredVersions, read_versions
 from drf.reporting.version_cards import Training, decision_card, judged_card, rewrite_cards, version_card
@@ -24,16 +24,16 @@ TRAINING = Training("s0 panel", "7")
 MONTHS = (pd.Timestamp("2000-01-31"), pd.Timestamp("2003-04-30"))
 
 
-def judged(number: str, role: str = "new recipe", failed: str = "") -> Judged:
+def judged(number: str, role: str = "new recipe", failed: str = "") -> Evaluation:
     gates = ["months out of sample", REPLACEMENT]
     verdicts = tuple(Verdict(gate, 1.0, 0.5, gate != failed, False, f"1, asked | {gate}") for gate in gates)
     reason = f"{failed}: too little" if failed else ""
-    return Judged(number, role, not failed, reason, SCORES, verdicts, (), "", "", MONTHS)
+    return Evaluation(number, role, not failed, reason, SCORES, verdicts, (), "", "", MONTHS)
 
 
-def decision(*found: Judged, champion: str | None = None, after: str | None = None) -> Decision:
+def decision(*found: Evaluation, champion: str | None = None, after: str | None = None) -> Decision:
     now = Standing(champion)
-    return Decision(now, now.promote(after) if after else now, "because", judged=tuple(found), asked="strict")
+    return Decision(now, now.promote(after) if after else now, "because", evaluations=tuple(found), asked="strict")
 
 
 def test_a_version_card_has_its_sections_and_says_what_it_is() -> None:
@@ -94,7 +94,7 @@ def test_a_decision_card_says_who_is_champion_and_why() -> None:
     ],
 )
 def test_the_challenger_is_the_newest_that_lacks_nothing_but_to_be_better(
-    registry: MlflowClient, found: list[Judged], challenger: str | None
+    registry: MlflowClient, found: list[Evaluation], challenger: str | None
 ) -> None:
     known = RegisteredVersions([version(number) for number in "123"], {})
     write_verdicts(registry, NAME, known, decision(*found, champion="1"), 5)

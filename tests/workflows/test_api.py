@@ -30,7 +30,7 @@ table = result.table.set_index("row")
 assert list(table.index) == ["linear"] and table["rank_ic"].notna().all()
 assert result.version == "1" and result.place.run_id and len(result.evidence["sharpe"])
 judged = evaluate("gate=research")
-assert judged.decision.judged[0].number == "1" and judged.place.run_id
+assert judged.decision.evaluations[0].number == "1" and judged.place.run_id
 result.experiment.panel.to_parquet("panel.parquet")
 from drf.errors import InputError
 for call in (lambda: train("windw=paper"), lambda: train("data=panel"), lambda: evaluate("promote=9", "reason=why")):
