@@ -139,7 +139,7 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
         if list(value.shape) != expected or count not in (1, inputs.samples):
             sample_shape = [1 if k == axis else size for k, size in enumerate(x.shape)]
             raise ValueError(
-                f"baseline has shape {tuple(value.shape)}: give one sample, {tuple(sample_shape)}, or one for each sample, "
+                f"baseline has shape {tuple(value.shape)}: give one sample, {tuple(sample_shape)}, or one each, "
                 f"{tuple(x.shape)}"
             )
         counts += [] if axis is None else [count]
