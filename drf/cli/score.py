@@ -33,7 +33,7 @@ def main() -> None:
         )
     print(issue_text(result.issuance))
     where = f"run {result.issuance.run_id} of the experiment {EXPERIMENT} in {result.store}"
-    print(f"Recorded: {where}" if result.issuance.run_id else "Not recorded: the model is in no registry.")
+    print(f"Recorded: {where}" if result.issuance.run_id else "Not recorded: the model is not in a registry.")
     print(f"In {arguments.output}")
 
 

@@ -91,7 +91,7 @@ def _read(file: Path, columns: list[str]) -> tuple[pd.DataFrame | None, dict[str
             return None, {}
         return table.to_pandas(), described["months"]
     except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"data.bars={file}: holds no bars that were kept: name another file, or remove it") from error
+        raise InputError(f"data.bars={file}: is not a file of kept bars: name another file, or remove it") from error
 
 
 def _write(bars: pd.DataFrame, sums: dict[str, int], columns: list[str], file: Path) -> None:

@@ -209,7 +209,7 @@ def _bars(lazy: pl.LazyFrame) -> pl.DataFrame:
     if twice:
         row = days.filter(pl.struct("asset", "date").is_duplicated()).row(0)
         raise InputError(
-            f"daily prices: {row[1]} stands more than once on {row[0]} ({twice} such rows): keep one a day"
+            f"daily prices: {row[1]} appears more than once on {row[0]} ({twice} such rows): keep one a day"
         )
     month = pl.col("date").dt.month_end().alias("month")
     by_day = days.lazy().with_columns(_by_day(days.columns))

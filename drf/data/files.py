@@ -119,7 +119,7 @@ def _without_marks(
             counts[str(name)] = int(marked.sum())
     if counts:
         words = first_few([f"{number:,} in {name}" for name, number in counts.items()], 5)
-        log.info("%s: %s cells stand for unknown: %s", where, f"{sum(counts.values()):,}", words)
+        log.info("%s: %s cells hold a text for unknown: %s", where, f"{sum(counts.values()):,}", words)
     return frame
 
 
@@ -232,7 +232,7 @@ def read_table(
     if keys and table.duplicated(list(keys)).any():
         row = table[table.duplicated(list(keys))].iloc[0]
         what = ", ".join(str(row[name]) for name in keys)
-        raise InputError(f"{key}={path}: {what} stands more than once: keep one row a ({', '.join(keys)})")
+        raise InputError(f"{key}={path}: {what} appears more than once: keep one row a ({', '.join(keys)})")
     return table.sort_values(list(dates[:1])).reset_index(drop=True)
 
 

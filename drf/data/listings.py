@@ -27,7 +27,7 @@ class Listings:
     Attributes
     ----------
     names
-        Each column's stock; a name stands more than once if it was another company's before.
+        Each column's stock; a name appears more than once if it was another company's before.
     after
         Each column's month end up to which the name belonged to another company; NaT if to none.
     traded
@@ -177,10 +177,10 @@ def _require_end(delistings: pd.DataFrame) -> None:
     """Refuse prices that go on after a delisting: they may be another company's, or the date is wrong."""
     on = delistings[delistings["last_day"] > delistings["date"] + _TOLERANCE]
     if len(on):
-        one = on.iloc[0]
+        first = on.iloc[0]
         raise InputError(
-            f"data.delistings: {one['asset']}'s of {one['date'].date()}: its prices go on to {one['last_day'].date()} "
-            f"({len(on)} such): correct the date, or give the company that has the name since another"
+            f"data.delistings: {first['asset']}'s of {first['date'].date()}: its prices continue to "
+            f"{first['last_day'].date()} ({len(on)} such): correct the date, or give the later company another name"
         )
 
 

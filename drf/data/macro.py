@@ -67,7 +67,7 @@ def add_sensitivities(
     month = MONTHLY.end(levels["date"])
     if month.duplicated().any():
         twice = month[month.duplicated()].iloc[0]
-        raise InputError(f"data.macro.path: the month of {twice.date()} stands more than once: keep one row a month")
+        raise InputError(f"data.macro.path: the month of {twice.date()} appears more than once: keep one row a month")
     returns = panel.pivot(index="date", columns="asset", values=RETURN)
     calendar = MONTHLY.between(returns.index[0], returns.index[-1])
     past = returns.reindex(calendar).shift(1)  # over the month that ends at the date
@@ -102,6 +102,7 @@ def _changes(values: pd.Series, ways: Mapping[str, str], name: str) -> pd.Series
     if (every <= 0).any():
         at = every.index[every <= 0][0].date()
         raise InputError(
-            f"data.macro.changes.{name}=log: the series is {every[every <= 0].iloc[0]:g} at {at}: not above 0"
+            f"data.macro.changes.{name}=log: the series is {every[every <= 0].iloc[0]:g} at {at}: a logarithm needs "
+            "values above 0"
         )
     return pd.Series(np.log(every), index=every.index).diff()

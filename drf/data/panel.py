@@ -203,7 +203,7 @@ def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns:
     if len(twice):
         row = panel.iloc[twice[0]]
         raise InputError(
-            f"columns date and asset, {_rows(twice)}: {row['date'].date()} {row['asset']} stands more than once: "
+            f"columns date and asset, {_rows(twice)}: {row['date'].date()} {row['asset']} appears more than once: "
             "keep one row a (date, asset)"
         )
 
@@ -249,7 +249,7 @@ def _require_returns(panel: pd.DataFrame, least: int) -> None:
         )
     if known.sum() == 0:
         raise InputError(
-            f"column {RETURN} is empty: nothing can be learnt; fill in the return over the month after date"
+            f"column {RETURN} is empty: nothing can be learned: fill in the return over the month after date"
         )
 
 

@@ -241,7 +241,7 @@ def _require_one_a_day(table: pd.DataFrame) -> None:
     if twice.any():
         line = table[twice].iloc[0]
         raise InputError(
-            f"data.statements: {line['asset']}'s of {line['fiscal_year_end'].date()} stands more than once as of "
+            f"data.statements: {line['asset']}'s of {line['fiscal_year_end'].date()} appears more than once as of "
             f"{line['known'].date()} ({int(twice.sum())} such rows): keep one, or give each the day from which it was "
             "available (available_from)"
         )

@@ -119,7 +119,7 @@ def _with_returns(
     joined = panel.merge(found, on=list(KEYS), how="left")
     if joined[RETURN].isna().all():
         raise InputError(
-            f"data.returns.path={path}: no return belongs to any row of the panel: are the months the same?"
+            f"data.returns.path={path}: none of its returns matches a row of the panel: compare the months"
         )
     return joined, int(joined[RETURN].isna().sum()), notices
 

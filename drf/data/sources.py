@@ -220,6 +220,6 @@ class NamedElsewhere(Source):
 
     def panel(self) -> pd.DataFrame:
         raise InputError(
-            f"data: it was trained on {self.target}, which is none of this project's sources and is not made of what a "
-            "registry says: name it on the command line (data=...)"
+            f"data: the version was trained on {self.target}, which is not a source of this project, and a registry's "
+            "sources are not created: give data=... on the command line"
         )

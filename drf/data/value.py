@@ -58,7 +58,7 @@ def market_value(
         return _by_own_shares(listings, prices_adjusted, carry_months)
     if prices_adjusted == "total_return":
         raise InputError(
-            "data.prices_adjusted=total_return: from closes without dividends no market value follows: give the prices "
+            "data.prices_adjusted=total_return: closes adjusted for dividends give no market value: give the prices "
             "a column market_value, or closes that are adjusted for splits alone"
         )
     assert shares is not None  # read where the prices have none

@@ -140,7 +140,9 @@ def _data(values: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
     for name in values:
         if name not in known:
             guess = nearest(f"data.{name}", [f"data.{key}" for key in known])
-            raise InputError(f"unknown config key data.{name}{guess}: the chosen data make no use of it, see conf/data")
+            raise InputError(
+                f"unknown config key data.{name}{guess}: it is not a setting of this data source, see conf/data"
+            )
     kept = {name: value for name, value in values.items() if name in common}
     return {**kept, "source": _source(settings, references)}
 

@@ -34,11 +34,11 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"factors.{factor}={names}: must be a list of descriptors, such as [PER, PBR]")
         if factor in RESERVED:
-            raise InputError(f"factors.{factor}: another column of forecasts has that name: choose another")
+            raise InputError(f"factors.{factor}: the name is reserved for another column: choose another")
     every = descriptors_of(named)
     for name in every:
         if every.count(name) > 1:
-            raise InputError(f"factors: descriptor {name} stands more than once: a descriptor belongs to one factor")
+            raise InputError(f"factors: descriptor {name} appears more than once: a descriptor belongs to one factor")
         if name in (*KEYS, RETURN, SECTOR):
             raise InputError(f"factors: {name} cannot be a descriptor: the panel has a column of that meaning")
     kept = every if descriptors is None else list(descriptors)

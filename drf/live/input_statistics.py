@@ -117,7 +117,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
     numbers = watched(panel, descriptors, lags).tail(MOST_MONTHS + 1)
     if len(numbers) <= LEAST_MONTHS:
         raise ValueError(
-            f"{max(len(numbers) - 1, 0)} months before the newest tell what is usual, {LEAST_MONTHS} are needed"
+            f"{max(len(numbers) - 1, 0)} months before the newest are there, and {LEAST_MONTHS} are needed"
         )
     found, unknown = [], []
     for name in numbers.columns:
@@ -132,7 +132,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
             distance = np.inf if np.isnan(now) else max(low - now, now - high) / reach
             found.append((distance, Finding(what, kind, float(now), low, high)))
     if unknown:
-        log.info("note: not watched, because fewer than %d months know it: %s", LEAST_MONTHS, first_few(unknown, 5))
+        log.info("note: not watched, known in fewer than %d months: %s", LEAST_MONTHS, first_few(unknown, 5))
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 
 

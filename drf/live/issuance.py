@@ -114,7 +114,9 @@ def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
     promise, months = promise_of(predictions, then, scorer.rule, scorer.trials), predictions["date"].nunique()
     if len(promise) < months:
         log.info(
-            "note: the promise is of %d of the backtest's %d months: the panel does not go back", len(promise), months
+            "note: the promise covers %d of the backtest's %d months, since the panel starts later",
+            len(promise),
+            months,
         )
     return promise
 

@@ -70,7 +70,7 @@ class Scorer:
     @property
     def title(self) -> str:
         if self.number is None:
-            return "a model that is not registered"
+            return "an unregistered model"
         return f"version {self.number} ({self.role})"
 
 

@@ -118,11 +118,11 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
     if gaps:
         notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
     if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
-        notes.append(f"{after} month(s) were issued when it was known what came after them, and do not count")
+        notes.append(f"{after} month(s) were issued after later returns were known, and do not count")
     if waiting := not_come_true(issues, outcomes, panel):
         notes.append(f"the panel lacks the returns of {len(waiting)} issued month(s): {', '.join(waiting)}")
     if lost := int(outcomes["unknown"].sum()):
-        notes.append(f"{lost} return(s) of held stocks are not known, and count as 0")
+        notes.append(f"{lost} return(s) of held stocks are unknown and count as 0")
     shadows = dict.fromkeys(issue.issue.version for issue in issues_of_role(issued, SHADOW))
     records = {version: live_record(issues_of_role(issued, SHADOW, version), outcomes) for version in shadows}
     exposed = exposures_of(mine, panel)

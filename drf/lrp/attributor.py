@@ -180,7 +180,7 @@ def _warn_of_amplification(account: Account, axes: Sequence[int | None]) -> None
     if sizes > AMPLIFIED * moved > 0:
         warnings.warn(
             f"relevances are {sizes / moved:.0f} times as large as the differences that they share: a denominator may "
-            "all but vanish for the baseline (a normalisation of constants); give one like the data, such as a mean",
+            "be almost zero for the baseline (a normalisation of constants); give one like the data, such as a mean",
             stacklevel=3,
         )
 

@@ -77,7 +77,7 @@ def _checked(name: str, x: Any, dtype: torch.dtype | None) -> Tensor:
         raise TypeError(f"{name} is a {kind}, needed is a tensor: {remedy}")
     x = x.clone() if x.is_inference() else x.detach()
     if x.is_complex():
-        raise ValueError(f"{name} is complex, of which nothing can be explained: give real and imaginary parts")
+        raise ValueError(f"{name} is complex: give real and imaginary parts")
     if not x.is_floating_point():
         return x
     if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():  # the sum is cheap and seldom overflows
@@ -118,7 +118,7 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
     given = baseline if isinstance(baseline, tuple) else (baseline,) * (1 if baseline is not None else 0)
     if not given:
         if not any(x.is_floating_point() for x in inputs.values):
-            raise ValueError("whole numbers have no zero to be held against: give baseline=, such as the padding index")
+            raise ValueError("whole numbers have no natural baseline: give baseline=, such as the padding index")
         given = tuple(torch.zeros_like(x) if x.is_floating_point() else None for x in inputs.values)
         if all(value is not None for value in given):
             given = tuple(
@@ -168,7 +168,7 @@ def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tenso
     outputs = int(torch.Size(shape).numel())
     if target is None:
         if outputs > 1:
-            raise ValueError(f"the model has {outputs} outputs a sample, {_indices(shape)}: say which by target=")
+            raise ValueError(f"the model has {outputs} outputs a sample, {_indices(shape)}: choose one with target=")
         target = 0
     several = target if isinstance(target, list) else [target]
     if not several:

@@ -53,7 +53,7 @@ class Layout:
 
     def _stride(self, site: int) -> int:
         if site >= len(self.strides):
-            raise MixedSamplesError("the model runs other operations for some samples than for others: use chunk=1")
+            raise MixedSamplesError("the model runs different operations for different samples: use chunk=1")
         stride = self.strides[site]
         assert stride is not None, "an irregular layout takes samples one by one"
         return stride
@@ -87,7 +87,7 @@ def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[T
     if not random and _stride(*outputs, random=False) is None:
         raise MixedSamplesError(
             "a sample's output changes with the other samples of the batch: explain a model whose samples do not "
-            "touch each other, such as one in eval mode"
+            "affect each other, such as one in eval mode"
         )
     same_way = len(three) == len(two)
     strides = tuple(_stride(a, b, random) for a, b in zip(three, two, strict=True)) if same_way else (None,)

@@ -76,7 +76,7 @@ def _leaves_torch(propagation: Propagation, func: Callable[..., Any], x: Tensor,
     if name in ("int", "long", "short"):
         raise _index_of_signal(propagation, name)
     raise UnsupportedOperationError(
-        f"{propagation.where}: .{name}() takes a signal out of torch, where no rule follows"
+        f"{propagation.where}: .{name}() converts a signal to Python numbers, which no rule can follow"
     )
 
 

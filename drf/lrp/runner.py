@@ -84,7 +84,7 @@ class Runner:
                 f"the model returns {_describe(output)}: pick the output to explain, such as {_pick(output)}"
             )
         if not output.is_floating_point():
-            raise ValueError(f"the output is {output.dtype}, of which nothing can be distributed: explain the scores")
+            raise ValueError(f"the output is {output.dtype}, which cannot be explained: explain the scores")
         return output
 
 

@@ -76,15 +76,15 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         asked = self.asked
         if self.reason is not None and not 0 < len(self.reason.strip()) <= LONGEST_REASON:
-            raise InputError(f"reason: must say something, in at most {LONGEST_REASON:,} characters")
+            raise InputError(f"reason: must have at least one and at most {LONGEST_REASON:,} characters")
         if len(asked) > 1:
-            raise InputError(f"{' '.join(asked)}: are decisions of their own: give one a command")
+            raise InputError(f"{' '.join(asked)}: give only one of promote, rollback, hold and archive")
         if asked and self.dry_run:
-            raise InputError(f"{asked[0]}: is done or not; dry_run=true is of an evaluation")
+            raise InputError(f"{asked[0]}: dry_run=true cannot be combined with it")
         if asked and self.reason is None and self.rollback is not True:
-            raise InputError(f"{asked[0]}: say why, for the record: reason='...'")
+            raise InputError(f"{asked[0]}: give the reason for the record: reason='...'")
         if not asked and self.reason is not None:
-            raise InputError("reason: belongs to promote=, rollback=, hold= or archive=, none of which is given")
+            raise InputError("reason: is only for promote=, rollback=, hold= and archive=")
 
     @property
     def asked(self) -> Sequence[str]:

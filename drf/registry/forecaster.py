@@ -181,7 +181,7 @@ class Forecaster:
             raise ValueError(f"column date: {dates[off].iloc[0].date()} is not a month end")
         panel = panel.assign(date=dates, asset=names, **{name: _numbers(panel[name]) for name in self.spec.descriptors})
         if panel.duplicated(["date", "asset"]).any():
-            raise ValueError("a (date, asset) stands more than once in the panel")
+            raise ValueError("a (date, asset) appears more than once in the panel")
         chosen = largest(panel, self.spec.universe)
         samples = make_samples(chosen, self.spec.descriptors, self.spec.lags)
         if len(samples) == 0:

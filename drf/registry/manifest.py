@@ -37,7 +37,7 @@ def verify(folder: Path, digest: str | None = None) -> None:
     """
     file = folder / FILE
     if not file.is_file():
-        raise ValueError(f"its {FILE} is missing: it is no version of this project, or only a part of one")
+        raise ValueError(f"its {FILE} is missing: it is not a version of this project, or only part of one")
     written = file.read_bytes()
     if digest is not None and digest_of(written) != digest:
         raise ValueError(f"its {FILE} is not the one that was registered")

@@ -202,7 +202,7 @@ def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
 def _why_aside(entry: ModelVersion, aliased: bool) -> str | None:
     tags = entry.tags
     if not set(tags) >= _NEEDED:
-        return "its registration did not finish, or it is none of this project's"
+        return "its registration did not finish, or it is not a version of this project"
     if tags.get(VERDICT) == REJECTED and not aliased:
         return f"rejected before: {tags.get('reason', '')}"
     if ARCHIVED in tags and not aliased:

@@ -36,7 +36,7 @@ def which_model(comparison: pd.DataFrame, headline: str | None) -> str:
     lines = comparison.set_index("row")
     line, others = lines.loc[headline], lines[[not _of_one_family(headline, str(name)) for name in lines.index]]
     if np.isnan(line["sharpe_net"]):
-        return f"{headline}, the row that can be promoted, has no Sharpe ratio that can be estimated."
+        return f"{headline}, the row that can be promoted, has too few months for a Sharpe ratio."
     text = (
         f"{headline}, the row that can be promoted: Sharpe ratio after costs {line['sharpe_net']:.2f} a year, rank IC "
         f"{line['rank_ic']:.3f}."
@@ -121,7 +121,7 @@ def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
     deflated = evidence["deflated"].set_index("row").loc[headline]
     if not np.isnan(deflated["deflated"]):
         sure = f"{100 * deflated['deflated']:.1f} %" if deflated["deflated"] < 0.9995 else "more than 99.9 %"
-        text.append(f"Above the best of chance over {deflated['trials']} trials: {sure} sure.")
+        text.append(f"Probability of beating the best of {deflated['trials']} chance trials: {sure}.")
     return " ".join(text)
 
 

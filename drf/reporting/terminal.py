@@ -195,18 +195,18 @@ def issue_text(issuance: Issuance) -> str:
     issue, orders = issuance.issued.issue, issuance.issued.orders
     forecasts, weight = int(orders["prediction"].notna().sum()), orders["weight"]
     setting_up = not (orders["held"] != 0).any()
-    by = f"version {issue.version} ({issue.role})" if issue.version else "a model that is not registered"
+    by = f"version {issue.version} ({issue.role})" if issue.version else "an unregistered model"
     lines = [
         f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {_state(issuance)}"
-        + ("" if issue.role == "champion" else "; a shadow is watched, and nothing is to be ordered from it"),
+        + ("" if issue.role == "champion" else "; a shadow is watched only: place no orders from it"),
         f"Long {(weight > 0).sum():,} and short {(weight < 0).sum():,} stocks; turnover {turnover(orders):.1%}"
         + (", set up anew" if setting_up else "")
         + f"; {orders['inputs'].mean():.1%} of the inputs are known",
     ]
     if issuance.unknown:
-        lines.append(f"note: {issuance.unknown} return(s) of stocks that are held are not known, and count as 0")
+        lines.append(f"note: {issuance.unknown} return(s) of held stocks are unknown and count as 0")
     if issue.afterwards:
-        lines.append("note: what came after this month was known: it does not count as said before")
+        lines.append("note: later returns were already known, so this month does not count as live")
     largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_TRADES]]
     table = largest[["asset", "rank", "prediction", "held", "weight", "trade", "reasons"]].rename(
         columns={"prediction": "forecast"}
@@ -242,7 +242,7 @@ def record_text(record: Record) -> str:
         text = by_version.to_string(index=False, formatters=formats)
         lines += ["By version, returns summed over its months, the rest their mean:", text, ""]
     else:
-        lines += ["No month of what was issued has come true by this panel.", ""]
+        lines += ["The panel has no returns for any issued month yet.", ""]
     return "\n".join([*lines, *[f"note: {note}" for note in record.notes]]).rstrip()
 
 

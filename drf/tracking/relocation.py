@@ -72,13 +72,13 @@ def relocate(file: Path) -> int:
             homes = {Path(value) for (value,) in rows} or {Path(value).parents[1] for (value,) in locations}
             homes -= {here}
             if not homes:
-                raise InputError(f"{file} lies where it was made: nothing is to be put right")
+                raise InputError(f"{file} has not moved: there is nothing to correct")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             shutil.copyfile(file, f"{file}.before-relocation")
             changed = sum(_replace(database, f"{home}/", f"{here}/") for home in homes)
             database.execute("UPDATE experiment_tags SET value = ? WHERE key = ?", (str(here), HOME))
     except (sqlite3.Error, OSError) as error:
-        raise InputError(f"{file}: {error}: is it an MLflow store, writable, and used by nobody?") from error
+        raise InputError(f"{file}: {error}: check that it is an MLflow store, writable and not in use") from error
     return changed
 
 

@@ -124,4 +124,4 @@ def _reason(error: Exception) -> str:
             f"its tables are version {found[1]}, and this MLflow's are {found[2]}: if they are older, back the file up "
             "and run mlflow db upgrade; if a newer MLflow wrote them, install that one"
         )
-    return f"{first_line(error)}: is it a sqlite file, and writable?"
+    return f"{first_line(error)}: check that it is a sqlite file and writable"

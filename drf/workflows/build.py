@@ -170,8 +170,8 @@ def _read_earlier(output: Path) -> tuple[pd.DataFrame | None, str | None]:
             raise KeyError(RETURN)
     except Exception as error:  # whatever the readers make of another file
         raise InputError(
-            f"--output {output}: it, or {beside.name} beside it, is there and is not of a build: name another file, or "
-            "remove both"
+            f"--output {output}: it, or {beside.name} beside it, exists and was not made by a build: name another "
+            "file, or remove both"
         ) from error
     return panel, described
 

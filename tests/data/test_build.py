@@ -172,7 +172,7 @@ def test_another_file_is_not_taken_for_a_panel(raw: list[str], capsys: pytest.Ca
         with pytest.raises(SystemExit) as refused:
             build.main([*raw, "--output", "o.parquet"])
         assert refused.value.code == 2
-        assert "o.json beside it, is there and is not of a build" in capsys.readouterr().err
+        assert "o.json beside it, exists and was not made by a build" in capsys.readouterr().err
         assert Path(name).read_bytes() == content
         Path(name).unlink()
 

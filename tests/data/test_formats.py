@@ -205,7 +205,7 @@ def test_marks_of_unknown_values_are_emptied_and_counted(
     write(marked, Path(f"{tmp_path}/{file}"))
     with caplog.at_level("INFO"):
         panel = PanelFile(f"{tmp_path}/{file}", unknown=[".", "B", "C", -99, "-99.99"]).panel()
-    assert "6 cells stand for unknown: 2 in ROE, 3 in PER, 1 in ret_next" in caplog.text
+    assert "6 cells hold a text for unknown: 2 in ROE, 3 in PER, 1 in ret_next" in caplog.text
     pd.testing.assert_frame_equal(check_panel(panel, DESCRIPTORS, 5), check_panel(expected, DESCRIPTORS, 5))
     with pytest.raises(InputError, match=r"column PER, .*not a number"):
         check_panel(PanelFile(f"{tmp_path}/{file}").panel(), DESCRIPTORS, 5)

@@ -168,7 +168,7 @@ def test_each_vintage_counts_until_the_next(tmp_path: Path) -> None:
     at = {f"{end:%Y-%m}": number for number, end in enumerate(MONTHS)}
     assert known[[at["2015-05"], at["2015-08"], at["2015-09"]]].tolist() == pytest.approx([15, 15, 77])
     undated = again.assign(available_from=pd.NaT, sales=1.0)  # counts from June, three months after its year's end
-    with pytest.raises(InputError, match=r"P1's of 2015-03-31 stands more than once as of 2015-06-30"):
+    with pytest.raises(InputError, match=r"P1's of 2015-03-31 appears more than once as of 2015-06-30"):
         june = undated.assign(available_from=pd.Timestamp("2015-06-30"))
         build(tmp_path, table, pd.concat([books, undated, june]), prices_adjusted="none")
 
@@ -215,7 +215,7 @@ def test_another_company_in_the_month_of_the_delisting(tmp_path: Path) -> None:
     assert following[[67, 68, 69]].tolist() == pytest.approx([0, 0, -0.9])
     assert following[[70, 71]].tolist() == [0, 0]
     early = delisted(("P2", MONTHS[70].replace(day=12), -0.9))
-    with pytest.raises(InputError, match=r"P2's of 2015-11-12: its prices go on to 2015-11-30 \(1 such\)"):
+    with pytest.raises(InputError, match=r"P2's of 2015-11-12: its prices continue to 2015-11-30 \(1 such\)"):
         build(tmp_path, prices("none"), prices_adjusted="none", delistings=early)
 
 
@@ -276,7 +276,7 @@ def test_an_index_that_stands_twice_is_refused(tmp_path: Path) -> None:
         prices_adjusted="none",
     )
     pd.concat([index, index.assign(close=9000.0)]).to_parquet(tmp_path / "market_index.parquet")
-    with pytest.raises(InputError, match=r"data.market_index=.* stands more than once: keep one row a \(date\)"):
+    with pytest.raises(InputError, match=r"data.market_index=.* appears more than once: keep one row a \(date\)"):
         source.panel()
 
 

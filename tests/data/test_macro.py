@@ -118,9 +118,9 @@ def test_a_panel_and_a_table_of_series_make_a_factor(
         ("data.macro.path=null", {}, "BETA_FX is a sensitivity .* give data.macro.path"),
         ("data.macro.changes.FX=levels", {}, "data.macro.changes.FX=levels: must be one of log, difference, none"),
         ("data.macro.lag_months=1", {"CPI": None}, "column CPI missing"),
-        ("data.macro.lag_months=1", {"FX": -1.0}, "the series is -1 at .*: not above 0"),
+        ("data.macro.lag_months=1", {"FX": -1.0}, "the series is -1 at .*: a logarithm needs values above 0"),
         ("data.macro.lag_months=1", {"RATES": "high"}, "column RATES, 80 row.s., first row 1 .'high'.: not a finite"),
-        ("data.macro.lag_months=1", {"date": "2001-01-31"}, "the month of 2001-01-31 stands more than once"),
+        ("data.macro.lag_months=1", {"date": "2001-01-31"}, "the month of 2001-01-31 appears more than once"),
         ("data.macro.lag_months=1", {"CPI": 3.0}, "no month has BETA_CPI"),
     ],
 )

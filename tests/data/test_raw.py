@@ -276,9 +276,9 @@ def test_other_faults_are_refused_by_name(tmp_path: Path) -> None:
     prices, books = daily_prices(), statements()
     cases = {
         "column adj_close missing": (prices.drop(columns="adj_close"), books),
-        "A stands more than once on 2010-01-01": (pd.concat([prices, prices[:1]]), books),
+        "A appears more than once on 2010-01-01": (pd.concat([prices, prices[:1]]), books),
         "has no rows": (prices[:0], books),
-        "A, 2009-03-31 00:00:00, 2009-05-15 00:00:00 stands more than once": (prices, pd.concat([books, books[:1]])),
+        "A, 2009-03-31 00:00:00, 2009-05-15 00:00:00 appears more than once": (prices, pd.concat([books, books[:1]])),
         "no month has all descriptors": (prices[prices["date"] < "2011-01-01"], books),
     }
     for message, tables in cases.items():

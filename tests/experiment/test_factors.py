@@ -31,7 +31,7 @@ def test_a_panel_that_lacks_descriptors_runs_on_those_it_has() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+factors.Twice=[PER]", "factors: descriptor PER stands more than once"),
+        ("+factors.Twice=[PER]", "factors: descriptor PER appears more than once"),
         ("factors.Risk=BETA", "factors.Risk=BETA: must be a list of descriptors"),
         ("+factors.bias=[X]", "factors.bias: another column of forecasts has that name"),
         ("+factors.weight=[X]", "factors.weight: another column of forecasts has that name"),

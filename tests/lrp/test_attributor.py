@@ -65,7 +65,7 @@ def test_targets_of_every_form(net: Net, x: Tensor) -> None:
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        (None, "2 outputs a sample, 2: say which by target="),
+        (None, "2 outputs a sample, 2: choose one with target="),
         (2, "target=2 does not exist: the model has 2 outputs"),
         (-1, "target=-1 does not exist"),
         ((0, 1), r"target=\(0, 1\) does not exist"),
@@ -101,7 +101,7 @@ def test_baselines_of_every_form(net: Net, x: Tensor) -> None:
 def test_a_baseline_that_does_not_fit_is_refused(net: Net, x: Tensor) -> None:
     with pytest.raises(ValueError, match=r"needs composite=Composite\(gate='shapley'\)"):
         attribute(net, x, target=0, baseline=x[:1])
-    with pytest.raises(ValueError, match=r"baseline has shape \(5, 3\), needed is one sample, \(1, 5, 3\)"):
+    with pytest.raises(ValueError, match=r"baseline has shape \(5, 3\): give one sample, \(1, 5, 3\)"):
         attribute(net, x, target=0, composite=SHAPLEY, baseline=x[0])
     with pytest.raises(ValueError, match="baseline has shape"):
         attribute(net, x, target=0, composite=SHAPLEY, baseline=x[:7])

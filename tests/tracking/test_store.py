@@ -129,7 +129,7 @@ def test_a_moved_or_copied_project_never_writes_into_the_original(
     run_in(tmp_path / "new")
     assert sorted(tmp_path.glob("mlruns/**/*")) == original
     assert (tmp_path / "new" / "mlflow.db.before-relocation").is_file()
-    with pytest.raises(InputError, match="nothing is to be put right"):
+    with pytest.raises(InputError, match="there is nothing to correct"):
         relocate(tmp_path / "new" / "mlflow.db")
 
 
@@ -137,7 +137,7 @@ def test_what_is_no_store_is_not_relocated(tmp_path: Path) -> None:
     for name, content in (("none.db", None), ("text.db", b"no database" * 100)):
         if content:
             (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match="is it an MLflow store"):
+        with pytest.raises(InputError, match="check that it is an MLflow store"):
             relocate(tmp_path / name)
 
 
