@@ -14,9 +14,12 @@ def main() -> None:
 
 
 def _train(settings: Settings[TrainConfig]) -> None:
+    from ..reporting.papers_table import papers_text
     from ..reporting.terminal import training_text
     from ..workflows.train import train
 
     result = train(settings)
     following = program.called("evaluate")
+    if settings.choices.get("experiment") == "paper":
+        print(papers_text(result.table))
     print(training_text(result.experiment, result.table, result.version, result.place, result.notices, following))

@@ -99,12 +99,22 @@ class Judging:
         The descriptors of each factor.
     rule
         Portfolios.
+    shrink
+        Whether forecasts are spread by a factor learned from earlier months, or left as the models said them.
     """
 
     samples: Samples
     panel: pd.DataFrame
     factors: Factors
     rule: PortfolioRule
+    shrink: bool = True
+
+    def scales(self, forecasts: pd.DataFrame) -> tuple[pd.Series, float]:
+        """Return the factor of every month, and that of the newest months."""
+        if self.shrink:
+            return scales(forecasts), newest_scale(forecasts)
+        months = pd.Index(np.sort(forecasts["date"].unique()), name="date")
+        return pd.Series(1.0, months), 1.0
 
     def equip(self, forecasts: pd.DataFrame) -> pd.DataFrame:
         """Return the forecasts with the columns that the portfolio rule needs."""
@@ -119,7 +129,7 @@ def make_rows(walks: Mapping[str, WalkForward], judging: Judging) -> list[Row]:
 def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
     samples, rule, tested = judging.samples, judging.rule, walk.tested
     forecasts = _said(model, tested, samples)
-    scale, newest = scales(forecasts), newest_scale(forecasts)
+    scale, newest = judging.scales(forecasts)
     factor = forecasts["date"].map(scale).to_numpy()
     predictions = _spread(forecasts, factor)
     judged = judging.equip(predictions)

@@ -82,7 +82,7 @@ class Experiment:
     @property
     def judging(self) -> Judging:
         """Samples, panel, factors and rule by which the rows are judged."""
-        return Judging(self.samples, self.panel, self.factors, self.config.portfolio)
+        return Judging(self.samples, self.panel, self.factors, self.config.portfolio, self.config.window.shrink)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def prepare(settings: Settings[TrainConfig]) -> Experiment:
         Naming what is wrong with the config or the data.
     """
     config = settings.config
-    families = make_families(config.model, settings.overrides)
+    families = make_families(config.model, settings.overrides, tuned=config.tuning.trials > 0)
     factors = make_factors(config.factors, config.data.descriptors)
     descriptors = descriptors_of(factors)
     market = load_market(config.data, descriptors, config.portfolio.quantiles)

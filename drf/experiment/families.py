@@ -19,11 +19,11 @@ from .validation import check, make
 _NOT_SETTINGS = ("random_state",)
 
 
-def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> list[Family]:
+def make_families(models: Mapping[str, Any], overrides: Iterable[str] = (), tuned: bool = True) -> list[Family]:
     """Return the families of the ``model`` config, in the order of the comparison's rows.
 
-    A setting that stands among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not
-    tuned.
+    A setting among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not tuned. Without
+    tuning the search spaces are left aside, and a setting may lie outside of them.
 
     Raises
     ------
@@ -39,7 +39,8 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = ()) -> l
     if not models:
         raise InputError("model=[]: choose at least one family, see conf/model")
     chosen = {override.lstrip("+").split("=")[0] for override in overrides}
-    families = [_make_family(name, models[name], chosen) for name in FAMILIES if name in models]
+    settings = models if tuned else {name: {**of_family, "space": None} for name, of_family in models.items()}
+    families = [_make_family(name, settings[name], chosen) for name in FAMILIES if name in models]
     for family in families:
         _require_parts(family, families)
     return families

@@ -1,7 +1,7 @@
 """Schema of a training's configuration: every key with its kind and range, in Hydra's ConfigStore.
 
-A default stands in the class, and no file of ``conf/`` repeats it. The settings of a room are that
-room's own class (:class:`~drf.samples.windows.WindowRule` and so on), and what belongs to none stands here.
+Every key has its default in a file of ``conf/``; where the class has one too, a test compares both. The settings of a
+room are that room's own class (:class:`~drf.samples.windows.WindowRule` and so on); the others stand here.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from annotated_types import Ge, Interval
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from ..data.simulate import SimulatedMarket
 from ..data.sources import Source
 from ..errors import nearest
 from ..evaluation.portfolio import PortfolioRule
-from ..models.catalogue import FAMILIES, ROWS, row_named
+from ..models.catalogue import ROWS, row_named
 from ..samples.windows import WindowRule
 from ..training.parallel import Compute
 from ..tuning.search import TuningRule
-from .validation import defaults_of
 
 # Seeds are multiplied by 1,000 and must stay below what scikit-learn takes.
 Seed = Annotated[int, Interval(ge=0, le=4_000_000)]
@@ -139,21 +137,9 @@ def node_of(schema: type) -> Any:
     return make_dataclass(schema.__name__, entries)
 
 
-_SIMULATED = f"{SimulatedMarket.__module__}.{SimulatedMarket.__qualname__}"
-
-
 def store_schema(name: str, schema: type) -> None:
     """Register a schema with Hydra; a primary config names it first among its defaults."""
     ConfigStore.instance().store(name=name, node=node_of(schema), provider="drf")
 
 
 store_schema("train_schema", TrainConfig)
-for _family, _model in FAMILIES.items():
-    # conf/model/<family>.yaml begins with these; what it states itself is not a default of the class
-    ConfigStore.instance().store(group="model", name=f"{_family}_settings", node=defaults_of(_model), provider="drf")
-ConfigStore.instance().store(
-    group="data",
-    name="simulated_settings",
-    node={"_target_": _SIMULATED, **defaults_of(SimulatedMarket)},
-    provider="drf",
-)

@@ -12,7 +12,7 @@ from typing import Any
 from .base import Combines, Loadable
 from .blend import Blend
 from .boosting import Boosting
-from .dnn import DNN
+from .dnn import DNN, DeepDNN
 from .forest import Forest
 from .linear import Linear, RidgeRegression
 from .lstm import LSTM
@@ -68,6 +68,8 @@ ROWS: tuple[ModelRow, ...] = (
     ModelRow("boosting", "boosting", Boosting, "#E69F00", explained=True),
     ModelRow("dnn", "dnn", DNN, "#0072B2"),
     ModelRow("dnn_lrp", "dnn", DNN, "#0072B2", explained=True, linearised=True),
+    ModelRow("dnn_deep", "dnn_deep", DeepDNN, "#004466"),
+    ModelRow("dnn_deep_lrp", "dnn_deep", DeepDNN, "#004466", explained=True, linearised=True),
     ModelRow("lstm", "lstm", LSTM, "#D55E00"),
     ModelRow("lstm_lrp", "lstm", LSTM, "#D55E00", explained=True, linearised=True),
     ModelRow("blend", "blend", Blend, "#000000", explained=True),

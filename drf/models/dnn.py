@@ -35,3 +35,10 @@ class DNN(Network):
     def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
         sizes = [int(size) for size in str(self.hidden).split("-")]
         return {"inputs": lags * descriptors, "hidden": sizes, "signal_bias": self.signal_bias}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DeepDNN(DNN):
+    """The papers' deeper network. Everything else as in :class:`DNN`."""
+
+    hidden: str | int = "80-80-50-50-10-10"

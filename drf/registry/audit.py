@@ -105,7 +105,7 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
 
 def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> pd.DataFrame:
     """Audit the row's family of a training, or each family of a blend, from the training's configuration."""
-    every = make_families({name: {**settings, "space": None} for name, settings in config.model.items()})  # not tuned
+    every = make_families(config.model, tuned=False)
     behind = next(family.trained for family in every if family.name == row.family)
     families = [family for family in every if family.name in behind]
     protocol = Protocol(

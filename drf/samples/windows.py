@@ -42,6 +42,10 @@ class WindowRule:
         Train on all months before, not only on the last ``train_months``. Where the first window begins does not
         depend on it.
 
+    shrink
+        Spread forecasts around their month's mean by a factor learned from earlier months, see
+        :mod:`drf.evaluation.scale`; False: leave them as the models said them.
+
     Raises
     ------
     ValueError
@@ -54,6 +58,7 @@ class WindowRule:
     test_months: Annotated[int, Ge(1)] | None
     refit_every: Annotated[int, Ge(1)]
     expanding: bool = False
+    shrink: bool = True
     label: Label = "rank"
     test_from: str | None = None
     test_to: str | None = None

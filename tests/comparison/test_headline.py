@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from drf.reporting.nearby import factor_of, newest_by_factor
-from drf.reporting.page import _stocks
-from drf.reporting.stocks import MOST_VALUES, UNIT, stocks_asked
 
 from drf.comparison.headline import Portrait, portray
 from drf.comparison.rows import Judging, Row
 from drf.evaluation.portfolio import long_short, make_weights
+from drf.reporting.comparison_report import _stocks
+from drf.reporting.lookup import MOST_VALUES, UNIT, stocks_asked
+from drf.reporting.row_sections import factor_of, newest_by_factor
 from tests.making import rule
 from tests.reporting.conftest import FACTORS
 

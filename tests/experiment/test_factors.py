@@ -33,8 +33,8 @@ def test_a_panel_that_lacks_descriptors_runs_on_those_it_has() -> None:
     [
         ("+factors.Twice=[PER]", "factors: descriptor PER appears more than once"),
         ("factors.Risk=BETA", "factors.Risk=BETA: must be a list of descriptors"),
-        ("+factors.bias=[X]", "factors.bias: another column of forecasts has that name"),
-        ("+factors.weight=[X]", "factors.weight: another column of forecasts has that name"),
+        ("+factors.bias=[X]", "factors.bias: the name is reserved for another column"),
+        ("+factors.weight=[X]", "factors.weight: the name is reserved for another column"),
         ("+factors.More=[ret_next]", "factors: ret_next cannot be a descriptor"),
         ("data.descriptors=[PERR]", "data.descriptors: PERR belongs to no factor (did you mean PER?)"),
         ("data.descriptors=[]", "at least one descriptor is needed"),

@@ -85,7 +85,7 @@ def test_nothing_but_our_own_sources_is_made_of_what_a_registry_says() -> None:
         line["data"]["source"]["_target_"] = target
         source = read_recorded(json.dumps(line)).data.source
         assert source == NamedElsewhere(target)
-        with pytest.raises(InputError, match=rf"{target}, which is none of this project's sources.*data=\.\.\."):
+        with pytest.raises(InputError, match=rf"{target}, which is not a source of this project.*data=\.\.\."):
             source.panel()
 
 

@@ -1,15 +1,14 @@
-"""Every config composes, what makes no sense is refused by name, and a default has one home."""
+"""Every config composes, what makes no sense is refused by name, and files and classes agree."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
@@ -23,7 +22,6 @@ from drf.experiment.schema import ComputeConfig, RegistryConfig, TrackingConfig,
 from drf.experiment.validation import defaults_of
 from drf.models.catalogue import FAMILIES
 from drf.registry.evaluation_config import EvaluateConfig
-from drf.registry.gates import Thresholds
 from drf.samples.windows import WindowRule
 from drf.tuning.search import TuningRule
 from drf.tuning.space import entries
@@ -150,20 +148,11 @@ def test_a_file_of_the_users_own_is_held_against_the_schema_too(tmp_path: Path) 
     )
 
 
-def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for key, child in node.items():
-            yield from leaves(child, f"{prefix}{key}.")
-    else:
-        yield prefix.rstrip("."), node
-
-
 HOMES: dict[str, Any] = {
     "window": WindowRule,
     "tuning": TuningRule,
     "portfolio": PortfolioRule,
     "compute": ComputeConfig,
-    "gate": Thresholds,
     "tracking": TrackingConfig,
     "registry": RegistryConfig,
     **{f"model.{name}": model for name, model in FAMILIES.items()},
@@ -171,17 +160,40 @@ HOMES: dict[str, Any] = {
 }
 
 
-def test_a_default_has_one_home() -> None:
-    """No file of conf/ repeats what is the default of the class that takes it."""
-    for file in CONFIG_DIR.rglob("*.yaml"):
-        package = re.search(r"@package (\S+)", file.read_text())
-        group = package[1] if package else str(file.parent.relative_to(CONFIG_DIR))
-        prefix = "" if group in (".", "_global_") else f"{group}."
-        for key, value in leaves(yaml.safe_load(file.read_text())):
-            home, _, setting = f"{prefix}{key}".rpartition(".")
-            if home in HOMES:
-                defaults = defaults_of(HOMES[home])
-                assert setting not in defaults or defaults[setting] != value, f"{file}: {key}"
+def test_a_default_of_a_class_is_the_default_of_its_file() -> None:
+    known = flatten(composed(f"model=[{','.join(FAMILIES)}]"))
+    for home, taker in HOMES.items():
+        for setting, default in defaults_of(taker).items():
+            value = known[f"{home}.{setting}"]
+            if not str(value).startswith("${"):
+                assert value == (list(default) if isinstance(default, tuple) else default), f"{home}.{setting}"
+
+
+@pytest.mark.parametrize("file", sorted(CONFIG_DIR.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONFIG_DIR)))
+def test_every_knob_of_a_file_has_a_comment_of_one_line(file: Path) -> None:
+    """But for references, mappings of columns, the grouping of the factors, and Hydra's own keys."""
+    if file.parent.name in ("factors", "experiment"):
+        return
+    plain = re.compile(r"\s*(?!_target_|columns|date|asset|returns|column|- )(\w+): (?!\$\{data)[^#{]*")
+    block = ""
+    for line in file.read_text().splitlines():
+        block = line.partition(":")[0] if re.match(r"\w", line) else block
+        if block not in ("defaults", "hydra", "descriptors", "source", "space"):
+            assert not plain.fullmatch(line) or line.rstrip().endswith("{}"), line
+
+
+def test_the_page_of_all_keys_is_up_to_date() -> None:
+    place = CONFIG_DIR.parent / "docs" / "configuration_table.py"
+    spec = importlib.util.spec_from_file_location("configuration_table", place)
+    assert spec is not None and spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    text = table.PAGE.read_text()
+    assert table.page(text) == text, "run python docs/configuration_table.py"
+    known = {key for name in ("config", "evaluation", "month_end") for key in flatten(composed(name=name))}
+    own = {key for key in known if not key.startswith(("hydra", "factors", "model.svr.space", "data.source"))}
+    missing = [key for key in own if f"`{key}`" not in text and ".space" not in key and "changes" not in key]
+    assert not [key for key in missing if not key.startswith("data")], missing
 
 
 def test_every_field_of_a_settings_object_can_be_set() -> None:

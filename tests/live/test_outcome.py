@@ -21,8 +21,9 @@ from drf.live.outcome import (
     not_issued,
     promise_of,
 )
-from drf.live.track_record import log_record, read_record
+from drf.live.track_record import read_record
 from drf.registry.training_evidence import Evidence
+from drf.workflows.track_record_log import log_record
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 from tests.making import rule
 

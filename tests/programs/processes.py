@@ -140,9 +140,7 @@ def _run(folder: str, name: str, arguments: list[str], environment: dict[str, st
         if name.startswith("benchmarks/"):
             runpy.run_path(str(ROOT / name), run_name="__main__")
         elif name in COMMANDS:
-            getattr(importlib.import_module("drf.cli.main"), COMMANDS[name])()
-        elif name == "drf.cli.tuning_worker":
-            importlib.import_module("drf.cli.program").run(importlib.import_module(name).main, "config")
+            importlib.import_module(f"drf.cli.{COMMANDS[name]}").main()
         else:
             importlib.import_module(name).main()
         code = 0

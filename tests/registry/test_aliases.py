@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from drf.errors import InputError
-from drf.registry import standing
 from drf.registry.aliases import (
     CHAMPION,
     PREVIOUS,
@@ -148,13 +147,13 @@ def test_the_aliases_of_an_earlier_release_are_taken_as_they_are(registry: Mlflo
 
 
 def test_a_lock_that_another_command_holds_is_said(registry: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing, "_WAIT", 0)
+    monkeypatch.setattr(aliases, "_WAIT", 0)
     holder = textwrap.dedent(
         f"""
         import mlflow
-        from drf.registry import standing
+        from drf.registry import aliases
         mlflow.set_tracking_uri({os.environ.get("MLFLOW_TRACKING_URI")!r} or {registry.tracking_uri!r})
-        with standing._lock({NAME!r}):
+        with aliases._lock({NAME!r}):
             print("held", flush=True)
             input()
         """

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from drf.reporting.page import Material, comparison_report, gates_section
 
 from drf.comparison.evidence import gather, on_rows
 from drf.comparison.headline import portray
@@ -27,6 +26,7 @@ from drf.evaluation.trials import Trials
 from drf.models.catalogue import row_named
 from drf.registry.gates import Verdict
 from drf.reporting import findings
+from drf.reporting.comparison_report import Material, comparison_report, gates_section
 from drf.reporting.document import Picture
 from drf.reporting.drawing import comparison_figures
 from drf.reporting.figures import picture

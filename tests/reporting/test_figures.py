@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from drf.reporting.faithfulness import faithfulness_report
+
+from drf.reporting.faithfulness_report import faithfulness_report
 
 
 def audit(**changes: float) -> pd.DataFrame:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from drf.reporting.page import Material, comparison_report
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from drf.comparison.evidence import gather
 from drf.comparison.headline import Portrait, portray
 from drf.comparison.rows import Judging, Row, comparison_table, drivers
 from drf.evaluation.trials import Trials
+from drf.reporting.comparison_report import Material, comparison_report
 from drf.reporting.drawing import comparison_figures
 from drf.reporting.figures import picture
 from drf.reporting.html import render

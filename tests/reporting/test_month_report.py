@@ -55,7 +55,7 @@ def decision(**changes: object) -> Decision:
         "1", "champion", True, "", pd.Series(dtype=float), (verdict,), (), "", "since it was trained <5> values", None
     )
     about = {
-        "judged": (judged,),
+        "evaluations": (judged,),
         "asked": "strict",
         "reason": "nothing waits beside the champion, version 1",
         **changes,

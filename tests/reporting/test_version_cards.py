@@ -12,8 +12,9 @@ from drf.registry.aliases import Standing
 from drf.registry.decision import Decision, Evaluation
 from drf.registry.gates import REPLACEMENT, Verdict
 from drf.registry.versions import RegisteredVersions, read_versions
-from drf.reporting.version_cards import Training, decision_card, judged_card, rewrite_cards, version_card
+from drf.reporting.version_cards import Training, decision_card, judged_card, version_card
 from drf.workflows.decision_log import CHALLENGER, write_verdicts
+from drf.workflows.version_descriptions import rewrite_cards
 from tests.registry.making import NAME, register_small, version
 
 SCORES = pd.Series(

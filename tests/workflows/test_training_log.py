@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from drf.tracking import log
+from drf.workflows import training_log
 
 
 def test_the_peak_of_memory_is_measured_where_the_system_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    peak = log._peak_memory()
+    peak = training_log._peak_memory()
     assert peak is not None
     assert 50e6 < peak < 100e9  # bytes
     real = builtins.__import__
@@ -21,4 +21,4 @@ def test_the_peak_of_memory_is_measured_where_the_system_counts_it(monkeypatch: 
         return real(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert log._peak_memory() is None
+    assert training_log._peak_memory() is None
