@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from drf.errors import InputError
+from drf.registry import aliases
 from drf.registry.aliases import (
     CHAMPION,
     PREVIOUS,
