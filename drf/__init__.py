@@ -7,9 +7,10 @@ Every folder is a room that imports only from the rooms below it. Their order st
 """
 
 import importlib
+from pathlib import Path
 from typing import Any
 
-__version__ = "0.2.0"
+__version__ = (Path(__file__).parent / "lrp" / "VERSION").read_text().strip()
 
 __all__ = ["evaluate", "monitor", "month_end", "score", "train"]
 

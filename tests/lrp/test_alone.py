@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -24,9 +25,9 @@ class Elsewhere:
 
 sys.meta_path.insert(0, Elsewhere())
 import torch
-from drf.lrp import Composite, attribute
-from drf.lrp.faithfulness import shapley_values
-assert {wheel!r} in sys.modules["drf.lrp"].__file__
+from drf_lrp import Composite, attribute
+from drf_lrp.faithfulness import shapley_values
+assert {wheel!r} in sys.modules["drf_lrp"].__file__
 
 class Net(torch.nn.Module):
     def __init__(self):
@@ -53,12 +54,33 @@ def test_it_is_built_and_runs_alone(tmp_path: Path) -> None:
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra" not in line]
     assert [re.split(r"[ >=]+", line)[1] for line in required] == ["torch"]
     assert f"Version: {drf.__version__}" in metadata
-    built = {path.name for path in (tmp_path / "drf-lrp" / "drf" / "lrp").iterdir()}
-    assert built == {path.name for path in Path(drf.lrp.__file__).parent.glob("*.py")}
+    built = {path.name for path in (tmp_path / "drf-lrp" / "drf_lrp").iterdir()}
+    assert built == {path.name for path in Path(drf.lrp.__file__).parent.glob("*.py")} | {"VERSION"}
     program = ALONE.format(wheel=str(tmp_path / "drf-lrp"), packages=sysconfig.get_paths()["purelib"])
     # Without site-packages' own start-up the project, installed for editing, is not in sight.
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=300)
     assert done.stdout == "explained True\n", done.stderr
+
+
+def test_its_source_distribution_builds_the_same_wheel(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path),
+        str(ROOT / "packaging" / "lrp"),
+    ]
+    subprocess.run(build, check=True, capture_output=True, timeout=300)  # the wheel is built from the sdist
+    (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name.partition("/")[2] for name in archive.namelist() if name.startswith("drf_lrp/")}
+        roots = {name.partition("/")[0].partition("-")[0] for name in archive.namelist()}
+    assert packed == {path.name for path in Path(drf.lrp.__file__).parent.glob("*.py")} | {"VERSION"}
+    assert roots == {"drf_lrp"}, "no file of the distribution drf"
+    with tarfile.open(sdist) as archive:
+        assert not [entry.name for entry in archive if entry.issym() or entry.islnk()]
 
 
 def test_the_reference_names_everything_that_is_public() -> None:
