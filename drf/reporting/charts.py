@@ -1,4 +1,4 @@
-"""Charts, each made from one table, as Plotly's JSON. :mod:`.figures` draws those for paper."""
+"""Charts, each made from one table, as Plotly's JSON. :mod:`.paper` draws the same charts as pictures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,25 @@ import pandas as pd
 from ..data.calendar import MONTHLY
 from ..evaluation.annual import rolling_ratio
 from ..evaluation.drawdowns import underwater
+from ..models.catalogue import OTHER_COLOUR, row_named
 from .document import Chart
-from .figures import FACTOR_COLOURS, colour_of, is_dashed
+
+FACTOR_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
+"""Okabe and Ito's colours, which all eyes tell apart."""
 
 _CONTRAST = [[0.0, "#D55E00"], [0.5, "#f7f7f7"], [1.0, "#0072B2"]]  # vermillion and blue: told apart by all eyes
+
+
+def colour_of(row: object) -> str:
+    """Return the colour of a row, the same in all charts."""
+    known = row_named(str(row))
+    return known.colour if known else OTHER_COLOUR
+
+
+def is_dashed(row: object) -> bool:
+    """Tell whether a row is linearised: it has its family's colour, and is drawn dashed or hatched."""
+    known = row_named(str(row))
+    return bool(known and known.linearised)
 
 
 def wealth(returns: pd.DataFrame) -> Chart:
@@ -167,6 +182,67 @@ def relevance(size: pd.DataFrame, row: str) -> Chart:
     )
 
 
+def cumulative_long_short(returns: pd.DataFrame) -> Chart:
+    """Draw the compounded long-short return before costs. ``returns``: one row a month, one column a row, decimals."""
+    grown = (1 + returns.fillna(0.0)).cumprod()
+    alt = f"Growth of 1, long-short before costs; at the end {_told(grown.iloc[-1], '.2f')}."
+    return _lines("Long-short portfolio, top less bottom quantile, before costs: growth of 1", alt, grown, ".2f")
+
+
+def cumulated_rank_ic(ic: pd.DataFrame) -> Chart:
+    """Draw the cumulated monthly rank IC. ``ic``: one row a month, one column a row of the comparison."""
+    title = "Rank IC, cumulated over the months; the slope is the mean"
+    return _lines(title, f"Mean monthly rank IC: {_told(ic.mean(), '.3f')}.", ic.fillna(0.0).cumsum(), ".1f")
+
+
+def sharpe_bars(comparison: pd.DataFrame) -> Chart:
+    """Draw Sharpe ratios before and after costs. ``comparison``: ``row``, ``sharpe``, ``sharpe_net``."""
+    rows, colours = list(comparison["row"]), [colour_of(row) for row in comparison["row"]]
+    data = [
+        _bars(label, rows, comparison[name], colours, ".2f") | {"opacity": opacity}
+        for label, name, opacity in (("before costs", "sharpe", 1.0), ("after costs (pale)", "sharpe_net", 0.5))
+    ]
+    alt = f"Sharpe ratios before costs: {_told(comparison.set_index('row')['sharpe'], '.2f')}."
+    layout = {"barmode": "group", "showlegend": False}
+    return Chart("Sharpe ratio before costs, and after (pale)", alt, data, layout)
+
+
+def quantile_means(means: pd.DataFrame) -> Chart:
+    """Draw the mean return of every quantile. ``means``: one row a quantile, one column a row, decimals a year."""
+    quantiles = [str(quantile) for quantile in means.index]
+    data = [_hatched(row, _bars(str(row), quantiles, means[row], colour_of(row))) for row in means]
+    alt = f"Mean return a year of the highest quantile: {_told(means.iloc[-1], '.1%')}."
+    layout = {"barmode": "group", "showlegend": True, "yaxis": {"tickformat": ".0%"}}
+    return Chart("Mean return a year by quantile of the forecast, 1 the lowest", alt, data, layout)
+
+
+def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) -> Chart:
+    """Draw the factor contributions in the top quantile. ``percentages``: one row a model, one column a factor."""
+    factors = [str(factor) for factor in percentages]
+    data = [
+        _hatched(row, _bars(str(row), factors, percentages.loc[row], colour_of(row), ".0f"))
+        for row in percentages.index
+    ]
+    words = "; ".join(f"{row}: {_told(percentages.loc[row], '.0f')}" for row in percentages.index)
+    title = f"Factor contributions, top quantile, {date.date()}: % of the sum of their sizes"
+    layout = {"barmode": "group", "showlegend": True}
+    return Chart(title, f"Signed shares in per cent, {words}.", data, layout)
+
+
+def change_since_last_month(risk: pd.DataFrame, row: str) -> Chart:
+    """Draw the newest factor contributions of the spread with those of the month before, from a risk table."""
+    newest = risk[(risk["date"] == risk["date"].max()) & (risk["portfolio"] == "spread") & (risk["level"] == "factor")]
+    factors = [str(name) for name in newest["name"]]
+    now, change = 1e4 * newest["signed"], 1e4 * newest["change"]
+    data = [
+        _bars("month before", factors, now - change, "#bdbdbd", ".0f"),
+        _bars("newest month", factors, now, colour_of(row), ".0f"),
+    ]
+    alt = f"Contributions of the newest month, basis points: {_told(now.set_axis(factors), '.0f')}."
+    title = f"{row}: contributions to top less bottom quantile, basis points a month, {newest['date'].iloc[0].date()}"
+    return Chart(title, alt, data, {"barmode": "group", "showlegend": True})
+
+
 def live_beside_promise(months: pd.DataFrame) -> Chart:
     """Draw the issued portfolios' cumulated return after costs with the backtest's promise.
 
@@ -202,6 +278,17 @@ def live_rank_ic(rank_ic: pd.Series, promised: float) -> Chart:
     means = pd.Series({"of the issued forecasts": rank_ic.mean(), "of the backtest": promised})
     alt = f"Mean rank IC: {_told(means, '.3f')}."
     return Chart("Rank IC of the issued forecasts", alt, data, {"showlegend": True})
+
+
+def _bars(name: str, x: Sequence[str], y: pd.Series, colour: str | list[str], text: str = "") -> dict[str, Any]:
+    """Return a trace of bars; ``text``: how the numbers above them are written, if they are."""
+    shown = {"text": [f"{value:{text}}" if np.isfinite(value) else "" for value in y]} if text else {}
+    return {"type": "bar", "name": name, "x": list(x), "y": _numbers(y), "marker": {"color": colour}, **shown}
+
+
+def _hatched(row: object, trace: dict[str, Any]) -> dict[str, Any]:
+    """Hatch the bars of a linearised row."""
+    return {**trace, "marker": {**trace["marker"], "pattern": {"shape": "/"}}} if is_dashed(row) else trace
 
 
 def _lines(title: str, alt: str, table: pd.DataFrame, how: str) -> Chart:

@@ -1,23 +1,23 @@
-"""Choice of the figures for a comparison and for each of its rows."""
+"""Choice of the figures for a comparison and for each of its rows; their names are files of MLflow's runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ..comparison.rows import Factors, Row, top_contributions
 from ..data.calendar import MONTHLY
 from ..evaluation import contributions as parts
 from ..evaluation.portfolio import PortfolioRule, quantile_returns
-from . import figures
+from . import charts
+from .document import Chart
 
 
 def comparison_figures(
     rows: Sequence[Row], table: pd.DataFrame, intervals: pd.DataFrame, factors: Factors, rule: PortfolioRule
-) -> dict[str, Figure]:
-    """Draw the figures of the whole comparison, by name.
+) -> dict[str, Chart]:
+    """Return the figures of the whole comparison, by name.
 
     Parameters
     ----------
@@ -26,16 +26,15 @@ def comparison_figures(
     intervals
         As :func:`drf.evaluation.intervals.sharpe_intervals` gives.
     """
-    quantiles = pd.DataFrame(
-        {row.name: quantile_returns(row.judged, rule).mean() * MONTHLY.periods_a_year for row in rows}
-    )
+    year = MONTHLY.periods_a_year
+    quantiles = pd.DataFrame({row.name: quantile_returns(row.judged, rule).mean() * year for row in rows})
     series = {row.name: row.series for row in rows}
-    figures_by_name = {
-        "sharpe_intervals": figures.sharpe_intervals(intervals),
-        "cumulative_long_short": figures.cumulative_long_short(_of_all(series, "long_short")),
-        "sharpe": figures.sharpe_bars(table),
-        "quantile_means": figures.quantile_means(quantiles),
-        "rank_ic": figures.rank_ic_over_time(_of_all(series, "rank_ic")),
+    figures = {
+        "sharpe_intervals": charts.sharpe_intervals(intervals),
+        "cumulative_long_short": charts.cumulative_long_short(_of_all(series, "long_short")),
+        "sharpe": charts.sharpe_bars(table),
+        "quantile_means": charts.quantile_means(quantiles),
+        "rank_ic": charts.cumulated_rank_ic(_of_all(series, "rank_ic")),
     }
     # The papers' figure sets these side by side.
     explained = {
@@ -44,8 +43,8 @@ def comparison_figures(
     if explained:
         date = max(percentages.index[-1] for percentages in explained.values())
         newest = pd.DataFrame({name: percentages.loc[date] for name, percentages in explained.items()}).T
-        figures_by_name["top_quantile_contributions"] = figures.top_quantile_contributions(newest, date)
-    return figures_by_name
+        figures["top_quantile_contributions"] = charts.top_quantile_contributions(newest, date)
+    return figures
 
 
 def _of_all(series: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
@@ -53,12 +52,15 @@ def _of_all(series: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     return pd.DataFrame({row: monthly[name] for row, monthly in series.items()})
 
 
-def row_figures(row: Row, factors: Factors) -> dict[str, Figure]:
-    """Draw the figures of a row that has contributions, by name."""
+def row_figures(row: Row, factors: Factors) -> dict[str, Chart]:
+    """Return the figures of a row that has contributions, by name."""
     if row.relevance is None or row.risk is None:
         return {}
+    over_time = charts.contributions(
+        top_contributions(row, factors), row.name, "contributions to the forecast of the top quantile, a month"
+    )
     return {
-        "contributions_over_time": figures.contributions_over_time(top_contributions(row, factors), row.name),
-        "change_since_last_month": figures.change_since_last_month(row.risk, row.name),
-        "relevance_heatmap": figures.relevance_heatmap(parts.mean_absolute_by_lag(row.relevance), row.name),
+        "contributions_over_time": over_time,
+        "change_since_last_month": charts.change_since_last_month(row.risk, row.name),
+        "relevance_heatmap": charts.relevance(parts.mean_absolute_by_lag(row.relevance), row.name),
     }

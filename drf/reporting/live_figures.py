@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from ..live.outcome import Live
-from .document import Picture
-from .figures import live_beside_promise, live_rank_ic, picture
+from .charts import live_beside_promise, live_rank_ic
+from .document import Chart, Picture
+from .paper import picture
+
+
+def live_charts(live: Live) -> dict[str, Chart]:
+    """Return the charts of what came true beside what was promised, by name."""
+    months = live.months.set_index("month")
+    return {
+        "live_beside_promise": live_beside_promise(months),
+        "live_rank_ic": live_rank_ic(months["rank_ic"], float(live.promise["rank_ic"].mean())),
+    }
 
 
 def live_pictures(live: Live) -> dict[str, Picture]:
-    """Draw what came true beside what was promised; pictures by name."""
-    months = live.months.set_index("month")
-    return {
-        "live_beside_promise": picture(live_beside_promise(months)),
-        "live_rank_ic": picture(live_rank_ic(months["rank_ic"], float(live.promise["rank_ic"].mean()))),
-    }
+    """Return the same charts as pictures."""
+    return {name: picture(chart) for name, chart in live_charts(live).items()}

@@ -15,7 +15,7 @@ from ..live.track_record import Record, totals
 from ..registry.decision import Decision, Evaluation
 from . import charts
 from .document import Chart, Column, Document, Picture, Section, Table
-from .live_figures import live_pictures
+from .live_figures import live_charts, live_pictures
 from .lookup import stocks_asked
 
 _SHOWN = 10
@@ -243,11 +243,7 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
     tables = [Table(month.record.by_version, columns)]
     if live is not None and len(live.months):
         figures = live_pictures(live)
-        months = live.months.set_index("month")
-        drawn = [
-            charts.live_beside_promise(months),
-            charts.live_rank_ic(months["rank_ic"], float(live.promise["rank_ic"].mean())),
-        ]
+        drawn = list(live_charts(live).values())
         tables.append(_by_month(live.months))
     return [
         Section(

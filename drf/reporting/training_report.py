@@ -13,8 +13,8 @@ from ..tracking.runs import git_commit
 from .comparison_report import Material, comparison_report
 from .document import Document, Picture
 from .drawing import comparison_figures, row_figures
-from .figures import picture
 from .findings import headline_row
+from .paper import picture
 from .protocol import protocol
 
 

@@ -29,8 +29,8 @@ from drf.reporting import findings
 from drf.reporting.comparison_report import Material, comparison_report, gates_section
 from drf.reporting.document import Picture
 from drf.reporting.drawing import comparison_figures
-from drf.reporting.figures import picture
 from drf.reporting.html import render, with_verdict
+from drf.reporting.paper import picture
 from drf.reporting.terminal import printed
 from drf.samples.lagged import make_samples
 from tests.making import rule

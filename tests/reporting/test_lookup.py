@@ -17,8 +17,8 @@ from drf.comparison.rows import Judging, Row, comparison_table, drivers
 from drf.evaluation.trials import Trials
 from drf.reporting.comparison_report import Material, comparison_report
 from drf.reporting.drawing import comparison_figures
-from drf.reporting.figures import picture
 from drf.reporting.html import render
+from drf.reporting.paper import picture
 from tests.making import rule
 from tests.reporting.browser import CHROMIUM, needs_chromium
 from tests.reporting.conftest import FACTORS
