@@ -83,7 +83,7 @@ def _plain(column: pd.Series) -> pd.Series:
     if isinstance(kind, (pd.CategoricalDtype, pd.ArrowDtype)):
         return column.astype(object)
     if isinstance(kind, pd.PeriodDtype):
-        named = str(kind.freq.name) in DATED_PERIODS  # quarters and years are texts, and no dates
+        named = str(kind.freq.rule_code) in DATED_PERIODS  # quarters and years are texts, and no dates
         return column.dt.to_timestamp(how="end").dt.normalize() if named else column.astype(str).where(column.notna())
     if pd.api.types.is_datetime64_any_dtype(kind):
         clock = column.dt.tz_localize(None) if isinstance(kind, pd.DatetimeTZDtype) else column

@@ -106,7 +106,7 @@ def test_another_file_is_not_taken_for_kept_bars(raw: list[str], capsys: pytest.
         with pytest.raises(SystemExit) as refused:
             build.main([*raw, f"data.bars={name}", "--output", "panel.parquet"])
         assert refused.value.code == 2
-        assert f"data.bars={name}: holds no bars that were kept" in capsys.readouterr().err
+        assert f"data.bars={name}: is not a file of kept bars" in capsys.readouterr().err
     assert Path("statements.parquet").read_bytes() == before
     assert not Path("panel.parquet").exists()
 

@@ -117,7 +117,7 @@ def test_without_the_splits_they_are_guessed_and_said(tmp_path: Path, caplog: py
         ("splits", ["market_value"], {"prices_adjusted": "none"}, "the closes do not jump: say splits"),
         ("none", ["market_value"], {"prices_adjusted": "splits"}, "the closes jump: say none"),
         ("splits", ["market_value", "split"], {"prices_adjusted": "splits"}, "the splits must be known"),
-        ("total_return", ["market_value"], {"prices_adjusted": "total_return"}, "no market value follows"),
+        ("total_return", ["market_value"], {"prices_adjusted": "total_return"}, "give no market value"),
         ("total_return", ["market_value", "split"], {}, "close and adj_close are the same on every day"),
     ],
 )

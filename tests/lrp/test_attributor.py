@@ -234,7 +234,7 @@ class Returning(nn.Module):
         (lambda y: torch.fft.rfft(y).real, UnsupportedOperationError, r"Returning.forward: torch.fft_rfft has no"),
         (lambda y: torch.cdist(y[:, None], y[:, None] + 1).squeeze(1), UnsupportedOperationError, "cdist"),
         (lambda y: y * (y > 0), UnsupportedOperationError, None),
-        (lambda y: torch.tensor(y.detach().numpy()), UnsupportedOperationError, "takes a signal out of torch"),
+        (lambda y: torch.tensor(y.detach().numpy()), UnsupportedOperationError, "converts a signal to Python numbers"),
         (lambda y: y.long().double(), UnsupportedOperationError, "integer input of their own"),
     ],
 )

@@ -158,7 +158,7 @@ def test_a_continuous_input_as_an_index_is_refused(x: Tensor, composite: Composi
 @BOTH
 def test_a_number_that_leaves_torch_is_refused(x: Tensor, composite: Composite) -> None:
     net = Net(lambda self, x: torch.stack([float(r[:, 0].mean()) * self.l(r).mean() for r in x]))
-    with pytest.raises(UnsupportedOperationError, match="takes a signal out of torch"):
+    with pytest.raises(UnsupportedOperationError, match="converts a signal to Python numbers"):
         attribute(net, x, composite=composite)
 
 

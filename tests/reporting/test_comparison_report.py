@@ -426,17 +426,21 @@ def test_losses_of_the_confidence_set_are_squared_errors_and_returns(
         assert loss["return after costs", row.name] == pytest.approx(-row.series["long_short_net"].mean())
 
 
+EMPTY = "<!-- gates --><!-- /gates -->"
+"""The marked place of the verdict, in a page without anything else."""
+
+
 def test_the_gates_of_a_version_as_a_table() -> None:
     gates = pd.DataFrame([vars(Verdict("rank IC", 0.123456, 0.5, False, False, "too low"))]).assign(version="3")
     section = gates_section(gates, "Decision: no.")
-    page = Outline(f"<p>{section.paragraphs[0]}</p>" + "".join(section.tables))
+    page = Outline(with_verdict(EMPTY, "", section))
     assert section.title == "Gates"
     assert page.all("p") == ["Decision: no."]
     assert page.tables == [[
         ["Gate", "Version", "Value", "Threshold", "Verdict", "In words"],
         ["rank IC", "3", "0.1235", "0.5", "FAIL", "too low"],
     ]]  # fmt: skip
-    small = "".join(gates_section(gates.assign(value=1e-15), "").tables)
+    small = with_verdict(EMPTY, "", gates_section(gates.assign(value=1e-15), ""))
     assert "<td>1e-15</td>" in small
     assert not gates_section(gates[:0], "Nothing.").tables
 

@@ -59,7 +59,9 @@ def test_the_first_screen_speaks_of_the_row_that_can_be_promoted_beside_the_best
         "lstm_lrp, the row that can be promoted: Sharpe ratio after costs 0.80 a year, rank IC 0.060"
     )
     assert "Best of the others: by Sharpe ratio linear 1.00, above it; by rank IC linear 0.050, not above it." in said
-    assert findings.which_model(comparison(sharpe_net=float("nan")), "lstm_lrp").endswith("can be estimated.")
+    assert findings.which_model(comparison(sharpe_net=float("nan")), "lstm_lrp").endswith(
+        "too few months for a Sharpe ratio."
+    )
     twin = pd.concat([table, table[1:].assign(row="lstm", sharpe_net=9.0)])
     assert findings.which_model(twin, "lstm_lrp") == said  # its own network is no rival
 

@@ -63,7 +63,7 @@ def test_it_does_so_too_where_returns_are_missing(lstm: Row, judging: Judging) -
 
 
 def test_many_cells_are_told_by_descriptor(lstm: Row, seen: Portrait, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drf.reporting.page.MOST_CELLS", 10)
+    monkeypatch.setattr("drf.reporting.comparison_report.MOST_CELLS", 10)
     told = _stocks(seen, FACTORS)
     assert told is not None
     assert set(told["groups"]) == {"factor", "descriptor"} and told["groups"]["descriptor"]["names"] == [
@@ -106,7 +106,7 @@ def test_older_months_are_left_out_of_a_large_history_and_counted(
 ) -> None:
     months = seen.history["date"].nunique() if seen.history is not None else 0
     a_month = len(seen.holdings) * (2 + len(FACTORS))
-    monkeypatch.setattr("drf.reporting.stocks.MOST_VALUES", 3 * a_month + 1)
+    monkeypatch.setattr("drf.reporting.lookup.MOST_VALUES", 3 * a_month + 1)
     told = asked(seen)
     assert len(told["months"]) == 3 and told["months_left_out"] == months - 3  # type: ignore[arg-type]
     assert told["months"][-1] == f"{seen.month:%Y-%m}"  # type: ignore[index]
