@@ -28,7 +28,7 @@ issues = mlflow.search_runs(
     "and attributes.status = 'FINISHED'",
 )
 if issues.empty:
-    raise SystemExit("nothing was issued yet: python -m drf.score does")
+    raise SystemExit("nothing was issued yet: drf score does")
 standing = issues[~issues["run_id"].isin(issues["tags.replaces"])]
 newest = standing.sort_values("tags.month").iloc[-1]
 path = mlflow.artifacts.download_artifacts(run_id=newest["run_id"], artifact_path="forecasts.parquet")

@@ -26,10 +26,10 @@ SMALL = (
 SHIM = """#!/usr/bin/env bash
 # The page's own command, on a small market: settings that come last win.
 case "$1" in
-    train.py) exec {python} train.py "${{@:2}}" {small} ;;
-    evaluate.py) exec {python} evaluate.py "${{@:2}}" gate=research gate.audit=false ;;
+    train) exec {python} -m drf "$@" {small} ;;
+    evaluate) exec {python} -m drf "$@" gate=research gate.audit=false ;;
     month-end) exec {python} -m drf "$@" gate.audit=false as_of=1996-06-02 ;;
-    *) exec {python} "$@" ;;
+    *) exec {python} -m drf "$@" ;;
 esac
 """
 
@@ -98,10 +98,9 @@ def test_commands_run_in_the_order_of_their_pages(tmp_path: Path) -> None:
     panel.to_parquet(tmp_path / "panel.parquet", index=False)
     for name in ("train.py", "evaluate.py", "conf", "drf", "MLproject", "python_env.yaml"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for name in ("python", "drf"):
-        (tmp_path / "bin").mkdir(exist_ok=True)
-        (tmp_path / "bin" / name).write_text(SHIM.format(python=sys.executable, small=SMALL))
-        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "drf").write_text(SHIM.format(python=sys.executable, small=SMALL))
+    (tmp_path / "bin" / "drf").chmod(0o755)
     environment = {**without_mlflow(), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path}/mlflow.db"
     ran = [block for block in blocks() if block.mark == "run"]

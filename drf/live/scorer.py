@@ -84,7 +84,7 @@ def load_scorer(uri: str) -> Scorer:
             number = str(aliases[named[2]] if named[2] else int(named[3]))
             trials = _independent_trials(client.get_model_version(name, number).tags)
         except (mlflow.MlflowException, KeyError) as error:
-            raise InputError(f"{uri}: there is no such version: run train.py and evaluate.py first") from error
+            raise InputError(f"{uri}: there is no such version: run drf train and drf evaluate first") from error
         role = CHAMPION if str(aliases.get(ALIAS)) == number else SHADOW
         uri = f"models:/{name}/{number}"
     model, evidence = load_with_evidence(uri)

@@ -74,7 +74,7 @@ class Hold:
 
     def in_words(self) -> str:
         return (
-            f"held by {self.by} since {self.since}: {self.reason}; nothing is promoted until evaluate.py hold=false "
+            f"held by {self.by} since {self.since}: {self.reason}; nothing is promoted until drf evaluate hold=false "
             "reason=..."
         )
 

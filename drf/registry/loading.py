@@ -22,7 +22,7 @@ from .training_evidence import FOLDER, Evidence
 MANIFEST = "manifest"
 """The tag of a version that holds the digest of its manifest."""
 
-NO_MANIFEST = "it has no manifest to compare its files with: train.py registers versions that have one"
+NO_MANIFEST = "it has no manifest to compare its files with: drf train registers versions that have one"
 
 T = TypeVar("T")
 

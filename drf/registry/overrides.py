@@ -25,7 +25,7 @@ def carry_out(
     """
     name, reason = config.registry.name, config.reason or "no reason was given"
     if not versions.numbers:
-        raise InputError(f"{name} has no version: run train.py first")
+        raise InputError(f"{name} has no version: run drf train first")
     if config.promote is not None:
         return _promote(client, name, versions, standing, str(config.promote), reason)
     if config.hold is not None:

@@ -237,7 +237,7 @@ def require_versions(versions: RegisteredVersions, name: str, store: str) -> Non
     if not versions.versions:
         aside = [f"version {number}: {reason}" for number, reason in versions.left_aside.items()]
         why = f" ({first_few(aside, 5)})" if aside else ""
-        raise InputError(f"{name} has no version to evaluate in {store}{why}: run train.py first")
+        raise InputError(f"{name} has no version to evaluate in {store}{why}: run drf train first")
 
 
 def mark(client: mlflow.MlflowClient, name: str, number: str, tags: Mapping[str, Any]) -> None:

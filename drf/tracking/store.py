@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def connect(experiment: str) -> str:
     """Make the tracking store usable and return its URI.
 
-    A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several train.py
+    A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several trainings
     can share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` and
     ``MLFLOW_EXPERIMENT_ID`` are obeyed.
 

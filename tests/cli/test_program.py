@@ -132,7 +132,7 @@ def test_a_store_that_cannot_be_opened(refused: Call, monkeypatch: pytest.Monkey
 
 def test_evaluate_refuses_an_empty_registry_and_a_rollback_to_nothing(refused: Call) -> None:
     assert "drf-lstm-lrp has no version to evaluate" in refused(commands.evaluate)
-    assert "drf-lstm-lrp has no version: run train.py first" in refused(commands.evaluate, "rollback=true")
+    assert "drf-lstm-lrp has no version: run drf train first" in refused(commands.evaluate, "rollback=true")
     assert "rollback=no: must be true or false" in refused(commands.evaluate, "rollback=no")
     assert "gate.min_sharpe_low=abc: must be a number" in refused(commands.evaluate, "gate.min_sharpe_low=abc")
     assert "gate.min_deflated=2: must be a number, at least 0 and at most 1" in refused(

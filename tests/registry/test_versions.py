@@ -61,7 +61,7 @@ def test_rejected_and_archived_versions_are_judged_only_where_they_hold_an_alias
 def test_an_empty_registry_has_no_versions(store: str) -> None:
     known = read_versions(MlflowClient(), NAME)
     assert known == RegisteredVersions([], {})
-    with pytest.raises(InputError, match=r"no version to evaluate.*run train.py first"):
+    with pytest.raises(InputError, match=r"no version to evaluate.*run drf train first"):
         require_versions(known, NAME, store)
 
 
