@@ -46,7 +46,7 @@ def gather(
     periods
         Dates at which parts of the months begin; None: calendar years.
     seed
-        Of the resampling.
+        Seed of the resampling.
 
     Returns
     -------

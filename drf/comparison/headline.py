@@ -29,7 +29,7 @@ class Portrait:
     holdings
         The newest month: ``asset``, ``forecast``, ``weight``, ``change`` of the weight since the month before.
     month
-        That month.
+        Date of that portfolio.
     promised, earned
         Contributions of the factors to the forecast of the long-short portfolio, and what they earned, see
         :func:`drf.evaluation.attribution.realised`; one row a month. None if the row has no contributions, as are:

@@ -21,7 +21,7 @@ from ..samples.lagged import Samples
 from ..training.forecasts import Forecasts, WalkForward, forecast_table, relevance_table
 
 RAW_METRICS = ("r2_raw", "promised_return_raw")
-"""Of the forecasts as the models said them."""
+"""Measures of the models' own forecasts, before they are scaled."""
 
 PAPERS_TABLE = ("mae", "rmse", "annual_return", "annual_volatility", "sharpe")
 
@@ -35,7 +35,7 @@ class Row:
     Attributes
     ----------
     model
-        Which row it is.
+        Kind of the row.
     predictions
         ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, spread as far as earlier months allow.
     raw
@@ -51,7 +51,7 @@ class Row:
     relevance, newest_relevance
         Contributions by descriptor and lag to ``predictions`` and to ``forecast``, where the row has them.
     risk
-        What drives the long-short portfolio, where the row has contributions:
+        Risk factors of the long-short portfolio, where the row has contributions:
         see :func:`drf.evaluation.contributions.risk_table`.
     carried
         Forecasts by last month's per-stock factor returns, where the row has contributions and more than one month.
@@ -94,13 +94,13 @@ class Judging:
     Attributes
     ----------
     samples, panel
-        That were forecast; the panel in contract form.
+        Forecast samples, and the panel in contract form.
     factors
         The descriptors of each factor.
     rule
         Portfolios.
     shrink
-        Whether forecasts are spread by a factor learned from earlier months, or left as the models said them.
+        True if forecasts are scaled by a factor learned from earlier months; False leaves the models' own forecasts.
     """
 
     samples: Samples

@@ -43,7 +43,7 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
         or ``shares`` outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP
         writes it, the mean of bid and ask.
     reading
-        What the file does not say itself.
+        Options of reading that the file itself does not state.
 
     Returns
     -------

@@ -38,9 +38,9 @@ class Reading:
     Attributes
     ----------
     encoding
-        That of CSV files; None: UTF-8, or UTF-16 with its mark.
+        Encoding of CSV files; None: UTF-8, or UTF-16 with its mark.
     unknown
-        What stands for an unknown number, beside empty cells: texts (``.``, ``B``) and numbers (-99).
+        Marks of an unknown number, beside empty cells: texts (``.``, ``B``) and numbers (-99).
     """
 
     encoding: str | None = None
@@ -71,9 +71,9 @@ def read_file(
     columns
         The only ones to load; all if none are given.
     names
-        Those that hold names, whose codes are text.
+        Columns of names, whose codes are text.
     reading
-        What the file does not say itself. Cells that were taken for unknown are counted and logged.
+        Options of reading that the file itself does not state. Unknown cells are counted and logged.
 
     Raises
     ------

@@ -31,9 +31,9 @@ class File:
     Attributes
     ----------
     query
-        Of a database: a table's name, or a SELECT.
+        A table's name in a database, or a SELECT.
     encoding
-        Of a CSV file; None: what its first bytes say, UTF-8 where they say nothing.
+        Encoding of a CSV file; None: found from its first bytes, else UTF-8.
     """
 
     path: Path

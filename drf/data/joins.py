@@ -21,11 +21,11 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
     column
         Names of the table that is joined.
     known
-        Those of the table that it is joined to.
+        Names in the table that it is joined to.
     what
         The joined table, in messages.
     some
-        Whether at least one name must be the same in both.
+        True if at least one name must be the same in both.
 
     Returns
     -------
@@ -57,9 +57,9 @@ def without_partner(alone: Iterable[str], every: int, words: str, most: float) -
     Parameters
     ----------
     every
-        How many could have had one.
+        Number of names that could have had one.
     words
-        What they are and lack, such as "stocks have no row in data.statements".
+        Words for the names and what they lack, such as "stocks have no row in data.statements".
     most
         The share that may be alone.
     """

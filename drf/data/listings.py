@@ -31,9 +31,9 @@ class Listings:
     after
         Each column's month end up to which the name belonged to another company; NaT if to none.
     traded
-        Whether there was a price in the month.
+        True if there was a price in the month.
     there
-        Whether the stock was listed at the month's end: it has a price, or keeps one.
+        True if the stock was listed at the month's end: it has a price, or keeps one.
     returns
         Total return over the month; that over a gap stands in the month that ends it, and the gap's months have 0.
     following
@@ -41,7 +41,7 @@ class Listings:
     bars
         The bars, with ``row`` and ``listing``: where each stands in the tables.
     counts, examples
-        What was treated: words -> number, and words -> a few of the cases.
+        Special cases: description -> number, and description -> a few examples.
     """
 
     names: pd.Index

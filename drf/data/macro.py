@@ -53,7 +53,7 @@ def add_sensitivities(
     changes
         Series -> how its changes are taken, one of :data:`CHANGES`.
     series
-        Those that are wanted.
+        Names of the series to read.
 
     Returns
     -------

@@ -48,7 +48,7 @@ def check_panel(
     least_stocks
         Fewest stocks that a month may have: one for each quantile of the portfolio.
     with_returns
-        Whether ``ret_next`` is needed; a panel that is only to be forecast does without.
+        True if ``ret_next`` is needed; a panel that is only to be forecast does without.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def map_panel(
     most_unmatched
         Share of the stocks that may have no row in a file of returns.
     reading
-        What the files do not say themselves.
+        Options of reading that the files themselves do not state.
 
     Returns
     -------

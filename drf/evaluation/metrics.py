@@ -26,7 +26,7 @@ METRICS = (
     "turnover",
     "sharpe_net",
 )
-"""What the summaries print."""
+"""Columns of the printed summaries."""
 
 MORE_METRICS = (
     "ic",
@@ -182,7 +182,7 @@ def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str
     metrics
         As :func:`summarise` returns them, or some of them.
     periods
-        How many there are.
+        Number of periods.
     without
         In how many of them one side of the portfolio has no return.
     """

@@ -25,7 +25,7 @@ class PortfolioRule:
     cost_bps
         Cost of trading, in basis points of the traded value, each side.
     weighting
-        How the stocks of a side share it: a name of :data:`~.weighting.WEIGHTINGS`.
+        Weighting of the stocks on each side: a name of :data:`~.weighting.WEIGHTINGS`.
     sector_neutral
         Sort within each ``sector``, a column of names, instead of over all stocks.
 

@@ -99,7 +99,7 @@ def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) 
     trials
         Everything that was tried.
     level
-        Of the minimum track record.
+        Confidence level of the minimum track record.
 
     Returns
     -------

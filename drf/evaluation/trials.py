@@ -46,7 +46,7 @@ def count_trials(returns: Sequence[pd.DataFrame], others: pd.DataFrame | None = 
     Parameters
     ----------
     returns
-        Of each search, its trials' monthly returns after costs: one row a month, one column a trial.
+        Monthly returns after costs of each search: one row a month, one column a trial.
     others
         Trials of which no more than ``name``, ``sharpe`` and ``periods`` is known.
     """

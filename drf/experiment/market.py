@@ -24,7 +24,7 @@ def load_market(
     Parameters
     ----------
     descriptors
-        Those it must have; sensitivities to macro series that it lacks are added from ``data.macro``.
+        Descriptors it must have; sensitivities to macro series that it lacks are added from ``data.macro``.
     least_stocks
         Fewest stocks that a month may have.
     more

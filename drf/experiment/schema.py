@@ -49,7 +49,7 @@ class DataConfig:
     universe
         The so many largest stocks by CAP each month; None: all.
     descriptors
-        Those of the factors' descriptors that the panel has; None: all.
+        Subset of the factors' descriptors to use; None: all.
     """
 
     source: Source

@@ -41,9 +41,9 @@ class Kind:
     Attributes
     ----------
     words
-        What the number is.
+        Description of the number.
     meaning
-        What usually stands behind one that is outside its band.
+        Usual cause of a value outside its band.
     least
         Differences below this are not worth a word, however steady the past was.
     """
@@ -105,7 +105,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
     panel
         In contract form; with ``ret_next`` MOM1 is held against it.
     descriptors, lags
-        Those that the model looks at.
+        Descriptors and lags that the model uses.
 
     Raises
     ------

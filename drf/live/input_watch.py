@@ -28,7 +28,7 @@ class Watch:
     not_watched
         Why it did not watch them; empty if it did.
     late
-        Whether a later month has ended by now: what came after this one is known to the world.
+        True if a later month has ended by now, so that this month's returns are public.
     """
 
     unusual: list[str]

@@ -51,16 +51,16 @@ def make_issue(
     data
         Its fingerprint.
     before
-        What was issued last in the same role; None if nothing was.
+        Last issue in the same role; None if nothing was.
     promise
-        What was promised when its recipe was first issued; None if it is now.
+        Backtest performance recorded when its recipe was first issued; None if this is the first issue.
     watched, afterwards
-        What the watch found; see :class:`~.issues.Issue`. A version that was trained on the month's returns knows what
-        came after it too.
+        Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. A version that was trained
+        on the month's returns counts as issued afterwards.
 
     Returns
     -------
-    What is to be issued, and how many returns of held stocks are not known.
+    The issue, and the number of held stocks whose return is unknown.
 
     Raises
     ------
@@ -128,13 +128,13 @@ class Issuance:
     Attributes
     ----------
     issued
-        What stands now.
+        The recorded issue.
     run_id
         Its run; empty for a model that is in no registry, which is not recorded.
     is_new
-        Whether it was recorded now.
+        True if it was recorded now.
     other
-        How what was recorded before differs from what would be now; empty if it does not, or nothing was.
+        Differences between an earlier record and a new forecast; empty if there are none.
     unknown
         Returns of held stocks that are not known.
     """
@@ -156,7 +156,7 @@ def issue_month(
     panel
         In contract form; with ``ret_next`` what is held drifts with returns.
     watched
-        What the watch found.
+        Result of the input checks.
     afterwards
         See :class:`~.issues.Issue`.
     replace

@@ -46,9 +46,9 @@ class Issue:
     Attributes
     ----------
     month
-        At whose end the forecasts were made.
+        Month end at which the forecasts were made.
     name, version, recipe
-        Of the registered model.
+        Name, version and recipe of the registered model.
     role
         ``champion`` or ``shadow``.
     data
@@ -56,13 +56,13 @@ class Issue:
     issued
         When, in UTC.
     cost_bps
-        Of the portfolio rule.
+        Costs of the portfolio rule, basis points a side.
     watch
-        What the watch over its inputs said: ``usual``, that they were unusual and somebody forced it, or that it did
-        not watch.
+        Result of the input checks: ``usual``, unusual and forced by a person, or
+        not checked.
     afterwards
-        Whether the data, or the version, knew what came after the month: then it is no evidence of what was said
-        before it was known.
+        True if the data, or the version, already contained the month's returns. Such an issue is no evidence of live
+        performance.
     digest
         SHA-256 of the tables and of what else is said here.
     replaces
@@ -139,7 +139,7 @@ class Issued:
     orders
         See :func:`~.orders.make_orders`.
     promise
-        What the version's backtest showed, see :func:`~.outcome.promise_of`.
+        Performance in the version's backtest, see :func:`~.outcome.promise_of`.
     """
 
     issue: Issue

@@ -24,7 +24,7 @@ class MonthEndConfig:
     data
         The market; None: that of the champion's training.
     portfolio, gate, tracking, registry
-        Of the evaluation, see :class:`~drf.registry.evaluation_config.EvaluateConfig`.
+        Settings of the evaluation, see :class:`~drf.registry.evaluation_config.EvaluateConfig`.
     as_of
         The day on which one stands, YYYY-MM-DD; None: today.
     skip

@@ -22,7 +22,7 @@ def make_orders(
     Parameters
     ----------
     forecasts
-        Of one month: ``date``, ``asset``, ``prediction`` and whatever else is to be kept.
+        Forecasts of one month: ``date``, ``asset``, ``prediction``; other columns are kept.
     contributions
         One column a descriptor, aligned with the forecasts.
     panel

@@ -125,7 +125,7 @@ class Live:
         ``cumulated_high``: 90 %), the evidence that neither promise is kept (``evidence``), and that of each
         (``evidence_rank_ic``, ``evidence_net``).
     promise
-        What the backtest showed, month by month.
+        Backtest results, month by month.
     since
         The first month issued under the recipe.
     """
@@ -136,7 +136,7 @@ class Live:
 
     @property
     def is_watched(self) -> bool:
-        """Whether the backtest has enough months to promise anything."""
+        """Tell whether the backtest has enough months to promise anything."""
         return not np.isnan(promised_mean(self.promise["net"], 1.0))
 
     @property
@@ -147,7 +147,7 @@ class Live:
 
     @property
     def alarm(self) -> bool:
-        """Whether the evidence calls for an alarm now; :attr:`raised` tells whether it ever did."""
+        """Tell whether the evidence calls for an alarm now; :attr:`raised` tells whether it ever did."""
         return bool(self.evidence >= 1 / ALPHA)
 
     @property
@@ -164,7 +164,7 @@ def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None
     Parameters
     ----------
     issued
-        Of one role, and of one version if that is in shadow, by month.
+        Issues of one role, or of one shadow version, by month.
     outcomes
         As :func:`came_true` returned them, of any; months that were issued afterwards do not count.
     """

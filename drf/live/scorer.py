@@ -30,7 +30,7 @@ class Scorer:
     Attributes
     ----------
     name, number
-        Of the registered model and the version; None for a model that is in no registry.
+        Name of the registered model and the version; None for a model that is in no registry.
     role
         ``champion`` if it holds that alias, else ``shadow``.
     rule
@@ -40,7 +40,7 @@ class Scorer:
     train_last
         The last month whose return it has seen.
     trials
-        What the trials before its last evaluation were worth in independent ones; 1 if it was not evaluated.
+        Number of independent trials before its last evaluation; 1 if it was not evaluated.
     """
 
     model: PyFuncModel

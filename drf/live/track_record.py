@@ -32,9 +32,9 @@ class Record:
     Attributes
     ----------
     name
-        Of the model.
+        Name of the registered model.
     issued
-        Of all roles, by month.
+        Issues of all roles, by month.
     outcomes
         See :func:`~.outcome.came_true`.
     champion
@@ -42,9 +42,9 @@ class Record:
     shadows
         The same of every version that runs in shadow.
     contributions, exposures
-        Of the champion's issued portfolios, see :func:`~.outcome.drift`.
+        Contributions and exposures of the champion's issued portfolios, see :func:`~.outcome.drift`.
     notes
-        What is missing from the record, in words.
+        Sentences on gaps in the record.
     """
 
     name: str

@@ -42,7 +42,7 @@ def attribute(
     inputs
         As the model takes them. Whole numbers that are looked up in an embedding are explained too.
     target
-        Which output of a sample to explain: a position in its flattened output, a tuple that indexes it, or a tensor
+        Output of a sample to explain: a position in its flattened output, a tuple that indexes it, or a tensor
         (n,) with a position for every sample. A list of such gives several accounts from one forward pass. May be left
         out if there is only one output.
     composite

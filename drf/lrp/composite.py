@@ -66,7 +66,7 @@ class Composite:
 
     @property
     def blind(self) -> bool:
-        """Whether some rule gives relevance to inputs that are zero."""
+        """Tell whether some rule gives relevance to inputs that are zero."""
         return any(_resolve(rule).blind for rule in (self.linear, *self.layers.values()))
 
 

@@ -158,7 +158,7 @@ def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tenso
     Parameters
     ----------
     shape
-        Of one sample's output.
+        Shape of one sample's output.
 
     Raises
     ------

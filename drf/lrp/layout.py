@@ -19,7 +19,7 @@ from torch import Tensor
 
 THREE, TWO = 3, 2
 TURNED = (2, 0)
-"""Which of three samples are run again, in this order."""
+"""Positions of the three samples that are run again, in this order."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Layout:
     strides: tuple[int | None, ...]
     output_axis: int
     outputs: int
-    """How many a sample has."""
+    """Number of outputs of a sample."""
     random: bool
-    """Whether the model draws random numbers."""
+    """True if the model draws random numbers."""
 
     @property
     def regular(self) -> bool:
-        """Whether samples can be told apart when several are run at once."""
+        """Tell whether samples can be told apart when several are run at once."""
         return None not in self.strides
 
     def by_sample(self, site: int, amount: Tensor, samples: int) -> Tensor:
@@ -71,7 +71,7 @@ def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[T
     outputs
         The model's output in both runs.
     random
-        Whether the model drew random numbers, so that values of the two runs cannot be compared.
+        True if the model drew random numbers, so that values of the two runs cannot be compared.
 
     Raises
     ------

@@ -38,11 +38,11 @@ def windows(name: str, x: Tensor, args: Sequence[Any], kwargs: dict[str, Any], o
     Parameters
     ----------
     name
-        Of the function of torch.
+        Name of the torch function.
     args, kwargs
         Its arguments after ``x``.
     outside
-        What stands in the padding of a pooling.
+        Value in the padding of a pooling.
 
     Raises
     ------

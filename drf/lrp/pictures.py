@@ -47,11 +47,11 @@ def waterfall(
     Parameters
     ----------
     account
-        Of one input and one target, (n, ..., inputs); relevance is summed over all axes but the first and the last.
+        Account of one input and one target, (n, ..., inputs); it is summed over the axes between.
     names
-        Of the inputs on the last axis.
+        Names of the inputs on the last axis.
     largest
-        How many inputs have a bar of their own; the others share one.
+        Number of inputs with a bar of their own; the others share one.
     """
     by_input = _array(account.relevance)[sample]
     by_input = by_input.sum(tuple(range(by_input.ndim - 1)))

@@ -39,7 +39,7 @@ class Propagation(ABC):
 
     def __init__(self, blind: bool = False) -> None:
         self.blind = blind
-        """Whether zeros get relevance, see :func:`~.rules.lift`."""
+        """True if zeros get relevance, see :func:`~.rules.lift`."""
         self.modules: list[tuple[str, nn.Module]] = []
         """The modules that are running, by dotted name, the outermost first."""
         self.ends: list[Tensor] = []

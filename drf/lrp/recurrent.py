@@ -257,7 +257,7 @@ def lstm_layer(
     x, h, c
         Input (steps, n, features) and initial states (n, hidden), any of them signals.
     weights
-        Of the input (4 hidden, features), of the hidden state (4 hidden, hidden), and the sum of the biases if any.
+        Weights of the input (4 hidden, features) and of the hidden state (4 hidden, hidden); summed biases if any.
 
     Returns
     -------

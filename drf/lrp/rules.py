@@ -162,7 +162,7 @@ class Rule(ABC):
     """Rule that distributes the relevance of a linear map."""
 
     blind: ClassVar[bool] = False
-    """Whether it gives relevance to inputs that are zero."""
+    """True if it gives relevance to inputs that are zero."""
 
     @abstractmethod
     def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:

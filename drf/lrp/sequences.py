@@ -20,7 +20,7 @@ from .tensor_flags import is_signal
 State = tuple[Tensor, ...]
 """(h,), or (h, c) of an LSTM; each (n, hidden)."""
 Weights = tuple[Tensor, ...]
-"""Of input and hidden state, then both biases if there are any, then the projection if there is one."""
+"""Weights of input and hidden state, then both biases if there are any, then the projection if there is one."""
 
 
 # One step of a cell: from the input's and the hidden state's linear maps, and the state, to the new state.

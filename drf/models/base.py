@@ -24,7 +24,7 @@ class Explanation:
     relevance
         Contribution of every lag and descriptor, shape (n, lags, descriptors).
     intercept
-        What the forecast of the neutral stock is taken to be, shape (n,): the mean training return; under the
+        Forecast of the neutral stock, shape (n,): the mean training return; under the
         linearisation ``shapley`` the network's own forecast of that stock.
     bias, stabiliser, initial_state
         Absorbed by the network's biases, by the rule's stabilisers, by the state before the first date, shape (n,).

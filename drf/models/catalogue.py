@@ -28,18 +28,18 @@ class ModelRow:
     Attributes
     ----------
     name
-        Of the row, in tables, figures and runs.
+        Name of the row in tables, figures and runs.
     family
-        Whose models make it; a family's rows share them.
+        Family whose models make it; a family's rows share them.
     model
         The family's class, see :class:`~.base.Model`.
     colour
-        Of the family, in every figure: Okabe and Ito's, which all eyes tell apart. A linearised row is drawn dashed,
+        Colour of the family in every figure: Okabe and Ito's palette. A linearised row is drawn dashed,
         over the plain row of its family.
     explained
-        Whether the row has contributions.
+        True if the row has contributions.
     linearised
-        Whether its forecasts are the sums of its contributions, and not what the models themselves say.
+        True if its forecasts are the sums of its contributions instead of the models' own forecasts.
     """
 
     name: str
@@ -51,12 +51,12 @@ class ModelRow:
 
     @property
     def carried(self) -> bool:
-        """Whether the row's models can be carried where nothing of their training is installed."""
+        """Tell whether the row's models can be loaded where this project is not installed."""
         return issubclass(self.model, (Loadable, Combines))
 
     @property
     def registrable(self) -> bool:
-        """Whether the newest models of the row can be registered."""
+        """Tell whether the newest models of the row can be registered."""
         return self.explained and self.carried
 
 

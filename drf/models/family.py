@@ -43,7 +43,7 @@ class Family:
 
     @property
     def warm_start(self) -> bool:
-        """Whether each window's fit starts from the model of the window before."""
+        """Tell whether each window's fit starts from the model of the window before."""
         return bool(self._setting("warm_start", False))
 
     @property

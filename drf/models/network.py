@@ -30,9 +30,9 @@ class Network(BaseEstimator, ABC):
     Parameters
     ----------
     learning_rate, batch_size, weight_decay
-        Of Adam.
+        Settings of Adam.
     epochs, patience
-        At most so many passes; stop when the validation error has not improved for ``patience`` of them. The best
+        Largest number of passes; training stops after ``patience`` passes without a better validation error. The best
         weights are kept.
     validation_months
         Last months of the training window that are held back from training to decide when to stop.
@@ -40,11 +40,11 @@ class Network(BaseEstimator, ABC):
         ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes, so that the neutral
         stock (all ranks 0) has network output and relevance zero, and contributions sum to the network's output.
     linearisation
-        How contributions are read off the network, see :mod:`drf.lrp.linearisation`; ``plain`` is the papers' rule.
+        Rule that gives the network's contributions, see :mod:`drf.lrp.linearisation`; ``plain`` is the papers' rule.
     epsilon
         Stabiliser of the rule ``plain``.
     label
-        What it is trained to say: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
+        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
         for no more than its place. Forecasts are returns in either case, see :mod:`drf.samples.label`.
     warm_start
         ``True``: in a walk-forward start from the weights of the window before. Windows then wait for each other.
@@ -78,7 +78,7 @@ class Network(BaseEstimator, ABC):
         Parameters
         ----------
         output, target
-            What the network says and what it is trained to say, shape (n,).
+            Output of the network and its training target, shape (n,).
         month
             Month of each sample, shape (n,), for a loss within months.
         weight

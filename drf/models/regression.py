@@ -19,7 +19,7 @@ class Regression(BaseEstimator, ABC):
     Parameters
     ----------
     label
-        What it is trained to say: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
+        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
         for no more than its place. Ranks have the mean and the spread of returns, so that settings in units of returns
         keep their meaning; forecasts are returns in either case, see :mod:`drf.samples.label`.
     random_state
@@ -27,7 +27,7 @@ class Regression(BaseEstimator, ABC):
     """
 
     CALIBRATED_ON: ClassVar[int | None] = None
-    """At most so many training samples, evenly spaced, say what a rank is worth; None: all of them."""
+    """Largest number of training samples, evenly spaced, that estimate the return of a rank; None: all."""
 
     label: Label = "return"
     random_state: int = 0

@@ -111,13 +111,13 @@ class Move:
     Attributes
     ----------
     after
-        Who holds them then.
+        Aliases after the move.
     marks
         Version -> tags that are written on it with the move.
     hold
         A hold from then on, if there is to be one.
     unless_held
-        Whether it gives way to a hold, as what people decide does not.
+        True if a hold prevents the move; people's decisions ignore a hold.
     """
 
     after: Standing

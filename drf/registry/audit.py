@@ -45,9 +45,9 @@ class Protocol:
     descriptors, window, universe
         As in the training.
     quantiles
-        Of its portfolios: a month has at least so many stocks.
+        Number of quantiles of its portfolios; a month has at least as many stocks.
     validation_months, folds
-        Of its tuning; no months if it did not tune.
+        Validation of its tuning; 0 months if it did not tune.
     """
 
     descriptors: Sequence[str]

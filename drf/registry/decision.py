@@ -21,15 +21,15 @@ class Evaluation:
     role
         ``champion``, ``previous``, ``refresh`` or ``new recipe``.
     passed, reason
-        Whether it passed all that its role is asked, and what it did not.
+        True if it passed all gates of its role; else the failed gates in words.
     scores, verdicts, months
         See :mod:`.scores` and :mod:`.gates`; empty where it was not asked. First and last month scored.
     skill
-        Of a refresh: what its months have shown, which does not decide about it, and is said of it as champion.
+        Verdicts on a refresh's months: reported, and not required for a refresh.
     settled
         The gates by which it need not be judged again, as its tag says; empty if it may pass another time.
     restated
-        How the market's history has changed since it was trained, in words; empty if it has not.
+        Sentence on changes of the market's history since its training; empty if there are none.
     """
 
     number: str
@@ -55,13 +55,13 @@ class Decision:
     Attributes
     ----------
     before, after
-        Who holds the aliases.
+        Holders of the aliases.
     chosen
         The version that passed and would be champion, or is now; None if there is none.
     hold
         Why nothing was moved, if the aliases are held.
     evaluations
-        What was found, the champion first.
+        Evaluations, the champion's first.
     superseded, left_aside
         Versions that were not judged: by which newer one, and why.
     reason

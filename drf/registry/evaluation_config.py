@@ -26,7 +26,7 @@ class KeepingConfig(RegistryConfig):
     Attributes
     ----------
     refresh
-        What becomes of a newer version of the champion's recipe: it is champion if it is sound (``auto``), if it passes
+        Rule for a newer version of the champion's recipe: it is champion if it is sound (``auto``), if it passes
         the gates of skill too (``gated``), or not at all (``never``).
     keep
         So many judged versions stay; older ones are archived, unless they hold an alias.
@@ -52,7 +52,7 @@ class EvaluateConfig:
         Decisions of people instead: make a version champion; give champion back to the version before (true) or to
         another; hold the aliases or let go; look at a version no more.
     reason
-        Of such a decision; it is recorded with the user's name.
+        Reason for such a decision; it is recorded with the user's name.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def gates_in_words(choice: str, config: EvaluateConfig, strict: Thresholds, cost
     choice
         The file of ``conf/gate`` that was chosen.
     strict, costs
-        What ``conf/gate/strict.yaml`` and ``conf/portfolio/quintile.yaml`` say.
+        Settings of ``conf/gate/strict.yaml`` and ``conf/portfolio/quintile.yaml``.
     """
     usual = {"gate": asdict(strict), "portfolio": asdict(costs)}
     given = {"gate": asdict(config.gate), "portfolio": asdict(config.portfolio)}

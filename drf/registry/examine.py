@@ -32,9 +32,9 @@ class Examination:
     newest
         Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
     checkup
-        Of the version itself.
+        Checks of the version's files and accounts.
     restated
-        How the panel differs from its training's.
+        Differences between the panel and its training's panel.
     """
 
     forecasts: pd.DataFrame

@@ -41,7 +41,7 @@ class Spec:
     universe
         So many of the largest stocks of each month by CAP; None: all.
     scale
-        How far the models' forecasts are spread around their month's mean, see :mod:`drf.evaluation.scale`: learned
+        Factor that scales the models' forecasts around their month's mean, see :mod:`drf.evaluation.scale`: learned
         from the test months of the training, and the same for ever after.
     """
 
@@ -71,7 +71,7 @@ class Forecaster:
 
     @property
     def explains(self) -> bool:
-        """Whether the forecasts have contributions."""
+        """Tell whether the forecasts have contributions."""
         return all(member.explains for members in self.groups for member in members)
 
     @classmethod

@@ -34,17 +34,17 @@ class Thresholds:
     Attributes
     ----------
     max_replay_error
-        Of the forecasts of the newest month that its training recorded, in decimals a month.
+        Largest error against the newest month's recorded forecasts, decimals a month.
     min_direction
         Mean rank correlation of its forecasts of recent months with its own walk-forward forecasts.
     max_conservation_error
-        Of contributions and bias against the prediction, in decimals a month.
+        Largest difference between contributions plus bias and the prediction, decimals a month.
     min_fidelity
         Rank correlation of the sum of contributions with the models' own forecast.
     min_agreement
-        Of a refresh: rank correlation of its forecasts of the newest month with the champion's.
+        Smallest rank correlation of a refresh: that of its forecasts of the newest month with the champion's.
     audit
-        Whether every check of the leak suite must pass.
+        True if every check of the leak suite must pass.
     min_months
         Months out of sample.
     min_sharpe_low

@@ -30,7 +30,7 @@ from .signing import sign_if_asked
 from .training_evidence import FOLDER, Evidence
 
 NAME = "model"
-"""Of every logged model below its run: ``runs:/<run>/model`` loads it."""
+"""Name of every logged model below its run: ``runs:/<run>/model`` loads it."""
 
 # The forecasting code that travels with a version: what forecaster.py imports, and nothing that trains.
 _BUNDLED = (
@@ -71,7 +71,7 @@ class Logged:
     model_id
         Its own name in MLflow, ``m-...``.
     digest
-        Of its manifest.
+        Digest of its manifest.
     """
 
     model_id: str
@@ -90,7 +90,7 @@ def log_model(
     panel
         In contract form; some stocks of its newest months become the input example.
     evidence
-        What a registered version takes along of its training.
+        Training evidence stored with a registered version.
     """
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id

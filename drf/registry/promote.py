@@ -53,7 +53,7 @@ class Rules:
     trials
         Everything that was tried on the market.
     refresh
-        What becomes of a newer version of the champion's recipe.
+        Rule for a newer version of the champion's recipe.
     audit
         None: the leak suite is not asked.
     """
@@ -108,7 +108,7 @@ class Candidate:
 
     @property
     def supersedes(self) -> bool:
-        """Whether older versions of the recipe need no evaluation: it passed, or lacks nothing but skill."""
+        """Tell whether older versions of the recipe need no evaluation: it passed, or lacks nothing but skill."""
         excused = [*self.skill, *([self.comparison] if self.role == NEW else [])]
         return self.examination is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 

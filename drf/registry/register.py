@@ -155,7 +155,7 @@ def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str,
     name, run_id
         Registered model, and the run that trained it.
     tags
-        Of the version; the long ones stand among its files only, see :data:`~.evidence.LONG`.
+        Tags of the version; the long ones stand among its files only, see :data:`~.evidence.LONG`.
     """
     client = mlflow.MlflowClient()
     own = replace(evidence, tags=dict(tags))

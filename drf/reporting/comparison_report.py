@@ -39,7 +39,7 @@ class Material:
     evidence
         See :func:`drf.comparison.evidence.gather`.
     name
-        Of the training.
+        Name of the training.
     headline
         The row that can be promoted.
     drivers
@@ -55,7 +55,7 @@ class Material:
     protocol
         Data and protocol in sentences.
     simulated
-        Whether the market is.
+        True if the market is simulated.
     neutral
         Per cent of the inputs that were missing.
     config, commit

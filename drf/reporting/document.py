@@ -27,7 +27,7 @@ class Column:
     format
         Format of its values.
     text
-        Whether it holds text, which is set to the left.
+        True if it holds text, which is set to the left.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Chart:
     data, layout
         Traces, and the part of the layout that is the chart's own; colours and margins follow the page.
     wide
-        Whether it takes the whole width of the page.
+        True if it takes the whole width of the page.
     """
 
     title: str
@@ -111,9 +111,9 @@ class Section:
     figures
         Pictures that stand in for the charts on paper, and where scripts are off.
     stocks
-        Whether a stock can be looked up below it; its tables name stocks in their first column.
+        True if a stock can be looked up below it; its tables name stocks in their first column.
     factors
-        Whether a factor can be looked up below it.
+        True if a factor can be looked up below it.
     """
 
     title: str
@@ -145,7 +145,7 @@ class Document:
     config, commit
         Configuration as YAML, and commit of the code.
     awaits_verdict
-        Whether the registry's verdict is filled in later.
+        True if the registry's verdict is filled in later.
     stocks, factors
         Tables for looking up a stock or a factor, see :mod:`.lookup`; None: none can be looked up.
     """

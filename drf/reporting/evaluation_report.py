@@ -16,11 +16,11 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
     Parameters
     ----------
     name
-        Of the registered model.
+        Name of the registered model.
     settings
-        Of the evaluation, as YAML.
+        Settings of the evaluation, as YAML.
     commit
-        Of the code.
+        Commit of the code.
     """
     after = decision.after
     verb = f"Version {decision.promoted} was promoted" if decision.promoted else "Nothing was promoted"

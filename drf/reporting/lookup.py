@@ -12,11 +12,11 @@ UNIT = 1e-6
 """In which forecasts, contributions, returns and weights are counted: of a return a hundredth of a basis point."""
 
 MOST_VALUES = 250_000
-"""Of the history; beyond it older months are left out, so that the page stays small."""
+"""Largest number of values in the history; beyond it older months are left out, so that the page stays small."""
 
 
 MOST_CELLS = 450_000
-"""Of the newest forecasts; beyond it they are told by descriptor, without lags."""
+"""Largest number of cells of the newest forecasts; beyond it they are shown by descriptor, without lags."""
 
 
 def stocks_asked(
@@ -42,16 +42,16 @@ def stocks_asked(
     history
         ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor.
     factors
-        Those columns.
+        Contribution columns.
     month
         The newest.
     changed
-        What the change of a weight is, in words.
+        Description of a weight's change.
 
     Returns
     -------
-    Of the newest month ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (a list a stock) and ``groups`` (a
-    level: the names of its groups, and the group of each cell); ``months`` and ``history`` (a column: a list a month,
+    Data of the newest month: ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (a list a stock) and ``groups``
+    (a level: the names of its groups, and the group of each cell); ``months`` and ``history`` (a column: a list a month,
     in the order of the names, null where nothing is known).
     """
     rest = holdings["forecast"].to_numpy() - cells.sum(axis=1).to_numpy()

@@ -30,19 +30,19 @@ class Month:
     Attributes
     ----------
     month
-        At whose end the forecasts were made.
+        Month end at which the forecasts were made.
     champion
         In words.
     orders
         See :func:`~.orders.make_orders`; None if nothing was scored.
     record
-        What came true; None if it was not looked at.
+        Realised results; None if they were not computed.
     unusual
-        What the watch found; nothing was issued from it unless somebody forced it.
+        Unusual inputs; nothing was issued from it unless somebody forced it.
     trained, decision
-        What became of the training, in words, and what evaluation decided; None if it was left out.
+        Sentence on the training, and the evaluation's decision; None if it was left out.
     notes
-        What else is to be known.
+        Further sentences.
     config, commit
         The configuration as YAML, and the code's commit.
     """

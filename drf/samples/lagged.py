@@ -37,9 +37,9 @@ class Samples:
     descriptors
         Names, in the order of ``x``'s third axis.
     missing_values
-        How many values of ``x`` are 0 because the stock had a row but not this descriptor.
+        Number of values of ``x`` are 0 because the stock had a row but not this descriptor.
     missing_months
-        How many (sample, lag) pairs are all 0 because the stock had no row at that date.
+        Number of (sample, lag) pairs are all 0 because the stock had no row at that date.
     """
 
     x: np.ndarray
@@ -86,7 +86,7 @@ def make_samples(
     panel
         ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
     descriptors, lags
-        What to look at, and how many months back. Lag 0 is the date of the forecast itself.
+        Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
     target
         ``raw``: the return as it is. ``excess``: less the mean over the stocks of the same month.
 

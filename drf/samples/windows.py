@@ -25,11 +25,11 @@ class WindowRule:
     lags
         Months back at which descriptors are looked at; 0 is the date of the forecast itself.
     target
-        What is forecast, see :func:`~.lagged.make_samples`.
+        Forecast target, see :func:`~.lagged.make_samples`.
     label
-        What all families are shown of it, unless one is set apart: see :mod:`~.label`.
+        Training label of all families, unless one sets its own: see :mod:`~.label`.
     train_months
-        How many months before its first test month a window trains on.
+        Number of months before its first test month a window trains on.
     test_months
         So many of the newest labelled months are tested on; None: as many as the panel allows.
     test_from, test_to

@@ -24,7 +24,7 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
     name
         The registered model that is worked on.
     purpose
-        What is done; commands with different purposes do not wait for each other.
+        Kind of work; commands with different purposes do not wait for each other.
     wait
         Seconds to wait for another command.
 

@@ -179,7 +179,7 @@ class Locked(Protocol):
 
     @property
     def owned(self) -> bool:
-        """Whether no other process works on the same."""
+        """Tell whether no other process holds the lock."""
         ...
 
 

@@ -40,7 +40,7 @@ class Checkpoints:
     folder
         Where checkpoints are kept; a folder of this training's own is made in it.
     identity
-        What the training's numbers depend on, besides the task of each fit.
+        Digest of everything that the training's numbers depend on, besides the task of each fit.
     """
 
     def __init__(self, folder: str, identity: Mapping[str, Any]) -> None:
@@ -70,7 +70,7 @@ class Checkpoints:
 
     @property
     def owned(self) -> bool:
-        """Whether no other process works on the same training."""
+        """Tell whether no other process works on the same training."""
         return self.lock.is_locked
 
     def load(self, task: Any) -> Any:

@@ -25,11 +25,11 @@ class Fit:
     Attributes
     ----------
     family, window
-        What, and on which months.
+        Family to fit, and its months.
     member
         Counts the models of one average.
     seed
-        Of the whole run.
+        Seed of the whole run.
     start
         A fitted model to start from.
     """

@@ -28,7 +28,7 @@ class Forecasts:
     by_seed, linearised_by_seed
         Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter where the family can explain.
     faithfulness
-        How true the explanations are: one row a window and seed, ``date`` of the window's first test month, ``member``,
+        Faithfulness of the explanations: one row a window and seed, ``date`` of its first test month, ``member``,
         and what the family measures; no rows where it measures nothing.
     """
 

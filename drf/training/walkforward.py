@@ -65,7 +65,7 @@ def walk_forward(
     Parameters
     ----------
     seed
-        Of all that is random.
+        Seed of all random draws.
     compute
         Where fits run; results do not depend on it, but for rounding on a device.
     checkpoints

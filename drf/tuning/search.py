@@ -53,7 +53,7 @@ class TuningRule:
     validation_months, folds
         So many of the last months before the first test month, in so many windows.
     objective
-        What the best trial has most of over the windows, one for all families and of no scale, since an error rewards
+        Measure of the best trial over the windows, one for all families and without scale, since an error rewards
         forecasts that hardly differ: ``rank_ic``, the mean monthly rank correlation with the returns; or ``r2``, the
         share of the returns' variance within months that the forecast would explain at its best scale.
     batch
@@ -89,17 +89,17 @@ class TuningPlan:
     Attributes
     ----------
     rule
-        How long, and in which batches.
+        Length of the search, and its batches.
     windows
         Validation windows, all before the first test month.
     seed
-        Of all that is random.
+        Seed of all random draws.
     compute
         Where fits run.
     storage
         Where the studies are kept, see :mod:`~.studies`; None if there is nothing to tune.
     identity
-        What the number of a trial depends on, besides its own settings, seed and months: part of a study's name.
+        Digest of all that a trial's number depends on, besides its settings, seed and months: part of a study's name.
     portfolio
         Portfolios whose returns are kept of every trial. They do not affect the choice; they count trials and estimate
         overfitting later.
@@ -287,7 +287,7 @@ def _validate_window(
 
 
 MEASURES = ("rank_ic", "r2", "rmse")
-"""What is known of a trial; the first two can be objectives."""
+"""Measures of a trial; the first two can be objectives."""
 
 _WORST = -1e9  # finite, so that means and medians of trials exist
 

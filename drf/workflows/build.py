@@ -43,11 +43,11 @@ class BuildResult:
     panel
         In contract form.
     fingerprint
-        Of the panel.
+        Fingerprint of the panel.
     changes
         Sentences on what has changed since it was built before.
     same
-        Whether it was built before, and nothing has changed.
+        True if it was built before, and nothing has changed.
     """
 
     output: Path

@@ -113,7 +113,7 @@ def log_decision(
     dataset
         The panel on which versions were judged, if any was.
     notices
-        What was found of earlier moves.
+        Sentences on earlier moves.
     """
     run = tree.parent
     if dataset is not None:

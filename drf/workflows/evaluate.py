@@ -33,7 +33,7 @@ class EvaluationResult:
     name
         Registered model.
     decision
-        What was found of every version, and which one is champion.
+        Evaluation of every version, and the champion.
     audits
         Results of the leak suite that were asked for, or that failed.
     place

@@ -45,7 +45,7 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
     figure
         Picture of the coverage to write; None: none is drawn.
     reading
-        How the file is read.
+        Options of reading the file.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class WatchedMonth:
 
 
 StepResult = Notice | WatchedMonth | Issuance | Record | TrainingResult | EvaluationResult
-"""What a step of a month end hands to its listener as soon as it has ended."""
+"""Message that a step of a month end sends to its listener when it has ended."""
 
 Listener = Callable[[StepResult], None]
 
@@ -81,7 +81,7 @@ class MonthEndResult:
     summary
         The month end as numbers and texts, ready for JSON.
     done_before
-        Whether an earlier call had done it.
+        True if an earlier call had done it.
     """
 
     status: str

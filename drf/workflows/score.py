@@ -63,9 +63,9 @@ class ScoreResult:
     month
         Month end at which the forecasts are made.
     watched
-        What is unusual about the month's inputs.
+        Unusual inputs of the month.
     issuance
-        What was issued; None if the month was held back because its inputs are unusual.
+        The issue; None if the month was held back because its inputs are unusual.
     orders
         Forecasts with their contributions, ranks, target weights, trades and reasons; None if held back.
     store
