@@ -97,7 +97,7 @@ def stable(parts: list[list[tuple]]) -> dict[str, float]:
         for earlier, later in itertools.pairwise(parts)
         for before, now in zip(earlier, later, strict=True)
     ]
-    mean = lambda maps: np.mean([agreement(*map(torch.from_numpy, pair)) for pair in maps])  # noqa: E731
+    mean = lambda maps: np.mean([agreement(*map(torch.from_numpy, pair)) for pair in maps])
     return {"seeds agree": mean(pairs), "refits agree": mean(refits)}
 
 

@@ -106,7 +106,7 @@ def relevance_by_messages(
 ) -> np.ndarray:
     steps, hidden = len(x), u.shape[1]
     h, c, z = np.zeros((steps + 1, hidden)), np.zeros((steps + 1, hidden)), np.zeros((steps, 4 * hidden))
-    sigmoid = lambda value: 1 / (1 + np.exp(-value))  # noqa: E731
+    sigmoid = lambda value: 1 / (1 + np.exp(-value))
     for t in range(steps):
         z[t] = w @ x[t] + u @ h[t] + b
         i, f, g, o = np.split(z[t], 4)

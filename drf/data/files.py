@@ -82,7 +82,7 @@ def read_file(
         other columns.
     """
     files = _files(key, path, reading)
-    tables = [_reading(key, file, lambda kind: kind.read(file, columns, names)) for file in files]  # noqa: B023
+    tables = [_reading(key, file, lambda kind: kind.read(file, columns, names)) for file in files]  # noqa: B023  called at once
     for file, table in zip(files, tables, strict=True):
         if set(table) != set(tables[0]):
             odd = sorted(map(str, set(table) ^ set(tables[0])))

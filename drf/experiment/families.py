@@ -89,7 +89,7 @@ def _make_family(name: str, values: Mapping[str, Any], chosen: set[str]) -> Fami
 
 def _require_lightgbm() -> None:
     try:
-        import lightgbm  # noqa: F401
+        import lightgbm  # noqa: F401  is it installed?
     except ImportError:
         raise InputError("model=boosting needs LightGBM: pip install 'drf[boosting]'") from None
     except OSError as error:  # its library needs one of the system's

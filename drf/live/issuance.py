@@ -55,7 +55,7 @@ def make_issue(
     promise
         Backtest performance recorded when its recipe was first issued; None if this is the first issue.
     watched, afterwards
-        Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. A version that was trained
+        Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. A version trained
         on the month's returns counts as issued afterwards.
 
     Returns

@@ -101,7 +101,7 @@ def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs
     return x.abs().pow(p).sum(dim, keepdim=keepdim).pow(1 / p)
 
 
-def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Tensor:  # noqa: A002
+def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Tensor:  # noqa: A002  torch's name
     return norm(x, ord, dim, keepdim)
 
 

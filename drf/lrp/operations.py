@@ -232,7 +232,7 @@ def _einsum(propagation: Propagation, func: Callable[..., Any], equation: Any, *
     (place,) = signals
     if len(factors) != 2:
         return _linear(propagation, func, equation, *factors)
-    pair = lambda x, w: func(equation, *((x, w) if place == 0 else (w, x)))  # noqa: E731
+    pair = lambda x, w: func(equation, *((x, w) if place == 0 else (w, x)))
     return propagation.linear_map(LinearMap(pair), factors[place], factors[1 - place])
 
 
@@ -255,7 +255,7 @@ def _convolution(
 def _bilinear(
     propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    function = lambda p, q: func(p, q, weight)  # noqa: E731
+    function = lambda p, q: func(p, q, weight)
     if is_signal(a) and is_signal(b):
         result = propagation.product(function, a, b)
     else:

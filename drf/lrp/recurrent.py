@@ -107,7 +107,7 @@ class Trace:
 
     def rows(self, rows: Tensor) -> Trace:
         """Return the trace of other samples: those at the given places."""
-        take = lambda value: value.index_select(1, rows)  # noqa: E731
+        take = lambda value: value.index_select(1, rows)
         return replace(
             self,
             **{name: take(getattr(self, name)) for name in ("x", "h", "c", "kept", "new")},

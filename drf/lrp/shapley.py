@@ -95,7 +95,7 @@ class ShapleyDifferences(Propagation):
         return Through.apply(indices[..., None] * (value - self.reference(site, value)), value)
 
     def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
-        function = lambda x: standardised(x, axes, eps, centre)  # noqa: E731
+        function = lambda x: standardised(x, axes, eps, centre)
         return Joint.apply(x, self.reference(site, x), function, axes)
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:

@@ -51,8 +51,8 @@ def stocks_asked(
     Returns
     -------
     Data of the newest month: ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (a list a stock) and ``groups``
-    (a level: the names of its groups, and the group of each cell); ``months`` and ``history`` (a column: a list a month,
-    in the order of the names, null where nothing is known).
+    (a level: the names of its groups, and the group of each cell); also ``months`` and
+    ``history`` (a column: a list a month, in the order of the names, null where nothing is known).
     """
     rest = holdings["forecast"].to_numpy() - cells.sum(axis=1).to_numpy()
     names = holdings["asset"].tolist()

@@ -118,7 +118,7 @@ def test_attention_is_the_gradient_with_weights_and_deviations_held() -> None:
     x = x.requires_grad_()
     out = x  # the LSTM in front is another test's: here it passes its input on
     q, k, v = (out @ attention.in_proj_weight.T[:3] + attention.in_proj_bias).chunk(3, -1)
-    heads = lambda y: y.view(len(y), 5, 2, 2).transpose(1, 2)  # noqa: E731
+    heads = lambda y: y.view(len(y), 5, 2, 2).transpose(1, 2)
     weights = (heads(q) @ heads(k).transpose(-1, -2) / 2**0.5).softmax(-1).detach()
     mixed = attention.out_proj((weights @ heads(v)).transpose(1, 2).reshape(len(x), 5, 4))
 

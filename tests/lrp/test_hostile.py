@@ -163,7 +163,7 @@ def test_a_number_that_leaves_torch_is_refused(x: Tensor, composite: Composite) 
 
 
 def test_a_gate_stays_one_when_it_is_clamped(x: Tensor) -> None:
-    forward = lambda self, x, clamp: self.l(clamp(torch.sigmoid(self.k(x))) * self.k(x)).mean((1, 2))  # noqa: E731
+    forward = lambda self, x, clamp: self.l(clamp(torch.sigmoid(self.k(x))) * self.k(x)).mean((1, 2))
     plain = attribute(Net(lambda self, x: forward(self, x, lambda g: g)), x).relevance
     clamped = attribute(Net(lambda self, x: forward(self, x, lambda g: g.clamp(0.001, 0.999))), x).relevance
     assert torch.allclose(plain, clamped)

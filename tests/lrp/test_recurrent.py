@@ -34,7 +34,7 @@ def network(
 
 
 def parameters(lstm: nn.LSTM, suffix: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    get = lambda name: getattr(lstm, f"{name}_{suffix}").detach().numpy()  # noqa: E731
+    get = lambda name: getattr(lstm, f"{name}_{suffix}").detach().numpy()
     return get("weight_ih"), get("weight_hh"), get("bias_ih") + get("bias_hh")
 
 

@@ -24,7 +24,7 @@ def shares_of(rule: Rule, terms: list[Term], bias: Tensor, z: Tensor, relevance:
     """Relevance of the terms' inputs, and what bias and stabiliser took of every sample."""
     parts = rule.split(terms, bias, z)
     ratios = [relevance * part.factor for part in parts]
-    back = lambda term: total([p.channel.backward(term, r) for p, r in zip(parts, ratios, strict=True)])  # noqa: E731
+    back = lambda term: total([p.channel.backward(term, r) for p, r in zip(parts, ratios, strict=True)])
     return Shares([lift(t.x) * back(t) for t in terms], *(amount.sum(1) for amount in absorbed(parts, bias, ratios)))
 
 
@@ -119,7 +119,7 @@ def test_a_convolution_is_the_dense_map_of_its_windows(rule: Rule) -> None:
     z = convolution.forward(x, weight)
     found = shares_of(rule, [Term(x, weight, convolution)], bias, z, relevance).inputs[0]
     windows = x.unfold(2, 3, 1).permute(0, 2, 1, 3).reshape(12, 6)  # a row a window, (channel, place)
-    rows = lambda of: of.transpose(1, 2).reshape(12, 4)  # noqa: E731
+    rows = lambda of: of.transpose(1, 2).reshape(12, 4)
     shares = shares_of(rule, [Term(windows, weight.reshape(4, 6))], bias[:, 0], rows(z), rows(relevance)).inputs[0]
     expected = torch.zeros_like(x)
     for place in range(4):

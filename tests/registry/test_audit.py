@@ -151,7 +151,7 @@ def test_a_panel_of_survivors_is_caught(market: pd.DataFrame) -> None:
 
 
 def test_a_shift_that_nobody_objects_to_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    accepting: Callable[..., pd.DataFrame] = lambda panel, *_: panel  # noqa: E731
+    accepting: Callable[..., pd.DataFrame] = lambda panel, *_: panel
     monkeypatch.setattr(suite, "check_panel", accepting)
     assert failed(market) == {SHIFTED}
 
