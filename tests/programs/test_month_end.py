@@ -104,6 +104,7 @@ def test_three_months(promoted: Path) -> None:
     assert issue.version == "1"
 
 
+@pytest.mark.long
 def test_what_ends_it_early(promoted: Path) -> None:
     panel = write_panel(promoted, FIRST)
     assert month_end(promoted, "data=panel", "data.path=nowhere.parquet", expect=2)["status"] == "refused"

@@ -274,6 +274,7 @@ def test_every_familys_newest_model_is_loaded_from_its_rows_run(evaluated: Path)
     assert not {"config", "market_returns"} & set(registered.tags)  # long walls in MLflow's table
 
 
+@pytest.mark.long
 def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Path) -> None:
     newest_months().to_parquet(tmp_path / "panel.parquet")
     uri = f"sqlite:///{evaluated}/mlflow.db"

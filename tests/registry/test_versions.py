@@ -65,6 +65,7 @@ def test_an_empty_registry_has_no_versions(store: str) -> None:
         require_versions(known, NAME, store)
 
 
+@pytest.mark.long
 def test_a_hundred_versions_are_read_in_their_order(registry: MlflowClient, tmp_path: Path) -> None:
     tags = tags_of(registry.get_model_version(NAME, "1"))
     for number in range(6, 108):

@@ -187,6 +187,7 @@ def test_a_warm_start_goes_on_from_the_window_before(samples: Samples) -> None:
             assert np.array_equal(before.predict(samples.x[tested]), found["warm"][seed][at])
 
 
+@pytest.mark.long
 def test_an_interrupted_walk_with_a_warm_start_ends_with_the_same_numbers(samples: Samples, tmp_path: Path) -> None:
     planned = schedule(samples, 15, 6, 2)
     warm = [FAMILIES[-1].with_settings({"warm_start": True}), FAMILIES[0]]

@@ -45,6 +45,7 @@ for call in (lambda: train("windw=paper"), lambda: train("data=panel"), lambda: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_workflows_run_from_python_with_stdout_closed(tmp_path: Path) -> None:
     root = str(Path(drf.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": root}
