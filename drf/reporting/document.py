@@ -159,3 +159,8 @@ class Document:
     awaits_verdict: bool = True
     stocks: Mapping[str, Any] | None = None
     factors: Mapping[str, Any] | None = None
+
+
+def as_sentence(text: str) -> str:
+    """Return a text with a capital at its head and one full stop at its end."""
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -7,7 +7,8 @@ import pandas as pd
 from ..registry.decision import Decision, Evaluation
 from . import charts
 from .comparison_report import gates_section
-from .document import Column, Document, Section, Table
+from .document import Column, Document, Section, Table, as_sentence
+from .standing import promotion_in_words
 
 
 def decision_report(name: str, decision: Decision, settings: str, commit: str) -> Document:
@@ -23,7 +24,6 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
         Commit of the code.
     """
     after = decision.after
-    verb = f"Version {decision.promoted} was promoted" if decision.promoted else "Nothing was promoted"
     judged = ", ".join(f"version {evaluation.number} ({evaluation.role})" for evaluation in decision.evaluations)
     aside = len(decision.left_aside) + len(decision.superseded)
     return Document(
@@ -32,7 +32,7 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
         answers={
             "Who is champion?": f"Version {after.champion or 'none'}; before: {decision.before.champion or 'none'}. "
             f"A rollback would return to version {after.previous or 'none'}.",
-            "Why?": f"{verb}: {decision.reason}." if decision.asked else f"{decision.reason}.",
+            "Why?": as_sentence(promotion_in_words(decision)),
             "Is the champion healthy?": f"ALARM: {decision.alarm}." if decision.alarm else _healthy(decision),
             "What was judged?": f"{judged or 'Nothing'}. Left aside: {aside}.",
         },
@@ -86,7 +86,7 @@ def _side_by_side(decision: Decision) -> list[Section]:
 
 def _gates(evaluation: Evaluation) -> Section:
     verdict = "passed all that it was asked." if evaluation.passed else f"failed: {evaluation.reason}."
-    restated = f" {evaluation.restated[0].upper()}{evaluation.restated[1:]}." if evaluation.restated else ""
+    restated = f" {as_sentence(evaluation.restated)}" if evaluation.restated else ""
     section = gates_section(evaluation.table() if evaluation.verdicts else pd.DataFrame(), f"It {verdict}{restated}")
     return Section(f"Version {evaluation.number}, judged as {evaluation.role}", section.paragraphs, section.tables)
 

@@ -14,9 +14,10 @@ from ..live.outcome import Live, contributions_of, factors_of
 from ..live.track_record import Record, totals
 from ..registry.decision import Decision, Evaluation
 from . import charts
-from .document import Chart, Column, Document, Picture, Section, Table
+from .document import Chart, Column, Document, Picture, Section, Table, as_sentence
 from .live_figures import live_charts, live_pictures
 from .lookup import stocks_asked
+from .standing import promotion_in_words
 
 _SHOWN = 10
 
@@ -147,12 +148,7 @@ def _done(live: Live | None) -> str:
 def _decided(decision: Decision | None) -> str:
     if decision is None:
         return "It was left out this time."
-    verb = f"promoted version {decision.promoted}" if decision.promoted else "nothing was promoted"
-    return _sentence(f"{verb}: {decision.reason}")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+    return as_sentence(promotion_in_words(decision))
 
 
 def _changed(month: Month, judged: Evaluation | None) -> str:
@@ -160,7 +156,7 @@ def _changed(month: Month, judged: Evaluation | None) -> str:
     if month.unusual:
         parts.append(f"{len(month.unusual)} number(s) of the newest month are unusual, and were let pass.")
     if judged is not None and judged.restated:
-        parts.append(_sentence(judged.restated))
+        parts.append(as_sentence(judged.restated))
     return " ".join(parts) or "Nothing unusual in the newest month, and no restatement was found."
 
 
@@ -250,7 +246,7 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
             "How it has done",
             [
                 "By version: returns summed over the months, the rest their mean. Then the newest twelve months.",
-                *map(_sentence, month.record.notes),
+                *map(as_sentence, month.record.notes),
             ],
             tables,
             figures,
@@ -273,9 +269,9 @@ def _data(month: Month, judged: Evaluation | None) -> Section:
     return Section(
         "What changed in the data",
         [
-            *([_sentence(words) for words in month.unusual] or ["Nothing was unusual in the newest month."]),
-            *([_sentence(judged.restated)] if judged is not None and judged.restated else []),
-            *[_sentence(note) for note in month.notes],
+            *([as_sentence(words) for words in month.unusual] or ["Nothing was unusual in the newest month."]),
+            *([as_sentence(judged.restated)] if judged is not None and judged.restated else []),
+            *[as_sentence(note) for note in month.notes],
         ],
     )
 

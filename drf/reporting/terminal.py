@@ -21,6 +21,7 @@ from ..tracking import pages
 from ..tracking.runs import REPORT, RunPlace
 from ..tracking.views import key_of_rows
 from .protocol import learned
+from .standing import promotion_in_words
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -113,9 +114,8 @@ def decision_summary(decision: Decision, audits: Sequence[pd.DataFrame]) -> str:
         lines += [f"note: the champion was promoted under {under}; asked for now: {decision.asked}"]
     if decision.hold is not None and decision.chosen is None:
         lines += [f"note: the aliases are {decision.hold.in_words()}"]
-    verb = f"promoted version {decision.promoted}: " if decision.promoted else "nothing promoted: "
     lines += [
-        f"Decision: {verb if decision.asked else ''}{decision.reason}",
+        f"Decision: {promotion_in_words(decision)}",
         f"champion: {decision.after.champion or 'none'}, previous: {decision.after.previous or 'none'}",
     ]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..comparison.rows import Row
-from .document import Column, Table
+from .document import Column, Table, as_sentence
 from .markdown import markdown_table
 
 EXPERIMENT_CARD = """Return models of stocks, side by side.
@@ -72,6 +72,6 @@ def row_card(row: Row, net: Mapping[Hashable, Any], model: str) -> str:
     ]
     if row.risk is not None:
         words.append("Its forecasts are sums of contributions: see `figures/` and `contributions.parquet`.")
-    words += [f"{row.note[0].upper()}{row.note[1:]}."] if row.note else []
+    words += [as_sentence(row.note)] if row.note else []
     words += [f'Its newest model: `mlflow.pyfunc.load_model("{model}").predict(panel)`.'] if model else []
     return " ".join(words)

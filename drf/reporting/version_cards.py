@@ -12,9 +12,10 @@ from ..experiment.schema import TrainConfig
 from ..registry.decision import Decision, Evaluation
 from ..registry.versions import DRIVERS, GATES, Version
 from ..tracking import pages
-from .document import Column, Table
+from .document import Column, Table, as_sentence
 from .markdown import markdown_table
 from .protocol import window_in_words
+from .standing import promotion_in_words, standing_of
 
 _GATES = [
     Column("gate", "gate", text=True), Column("verdict", "verdict", text=True), Column("reason", "why", text=True)
@@ -23,8 +24,7 @@ _GATES = [
 
 def decision_card(name: str, decision: Decision) -> str:
     """Return the description of an evaluation's run."""
-    verb = f"Promoted version {decision.promoted}" if decision.promoted else "Nothing was promoted"
-    lines = [f"**{verb}**: {decision.reason}." if decision.asked else f"**{decision.reason}.**"]
+    lines = [f"**{as_sentence(promotion_in_words(decision))}**"]
     if decision.alarm:
         lines.insert(0, f"**ALARM**: {decision.alarm}.")
     champion = decision.after.champion
@@ -58,7 +58,7 @@ def judged_card(evaluation: Evaluation) -> str:
     elif evaluation.reason:
         lines.append(f"It was not judged: {evaluation.reason}.")
     if evaluation.restated:
-        lines.append(f"{evaluation.restated[0].upper()}{evaluation.restated[1:]}.")
+        lines.append(as_sentence(evaluation.restated))
     return "\n\n".join(lines)
 
 
@@ -71,17 +71,6 @@ def _gates(evaluation: Evaluation) -> str:
 
 SECTION = "\n\n### "
 """Heading of every section of a version's card but the first."""
-
-HEADS = ("**Champion**", "**Previous**", "**Not promoted**", "**Not in production**")
-"""Words with which every card begins."""
-
-
-def decided_card(number: str, decision: Decision) -> str:
-    if number == decision.after.champion:
-        return f"**Champion**, by a person's decision and not by gates: {decision.reason}."
-    if number == decision.after.previous:
-        return f"**Previous** champion: what a rollback returns to. A person decided: {decision.reason}."
-    return f"**Not in production** any more. A person decided: {decision.reason}."
 
 
 @dataclass(frozen=True)
@@ -115,7 +104,8 @@ def version_card(
     ``training``: None if that is gone. ``under``: see :func:`write_cards`.
     """
     config = version.config
-    role = _standing(version, evaluation, decision, under)
+    gates = under or version.tags.get(GATES)
+    role = standing_of(version.number, decision, evaluation, gates).card
     universe = config.data.universe
     stocks = "all stocks of the panel" if universe is None else f"the {universe} largest stocks of each month by CAP"
     of_training = f"{version.tags.get('train_first', '?')} to {version.train_last:%Y-%m-%d}"
@@ -136,7 +126,7 @@ def version_card(
         else f"It was not judged: {evaluation.reason}.",
         "Limits": "Months out of sample are few and were looked at by every trial counted above; a good record may be "
         "luck. Contributions explain the forecast, not the return. "
-        + (f"{evaluation.restated[0].upper()}{evaluation.restated[1:]}." if evaluation.restated else ""),
+        + (as_sentence(evaluation.restated) if evaluation.restated else ""),
         "Load": f'`mlflow.pyfunc.load_model("models:/{version.name}/{version.number}").predict(panel)`: `date`, '
         "`asset`, `prediction`, a column a factor and `bias`, which sum to it.",
         "Lineage": _lineage(version, training),
@@ -146,16 +136,6 @@ def version_card(
 
 def _descriptors(config: TrainConfig) -> list[str]:
     return descriptors_of(make_factors(config.factors, config.data.descriptors))
-
-
-def _standing(version: Version, evaluation: Evaluation, decision: Decision, under: str) -> str:
-    if version.number == decision.after.champion:
-        gates = under or version.tags.get(GATES) or decision.asked
-        now = f"; judged now under {short_gates(decision.asked)}" if decision.asked != gates else ""
-        return f"**Champion**, promoted under {short_gates(gates)}{now}. Last decision: {decision.reason}."
-    if version.number == decision.after.previous:
-        return f"**Previous** champion: what a rollback returns to. Last decision: {decision.reason}."
-    return f"**Not promoted**: {evaluation.reason or decision.reason}."
 
 
 def _shown(evaluation: Evaluation, config: TrainConfig) -> str:
@@ -176,11 +156,6 @@ def _shown(evaluation: Evaluation, config: TrainConfig) -> str:
 
 def _named(training: Training | None) -> str:
     return f"the training *{training.name}*" if training else "a training"
-
-
-def short_gates(gates: str) -> str:
-    """Return the name of the gates, without the list of differences from the strict ones."""
-    return gates if gates.startswith("no gates") else gates.partition(":")[0] + " gates"
 
 
 def _lineage(version: Version, training: Training | None) -> str:

@@ -17,7 +17,8 @@ from ..registry.versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, Re
 from ..reporting.comparison_report import gates_section
 from ..reporting.evaluation_report import decision_report
 from ..reporting.html import render, with_verdict
-from ..reporting.version_cards import decision_card, judged_card, short_gates
+from ..reporting.standing import standing_of
+from ..reporting.version_cards import decision_card, judged_card
 from ..tracking.runs import REPORT, RunLog, RunTree, git_commit
 from ..tracking.user import user
 from .version_descriptions import write_cards
@@ -241,21 +242,5 @@ def _completed(page: str, version: Version, evaluation: Evaluation | None, decis
     asked = evaluation.table() if evaluation is not None else pd.DataFrame()
     words = f"Version {version.number} of {version.name}, judged under {decision.asked}. Decision: {decision.reason}."
     verdict = gates_section(asked, words) if len(asked) else None
-    return with_verdict(page, _status(version, evaluation, decision), verdict)
-
-
-def _status(version: Version, evaluation: Evaluation | None, decision: Decision) -> str:
-    number, champion = version.number, decision.after.champion
-    if number == champion:
-        under = f", promoted under {short_gates(version.gates)}" if version.gates else ""
-        return f"Version {number} is champion{under}."
-    now = f" The champion is version {champion}." if champion else ""
-    if evaluation is None or number == decision.before.champion:
-        return f"Version {number} was champion and is not any more.{now}"
-    if not evaluation.passed:
-        return f"Version {number} was not promoted: {evaluation.reason}.{now}"
-    if number == decision.chosen:
-        return f"Version {number} passed every gate and was not promoted: {decision.reason}.{now}"
-    if evaluation.role == "previous":
-        return f"Version {number} was champion before, and passes its gates.{now}"
-    return f"Version {number} was not promoted. It passed every gate, and another is better.{now}"
+    standing = standing_of(version.number, decision, evaluation, version.gates).sentence(version.number)
+    return with_verdict(page, standing, verdict)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from ..registry.decision import Decision, Evaluation
 from ..registry.versions import RegisteredVersions
-from ..reporting.version_cards import HEADS, SECTION, Training, decided_card, model_card, version_card
+from ..reporting.standing import HEADS, standing_of
+from ..reporting.version_cards import SECTION, Training, model_card, version_card
 
 
 def write_cards(
@@ -53,7 +54,8 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVe
                 unjudged = Evaluation(number, "", False, "a person decided first", pd.Series(), (), (), "", "", None)
                 whole = version_card(version, unjudged, decision, training_of(client, version.parent_run))
                 _, opening, sections = whole.partition(SECTION)
-            _describe(client, name, number, f"{decided_card(number, decision)}{opening}{sections}", card)
+            decided = standing_of(number, decision, None, None).card
+            _describe(client, name, number, f"{decided}{opening}{sections}", card)
 
 
 def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:

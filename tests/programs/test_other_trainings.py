@@ -38,7 +38,7 @@ def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> No
     run("train.py", *words, "data=noise", folder=folder)
     text = run("evaluate.py", folder=folder, expect=4)
     assert "ALARM: there is no champion" in text
-    assert "nothing promoted: no version passed every gate" in text
+    assert "nothing was promoted: no version passed every gate" in text
     assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
 
 

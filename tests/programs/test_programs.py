@@ -176,7 +176,7 @@ def test_the_pages_of_mlflow_say_what_they_show(evaluated: Path) -> None:
     for row in runs(evaluated, "row"):
         assert row.data.tags["mlflow.note.content"].startswith("Sharpe ratio after costs ")
     assert decision.info.run_name == "champion v1, to 1996-04"
-    assert "**Promoted version 1**" in decision.data.tags["mlflow.note.content"]
+    assert "**Promoted version 1: " in decision.data.tags["mlflow.note.content"]
     assert "### What it has shown" in here.get_model_version("drf-lstm-lrp", "1").description
     model = here.get_registered_model("drf-lstm-lrp").description
     assert "**champion**: [version 1](#/models/drf-lstm-lrp/versions/1?workflowType=machine_learning)" in model
@@ -213,7 +213,9 @@ def test_a_dry_run_writes_nothing(evaluated: Path) -> None:
     here, before = client(evaluated), len(runs(evaluated, "evaluation"))
     tags = here.get_model_version("drf-lstm-lrp", "1").tags
     said = run("evaluate.py", "dry_run=true", "gate.audit=false", folder=evaluated)
-    assert "nothing promoted: nothing waits to be judged" in said and "Dry run: nothing was moved or written." in said
+    assert (
+        "nothing was promoted: nothing waits to be judged" in said and "Dry run: nothing was moved or written." in said
+    )
     assert len(runs(evaluated, "evaluation")) == before
     assert here.get_model_version("drf-lstm-lrp", "1").tags == tags
     assert "dry_run=true is of an evaluation" in run(

@@ -106,22 +106,22 @@ def test_archive_looks_at_a_version_no_more(three: MlflowClient) -> None:
 
 def test_decisions_about_a_model_that_is_not_there_are_refused(store: str) -> None:
     for command in (["hold=true", "reason=x"], ["promote=1", "reason=x"], ["rollback=true"]):
-        with pytest.raises(InputError, match=r"has no version: run train\.py first|no version with the alias"):
+        with pytest.raises(InputError, match=r"has no version: run drf train first|no version with the alias"):
             done(MlflowClient(), *command)
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["promote=1"], "promote=1: say why"),
-        (["rollback=2"], "rollback=2: say why"),
-        (["hold=true"], "hold=true: say why"),
-        (["archive=2"], "archive=2: say why"),
-        (["promote=1", "archive=2", "reason=x"], "give one a command"),
-        (["reason=x"], "none of which is given"),
-        (["promote=1", "reason="], "must be text|say something"),
-        (["promote=1", "reason='  '"], "must say something"),
-        (["promote=1", f"reason={'r' * 1001}"], "in at most 1,000 characters"),
+        (["promote=1"], "promote=1: give the reason"),
+        (["rollback=2"], "rollback=2: give the reason"),
+        (["hold=true"], "hold=true: give the reason"),
+        (["archive=2"], "archive=2: give the reason"),
+        (["promote=1", "archive=2", "reason=x"], "give only one of promote"),
+        (["reason=x"], "is only for promote="),
+        (["promote=1", "reason="], "must be text|at least one"),
+        (["promote=1", "reason='  '"], "must have at least one"),
+        (["promote=1", f"reason={'r' * 1001}"], "at most 1,000 characters"),
         (["promote=0", "reason=x"], "promote=0: must be a whole number, at least 1"),
         (["rollback=maybe"], "rollback=maybe: must be"),
         (["registry.refresh=always"], "must be one of auto, gated, never"),
@@ -150,14 +150,14 @@ def test_reports_follow_the_champion(registry: MlflowClient, monkeypatch: pytest
         complete_reports(registry, read_versions(registry, NAME, held), made)
 
     do("promote=1", "reason=because")
-    assert "Version 1 is champion, promoted under no gates" in status(1)
+    assert "Version 1 is champion, by a person&#39;s decision and not by gates: " in status(1)
     assert "?" in status(3)
     do("promote=2", "reason=because")
     assert "Version 2 is champion" in status(2)
-    assert "Version 1 was champion and is not any more. The champion is version 2." in status(1)
+    assert "Version 1 is the previous champion: a rollback returns to it." in status(1)
     do("rollback=true")
     assert "Version 1 is champion" in status(1)
-    assert "Version 2 was champion and is not any more" in status(2)
+    assert "Version 2 is not in production any more" in status(2)
 
 
 def test_a_report_that_cannot_be_written_is_said_and_stops_nothing(

@@ -78,10 +78,10 @@ def test_a_version_that_could_not_be_judged_says_why() -> None:
 def test_a_decision_card_says_who_is_champion_and_why() -> None:
     one, two = judged("1", "champion"), judged("2", failed=REPLACEMENT)
     card = decision_card(NAME, decision(one, two, champion="1"))
-    assert card.startswith("**Nothing was promoted**: because.")
+    assert card.startswith("**Nothing was promoted: because.**")
     assert "| 2 (new recipe) | failed | 1.25 | 0.30 | 0.061 | better than the champion: too little |" in card
     promoted = decision(one, judged("2"), champion="1", after="2")
-    assert decision_card(NAME, promoted).startswith("**Promoted version 2**: because.")
+    assert decision_card(NAME, promoted).startswith("**Promoted version 2: because.**")
     assert decision_card(NAME, decision()).startswith("**ALARM**: there is no champion.")
 
 
