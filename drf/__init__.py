@@ -2,7 +2,7 @@
 
 From Python: ``from drf import train, evaluate, score, monitor, month_end``, see :mod:`drf.workflows.api`.
 
-Every folder is a room that imports only from the rooms below it. Their order stands in ``pyproject.toml``
+Every folder is a room that imports only from the rooms below it. Their order is set in ``pyproject.toml``
 (``tool.importlinter``); CONTRIBUTING.md has a picture.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["evaluate", "monitor", "month_end", "score", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    # What travels with a registered version begins with this file, so nothing is imported before it is asked for.
+    # This file is part of the code that ships with a registered version, so nothing is imported before it is needed.
     if name in __all__:
         return getattr(importlib.import_module("drf.workflows.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

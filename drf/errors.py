@@ -24,7 +24,7 @@ def first_line(error: BaseException) -> str:
 
 
 def cause_of(error: BaseException) -> BaseException | None:
-    """Return the error behind another; None where that was raised from nothing."""
+    """Return the error that caused another; None if there was none."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 

@@ -73,7 +73,7 @@ def _last_words(result: MonthEndResult) -> str:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    """Print the JSON object of a month end that failed, and exit; raise a fault of the program again."""
+    """Print the JSON object of a failed month end and exit; re-raise an error in the program itself."""
     full, away = program.is_full_disk(error), _is_away(error)
     if not (full or away or isinstance(error, InputError)):
         print(json.dumps({"status": "fault", "reason": without_secrets(first_line(error))}))
@@ -85,10 +85,10 @@ def _refuse(error: Exception) -> NoReturn:
 
 
 def _is_away(error: BaseException | None) -> bool:
-    """Tell whether an error comes from a store that cannot be reached, or from another command at work."""
+    """Tell whether an error comes from an unreachable store or from another command that is running."""
     if error is None:
         return False
     here = isinstance(error, TryAgainError | requests.ConnectionError | requests.Timeout)
-    if isinstance(error, sqlalchemy.exc.OperationalError):  # a database's: some are for good
+    if isinstance(error, sqlalchemy.exc.OperationalError):  # database errors: some are permanent
         here = error.connection_invalidated or any(word in str(error) for word in ("locked", "connect"))
     return here or _is_away(cause_of(error))

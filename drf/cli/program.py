@@ -1,4 +1,4 @@
-"""The command line's manners: refusals in one line, exit codes, signals, and logs that are printed."""
+"""Command-line conventions: refusals in one line, exit codes, signals, and printed logs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO = 2, 3, 4, 75, 99
 """Exit codes: refused input; unusual inputs, from which nothing was issued; an alarm about the champion or the live
 record; another command at work, or a store that cannot be reached; nothing to do, since it was done before."""
 
-_SIGPIPE = 128 + 13  # not among the signals of every system
+_SIGPIPE = 128 + 13  # not every system defines this signal
 
 P = ParamSpec("P")
 
@@ -63,7 +63,7 @@ def reading_of(arguments: argparse.Namespace) -> dict[str, object]:
 def refusing(task: Callable[P, object]) -> Callable[P, None]:
     """Turn refused input into one line and an exit code.
 
-    It stands below ``hydra.main``, which would add lines of its own.
+    Apply it below ``hydra.main``, which would add lines of its own.
     """
 
     @functools.wraps(task)
@@ -87,7 +87,7 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
 
 
 class _Printing(logging.Handler):
-    """Print what the rooms log: they do not speak to the user themselves."""
+    """Handler that prints the rooms' log messages, which they do not print themselves."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record))
@@ -104,7 +104,7 @@ FULL_DISK = "no space is left on the disk: make room, then give the same command
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Tell whether a full disk is behind an error, through any number of libraries; databases have their own words."""
+    """Tell whether a full disk caused an error, even through libraries; databases word it differently."""
     if error is None:
         return False
     here = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
@@ -114,7 +114,7 @@ def is_full_disk(error: BaseException | None) -> bool:
 def split_overrides(arguments: list[str]) -> list[str]:
     """Replace every ``--overrides TEXT`` by the words of TEXT.
 
-    ``+experiment=mine`` is taken too: Hydra wants no plus, since the group is named among the defaults, as null.
+    ``+experiment=mine`` is accepted too, although Hydra needs no plus: the group is already in the defaults, as null.
     """
     words: list[str] = []
     rest = iter(arguments)
@@ -131,7 +131,7 @@ def split_overrides(arguments: list[str]) -> list[str]:
 
 
 def called(command: str) -> str:
-    """Return how another command is called by a user who called this one."""
+    """Return another command as the user would type it, given how this one was called."""
     return f"python {command}.py" if Path(sys.argv[0]).suffix == ".py" else f"drf {command}"
 
 
@@ -145,7 +145,7 @@ def refuse(message: str, code: int = REFUSED) -> NoReturn:
 
 
 def _end_unheard() -> NoReturn:
-    """End as programs do whose reader has gone (``| head``): without a word, and with SIGPIPE's code."""
+    """Exit silently with SIGPIPE's code, as programs do when their reader has gone (``| head``)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain while it flushes
     raise SystemExit(_SIGPIPE)
 

@@ -1,7 +1,7 @@
 """``drf tuning-worker tuning.storage=... [key=value ...]``: help a training on another machine to tune.
 
-It works on the same studies in the same database until they have their trials, then ends. Overrides are those of the
-training, which keeps its runs, rows and registry to itself and waits for the trials.
+It works on the same studies in the same database until all their trials are done, then exits. It takes the same
+overrides as the training. The training alone writes runs, rows and the registry, and waits for the trials.
 """
 
 from __future__ import annotations

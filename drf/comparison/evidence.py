@@ -53,8 +53,8 @@ def gather(
     ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before (gross)
     and after (net) costs with intervals, beside ``linear`` on the same months. ``deflated``: probabilistic and deflated
     ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and over returns after costs.
-    ``pairs``: every row against every other. ``periods``: parts of the months. ``scales``: what forecasts promised and
-    what was earned. ``quantiles``: their mean returns and whether they rise. ``variants``, ``exposures``, ``seeds``,
+    ``pairs``: every row against every other. ``periods``: parts of the months. ``scales``: promised and earned returns.
+    ``quantiles``: mean returns by quantile and whether they rise. ``variants``, ``exposures``, ``seeds``,
     ``overfitting``.
     """
     rule = judging.rule
@@ -102,7 +102,7 @@ def _tests(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _scales(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return R², promised and earned long-short return a year of every row, before and after shrinking."""
+    """Return every row's R² and its promised and earned annual long-short return, raw and shrunk."""
     return pd.DataFrame(
         [
             {
@@ -135,13 +135,13 @@ def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
 
 
 def _exposures(rows: Sequence[Row], samples: Samples) -> pd.DataFrame:
-    """Return the mean exposures over the months: one row a descriptor, one column a row of the comparison."""
+    """Return the mean exposures over the months: one line per descriptor, one column per model row."""
     found = {row.name: exposures(row.weights, newest_ranks(samples, row.predictions)).mean() for row in rows}
     return pd.DataFrame(found).rename_axis("descriptor").reset_index()
 
 
 def by_seed(rows: Sequence[Row], rule: PortfolioRule) -> pd.DataFrame:
-    """Return the metrics of every seed on its own: one row a row and seed, then ``mean`` and ``sd`` over the seeds."""
+    """Return the metrics of each seed: one line per row and seed, then ``mean`` and ``sd`` over the seeds."""
     parts = []
     for row in rows:
         if len(row.by_seed) < 2:

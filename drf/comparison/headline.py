@@ -16,7 +16,7 @@ from .rows import Judging, Row
 
 @dataclass(frozen=True)
 class Portrait:
-    """Tables of one row; decimals a month.
+    """Tables of one row, in decimals per month.
 
     Attributes
     ----------
@@ -32,7 +32,8 @@ class Portrait:
         Date of that portfolio.
     promised, earned
         Contributions of the factors to the forecast of the long-short portfolio, and what they earned, see
-        :func:`drf.evaluation.attribution.realised`; one row a month. None if the row has no contributions, as are:
+        :func:`drf.evaluation.attribution.realised`; one row a month. None if the row has no contributions, like the
+        following:
     cells
         The newest month's contributions by descriptor and lag, aligned with ``holdings``.
     history
@@ -65,7 +66,7 @@ def portray(row: Row, judging: Judging) -> Portrait:
     )
     if row.relevance is None or row.risk is None:
         return seen
-    # as in the row's own series: what has no return leaves its weight to the others of its side
+    # as in the row's own series: the weight of a stock without a return goes to the others on its side
     tradable = make_weights(row.judged, judging.rule, tradable=row.judged["y_true"].notna())
     every = [row.relevance] if row.newest_relevance is None else [row.relevance, row.newest_relevance]
     by_factor = [parts.by_factor(table, judging.factors) for table in every]

@@ -37,15 +37,16 @@ class Row:
     model
         Kind of the row.
     predictions
-        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, spread as far as earlier months allow.
+        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread that earlier months justify.
     raw
-        ``y_pred`` as the models said it, shape (n,).
+        Models' own ``y_pred``, before scaling, shape (n,).
     scale, newest_scale
-        Month -> the factor between the two, see :mod:`drf.evaluation.scale`; that of the newest months.
+        Month -> the factor from raw to scaled forecasts, see :mod:`drf.evaluation.scale`; the same factor for the
+        newest months.
     judged
-        The same with the columns that the portfolio rule needs beside.
+        Predictions with the extra columns that the portfolio rule needs.
     weights
-        The portfolio rule's, over all stocks; aligned with the predictions.
+        Weights by the portfolio rule over all stocks, aligned with the predictions.
     forecast
         ``date``, ``asset``, ``y_true``, ``y_pred`` of the newest months, whose returns are not known yet.
     relevance, newest_relevance
@@ -110,7 +111,7 @@ class Judging:
     shrink: bool = True
 
     def scales(self, forecasts: pd.DataFrame) -> tuple[pd.Series, float]:
-        """Return the factor of every month, and that of the newest months."""
+        """Return the scaling factor of every month and of the newest months."""
         if self.shrink:
             return scales(forecasts), newest_scale(forecasts)
         months = pd.Index(np.sort(forecasts["date"].unique()), name="date")
@@ -165,13 +166,13 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
 
 
 def _raw(forecasts: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
-    """Return the metrics that differ before shrinking; ranks, and what follows from them, are the same."""
+    """Return the metrics that shrinking changes, before it is applied; rank-based metrics stay the same."""
     promised = float((series["promised"] / scale).mean() * MONTHLY.periods_a_year)
     return {"r2_raw": out_of_sample_r2(forecasts), "promised_return_raw": promised}
 
 
 def _spread(forecasts: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
-    """Return the forecasts spread around their month's mean by a factor."""
+    """Return the forecasts with distances from their month's mean multiplied by a factor."""
     forecast = forecasts["y_pred"].to_numpy()
     multiple, offset = shrunk(forecast, forecasts["date"].to_numpy(), scale)
     return forecasts.assign(y_pred=multiple * forecast + offset)
@@ -198,7 +199,7 @@ def _carried(samples: Samples, where: slice, explanation: Explanation) -> pd.Dat
     table = forecast_table(samples, where, explanation.linearised)
     forecasts = carried_forward(table, explanation.relevance, samples.x[where], explanation.intercept)
     table = table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
-    return table if len(table) else None  # the first month has none before it
+    return table if len(table) else None  # the first month has no month before it
 
 
 def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -211,12 +212,12 @@ def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
-    """Return the factor contributions of the row ``headline``; of the best row that has some where that one has none.
+    """Return the factor contributions of row ``headline``, or of the best row with any if it has none.
 
     Returns
     -------
-    The row's name, and its mean contributions to the forecast of the long side less that of the short side, by factor,
-    in decimals a month. None if no row has contributions.
+    Name of the row, and its mean contributions by factor to the forecast of the long side less the short side, in
+    decimals per month. None if no row has contributions.
     """
     explained = [row for row in rows if row.risk is not None]
     if not explained:

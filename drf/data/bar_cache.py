@@ -26,13 +26,13 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
     lazy
         The daily prices, as :func:`drf.data.daily.read_prices` returns.
     prices
-        Their file, in messages.
+        Name of their file in messages.
     file
         Parquet; it need not be there yet.
 
     Returns
     -------
-    The bars, and what of the kept ones was of use, in a sentence.
+    The bars, and a sentence on which kept bars were of use.
     """
     if not file.absolute().parent.is_dir():
         raise InputError(f"data.bars={file}: the folder does not exist")
@@ -105,5 +105,5 @@ def _write(bars: pd.DataFrame, sums: dict[str, int], columns: list[str], file: P
 
 
 def _written_by() -> str:
-    """Return what a file was written by: checksums depend on the version of Polars, bars on that of the formula."""
+    """Return the versions behind a file: its checksums depend on Polars, its bars on the formula."""
     return f"2, polars {pl.__version__}"

@@ -1,7 +1,7 @@
 """The calendar: how long a period is, where it ends, and how many make a year.
 
-Every other file asks the calendar, so that a frequency is written here alone. It travels with every registered version,
-so it needs pandas alone.
+Every other file asks the calendar, so that a frequency is written here alone. It ships with every registered version,
+so it may depend only on pandas.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Calendar:
         return self.offset.rollback(day)
 
     def other_frequency(self, dates: pd.Series) -> str | None:
-        """Return the word for the frequency of a table's dates where they lie too close together; None where not.
+        """Return the name of the frequency if a table's dates are too close together, else None.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Calendar:
 
 
 _WITHIN_A_WEEK, _WITHIN_A_MONTH, _FEW = 5, 20, 5
-"""Days between two dates of a daily and of a weekly table are fewer; fewer dates say nothing of a frequency."""
+"""Limits: dates of a daily and of a weekly table are fewer days apart; fewer dates show no frequency."""
 
 MONTHLY = Calendar(pd.offsets.MonthEnd(), 12, "monthly")
 

@@ -12,7 +12,7 @@ from .panel import KEYS, RETURN
 def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     """Return sentences on the differences between two states of a panel.
 
-    A return that was not known before is no change but news.
+    A return that was not known before counts as new, not as changed.
     """
     keys = list(KEYS)
     old, new = pd.MultiIndex.from_frame(before[keys]), pd.MultiIndex.from_frame(after[keys])

@@ -26,10 +26,10 @@ ROWS_AT_ONCE = 4_000_000
 _SPLIT = 1.3
 
 LONGEST_BREAK = 14
-"""No market is closed for more days between two of trading; what a stock loses over more is no day's return."""
+"""Most days between two trading days of a market; a move over a longer gap is not one day's return."""
 
 LONGEST_GAP_DAYS = 400
-"""Two prices of a name that lie further apart say nothing of splits between them."""
+"""Longest gap in days over which two prices of a name can still show splits between them."""
 
 
 def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
@@ -38,10 +38,10 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     Parameters
     ----------
     prices
-        Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``; where
-        there are, ``split`` (by what one share became more on the day, 1 or empty if by nothing) and ``market_value``,
-        or ``shares`` outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP
-        writes it, the mean of bid and ask.
+        Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``. Optional:
+        ``split`` (factor by which one share multiplied on the day, 1 or empty if none) and ``market_value``, or
+        ``shares`` outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP writes
+        it, the mean of bid and ask.
     reading
         Options of reading that the file itself does not state.
 

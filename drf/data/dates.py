@@ -1,8 +1,8 @@
 """Dates: the one reader of date columns for all tables and commands.
 
-What can be read without doubt is read: dates and stamps of any kind, whole numbers and texts written year first, names
-of months, and day and month in either order where some row of the column decides it. What has two readings is refused
-with both; numbers that count days or seconds from some beginning are refused by name.
+Unambiguous dates are read: dates and stamps of any kind, whole numbers and texts written year first, and names of
+months. Day and month may come in either order where some row of the column decides it. A date with two readings is
+refused, naming both. A number that counts days or seconds from some origin is refused, naming the convention.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 
 from .calendar import DATED_PERIODS, MONTHLY
 
-_FIRST, _LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")  # what nanoseconds can hold, with room
+_FIRST, _LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")  # nanosecond date range, with some margin
 
 _ENDS_A_DAY = datetime.time(23, 59)
 
@@ -31,7 +31,7 @@ class UnreadableDatesError(ValueError):
     Attributes
     ----------
     rows
-        Positions of the rows that cannot be read; all that are not empty where the whole column is in doubt.
+        Positions of the rows that cannot be read; every non-empty row if the whole column is in doubt.
     """
 
     def __init__(self, why: str, rows: np.ndarray) -> None:
@@ -42,8 +42,8 @@ class UnreadableDatesError(ValueError):
 def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
     """Return the calendar days of a column: ``datetime64[ns]`` at midnight, without a zone; NaT where a cell is empty.
 
-    A stamp with a zone keeps the calendar day of its own clock. A stamp without one, or of UTC, that is not at midnight
-    is refused: it may be the midnight of another day elsewhere. Months without a day are their last day.
+    A stamp with a zone keeps the calendar day of its own clock. A stamp without a zone, or in UTC, is refused unless it
+    is at midnight: it may be the midnight of another day elsewhere. Months without a day are their last day.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def _cells(cells: pd.Series, form: str | None) -> pd.Series:
 
 
 def _one(cell: object, form: str | None, k: int) -> datetime.date | tuple[int, int, int] | None:
-    """Return a cell's day; day and month in unknown order with the year; None for a cell that is no date."""
+    """Return a cell's day, its year with day and month in unknown order, or None if it is no date."""
     if isinstance(cell, (bool, np.bool_)):
         return None
     if isinstance(cell, pd.Period):
@@ -290,7 +290,7 @@ def _day(year: int, month: int, day: int | None) -> datetime.date | None:
 
 
 def _ordered(either: dict[int, tuple[int, int, int]], cells: pd.Series) -> dict[int, datetime.date | None]:
-    """Return the days of cells with day and month in unknown order, in the order in which all are dates."""
+    """Return the days of cells whose day-month order is unknown, in the order that makes all of them dates."""
     if not either:
         return {}
     day_first = {k: _day(year, two, one) for k, (one, two, year) in either.items()}

@@ -2,8 +2,8 @@ r"""Descriptors: the papers' sixteen, from monthly prices and statements, one fu
 
 Formulas: Nakagawa et al. 2018, table 1. Arguments are tables of one row a month end and one column a stock, and so are
 results. Prices and returns are total returns (dividends and splits included); statement items are those known at the
-month end; ``value`` is the market value. A rolling descriptor needs some months at least, else it is missing: 36 of 60
-for risk, 58 of 60 for the long return.
+month end; ``value`` is the market value. A rolling descriptor is missing unless enough months are known: 36 of 60 for
+risk, 58 of 60 for the long return.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Reading:
     encoding
         Encoding of CSV files; None: UTF-8, or UTF-16 with its mark.
     unknown
-        Marks of an unknown number, beside empty cells: texts (``.``, ``B``) and numbers (-99).
+        Marks of an unknown number, in addition to empty cells: texts (``.``, ``B``) and numbers (-99).
     """
 
     encoding: str | None = None
@@ -61,8 +61,8 @@ def read_file(
     database.
 
     Keys that stand in the index become columns. A folder is read as one table of Parquet files, with a column for each
-    ``name=value`` of its folders; a pattern (``prices_*.csv``) as one table of all files that fit it, in the order of
-    their names.
+    ``name=value`` of its folders. A pattern (``prices_*.csv``) is read as one table of all matching files, in name
+    order.
 
     Parameters
     ----------
@@ -78,8 +78,7 @@ def read_file(
     Raises
     ------
     InputError
-        If there is no such file, or it is empty, of another kind, or cannot be read; or if files of a pattern have
-        other columns.
+        If the file is missing, empty, of another kind or unreadable, or if a pattern's files differ in their columns.
     """
     files = _files(key, path, reading)
     tables = [_reading(key, file, lambda kind: kind.read(file, columns, names)) for file in files]  # noqa: B023  called at once
@@ -134,7 +133,7 @@ def _is_number(mark: str | float) -> bool:
 def _files(key: str, path: str, reading: Reading) -> list[File]:
     address, _, query = path.partition("#")
     if query and format_of(Path(address)) not in (SQLITE, DUCKDB):
-        address, query = path, ""  # a sign like any other
+        address, query = path, ""  # # is part of the file name
     return [File(place, query, reading.encoding) for place in _places(key, address)]
 
 
@@ -194,7 +193,7 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a small table and check its columns: dates, numbers, and the columns that name a row (``asset`` is text).
 
-    ``least``: below what a column's numbers cannot be.
+    ``least``: lowest value allowed in a column.
 
     Raises
     ------

@@ -70,7 +70,7 @@ def _read_arrow(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFr
     # Keys that were the index of a table in pandas.
     kept = [name for name in frame.index.names if name is not None and name not in frame]
     frame = frame.reset_index(level=kept) if kept else frame
-    # Texts are decoded here, where one that cannot be counts as a broken file.
+    # Texts are decoded here, so that one that cannot be decoded counts as a broken file.
     return frame.reset_index(drop=True).astype(dict.fromkeys(frame.columns[frame.dtypes == "string"], object))
 
 
@@ -151,7 +151,7 @@ def _excel_names(file: File) -> list[str]:
 
 def _read_excel(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
     unknown: dict[Any, Sequence[str]] = {name: UNKNOWN for name in _excel_names(file) if name not in texts}
-    kinds: Any = dict.fromkeys(texts, object)  # cells as they are: what a spreadsheet made a date of is no name
+    kinds: Any = dict.fromkeys(texts, object)  # raw cells: a cell that a spreadsheet made into a date is no name
     frame = pd.read_excel(file.path, keep_default_na=False, na_values=unknown, dtype=kinds)
     return frame if columns is None else frame[list(columns)]
 
@@ -198,7 +198,7 @@ FORMATS: dict[str, Format] = {
     ".csv.bz2": CSV, ".csv.zip": CSV, ".zip": CSV, ".xlsx": EXCEL,
     ".db": SQLITE, ".sqlite": SQLITE, ".duckdb": DUCKDB,
 }  # fmt: skip
-"""By the ending of the file's name."""
+"""Formats by the ending of the file's name."""
 
 
 def format_of(path: Path) -> Format | None:

@@ -18,7 +18,7 @@ MOST_IC = 0.3
 # the last months.
 LEAST_LEAVERS, ABSENT_MONTHS = 0.002, 3
 
-# So many median absolute deviations from the month's median are an outlier of a bell-shaped descriptor.
+# A value of a bell-shaped descriptor this many median absolute deviations from the month's median is an outlier.
 FAR = 15.0
 
 

@@ -13,8 +13,7 @@ from ..errors import InputError, first_few
 def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = True) -> tuple[pd.Series, list[str]]:
     """Match the names of a table to those of another.
 
-    Codes that one of the tables has with noughts in front and the other without are the same where no two names of a
-    table become one.
+    Codes that differ only by noughts in front are matched, unless that would merge two names of one table.
 
     Parameters
     ----------
@@ -23,18 +22,18 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
     known
         Names in the table that it is joined to.
     what
-        The joined table, in messages.
+        Name of the joined table in messages.
     some
         True if at least one name must be the same in both.
 
     Returns
     -------
-    The names, as the other table writes them, and what was treated, in sentences.
+    The names as written in the other table, and sentences on what was treated.
 
     Raises
     ------
     InputError
-        If there must be one and none is.
+        If a common name is required but missing.
     """
     theirs, ours = set(column.dropna().unique()), set(known)
     padded = _without_noughts(theirs - ours, ours - theirs)
@@ -61,7 +60,7 @@ def without_partner(alone: Iterable[str], every: int, words: str, most: float) -
     words
         Words for the names and what they lack, such as "stocks have no row in data.statements".
     most
-        The share that may be alone.
+        Share that may lack a partner.
     """
     names = sorted(alone)
     if not names:
@@ -79,7 +78,7 @@ def _without_noughts(theirs: set[str], ours: set[str]) -> dict[str, str]:
 
 
 def _by_number(names: set[str]) -> dict[str, str]:
-    """Return number -> name for names of digits alone; left out where two are the same number."""
+    """Return number -> name for all-digit names, without those that are the same number as another."""
     codes = [name for name in sorted(names) if name.isascii() and name.isdigit() and name.strip("0")]
     times = Counter(name.lstrip("0") for name in codes)
     return {name.lstrip("0"): name for name in codes if times[name.lstrip("0")] == 1}

@@ -35,9 +35,9 @@ class Listings:
     there
         True if the stock was listed at the month's end: it has a price, or keeps one.
     returns
-        Total return over the month; that over a gap stands in the month that ends it, and the gap's months have 0.
+        Total return over the month. The return over a gap falls in the month that ends it; the gap's months have 0.
     following
-        Total return over the next month, with what a delisting left of it.
+        Total return over the next month, including any delisting return.
     bars
         The bars, with ``row`` and ``listing``: where each stands in the tables.
     counts, examples
@@ -57,7 +57,7 @@ class Listings:
     def table(self, column: str, months: int | None = None) -> pd.DataFrame:
         """Return a column of the bars as last known at each month end, while the stock was listed.
 
-        With ``months`` only as long as it is not known for more than so many months.
+        With ``months``, a known value is carried forward for at most that many months.
         """
         return carried(_pivot(self.bars, column, self.there), months).where(self.there)
 
@@ -76,7 +76,7 @@ def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_mon
     delistings
         ``asset``, ``date``, ``delisting_return`` (decimal, after the last price; missing if unknown), or none.
     carry_months
-        For so many months without a price a stock keeps its last one.
+        Number of months without a price for which a stock keeps its last one.
     """
     month_ends = MONTHLY.between(bars["date"].min(), bars["date"].max())
     bars = bars.sort_values(["asset", "date"], ignore_index=True)
@@ -84,7 +84,7 @@ def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_mon
     ends, unused = _used_delistings(bars, delistings, month_ends, carry_months)
     bars["listing"] = _number_of_listing(bars, ends, carry_months)
     begins = bars["listing"].ne(bars["listing"].shift())
-    bars.loc[begins, "jump"] = 1.0  # from another company's price
+    bars.loc[begins, "jump"] = 1.0  # a jump from another company's price
     if "seen" in bars:
         bars.loc[begins, "seen"] = 0
     by_listing = bars.groupby("listing")
@@ -145,7 +145,7 @@ def _used_delistings(
     later = table["row"] >= len(month_ends)
     without = ~later & ~(table["row"] - table["last"] <= carry_months + 1)
     used = table[~later & ~without]
-    # Of several after one last price the first whose return is known.
+    # Of several delistings after one last price, use the first with a known return.
     chosen = used.assign(unknown=used["delisting_return"].isna()).sort_values("unknown", kind="stable")
     again = chosen.duplicated(["asset", "last"])
     unused = {

@@ -31,7 +31,7 @@ def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int)
     changes
         Changes over the same months, one column a series; missing where unknown.
     lag_months
-        Months from a month's end until its change is published: so much older are the newest months that are used.
+        Months from a month's end until its change is published; the newest months used are older by this number.
 
     Returns
     -------

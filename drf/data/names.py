@@ -15,8 +15,8 @@ _ONCE_A_FLOAT = re.compile(r"-?\d+\.0")
 def read_names(column: pd.Series) -> pd.Series:
     """Return names as text, dtype object; None where a cell is empty, or holds a date, true or false.
 
-    Codes are text with the digits that they have: a whole number that a table holds as a float loses its point
-    (``10700.0`` is 10700), noughts in front are kept where the table has them, blanks around are not.
+    Codes are text with their own digits: a whole number held as a float loses its point (``10700.0`` is 10700). Leading
+    noughts in the table are kept, surrounding blanks are not.
     """
     codes, different = pd.factorize(column.astype(object), use_na_sentinel=True)
     names = [_name(cell) for cell in different]

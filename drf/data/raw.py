@@ -67,7 +67,7 @@ class Conventions:
     stale_months
         Months after its fiscal year end from which a statement counts no more.
     carry_months
-        For so many months without a price a stock keeps its last one.
+        Number of months without a price for which a stock keeps its last one.
     prices_adjusted, shares_adjusted
         See :func:`drf.data.value.market_value`.
     most_unmatched
@@ -87,8 +87,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
 
     Returns
     -------
-    The panel from the first month in which every descriptor is known for some stock, and what was treated, in
-    sentences.
+    The panel from the first month in which every descriptor is known for some stock, and sentences on what was treated.
 
     Raises
     ------
@@ -164,7 +163,7 @@ def _descriptors(
     listings: Listings, value: pd.DataFrame, known: Mapping[str, pd.DataFrame], market: pd.Series
 ) -> dict[str, pd.DataFrame]:
     prices = listings.table("adj_close")
-    # Risk is that of single months: none in which nobody could trade, and none that ends a gap of several.
+    # Risk comes from single-month returns: months without trading and months that end a longer gap are left out.
     returns = listings.returns.where(listings.traded & listings.traded.shift(1, fill_value=False))
     return {
         "VOL60": formulas.vol60(returns),

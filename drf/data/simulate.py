@@ -76,23 +76,24 @@ class SimulatedMarket(Source):
     stocks, months
         Size of the panel: places for stocks. Some months of some stocks are missing.
     seed
-        Everything random comes from it.
+        Seed of all random numbers.
     start
         First month, YYYY-MM.
     explained
-        Variance of the expected return over stocks as a share of itself plus ``noise`` squared; 0: no signal at all.
+        Variance of the expected return over stocks, as a share of that variance plus ``noise`` squared; 0: no signal at
+        all.
     noise
         Standard deviation of the unexplained part of a stock's monthly return, in decimals.
     style
-        Standard deviation of the five factors' own monthly returns, whose mean is zero: what makes a portfolio that is
-        tilted towards a factor risky, however many stocks it holds.
+        Standard deviation of the five factors' own monthly returns, whose mean is zero. They make a portfolio tilted
+        towards a factor risky, however many stocks it holds.
     missing
-        Share of descriptor values that are missing, and a tenth of it the share of (stock, month) rows.
+        Share of descriptor values that are missing; a tenth of this share of the (stock, month) rows is missing too.
     exits
-        Probability, each month, that a stock leaves the market after it and a newly listed one, with a name and so a
-        history of its own, takes its place. The last return of the one that leaves is there.
+        Monthly probability that a stock leaves the market and a newly listed one takes its place, with its own name and
+        history. The last return of the one that leaves is there.
     dies
-        From this month of the panel on, counted from 1, expected returns are nothing; None: never.
+        Month of the panel, counted from 1, from which expected returns are zero; None: never.
     macro
         Names of sensitivities to macro series, which become columns of the panel: rolling estimates from the stock's
         returns, as for a real panel. The true response to the first series adds as much variance to the expected return
@@ -141,7 +142,7 @@ class SimulatedMarket(Source):
         return _simulated(replace(self, macro=tuple(self.macro or ())))
 
 
-@functools.lru_cache(maxsize=1)  # the truth is asked for when the panel has been used; simulating twice costs seconds
+@functools.lru_cache(maxsize=1)  # the truth is requested after the panel; simulating twice would take seconds
 def _simulated(settings: SimulatedMarket) -> Market:
     return simulate(settings)
 
@@ -205,7 +206,7 @@ def _macro(
     (months, stocks), of the given deviation over stocks; the responses to a surprise of one standard deviation (series,
     stocks); the surprises (months, series).
     """
-    rng = np.random.default_rng([seed, series])  # of its own, so that the rest of the market stays as it is without
+    rng = np.random.default_rng([seed, series])  # own generator: macro series leave the rest of the market unchanged
     responses = _RESPONSE * rng.standard_normal((series, stocks))
     surprises = rng.standard_normal((months, series))
     rewarded = np.zeros((months, stocks))
@@ -224,7 +225,7 @@ def _live(
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Simulate month by month; return ranks of all descriptors, momentum descriptors, and returns over the month.
 
-    ``scale``: of the expected returns, shape (months,).
+    ``scale``: scale of the expected returns, shape (months,).
     """
     total, stocks = latent["CAP"].shape
     ranks = np.zeros((total, stocks, len(DESCRIPTORS)))

@@ -23,15 +23,15 @@ from .value import PricesAdjusted, SharesAdjusted
 log = logging.getLogger(__name__)
 
 TINY = 1e-9
-"""Prices and numbers of shares are above 0."""
+"""Smallest price or number of shares, just above 0."""
 
 
 class Source(ABC):
     """A source of panels.
 
-    ``PLACES`` names the fields that say where data lie, or up to which month they go: they change from month to month
-    while all else stays. Those that hold text are paths. ``READING`` names those that say how files are read,
-    or when their reading is refused: the panel that is made is the same.
+    ``PLACES`` names the fields that say where data lie or up to which month they go: these fields change from month to
+    month while all else stays. Those that hold text are paths. ``READING`` names the fields that say how files are read
+    or when they are refused: the resulting panel is the same.
     """
 
     PLACES: ClassVar[frozenset[str]] = frozenset()
@@ -79,8 +79,8 @@ class PanelFile(Source):
 class RawTables(Source):
     """A panel made from daily prices, a market index, statements and, if there are, delistings (:mod:`drf.data.raw`).
 
-    What had to be treated is logged. ``bars`` names a file in which the monthly bars are kept: from it only the months
-    of the prices that are new or have changed are summed up anew.
+    What had to be treated is logged. ``bars`` names a file that keeps the monthly bars, so that only new or changed
+    months of the prices are summed up again.
     """
 
     PLACES = frozenset({"prices", "market_index", "statements", "delistings", "bars"})

@@ -38,18 +38,18 @@ def market_value(
     fiscal_month
         The month end of that statement's fiscal year.
     prices_adjusted, shares_adjusted
-        For what the closes and the statements' shares were adjusted; None: taken as traded, with a word about it.
+        Adjustment of the closes and of the statements' shares; None: taken as traded, with a note about it.
     carry_months
-        For so many months numbers of shares beside the prices count until the next.
+        Number of months for which a number of shares given with the prices counts until the next.
 
     Returns
     -------
-    The values; counts of what was treated; and what had to be guessed, in a sentence, or nothing.
+    The values, counts of what was treated, and a sentence on what had to be guessed, if anything.
 
     Raises
     ------
     InputError
-        If what is said of the closes cannot be, or market values do not follow from what is there.
+        If the stated adjustment of the closes is impossible, or the data do not give market values.
     """
     there = set(listings.bars)
     if "split" in there and prices_adjusted in ("none", "splits"):
@@ -61,7 +61,7 @@ def market_value(
             "data.prices_adjusted=total_return: closes adjusted for dividends give no market value: give the prices "
             "a column market_value, or closes that are adjusted for splits alone"
         )
-    assert shares is not None  # read where the prices have none
+    assert shares is not None  # shares are read if the prices have none
     closes = listings.table("close")
     if prices_adjusted == shares_adjusted == "splits":
         return closes * shares, {}, ""
@@ -91,7 +91,7 @@ def market_value(
 def _by_own_shares(
     listings: Listings, prices_adjusted: PricesAdjusted | None, carry_months: int
 ) -> tuple[pd.DataFrame, dict[str, int], str]:
-    """Return close times shares of the price table, grown by later splits where closes are as traded."""
+    """Return close times shares of the price table, with later splits applied where closes are as traded."""
     known, closes = listings.months("shares") * listings.months("grown"), listings.table("close")
     shares = carried(known, carry_months).where(listings.there)
     named = "split" in listings.bars

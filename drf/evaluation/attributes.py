@@ -24,7 +24,8 @@ class Attribute:
     name, source
         Column that is made, and the panel's column that it is made from.
     make
-        Return the values, aligned with the source; None where the source does not hold what its name says.
+        Function that returns the values, aligned with the source; None where the content does not match the source's
+        name.
     absence
         Why the attribute may be missing, in words.
     """

@@ -1,4 +1,4 @@
-r"""Realised attribution: earnings of a forecast's factors, compared with their forecast.
+r"""Realised attribution: the return earned by each factor of a forecast, compared with its forecast.
 
 In each month the realised returns of the stocks are regressed on the factors' contributions to their forecasts,
 
@@ -30,7 +30,7 @@ def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) 
     returns
         Decimal returns of the month after, aligned.
     weights
-        Aligned; of stocks whose return is known, so that their sides sum to 1 and -1.
+        Aligned weights of stocks with a known return, so that the sides sum to 1 and -1.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def _of_month(month: pd.DataFrame, factors: list[str]) -> np.ndarray:
     contribution, y, weight = (month[names].to_numpy(dtype=float) for names in (factors, "y", "w"))
     centred = contribution - contribution.mean(axis=0)
     size = np.abs(centred).max(axis=0)
-    unit = np.where(size > 0, size, 1.0)  # contributions differ by orders of magnitude: none may fall below the rank's
+    unit = np.where(size > 0, size, 1.0)  # sizes differ by orders of magnitude: none may fall below the rank's cutoff
     slope = np.linalg.lstsq(centred / unit, y - y.mean(), rcond=None)[0] / unit
     by_factor = slope * (weight @ centred)
     return np.append(by_factor, weight @ (y - y.mean()) - by_factor.sum())

@@ -1,7 +1,7 @@
 """Comparisons by the stationary block bootstrap (Politis and Romano 1994), from ``arch``.
 
-All columns of a table are resampled together, in blocks of months of random length, so that what they share in a month
-and what neighbouring months share stays in the resamples.
+All columns of a table are resampled together, in blocks of months of random length. This keeps what columns share
+within a month and what neighbouring months share.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def block_length(series: pd.DataFrame) -> float:
 def _resampled(
     series: pd.DataFrame, statistic: Callable[[np.ndarray], np.ndarray], seed: int, resamples: int
 ) -> np.ndarray:
-    # arch names an int where its own block lengths are fractions, and takes either
+    # arch annotates an int although its own block lengths are fractions, and accepts either
     bootstrap = StationaryBootstrap(block_length(series), series.to_numpy(), seed=seed)  # type: ignore[arg-type]
     return bootstrap.apply(statistic, resamples)
 
@@ -40,7 +40,7 @@ def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resam
     Parameters
     ----------
     losses
-        One row a period, one column a row of the comparison; less is better.
+        One row per period, one column per row of the comparison; less is better.
     size
         The set holds the best row with a confidence of 1 - size.
 
@@ -50,7 +50,7 @@ def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resam
     """
     common = losses.dropna()
     table = pd.DataFrame({"row": list(losses.columns), "loss": common.mean().to_numpy(), "p": np.nan, "note": ""})
-    apart = common.loc[:, ~common.T.duplicated()]  # of equal rows, one is compared
+    apart = common.loc[:, ~common.T.duplicated()]  # only one of equal rows is compared
     if len(common) < LEAST_PERIODS or apart.shape[1] < 2:
         why = f"there are only {len(common)} common periods" if apart.shape[1] > 1 else "there is nothing to compare"
         return table.assign(included=True, note=f"cannot be estimated, because {why}")
@@ -69,7 +69,7 @@ def superior_ability(losses: pd.DataFrame, benchmark: str, seed: int = 0, resamp
 
     Returns
     -------
-    One row: ``benchmark``, ``rivals``, ``p`` of the hypothesis that none is better (consistent version), ``note``.
+    One row: ``benchmark``, ``rivals``, ``p`` of the hypothesis that no rival is better (consistent version), ``note``.
     """
     common = losses.dropna()
     rivals = common.drop(columns=benchmark)
@@ -121,14 +121,14 @@ def cumulated_band(
 ) -> pd.DataFrame:
     """Return a band for the sums over the next periods, from resampled past periods and the error of their mean.
 
-    Each path is drawn from the past, and shifted by what another draw's mean differs from the past's.
+    Each path is drawn from the past, and shifted by the difference between another draw's mean and the past's mean.
 
     Parameters
     ----------
     months
         One number a period.
     horizon
-        So many periods are summed up.
+        Number of periods to sum up.
     level
         Share of the paths between ``low`` and ``high``, at each number of periods on its own.
 

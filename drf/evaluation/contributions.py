@@ -18,14 +18,14 @@ def _parts(column: str) -> tuple[str, int]:
 
 
 STEP = 2.0**-24
-"""To which a relevance table is rounded when it is kept: 0.0006 basis points, less than a network's arithmetic errs."""
+"""Rounding step of a stored relevance table: 0.0006 basis points, below a network's arithmetic error."""
 
 
 def rounded(relevance: pd.DataFrame) -> pd.DataFrame:
-    """Round a relevance table to steps of :data:`STEP`, which takes two thirds of the room.
+    """Round a relevance table to steps of :data:`STEP`, so that it takes two thirds of the space.
 
-    What is cut from one value is carried to the next, so a value is off by at most a step, and so is the sum of all
-    values of a stock and month.
+    The rounding error of one value is carried to the next, so a value is off by at most a step. The same holds for the
+    sum of all values of a stock and month.
     """
     values = relevance.drop(columns=KEYS)
     sums = np.round(values.to_numpy(dtype=np.float64).cumsum(axis=1) / STEP)

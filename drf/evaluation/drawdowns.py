@@ -9,7 +9,8 @@ import pandas as pd
 def underwater(returns: pd.Series) -> pd.Series:
     """Return the drawdown of the compounded returns, 0 or below, one a month.
 
-    A month without a return changes nothing. NaN throughout if a month loses everything: nothing compounds then.
+    A month without a return changes nothing. NaN in every month if one of them loses everything, since nothing then
+    compounds.
     """
     if (returns <= -1).any():
         return pd.Series(np.nan, index=returns.index)

@@ -4,9 +4,9 @@ A linear model has one return per factor for all stocks. A network linearised by
 
 .. math::  F_{i,n,t} = R_{i,n,t} / X_{i,n,t} ,
 
-so that the forecast is the sum of F X plus the intercept. Under the epsilon rule R is X times a factor that does not
-divide by X, so the quotient is well-behaved however small X is; at X = 0 exactly, where the exposure is neutral or
-unknown, F is taken to be 0.
+so that the forecast is the sum of F X plus the intercept. Under the epsilon rule R is X times a factor that is not
+itself divided by X, so the quotient is well-behaved however small X is. At X = 0 exactly, where the exposure is neutral
+or unknown, F is taken to be 0.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def carried_forward(
 
     Returns
     -------
-    Forecasts, shape (n,); NaN for a stock that was not there a month before.
+    Forecasts, shape (n,); NaN for a stock without a sample a month before.
     """
     returns = factor_returns(relevance, exposures).reshape(len(keys), -1)
     row = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[["date", "asset"]]))

@@ -11,9 +11,9 @@ mean is the long-run variance of :math:`u`, prewhitened by an autoregression of 
            \rho = \frac{n}{n + 10} \left( \hat\rho + \frac{1 + 3 \hat\rho}{n} \right) ,
 
 where the bracket corrects the autocorrelation's bias in few periods (Marriott and Pope 1954; Kendall 1954), and the
-factor weighs it against a prior of mean 0 and variance 1/10: an autocorrelation estimated from n periods has a variance
-of 1/n, and in short records that noise would make most of the width. The interval takes Student's t with n - 1 degrees
-of freedom. ``benchmarks/size_and_power.py intervals`` measures coverage and width.
+factor weighs it against a prior of mean 0 and variance 1/10. An autocorrelation estimated from n periods has a variance
+of 1/n, and in short records this noise would account for most of the width. The interval takes Student's t with n - 1
+degrees of freedom. ``benchmarks/size_and_power.py intervals`` measures coverage and width.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scipy import stats
 from ..data.calendar import MONTHLY
 
 LEAST_PERIODS = 24
-"""With fewer, the width says more of the record's accidents than of what is known."""
+"""Fewest periods for an interval; with fewer, its width reflects chance more than knowledge."""
 
 _MOST_CORRELATED = 0.9
 
@@ -35,12 +35,12 @@ _PRIOR_PERIODS = 10
 def sharpe_intervals(returns: pd.DataFrame, benchmark: str | None = None, level: float = 0.95) -> pd.DataFrame:
     """Return Sharpe ratios with intervals, each on its own periods, and differences from a benchmark on common periods.
 
-    What stands of a row does not depend on the rows beside it.
+    The results of a row do not depend on the other rows.
 
     Parameters
     ----------
     returns
-        One row a period in the order of time, one column a row of the comparison; NaN where it has no return.
+        One row per period in chronological order, one column per row of the comparison; NaN where it has no return.
     benchmark
         The column to compare with.
     level

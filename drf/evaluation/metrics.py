@@ -37,7 +37,7 @@ MORE_METRICS = (
     "breakeven_bps",
     "promised_return",
 )
-"""Logged on every row besides."""
+"""Further metrics logged on every row."""
 
 
 def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
     """Return the Spearman correlation of forecast and return within each month."""
     ranks = forecasts.groupby("date")[["y_pred", "y_true"]].rank()
     by_date = forecasts.groupby("date")["y_pred"]
-    flat = by_date.max() - by_date.min() <= 1e-12 * forecasts["y_pred"].abs().max()  # ranks would tell rounding apart
+    flat = by_date.max() - by_date.min() <= 1e-12 * forecasts["y_pred"].abs().max()  # ranks would order mere rounding
     return ic(ranks.assign(date=forecasts["date"])).mask(flat, 0.0)
 
 
@@ -98,24 +98,24 @@ def ic(forecasts: pd.DataFrame) -> pd.Series:
     )
     sums = products.groupby(forecasts["date"]).sum()
     spread = (sums["pred"] * sums["true"]) ** 0.5
-    flat = sums["pred"] <= 1e-24 * values["y_pred"].abs().max() ** 2  # the same forecast for all, but for rounding
+    flat = sums["pred"] <= 1e-24 * values["y_pred"].abs().max() ** 2  # equal forecasts for all, apart from rounding
     return (sums["both"] / spread.where((spread > 0) & ~flat)).fillna(0.0)
 
 
 def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
     """Return the metrics of :data:`METRICS` and :data:`MORE_METRICS`.
 
-    ``mae`` and ``rmse`` are over all stocks and months. ``r2`` is 1 less the sum of squared errors over that of
-    squared returns, so below 0 where forecasting nothing has the smaller error (Gu, Kelly and Xiu 2020). Returns
-    are decimals a year: the arithmetic mean month times 12; volatility is the sample standard deviation times the
-    root of 12; Sharpe their ratio, without a risk-free rate. ``ic_ir`` and ``rank_ic_ir`` are the mean of the
-    monthly (rank) IC over its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the
-    t-statistics of the mean rank IC and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is
-    the largest loss from a peak of the compounded long-short return, as a positive decimal; there is none if a
-    month loses everything. ``promised_return`` is the forecast of ``annual_return``. ``hit_rate`` is the share of
-    months with a long-short return above 0. ``breakeven_bps`` is the cost of trading, in basis points each side,
-    that would take the whole mean return. What cannot be estimated, because there are fewer than two months (four
-    for the t-statistics) or no variation, is NaN.
+    ``mae`` and ``rmse`` are over all stocks and months. ``r2`` is 1 less the ratio of the sum of squared errors to the
+    sum of squared returns. It is below 0 where forecasting nothing has the smaller error (Gu, Kelly and Xiu 2020).
+    Returns are decimals a year: the arithmetic monthly mean times 12. Volatility is the sample standard deviation times
+    the root of 12, and Sharpe is their ratio, without a risk-free rate. ``ic_ir`` and ``rank_ic_ir`` are the mean of
+    the monthly (rank) IC over its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the
+    t-statistics of the mean rank IC and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is the
+    largest loss from a peak of the compounded long-short return, as a positive decimal. It is NaN if a month loses
+    everything. ``promised_return`` is the forecast of ``annual_return``. ``hit_rate`` is the share of months with a
+    long-short return above 0. ``breakeven_bps`` is the cost of trading, in basis points each side, that would take the
+    whole mean return. What cannot be estimated, because there are fewer than two months (four for the t-statistics) or
+    no variation, is NaN.
     """
     series = monthly_series(forecasts, rule)
     known = forecasts.dropna(subset=["y_true"])
@@ -145,7 +145,7 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
 
 
 def mean_ic(by_month: pd.Series) -> float:
-    """Return the mean; NaN if no month's forecasts differ, since 0 in every month is no correlation of 0."""
+    """Return the mean; NaN if no month's forecasts differ, since 0 in each does not measure a correlation."""
     return float(by_month.mean()) if by_month.any() else float("nan")
 
 
@@ -184,7 +184,7 @@ def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str
     periods
         Number of periods.
     without
-        In how many of them one side of the portfolio has no return.
+        Number of periods in which one side of the portfolio has no return.
     """
     missing = [name for name, value in metrics.items() if np.isnan(value)]
     parts = [f"{without} of {periods} periods have no long-short return"] if without else []

@@ -23,7 +23,8 @@ def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     returns
-        One row a period, one column a trial. Trials with a missing period are left out, and of equal ones all but one.
+        One row a period, one column a trial. Trials with a missing period are left out, as are all but one of equal
+        trials.
 
     Returns
     -------

@@ -72,7 +72,7 @@ class PortfolioRule:
         )
 
     def equip(self, forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
-        """Return the forecasts with the columns of ``attributes`` beside them.
+        """Return the forecasts with the columns of ``attributes`` added.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Weights:
         """
         weight, date = self.of_side(sign), self.table["date"]
         held = weight > 0
-        # Relative to the month's largest, equal weights are ones: the plain mean, without a rounding of its own.
+        # Relative to the month's largest, equal weights become ones, which gives the plain mean without extra rounding.
         relative = (weight / weight.groupby(date).transform("max"))[held]
         sums = values[held].mul(relative, axis=0).groupby(date[held]).sum()
         return sums.div(relative.groupby(date[held]).sum(), axis=0)
@@ -137,16 +137,16 @@ class Weights:
 class Quantiles:
     """Quantiles of forecasts within their month (and sector), from 1 (lowest) to ``rule.quantiles``.
 
-    The groups differ by at most one stock. Stocks with the same forecast across a cut lie in the groups on both sides
-    of it, each for the share of the places that its like have there, so that no order of rows or names decides. Stocks
-    of a sector with fewer stocks than quantiles, or of no known sector, lie in none.
+    The groups differ by at most one stock. Stocks tied across a cut lie in the groups on both sides, in proportion to
+    the places that the tied stocks have in each. So no order of rows or names decides. Stocks of a sector with fewer
+    stocks than quantiles, or of no known sector, lie in none.
 
     Attributes
     ----------
     first, last
         Places that the forecast and its like have in the ascending order of their group: 1 is the lowest.
     size
-        Stocks of the group; 0 where it has no quantiles. All aligned with the forecasts.
+        Number of stocks in the group; 0 where it has no quantiles. All aligned with the forecasts.
     count
         Number of quantiles.
     """
@@ -189,9 +189,9 @@ class Quantiles:
 def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Series | None = None) -> Weights:
     """Return the rule's portfolio of each month.
 
-    Stocks whose forecasts are the same across a cut share the place that is left: see :class:`Quantiles`. Where as many
-    stocks have the same forecast that they lie in the lowest and in the highest quantile, nothing of the month (and
-    sector) is held: there is no order to trade on.
+    Stocks whose forecasts are the same across a cut share the place that is left: see :class:`Quantiles`. If so many
+    stocks are tied that they lie in both the lowest and the highest quantile, nothing is held in that month (and
+    sector). There is no order to trade on.
 
     Parameters
     ----------
@@ -277,10 +277,10 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
     One row a month, decimals a month:
 
     ``gross``: return of the long less that of the short side. ``traded``: buys plus sells of both sides, as a share of
-    the value of one side. ``turnover``: the same over all that can be traded: 0 if nothing is, 1 if everything is sold
-    and bought anew. Weights drift with returns within the month and are set anew at its end; the first month pays for
-    setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which one side holds nothing is
-    NaN.
+    the value of one side. ``turnover``: the same as a share of all that can be traded: 0 for no trade, 1 if everything
+    is sold and bought anew. Weights drift with returns within the month and are set anew at its end; the first month
+    pays for setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which one side holds
+    nothing is NaN.
     """
     held = weights.by_month()
     grown = weights.table.assign(y=returns)[weights.table["weight"] != 0]

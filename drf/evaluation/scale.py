@@ -8,14 +8,14 @@ months before, the slope of returns on forecasts and its variance are
            v = \max\left( \frac{T}{T-1} \frac{\sum_s (A_s - \hat k B_s)^2}{(\sum_s B_s)^2},\;
            c\, \frac{\sum y^2}{N \sum_s B_s} \right),
 
-the second the variance that returns of independent stocks would give (N of them; c = 4 in the first five months, else
-1). Weighed by its precision against a prior slope of 0.5 with standard deviation 0.3,
+where the second term is the variance that returns of independent stocks would give (N of them; c = 4 in the first five
+months, else 1). Weighing the slope by its precision against a prior slope of 0.5 with standard deviation 0.3 gives
 
 .. math::  k = \frac{\hat k / v + 0.5 / 0.3^2}{1 / v + 1 / 0.3^2} ,
 
-not below :data:`LEAST`, so that a month's forecasts keep their order, and not above 1. With fewer than two months
-behind it k is the prior's 0.5. A forecast becomes its month's mean + k times its distance to it: no rank, no portfolio
-and no Sharpe ratio changes.
+but at least :data:`LEAST`, so that a month's forecasts keep their order, and at most 1. With fewer than two earlier
+months, k is the prior's 0.5. A forecast becomes its month's mean + k times its distance from that mean: ranks,
+portfolios and Sharpe ratios do not change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PRIOR, PRIOR_SD = 0.5, 0.3
 LEAST = 0.01
 
 _FEW = 6
-"""With fewer months than these, independence of the stocks is not believed."""
+"""Number of months below which the stocks are not assumed to be independent."""
 
 
 def scales(forecasts: pd.DataFrame) -> pd.Series:
@@ -37,8 +37,8 @@ def scales(forecasts: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``, as the models said it; a month without any return, or
-        with one forecast for all stocks, teaches nothing.
+        ``date``, ``asset``, ``y_true``, ``y_pred``, as the models forecast it; a month without any return, or with one
+        forecast for all stocks, is ignored.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def _sums(forecasts: pd.DataFrame) -> pd.DataFrame:
         "n": pd.Series(1.0, index=known.index),
     }
     sums = pd.DataFrame(parts).groupby(known["date"]).sum()
-    said_something = sums["ff"] > 1e-24 * values["y_pred"].abs().max() ** 2  # not the same for all, but for rounding
+    said_something = sums["ff"] > 1e-24 * values["y_pred"].abs().max() ** 2  # differ by more than rounding
     return sums[said_something]
 
 

@@ -33,12 +33,12 @@ def probability_above(benchmark: float, ratio: float, periods: int, skewness: fl
 
 
 def probabilistic_sharpe(returns: pd.Series, benchmark: float = 0.0) -> float:
-    """Return the probability that the true Sharpe ratio a period exceeds ``benchmark``, also a period."""
+    """Return the probability that the true Sharpe ratio per period exceeds ``benchmark``, also per period."""
     return probability_above(benchmark, *_moments(returns))
 
 
 def minimum_track_record(returns: pd.Series, benchmark: float = 0.0, level: float = 0.95) -> float:
-    """Return the periods until the probabilistic Sharpe ratio reaches ``level``; NaN if the ratio is not above."""
+    """Return the periods until the probabilistic Sharpe ratio reaches ``level``; NaN if not above the benchmark."""
     ratio, _, skewness, kurtosis = _moments(returns)
     if not ratio > benchmark:
         return float("nan")
@@ -53,9 +53,9 @@ def _moments(returns: pd.Series) -> tuple[float, int, float, float]:
 
 
 def best_of_chance(trials: float, variance: float) -> float:
-    """Return the expected best Sharpe ratio a period of so many independent trials without skill.
+    """Return the expected best Sharpe ratio per period of a number of independent trials without skill.
 
-    The formula is for two and more; from one trial, of which 0 is to be expected, to two it is interpolated.
+    The formula holds for two trials and more. Between one trial, whose expected ratio is 0, and two it is interpolated.
     """
     if trials < 2:
         return max(0.0, trials - 1) * best_of_chance(2, variance)
@@ -68,11 +68,11 @@ def best_of_chance(trials: float, variance: float) -> float:
 def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
     """Return the variance of trials' Sharpe ratios a period, as it would be over ``periods`` periods.
 
-    Most of the ratios' spread is estimation error, whose variance falls with the length of the record, and trials are
-    measured over records of other lengths than a version's. So deviations are taken from the mean of trials of the same
-    length and scaled by the root of the lengths' ratio. Records of fewer than 12 periods are too noisy to tell. The
-    result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill: many trials
-    that hardly differ must not lower the bar.
+    Most of the ratios' spread is estimation error, whose variance falls with the length of the record. Trials are
+    measured over records of other lengths than the record of a version. So deviations are taken from the mean of trials
+    of the same length and scaled by the root of the lengths' ratio. Records of fewer than 12 periods are too noisy to
+    be used. The result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill:
+    many trials that hardly differ must not lower the bar.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) 
     Parameters
     ----------
     returns
-        One row a period, a column a row of the comparison; decimals.
+        One row per period, one column per row of the comparison; decimals.
     trials
         Everything that was tried.
     level

@@ -6,8 +6,8 @@ Trials of one search, and searches of one idea, are near-twins. With M trials wh
 .. math::  N = \bar\rho + (1 - \bar\rho) M
 
 independent ones (Bailey and Lopez de Prado 2014, appendix 3). A pair with too few common months counts as uncorrelated,
-and a trial whose returns are not known as one of its own: where nothing is known the bar is not lowered.
-``benchmarks/size_and_power.py trials`` measures how often the best of so many passes for skill.
+and a trial with unknown returns counts as independent. So missing knowledge does not lower the bar.
+``benchmarks/size_and_power.py trials`` measures how often the best of so many trials is mistaken for skill.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Trials:
     table
         One row a trial: ``name``, ``sharpe`` a month after costs, ``periods``; NaN where a trial has none.
     independent
-        To how many independent trials they amount.
+        Number of independent trials to which they amount.
     """
 
     table: pd.DataFrame

@@ -25,7 +25,7 @@ def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFra
 
 
 def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
-    """Judge every row in every way.
+    """Judge every row in every variant.
 
     Parameters
     ----------
@@ -68,6 +68,6 @@ def _within_sectors(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Return forecasts less their sector's mean in the month, so that the IC counts selection within sectors alone."""
     by_sector = forecasts.groupby(["date", "sector"])
     centred = forecasts["y_pred"] - by_sector["y_pred"].transform("mean")
-    # What is the same throughout a sector is 0, whatever rounding leaves of it.
+    # A value that is the same throughout a sector becomes 0, whatever rounding leaves of it.
     centred = centred.where(centred.abs() > 1e-12 * forecasts["y_pred"].abs().max(), 0.0)
     return forecasts.assign(y_pred=centred, y_true=forecasts["y_true"].where(forecasts["sector"].notna()))

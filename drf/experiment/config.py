@@ -29,7 +29,7 @@ _OWN = frozenset(
         "drf.data.sources.ResearchPanel",
     ]
 )
-"""The sources of this project: no other is made of what a registry says."""
+"""Sources of this project: no other source is built from what a registry says."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Record:
     yaml
         Resolved.
     line
-        Resolved, as one line of JSON, in its own order: that of the factors is that of a panel's columns.
+        Resolved, as one line of JSON, in its own order: the order of the factors is the order of a panel's columns.
     """
 
     flat: Mapping[str, object]
@@ -110,8 +110,8 @@ def _absolute(settings: Mapping[str, Any], places: set[str]) -> dict[str, Any]:
 def read_recorded(line: str) -> TrainConfig:
     """Return the typed settings of a training from its recorded line (:attr:`Record.line`).
 
-    A registry can be written by others, so nothing but this project's own sources is made of what it says; in place of
-    another stands a :class:`~drf.data.sources.NamedElsewhere`.
+    A registry can be written by others, so only this project's own sources are built from what it says. Any other
+    source is replaced by a :class:`~drf.data.sources.NamedElsewhere`.
 
     Raises
     ------

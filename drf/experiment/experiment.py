@@ -1,4 +1,5 @@
-"""Experiment: the objects that a training starts from. What can be refused is refused here, before a run is opened."""
+"""Experiment: the objects that a training starts from. Everything that can be refused is refused here, before a run is
+opened."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ class Experiment:
 
     @property
     def left_out(self) -> list[str]:
-        """The descriptors that the ``factors`` config names and the training does without."""
+        """Descriptors that the ``factors`` config names but the training does not use."""
         return [name for name in descriptors_of(self.config.factors) if name not in self.samples.descriptors]
 
     @property

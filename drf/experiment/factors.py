@@ -15,7 +15,7 @@ RESERVED = frozenset(
         "forecast", "earned", "change", "specific", "all", "sum", "rest", "intercept, rest",
     ]
 )  # fmt: skip
-"""Columns beside the factors' in forecasts, in issues with their orders, and in the report: no factor's name."""
+"""Reserved names: columns besides the factors in forecasts, in issues with their orders, and the report."""
 
 Factors = dict[str, list[str]]
 """Factor -> its descriptors."""
@@ -27,7 +27,7 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
     Raises
     ------
     InputError
-        If a factor is not a list of names, a descriptor stands twice or has a name that means something else, or
+        If a factor is not a list of names, a descriptor appears twice or has the name of another panel column, or
         ``data.descriptors`` names one that no factor has.
     """
     for factor, names in named.items():

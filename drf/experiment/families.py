@@ -23,13 +23,13 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = (), tune
     """Return the families of the ``model`` config, in the order of the comparison's rows.
 
     A setting among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not tuned. Without
-    tuning the search spaces are left aside, and a setting may lie outside of them.
+    tuning, the search spaces are ignored, and a setting may lie outside them.
 
     Raises
     ------
     InputError
-        For an unknown family or setting, a setting that the search space names and the family lacks, or a family of
-        other families' rows that are not trained or have no contributions.
+        For an unknown family or setting, or a setting that the search space names but the family lacks. Also for a
+        family made of other families' rows that are not trained or have no contributions.
     """
     for name, settings in models.items():
         if name not in FAMILIES:
@@ -92,7 +92,7 @@ def _require_lightgbm() -> None:
         import lightgbm  # noqa: F401  is it installed?
     except ImportError:
         raise InputError("model=boosting needs LightGBM: pip install 'drf[boosting]'") from None
-    except OSError as error:  # its library needs one of the system's
+    except OSError as error:  # its library needs a system library
         raise InputError(
             f"model=boosting: LightGBM cannot be loaded: {first_line(error)}: on Debian and Ubuntu apt-get install "
             "libgomp1, on macOS brew install libomp"
@@ -100,7 +100,7 @@ def _require_lightgbm() -> None:
 
 
 def _about(seeds: Annotated[int, Ge(1)] = 1, space: Mapping[str, Any] | None = None) -> None:
-    """Take what a family's config holds beside the settings of its model."""
+    """Take the keys of a family's config other than the settings of its model."""
 
 
 def require_training_months(families: Sequence[Family], windows: Sequence[Window]) -> None:

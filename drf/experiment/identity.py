@@ -1,8 +1,8 @@
 """Identity of results: the one answer to what a number depends on.
 
-A fit, a trial, a training and a month end are each known by a digest. Whatever follows from data follows from their
-fingerprint, every setting, the source code of this project and the versions of the libraries that compute. A setting
-counts unless it is named here as one that changes no number, so that a new setting cannot be forgotten.
+A fit, a trial, a training and a month end are each known by a digest. Everything that follows from data depends on the
+data's fingerprint, every setting, the source code of this project and the versions of the libraries that compute. A
+setting counts unless it is named here as one that changes no number, so that a new setting cannot be forgotten.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEST_MONTHS = ("test_from", "test_to", "periods")
 """Settings of the window that say which months are looked at, and not what is done with them."""
 
 _MONTHS = ("train_months", "test_months", "refit_every", "expanding", *_TEST_MONTHS)
-"""Settings of the window that say which months a fit sees; its task names them."""
+"""Settings of the window that choose the months a fit sees; the fit's task names those months."""
 
 
 def digest(parts: object, digits: int = 12) -> str:
@@ -40,7 +40,7 @@ def identity_of_program() -> dict[str, Any]:
 
 
 def identity_of_samples(data: str, descriptors: tuple[str, ...], window: WindowRule) -> dict[str, Any]:
-    """Return what the number of a fit or a trial depends on, besides its own settings, seed and months.
+    """Return what the result of a fit or a trial depends on, besides its own settings, seed and months.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def identity_of_samples(data: str, descriptors: tuple[str, ...], window: WindowR
 
 
 def recipe_of(config: TrainConfig) -> str:
-    """Return the digest of a training's recipe: its settings without places, and without the months it looks at.
+    """Return the digest of a training's recipe: its settings except locations and the months it looks at.
 
     Two trainings of one recipe differ in their months alone: the later is a refresh of the earlier. Code and libraries
     are no part of a recipe, so that a version can be refreshed by a later release.
@@ -74,7 +74,7 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
         "universe": data.universe,
         "descriptors": data.descriptors,
         "macro": _of_macro(data.macro),
-        "factors": list(config.factors.items()),  # their order is that of a network's inputs
+        "factors": list(config.factors.items()),  # their order is the order of a network's inputs
         "model": config.model,
         "window": {name: value for name, value in asdict(config.window).items() if name not in _TEST_MONTHS},
         "tuning": tuning,

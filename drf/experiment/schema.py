@@ -1,7 +1,8 @@
 """Schema of a training's configuration: every key with its kind and range, in Hydra's ConfigStore.
 
-Every key has its default in a file of ``conf/``; where the class has one too, a test compares both. The settings of a
-room are that room's own class (:class:`~drf.samples.windows.WindowRule` and so on); the others stand here.
+Every key has its default in a file of ``conf/``; where the class has one too, a test compares both. Settings that
+belong to another package are defined there (:class:`~drf.samples.windows.WindowRule` and so on); the others are defined
+here.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class DataConfig:
         Where the panel comes from; in a file of ``conf/data``: ``_target_``, a :class:`drf.data.sources.Source`, and
         its fields.
     universe
-        The so many largest stocks by CAP each month; None: all.
+        Number of largest stocks by CAP to use each month; None: all.
     descriptors
         Subset of the factors' descriptors to use; None: all.
     """
@@ -62,7 +63,7 @@ class DataConfig:
 class ComputeConfig(Compute):
     """Place of fits, and the folder that keeps finished ones until the training has ended: the ``compute`` config.
 
-    ``scheduler`` has no default here: one that ``compute=dask`` needs must not be forgotten without a word.
+    ``scheduler`` has no default here, so that one that ``compute=dask`` needs cannot be forgotten silently.
     """
 
     scheduler: str | None = field()
@@ -122,7 +123,7 @@ def node_of(schema: type) -> Any:
     """Return a dataclass for OmegaConf with the keys and the defaults of ``schema``.
 
     It refuses unknown keys as soon as a config is composed. Kinds and ranges are left to :mod:`~.settings`: OmegaConf
-    has neither ranges nor literals, and takes 3 for true.
+    has neither ranges nor literals, and accepts 3 as true.
     """
     entries: list[Any] = []
     hints = get_type_hints(schema)

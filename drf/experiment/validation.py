@@ -1,6 +1,6 @@
 """Validation of settings against the names, kinds and ranges in the annotations of the class that takes them.
 
-What takes them is a class or a function whose annotations say all there is to say: ``Annotated[int, Ge(1)]`` is a whole
+Settings are taken by a class or a function whose annotations say everything: ``Annotated[int, Ge(1)]`` is a whole
 number, at least 1. Pydantic checks; a refusal names the key, its value and what it may be.
 """
 

@@ -31,13 +31,13 @@ LEAST_MONTHS = 12
 _TUNED_TO = 12
 """Months after which the mixture is at its tightest."""
 
-_LARGEST_LOG = 700.0  # beyond it a number overflows, and no more is to be known
+_LARGEST_LOG = 700.0  # beyond it a number overflows, and its size says no more
 
 _RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
 
 
 def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
-    """Return monthly evidence that the mean is below its promise; an alarm where it reaches 1 / alpha.
+    """Return monthly evidence that the mean is below its promise; 1 / alpha or more is an alarm.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
         Promised mean less what came true, in standard deviations of a month, shape (months,).
     """
     months = len(shortfalls)
-    total = np.full(months, 1 / (months + 1))  # of those begun later than the newest month
+    total = np.full(months, 1 / (months + 1))  # weight of the sums begun after the newest month
     for start in range(months):
         weight = 1 / ((start + 1) * (start + 2))
         total[:start] += weight
@@ -62,8 +62,8 @@ def _mixture(shortfalls: np.ndarray) -> np.ndarray:
 def promised_mean(months: pd.Series, trials: float) -> float:
     """Return the mean that a backtest promises: its own, less its standard error and the expected best of many trials.
 
-    The estimate may be too high by chance, and the best of several trials was chosen: of so many independent ones
-    without any difference the best shows :func:`~drf.evaluation.sharpe.best_of_chance` standard errors too much. NaN if
+    The estimate may be too high by chance, and the best of several trials was chosen. Among so many equally good
+    independent trials, the best shows :func:`~drf.evaluation.sharpe.best_of_chance` standard errors too much. NaN if
     the months are too few, or do not vary.
     """
     months = months.dropna()

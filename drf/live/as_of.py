@@ -22,7 +22,7 @@ def day_of(text: str | None) -> pd.Timestamp:
     Raises
     ------
     InputError
-        If it is no date.
+        If it is not a date.
     """
     if text is None:
         return pd.Timestamp.now().normalize()
@@ -46,9 +46,9 @@ def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
 def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
     """Return the months of a panel that have ended by a day, and whether the panel knows what came after them.
 
-    Months that have not ended are left out, which is logged. Where ``as_of`` is not given they are a month that goes
-    on, and the newest month's returns, if there are any, are of a part of it; where it is, the panel knows what came
-    afterwards. A panel that ends with its newest month and knows its returns does too.
+    Months that have not ended are left out, which is logged. Without ``as_of`` such a month is still going on, and the
+    newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. So does
+    a panel without later months in which the newest month's returns are known.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
     newest
         Month end; of the months that have ended, see :func:`up_to`.
     day
-        On which it is looked at.
+        Day of the check.
     """
     behind = months_between(newest, MONTHLY.last_ended(day))
     return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)] if behind > 0 else []

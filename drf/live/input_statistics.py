@@ -1,9 +1,10 @@
 """Input statistics: numbers of a month's inputs that are compared with those of earlier months.
 
-The model sees ranks, and ranks of a month are spread alike whatever has happened to it: tests of distributions are
-blind. What shows a bad month is how a descriptor hangs together with its own past and with the other descriptors, how
-much of it is known, repeated or unchanged, and which stocks come and go. Each of these is a number a month, and the
-newest one is held against a band that the months before it give. A monotone change, such as other units, is none.
+The model sees ranks, and the ranks of a month have the same distribution whatever has happened to it. So tests of
+distributions are blind. A bad month shows in how a descriptor correlates with its own past and with the other
+descriptors. It also shows in how much is known, repeated or unchanged, and which stocks come and go. Each of these is a
+number a month, and the newest one is compared with a band from the months before it. A monotone change, such as other
+units, does not show.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Kind:
     meaning
         Usual cause of a value outside its band.
     least
-        Differences below this are not worth a word, however steady the past was.
+        Smallest difference that is reported, however steady the past was.
     """
 
     words: str
@@ -103,14 +104,14 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
     Parameters
     ----------
     panel
-        In contract form; with ``ret_next`` MOM1 is held against it.
+        In contract form; if it has ``ret_next``, MOM1 is compared with it.
     descriptors, lags
         Descriptors and lags that the model uses.
 
     Raises
     ------
     ValueError
-        If fewer than :data:`LEAST_MONTHS` months can tell what is usual.
+        If fewer than :data:`LEAST_MONTHS` months are available to tell what is usual.
     """
     if absent := _absent(panel, lags):
         return absent
@@ -167,7 +168,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
     rows = {}
     for before, end in itertools.pairwise(ends):
         if before != MONTHLY.shift(end, -1):
-            continue  # a gap's changes are of more than a month
+            continue  # changes across a gap span more than a month
         now, last = months[end], months[before]
         both = now.index.intersection(last.index)
         values, old = now.loc[both, list(descriptors)], last.loc[both, list(descriptors)]
@@ -202,7 +203,7 @@ def _there(months: Mapping[pd.Timestamp, pd.DataFrame], end: pd.Timestamp, lags:
 
 
 def _likeness(now: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return the similarity of each descriptor's correlations to the usual ones: 1 as always, 0 unlike, -1 turned."""
+    """Return the likeness of each descriptor's correlations to the usual ones: 1 same, 0 unrelated, -1 reversed."""
     others = ~np.eye(len(usual), dtype=bool)
     size = np.nansum(usual**2, axis=1, where=others)
     along = np.nansum(now * usual, axis=1, where=others)

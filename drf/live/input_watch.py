@@ -26,7 +26,7 @@ class Watch:
     unusual
         In words.
     not_watched
-        Why it did not watch them; empty if it did.
+        Reason why inputs were not watched; empty if they were.
     late
         True if a later month has ended by now, so that this month's returns are public.
     """
@@ -51,7 +51,7 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch
     panel
         In contract form, of months that have ended.
     day
-        On which it is looked at.
+        Day of the check.
     """
     month = panel["date"].max()
     late = out_of_date(month, day)

@@ -47,7 +47,7 @@ def make_issue(
     Parameters
     ----------
     panel
-        In contract form; with ``ret_next`` what is held drifts with returns.
+        In contract form; if it has ``ret_next``, held weights drift with returns.
     data
         Its fingerprint.
     before
@@ -130,13 +130,13 @@ class Issuance:
     issued
         The recorded issue.
     run_id
-        Its run; empty for a model that is in no registry, which is not recorded.
+        Run of the issue; empty for a model that is in no registry, whose issue is not recorded.
     is_new
         True if it was recorded now.
     other
         Differences between an earlier record and a new forecast; empty if there are none.
     unknown
-        Returns of held stocks that are not known.
+        Number of held stocks whose return is not known.
     """
 
     issued: Issued
@@ -154,13 +154,13 @@ def issue_month(
     Parameters
     ----------
     panel
-        In contract form; with ``ret_next`` what is held drifts with returns.
+        In contract form; if it has ``ret_next``, held weights drift with returns.
     watched
         Result of the input checks.
     afterwards
         See :class:`~.issues.Issue`.
     replace
-        Let it take the place of an issue that differs.
+        True if it may replace an issue that differs.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Issues: a run of the experiment ``drf-live`` for every month's forecasts and orders.
 
-A run counts once it is finished, and a later one that replaces it says so itself: so each issue is written in one step,
-and a command that is killed leaves none.
+A run counts once it is finished, and a run that replaces an earlier one says so itself. So each issue is written in one
+step, and a command that is killed leaves none.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .orders import turnover
 EXPERIMENT = "drf-live"
 
 CHAMPION, SHADOW = "champion", "shadow"
-"""Roles: forecasts that orders are made of, and those that are only watched."""
+"""Roles: forecasts from which orders are made, and forecasts that are only watched."""
 
 USUAL = "usual"
 
 TABLE, PROMISE = "forecasts.parquet", "promise.parquet"
 
 _KIND, _DIGEST = "forecast", "sha256"
-_WAIT = 60  # seconds for another command to finish its issue
-_SAME = 1e-9  # of forecasts and weights that are written and read again
+_WAIT = 60  # seconds to wait for another command to finish its issue
+_SAME = 1e-9  # tolerance for forecasts and weights that were written and read again
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Issue:
         True if the data, or the version, already contained the month's returns. Such an issue is no evidence of live
         performance.
     digest
-        SHA-256 of the tables and of what else is said here.
+        SHA-256 of the tables and of the other fields of the issue.
     replaces
-        The run of the issue that it took the place of; empty if there was none.
+        Run of the issue that this one replaces; empty if there is none.
     """
 
     month: pd.Timestamp
@@ -90,7 +90,7 @@ class Issue:
 
     @property
     def slot(self) -> tuple[pd.Timestamp, str, str]:
-        """Key of an issue: month, role and, for a shadow, version. One issue stands for each."""
+        """Key of an issue: month, role and, for a shadow, version. Each key has one standing issue."""
         return self.month, self.role, "" if self.role == CHAMPION else self.version
 
     def tags(self) -> dict[str, str]:
@@ -172,12 +172,12 @@ def live_experiment(client: mlflow.MlflowClient) -> str:
 def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None) -> list[Issue]:
     """Return the standing issues of a registered model by month, of one role or of all.
 
-    Of two for one month, which commands on two machines may have written at once, the earlier stands.
+    If commands on two machines issued the same month at once, the earlier issue counts.
 
     Raises
     ------
     InputError
-        If the run of one was changed so that it cannot be read.
+        If the run of an issue was changed so that it cannot be read.
     """
     every = {run.info.run_id: run for run in _search(client, name, ViewType.ALL)}
     written = [_read(run) for run in every.values() if run.info.lifecycle_stage == "active"]
@@ -199,7 +199,7 @@ def _replaced(run_id: str, every: Mapping[str, Run]) -> Iterator[str]:
 
 
 def deleted_issues(client: mlflow.MlflowClient, name: str) -> list[str]:
-    """Return the runs of issues that were deleted in MLflow, which the record lacks."""
+    """Return the runs of issues that were deleted in MLflow and are missing from the record."""
     return [f"{run.info.run_name} ({run.info.run_id})" for run in _search(client, name, ViewType.DELETED_ONLY)]
 
 
@@ -235,7 +235,7 @@ def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
     Raises
     ------
     InputError
-        If its tables and tags are not those that were issued, or are gone.
+        If its tables or tags are missing or differ from those that were issued.
     """
     where = f"{issue.title} (run {issue.run_id})"
     try:
@@ -268,7 +268,7 @@ def issuing(client: mlflow.MlflowClient, name: str) -> Iterator[None]:
 def write_issue(client: mlflow.MlflowClient, issued: Issued, unusual: Sequence[str]) -> str:
     """Record an issue; return its run.
 
-    ``unusual``: what the watch found about its inputs, in words.
+    ``unusual``: findings of the input checks, in words.
     """
     table, promise = _as_bytes(issued.orders, index=False), _as_bytes(issued.promise, index=None)
     tags = {**issued.issue.tags(), _DIGEST: _digest(issued.issue, table, promise)}
@@ -307,7 +307,7 @@ def differences(before: Issued, after: Issued) -> list[str]:
     reasons += [f"{len(more)} stock(s) are new" for more in [new.index.difference(old.index)] if len(more)]
     both = old.index.intersection(new.index)
     was, now = old.loc[both, "prediction"].astype(float), new.loc[both, "prediction"].astype(float)
-    largest = float(np.nan_to_num(was.abs().max()))  # there may be no stock in both
+    largest = float(np.nan_to_num(was.abs().max()))  # the two may have no stock in common
     other = ~np.isclose(was, now, rtol=_SAME, atol=_SAME * largest, equal_nan=True)
     if other.any():
         how = f"rank correlation {was.corr(now, method='spearman'):.3f}"

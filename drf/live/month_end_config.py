@@ -22,21 +22,21 @@ class MonthEndConfig:
     Attributes
     ----------
     data
-        The market; None: that of the champion's training.
+        Market data; None: those of the champion's training.
     portfolio, gate, tracking, registry
         Settings of the evaluation, see :class:`~drf.registry.evaluation_config.EvaluateConfig`.
     as_of
-        The day on which one stands, YYYY-MM-DD; None: today.
+        As-of date, YYYY-MM-DD; None: today.
     skip
         Steps that are left out.
     shadow
-        A version that is scored and watched beside the champion, and never ordered from.
+        Version that is scored and watched alongside the champion, but never used for orders.
     force
-        Issue although the newest month's inputs are unusual.
+        True if the month is issued even though its inputs are unusual.
     replace
-        Issue anew what is issued already and would differ.
+        True if an issue that would now differ is issued again.
     output
-        The folder in which each month has one.
+        Folder that holds one folder for each month.
     """
 
     data: DataConfig | None = None

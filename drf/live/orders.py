@@ -26,15 +26,15 @@ def make_orders(
     contributions
         One column a descriptor, aligned with the forecasts.
     panel
-        In contract form; it gives what the rule needs beside the forecasts.
+        Panel in contract form; it supplies what the rule needs besides the forecasts.
     held
         Asset -> weight that is held before trading; see :func:`held_now`.
 
     Returns
     -------
     The forecasts with ``rank`` (1 is the highest), ``quantile`` (1 is the lowest), ``weight``, ``held``, ``trade``
-    (their difference) and ``reasons`` (the largest contributions). A stock that is held and has no forecast any more
-    follows with a weight of 0.
+    (their difference) and ``reasons`` (the largest contributions). Held stocks that no longer have a forecast follow
+    with a weight of 0.
     """
     by_name = forecasts.rename(columns={"prediction": "y_pred"})[[*KEYS, "y_pred"]]
     sorted_by = rule.equip(by_name, panel)
@@ -63,13 +63,13 @@ def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> 
     Parameters
     ----------
     orders
-        See :func:`make_orders`; of a month before ``month``.
+        Orders of a month before ``month``, see :func:`make_orders`.
     panel
         In contract form; without ``ret_next`` nothing drifts.
 
     Returns
     -------
-    Asset -> weight, of what is held; and how many returns of held stocks are not known, and count as 0.
+    Asset -> weight of the held stocks; and the number of their returns that are not known and count as 0.
     """
     weights = orders.set_index("asset")["weight"]
     weights, unknown = weights[weights != 0], 0
@@ -87,7 +87,7 @@ def _returns(panel: pd.DataFrame, end: pd.Timestamp) -> pd.Series:
 
 
 def turnover(orders: pd.DataFrame) -> float:
-    """Return the share of the tradable value that is traded: 1 if everything is exchanged, or set up anew."""
+    """Return the share of the tradable value that is traded: 1 for a full exchange or a first purchase."""
     traded = orders["trade"].abs().sum()
     return float(traded / (4 if (orders["held"] != 0).any() else 2))
 

@@ -22,7 +22,7 @@ from .orders import turnover
 WATCHED = ("rank_ic", "net")
 
 _COVERAGE = 0.5
-"""A month has come true once the returns of at least this share of the stocks that were forecast are known."""
+"""Share of the forecast stocks whose returns must be known before a month has come true."""
 
 
 def promise_of(
@@ -35,14 +35,14 @@ def promise_of(
     predictions
         See :class:`drf.registry.training_evidence.Evidence`.
     panel
-        In contract form; it gives what the rule needs beside the forecasts.
+        Panel in contract form; it supplies what the rule needs besides the forecasts.
     trials
-        So many independent trials were looked at before it was chosen.
+        Number of independent trials examined before the version was chosen.
 
     Returns
     -------
-    One row a month: ``rank_ic``, ``gross``, ``net``, ``turnover``, and ``trials``; none if the panel cannot give what
-    the rule needs.
+    One row a month: ``rank_ic``, ``gross``, ``net``, ``turnover``, and ``trials``; no rows if the panel lacks what the
+    rule needs.
     """
     try:
         judged = rule.equip(predictions, panel)
@@ -120,10 +120,10 @@ class Live:
     Attributes
     ----------
     months
-        One row a month that came true, as :func:`came_true`, with ``cumulated`` (of ``net``), what was promised of it
-        (``cumulated_promised``, see :func:`~.alarm.promised_mean`), what the backtest leaves open (``cumulated_low``,
-        ``cumulated_high``: 90 %), the evidence that neither promise is kept (``evidence``), and that of each
-        (``evidence_rank_ic``, ``evidence_net``).
+        One row for each month that came true, as :func:`came_true`, with ``cumulated`` (of ``net``), its promised value
+        (``cumulated_promised``, see :func:`~.alarm.promised_mean`) and its range under the backtest (``cumulated_low``,
+        ``cumulated_high``: 90 %). Further columns hold the evidence that neither promise is kept (``evidence``) and the
+        evidence against each (``evidence_rank_ic``, ``evidence_net``).
     promise
         Backtest results, month by month.
     since
@@ -141,7 +141,7 @@ class Live:
 
     @property
     def evidence(self) -> float:
-        """Evidence against the promise, now."""
+        """Current evidence against the promise."""
         known = self.months["evidence"].dropna()
         return float(known.iloc[-1]) if len(known) else float("nan")
 
@@ -166,7 +166,7 @@ def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None
     issued
         Issues of one role, or of one shadow version, by month.
     outcomes
-        As :func:`came_true` returned them, of any; months that were issued afterwards do not count.
+        Outcomes from :func:`came_true`, of any issues; months that were issued afterwards do not count.
     """
     if not issued:
         return None
@@ -209,7 +209,7 @@ def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
 
 
 def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
-    """Return the issued portfolios' mean rank long less short: one row a month, in [-2, 2].
+    """Return the mean rank of long less short stocks in issued portfolios: one row a month, in [-2, 2].
 
     ``panel``: in contract form; ranks are taken over the stocks that were forecast.
     """

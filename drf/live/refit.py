@@ -18,12 +18,12 @@ from .as_of import months_between
 
 
 def newest_of_recipe(versions: RegisteredVersions, champion: Version) -> Version:
-    """Return the newest version of the champion's recipe, which may still wait to be evaluated."""
+    """Return the newest version of the champion's recipe, evaluated or not."""
     return max((version for version in versions.versions if version.is_like(champion)), key=lambda version: version.age)
 
 
 def is_due(version: Version, panel: pd.DataFrame) -> bool:
-    """Tell whether as many months have passed since a version's training as between the refits of its backtest."""
+    """Tell whether the refit interval of a version's backtest has passed since its training."""
     last = panel.loc[panel[RETURN].notna(), "date"].max()
     return months_between(version.train_last, last) >= version.config.window.refit_every
 
@@ -39,10 +39,10 @@ def training_config(version: Version, given: Mapping[str, Any] | None) -> dict[s
     Raises
     ------
     InputError
-        If the version's source is none of this project's, and none is given.
+        If the version's source is not one of this project's, and no other is given.
     """
     recorded: dict[str, Any] = json.loads(version.tags["config"])
-    # the keys that every data config has; the others are references to which the recorded source does not refer
+    # the keys that every data config has; the others are references that the recorded source does not use
     data = {entry.name: recorded["data"].get(entry.name) for entry in dataclasses.fields(DataConfig)}
     if given is not None:
         data |= {"source": given["source"], "macro": given.get("macro") or data["macro"]}

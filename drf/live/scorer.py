@@ -34,11 +34,11 @@ class Scorer:
     role
         ``champion`` if it holds that alias, else ``shadow``.
     rule
-        The portfolios of its training.
+        Portfolio rule of its training.
     recipe
         See :func:`drf.experiment.identity.recipe_of`.
     train_last
-        The last month whose return it has seen.
+        Last month whose return the version has seen.
     trials
         Number of independent trials before its last evaluation; 1 if it was not evaluated.
     """
@@ -75,7 +75,7 @@ class Scorer:
 
 
 def load_scorer(uri: str) -> Scorer:
-    """Load a model of this project; raises as :func:`drf.registry.loading.load_model`."""
+    """Load a model of this project, with the errors of :func:`drf.registry.loading.load_model`."""
     client, name, number, role, trials = mlflow.MlflowClient(), None, None, SHADOW, 1.0
     if named := re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", uri):
         name = named[1]

@@ -38,9 +38,9 @@ class Record:
     outcomes
         See :func:`~.outcome.came_true`.
     champion
-        The champion's recipe beside its promise; None if nothing was issued.
+        Live months of the champion's recipe with its promise; None if nothing was issued.
     shadows
-        The same of every version that runs in shadow.
+        The same for every version that runs in shadow.
     contributions, exposures
         Contributions and exposures of the champion's issued portfolios, see :func:`~.outcome.drift`.
     notes
@@ -73,7 +73,7 @@ class Record:
     def by_version(self) -> pd.DataFrame:
         """Outcomes by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums.
 
-        Without months that were issued afterwards.
+        Months that were issued afterwards are left out.
         """
         groups = self.outcomes[~self.outcomes["afterwards"]].groupby(["role", "version"], sort=False)
         return groups.agg(

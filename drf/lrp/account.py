@@ -12,16 +12,16 @@ class Account:
     """Relevance of every input, and the absorbed rest of f(x).
 
     For every sample ``inputs + bias + stabiliser + initial_state + baseline == output`` up to the precision of the
-    arithmetic. Where several targets were asked for, every tensor has an axis of targets before the others.
+    arithmetic. If there are several targets, every tensor has an axis of targets before the others.
 
     Attributes
     ----------
     relevances
-        One tensor an input of the model, in its shape; see :attr:`relevance`.
+        One tensor for each input of the model, in the shape of that input; see :attr:`relevance`.
     inputs
         Its sum over all inputs of a sample, shape (n,).
     bias
-        Absorbed by biases and other constants that are added on relevance's way, shape (n,).
+        Relevance absorbed by biases and other added constants, shape (n,).
     stabiliser
         Absorbed by the small terms that keep denominators from zero, shape (n,).
     initial_state
@@ -47,7 +47,7 @@ class Account:
         Raises
         ------
         ValueError
-            If the model was given several inputs: :attr:`relevances` has them.
+            If the model has several inputs: use :attr:`relevances` instead.
         """
         if len(self.relevances) > 1:
             raise ValueError(

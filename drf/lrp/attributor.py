@@ -37,24 +37,24 @@ def attribute(
     Parameters
     ----------
     model
-        Any ``nn.Module`` in eval mode. What is inside a ``DataParallel`` or a compiled module is explained; a model in
-        half precision as a copy in single precision.
+        Any ``nn.Module`` in eval mode. For a ``DataParallel`` or a compiled module, the module inside is explained. A
+        model in half precision is explained as a copy in single precision.
     inputs
         As the model takes them. Whole numbers that are looked up in an embedding are explained too.
     target
-        Output of a sample to explain: a position in its flattened output, a tuple that indexes it, or a tensor
-        (n,) with a position for every sample. A list of such gives several accounts from one forward pass. May be left
-        out if there is only one output.
+        Output of a sample to explain: a position in its flattened output, a tuple that indexes it, or a tensor (n,)
+        with a position for every sample. A list of these gives several accounts from one forward pass. May be left out
+        if there is only one output.
     composite
         The rules; by default epsilon with 0.001, signal takes all.
     baseline
         For ``Composite(gate="shapley")``: f(x) - f(baseline) is distributed. A tensor with one sample, or with one for
-        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own; a list of such
-        is averaged over. By default zeros.
+        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own values. A list
+        of these is averaged over. By default zeros.
     select
         Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``.
     sample_axis
-        Where the samples stand in the inputs: one number, or one an input; ``None`` for an input that is the same for
+        Axis of the samples in the inputs: one number, or one for each input; ``None`` for an input that is the same for
         all samples, and receives nothing.
     chunk
         Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
@@ -69,7 +69,7 @@ def attribute(
     UnsupportedOperationError
         If relevance reaches an operation that has no rule; layer and operation are named.
     TypeError, ValueError
-        If something was given that cannot be explained; the message says what to give instead.
+        If an argument cannot be explained; the message says what to give instead.
 
     >>> import torch
     >>> from torch import nn
@@ -89,7 +89,7 @@ def attribute(
         raise TypeError(f"select={select!r} must be a function of the model's output: select=lambda y: y[{select!r}]")
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ValueError(f"chunk={chunk} must be a positive number of samples, or None for a good one")
-    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
+    with torch.inference_mode(False), torch.enable_grad():  # even if the caller has switched gradients off
         runner = Runner.of(model, select)
         given = check_inputs(inputs, sample_axis, runner.dtype)
         _check_layers(runner.model, composite)
@@ -201,7 +201,7 @@ def _check_books(account: Account, axes: Sequence[int | None]) -> None:
     UnsupportedOperationError
         If some of an output is not accounted for, or relevance is not finite.
     """
-    moved = account.output - account.baseline - account.bias  # what is left of f(x) without what is constant in it
+    moved = account.output - account.baseline - account.bias  # f(x) without its constant parts
     size = torch.stack([part.abs() for part in (account.inputs, account.stabiliser, moved)]).amax(0)
     if not torch.isfinite(size).all():
         raise UnsupportedOperationError(
@@ -211,7 +211,7 @@ def _check_books(account: Account, axes: Sequence[int | None]) -> None:
     rounding = 64 * torch.finfo(size.dtype).eps * torch.stack([account.output.abs(), account.bias.abs()]).amax(0)
     if (account.residual.abs() <= tolerance * size + rounding).all():
         return
-    # Where all parts are small, rounding is of the size of what cancels in their sums.
+    # Where all parts are small, rounding errors are as large as the terms that cancel in their sums.
     for relevance, axis in zip(account.relevances, axes, strict=True):
         if axis is not None:
             by_sample = relevance.abs().movedim(axis + 1, 1)

@@ -20,10 +20,11 @@ class Composite:
         Rule for linear maps: ``nn.Linear``, convolutions, products with a constant matrix, the maps inside recurrent
         layers. A name of :data:`drf.lrp.RULES`, or a rule.
     gate
-        One of :data:`drf.lrp.GATE_RULES`, for products of two signals. Under ``shapley`` linear maps hand down
-        differences from a baseline exactly, so ``linear``, ``layers`` and ``epsilon`` have no part in it.
+        One of :data:`drf.lrp.GATE_RULES`, for products of two signals. Under ``shapley`` linear maps pass on
+        differences from a baseline exactly, so ``linear``, ``layers`` and ``epsilon`` have no effect.
     epsilon
-        Stabiliser where a sum of signals is split between them, such as a cell's state between its past and its news.
+        Stabiliser where a sum of signals is split between them, such as a cell's state between its past and its new
+        input.
     layers
         Rules for single layers by their dotted name in the model, in place of ``linear``; a name holds for all layers
         inside.

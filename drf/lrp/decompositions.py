@@ -1,7 +1,7 @@
 """Decompositions: layers that torch computes in one call, written in operations that have rules.
 
 They take the arguments of the functions of ``torch.nn.functional`` of the same names. In a normalisation the deviation
-is a denominator, so a gate; in attention the weights are.
+is a denominator and so a gate; in attention the weights are gates.
 """
 
 from __future__ import annotations
@@ -275,4 +275,4 @@ ALL: dict[str, Callable[..., Any]] = {
         multi_head_attention_forward,
     )
 } | {"linalg_vector_norm": vector_norm}  # fmt: skip
-"""By the name of the function that each stands for."""
+"""Decompositions by the name of the function that each replaces."""

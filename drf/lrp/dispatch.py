@@ -1,7 +1,7 @@
 """Dispatch: swap the operations of a model for their rules while its own ``forward`` runs.
 
-A function that stands in no table is run as it is, and refuses relevance by name if any reaches it; so nothing is ever
-explained by a plain gradient of something unknown. :func:`register` adds to the table, and takes layers too.
+A function that is in no table runs unchanged, and an error names it if relevance reaches it, so nothing is ever
+explained by a plain gradient of something unknown. :func:`register` adds functions and layers to the table.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def register(what: type[nn.Module] | Callable[..., Any]) -> Callable[[Callable[.
     """Register a layer or a function with the rule of its relevance.
 
     A layer's rule is a function ``rule(layer, *inputs)`` that computes the layer's output in operations that have rules
-    of their own; relevance takes their way. A function's rule is ``rule(propagation, function, *args, **kwargs)`` and
-    calls one of the kinds of operation of :class:`~.propagation.Propagation`.
+    of their own; relevance follows these operations. A function's rule is ``rule(propagation, function, *args,
+    **kwargs)`` and calls one of the kinds of operation of :class:`~.propagation.Propagation`.
 
     >>> @register(MyGate)                                    # doctest: +SKIP
     ... def rule(layer, x):
@@ -103,7 +103,7 @@ def name_of(func: Callable[..., Any]) -> str:
     name = getattr(func, "__name__", str(func))
     if name in ("__get__", "__set__"):
         return f"{name} {getattr(getattr(func, '__self__', None), '__name__', '')}"
-    if name in ("__float__", "__int__", "__index__", "__bool__"):  # float(x) is another thing than x.float()
+    if name in ("__float__", "__int__", "__index__", "__bool__"):  # float(x) differs from x.float()
         return name
     if name.startswith("__"):
         name = name.strip("_")
@@ -155,7 +155,7 @@ WRITES = {"copy", "zero", "fill", "setitem"}
 def _without_signals(
     propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
 ) -> Any:
-    """Run a function of constants; whole numbers of the input carry a signal with them, 1 everywhere."""
+    """Run a function of constants; whole numbers of the input carry a signal that is 1 everywhere."""
     result = func(*args, **kwargs)
     followed = [value for value in tensors((args, kwargs)) if indices_signal(value) is not None]
     if not followed or not isinstance(result, (Tensor, tuple, list)):
@@ -171,7 +171,7 @@ def _without_signals(
     elif isinstance(result, Tensor) and result.dtype != torch.bool:
         ones = [one for one in map(indices_signal, followed) if one is not None]
         try:
-            joint = sum(ones[1:], ones[0]).expand(result.shape) / len(ones)  # several make one number: a part for each
+            joint = sum(ones[1:], ones[0]).expand(result.shape) / len(ones)  # several give one number: equal parts
         except RuntimeError:
             return _refused(propagation, name, result)
         if result.is_floating_point():  # used as a number

@@ -1,12 +1,12 @@
 """Faithfulness of a map: deletion and insertion curves, other attributions, randomised weights, Shapley values.
 
-A map can close its account and still be wrong. So each is held against the model itself: if the inputs that it calls
-supportive are deleted first (set to the baseline), the output must fall faster than under random deletion; if they are
-inserted first into the baseline, it must rise faster.
+A map can close its account and still be wrong. So each map is tested on the model itself: if the inputs that it calls
+supportive are deleted first (set to the baseline), the output must fall faster than under random deletion. If they are
+inserted first into the baseline, the output must rise faster.
 
 All functions take a *score*: a function from inputs (n, ...) to one number a sample, (n,) or (n, 1). A module in eval
-mode with one output is one; :func:`score_of` makes one of any output of any model. The baseline is 0 unless given, a
-tensor with one sample.
+mode with one output is a score; :func:`score_of` turns any output of any model into one. The baseline is 0 unless
+given, a tensor with one sample.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def shapley_values(
     Parameters
     ----------
     permutations
-        Number of random orders in which inputs join (Castro et al. 2009), each walked there and back; the cost is twice
-        as many forward passes as there are inputs, each. ``None``: exact, over all coalitions.
+        Number of random orders in which inputs join (Castro et al. 2009), each used forwards and backwards. Each order
+        costs twice as many forward passes as there are inputs. ``None``: exact, over all coalitions.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def _exact_shapley(values: Callable[[Tensor], Tensor], inputs: int, x: Tensor) -
     result = []
     for player in range(inputs):
         without = ~coalitions[:, player]
-        gained = outputs[coalitions[:, player]] - outputs[without]  # in the same order of the others
+        gained = outputs[coalitions[:, player]] - outputs[without]  # others stay in the same order
         result.append(weights[sizes[without]] @ gained)
     return torch.stack(result, 1).reshape(x.shape)
 
@@ -168,7 +168,7 @@ def deletion_curve(
     relevance
         In the shape of ``x``; only its order within a sample matters.
     insert
-        Start from the baseline instead, and insert in the same order: the curve ends at 1.
+        True if inputs are inserted into the baseline instead, in the same order: the curve ends at 1.
 
     Returns
     -------

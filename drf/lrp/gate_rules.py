@@ -24,7 +24,7 @@ from torch import Tensor
 from .rules import stabiliser
 
 Fraction = Callable[[Tensor, Tensor], Tensor]
-"""From the pre-activations of gate and signal to the gate's fraction of the product's relevance."""
+"""Function from pre-activations of gate and signal to the gate's fraction of the product's relevance."""
 
 
 def _half(gate: Tensor, signal: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ def check_baselines(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) ->
     Parameters
     ----------
     baseline
-        ``None``: all zeros, and the sample's own values of whole numbers. Else a tensor, or for several inputs a tuple
-        of tensors in which ``None`` is the sample's own; or a list of such, over which the mean is taken.
+        ``None``: all zeros, and the sample's own values of whole numbers. Otherwise a tensor, or for several inputs a
+        tuple of tensors in which ``None`` stands for the sample's own values. A list of these is averaged over.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
             )
         counts += [] if axis is None else [count]
     samples = max(counts)
-    if samples > 1:  # paired: what is one for all is repeated
+    if samples > 1:  # paired: inputs shared by all samples are repeated
         values = [
             value if axis is None or value.shape[axis] == samples else value.repeat_interleave(samples, axis)
             for value, axis in zip(values, inputs.axes, strict=True)
@@ -163,7 +163,7 @@ def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tenso
     Raises
     ------
     ValueError
-        If the model has several outputs and none was named, or one that was named does not exist.
+        If the model has several outputs and no target was given, or a target does not exist.
     """
     outputs = int(torch.Size(shape).numel())
     if target is None:

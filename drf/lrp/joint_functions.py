@@ -16,7 +16,7 @@ class Joint(torch.autograd.Function):
     """A joint function, by its mean gradient on the straight path from the baseline to the input.
 
     These are the values of Aumann and Shapley (1974) for players that join in small parts, known as integrated
-    gradients. What the quadrature misses of the difference is added along the way itself, so the sum is exact.
+    gradients. The part of the difference that the quadrature misses is added along the path, so the sum is exact.
     """
 
     @staticmethod

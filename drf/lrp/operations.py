@@ -13,7 +13,7 @@ from .propagation import Propagation, UnsupportedOperationError
 from .rules import DENSE, LinearMap
 from .tensor_flags import is_gate, is_signal, map_tensors, mark_gate, remember_view, tensors
 
-# ---- what autograd carries relevance through by itself
+# ---- operations through which autograd itself carries relevance
 
 LINEAR = MOVES | {
     "sum", "mean", "neg", "positive", "cumsum", "diff", "nansum", "nanmean", "to", "float", "double", "type",

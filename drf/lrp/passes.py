@@ -22,7 +22,7 @@ from .shapley import ShapleyDifferences
 from .tensor_flags import follow_indices, signal
 
 VALUES_AT_ONCE = 2**19
-"""Input values handled at once: few enough for a processor's cache, many enough that a pass is worth its start."""
+"""Input values handled at once: few enough for a processor's cache, and enough to justify the cost of a pass."""
 
 
 class Reference(NamedTuple):
@@ -59,7 +59,7 @@ class Passes:
 
     def _empty(self, x: Tensor, axis: int | None) -> Tensor:
         dtype = x.dtype if x.is_floating_point() else self.runner.precision
-        make = torch.zeros if axis is None else torch.empty  # what has no samples receives nothing
+        make = torch.zeros if axis is None else torch.empty  # an input without samples receives nothing
         return make(len(self.targets), *x.shape, dtype=dtype, device=x.device)
 
     def _with_axes(self, values: Sequence[Tensor]) -> list[tuple[Tensor, int | None]]:
@@ -72,7 +72,7 @@ class Passes:
         return [slice(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
 
     def _references(self) -> Callable[[slice], Reference | None]:
-        """Return the way from some samples to their baseline."""
+        """Return a lookup of the baseline run for some samples."""
         baseline = self.baseline
         if baseline is None:
             return lambda rows: None
@@ -83,7 +83,7 @@ class Passes:
 
         if baseline.samples > 1:
             return recorded
-        if self.layout.random:  # as often as there are samples, so that both draw the same numbers
+        if self.layout.random:  # once for each sample, so that both draw the same numbers
             return lambda rows: recorded(torch.zeros(rows.stop - rows.start, dtype=torch.long))
         once = recorded(slice(0, 1))
         return lambda rows: once

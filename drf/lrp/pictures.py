@@ -1,7 +1,7 @@
 """Pictures of relevance over time and inputs, for one sample or a batch.
 
 They take what numpy can read: tensors, arrays, or pandas frames, whose index and columns then label the axes. Needs
-numpy and matplotlib, which the rest of ``drf.lrp`` does without. Red speaks for a higher output, blue for a lower one.
+numpy and matplotlib, which the rest of ``drf.lrp`` does without. Red marks what raises the output, blue what lowers it.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ an input's relevance is that times its value. Slices, sums, loops, dictionaries 
 rule, for autograd carries it through them.
 
 A *signal* is a tensor that depends on the inputs; it requires a gradient. Parameters are constants here. A *gate* is a
-signal that scales others: what comes from a sigmoid, a softmax, a denominator.
+signal that scales others: the output of a sigmoid or a softmax, or a denominator.
 
-Every method of attribution is a :class:`Propagation` with the same few kinds of operation; which function of torch is
-of which kind stands in :mod:`~.operations`.
+Every method of attribution is a :class:`Propagation` with the same few kinds of operation; :mod:`~.operations` lists
+the kind of each torch function.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Propagation(ABC):
         self.modules: list[tuple[str, nn.Module]] = []
         """The modules that are running, by dotted name, the outermost first."""
         self.ends: list[Tensor] = []
-        """Signals that come from no input; relevance must be asked for there too, or their account stays open."""
+        """Signals that come from no input; their relevance is needed too, or the account does not close."""
         self.drew_random_numbers = False
         self._sites = 0
 
@@ -112,7 +112,7 @@ class Propagation(ABC):
 
     def lstm(self, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Run one direction of one layer of an LSTM, see :func:`drf.lrp.recurrent.lstm_layer`."""
-        return self._lstm(self.site(x[0].sum(1)), x, h, c, weights)  # one value a sequence says whose it is
+        return self._lstm(self.site(x[0].sum(1)), x, h, c, weights)  # one value per sequence identifies its sample
 
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """Apply a function that picks elements of its first argument by their values, such as a maximum."""
@@ -178,7 +178,7 @@ class Carry(torch.autograd.Function):
 
 
 class Through(torch.autograd.Function):
-    """A value computed elsewhere: relevance that comes back takes the way of ``path``."""
+    """A value computed elsewhere: relevance that comes back goes through ``path``."""
 
     @staticmethod
     def forward(ctx: Any, path: Tensor, value: Tensor) -> Tensor:

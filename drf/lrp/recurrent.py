@@ -38,7 +38,7 @@ from .gate_rules import Fraction
 from .rules import ALL, Part, Rule, Term, lift, row_sums, stabiliser
 
 Account = Callable[[str, Tensor], None]
-"""Takes a kind and what it absorbed, by sample."""
+"""Function of a kind and of what it absorbed, by sample."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Trace:
 
     Shapes: ``x`` (steps, n, features); ``h`` and ``c`` (steps + 1, n, hidden), from the initial state on; all others
     (steps, n, hidden). ``z`` and ``active`` are the gates' pre-activations and values in PyTorch's order i, f, g, o,
-    and ``squashed`` is tanh c; a trace without ``gates`` keeps but the pre-activation of g. ``kept`` is f * c before
+    and ``squashed`` is tanh c; a trace without ``gates`` keeps only the pre-activation of g. ``kept`` is f * c before
     the step, ``new`` i * g, and ``first_forget`` the first step's f.
     """
 
@@ -69,7 +69,7 @@ class Trace:
         steps, n, _ = x.shape
         size = of_hidden.shape[1]
         rows = [slice(gate * size, (gate + 1) * size) for gate in range(4)]
-        # What the input sends to each gate comes from one product over all steps; in each gate's own tensor, since the
+        # The input's part in every gate comes from one product over all steps. Each gate has its own tensor, since the
         # elementwise functions are much faster on contiguous memory.
         flat = x.reshape(steps * n, -1)
         z = [
@@ -106,7 +106,7 @@ class Trace:
         return cls(x, h, c, kept, new, first_forget, z[2:3], (), None, weights)
 
     def rows(self, rows: Tensor) -> Trace:
-        """Return the trace of other samples: those at the given places."""
+        """Return the trace of the samples at the given positions."""
         take = lambda value: value.index_select(1, rows)
         return replace(
             self,
@@ -129,7 +129,7 @@ class Trace:
 class Way:
     """Way from a state to a gate: the pre-activation's share of the relevance per unit of h or c, and its map.
 
-    ``slopes`` (steps, n, hidden) and ``parts`` are one a channel of the map's rule.
+    ``slopes`` (steps, n, hidden) and ``parts`` have one entry for each channel of the map's rule.
     """
 
     of_output: bool
@@ -234,7 +234,7 @@ def _half_secant(trace: Trace, baseline: Trace, gate: int) -> Tensor:
 
 
 # By tanh a - tanh b = tanh(a - b) (1 - tanh a tanh b) the slopes need no quotient of two small differences, so they are
-# exact however close input and baseline are. 1e-30 changes no difference but zero.
+# exact however close input and baseline are. Adding 1e-30 changes only differences of zero.
 
 
 def _half_secant_of_tanh(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:

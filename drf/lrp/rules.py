@@ -168,7 +168,7 @@ class Rule(ABC):
     def split(self, terms: Sequence[Term], bias: Tensor, z: Tensor) -> list[Part]:
         """Return how to split the relevance of the map with output ``z`` and a bias that broadcasts to it.
 
-        The factors are the caller's to change.
+        The caller may change the factors.
         """
 
 

@@ -22,7 +22,7 @@ Select = Callable[[Any], Tensor]
 
 
 _ONE_AT_A_TIME = threading.RLock()
-"""Hooks tell which layer is running, and two threads may explain the same model."""
+"""Lock for the hooks that tell which layer is running: two threads may explain the same model."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Kept:
         )
 
     def lend_copies(self) -> None:
-        """Lend copies of buffers and tensor attributes while the model runs, which may write into them."""
+        """Lend the running model copies of its buffers and tensor attributes, since it may write into them."""
         for holder in (self.attributes, self.attributes["_buffers"]):
             for name, value in holder.items():
                 if isinstance(value, Tensor):

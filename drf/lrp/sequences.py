@@ -124,7 +124,7 @@ def run_layers(
 
 
 def _in_time(sequence: Tensor, direction: int, lengths: Lengths | None) -> Tensor:
-    """Convert between a direction's own order of steps and the calendar's; its own inverse."""
+    """Convert between a direction's own order of steps and time order; the function is its own inverse."""
     if not direction:
         return sequence
     return sequence.flip(0) if lengths is None else lengths.reverse(sequence)
@@ -137,7 +137,7 @@ def _run_direction(
     projected = len(weights) > (4 if biases else 2)
     by_steps = kind != "lstm" or projected
     start = tuple(
-        # What a gate scales in the first step must be a signal even there, or the gate would stand for it.
+        # A state that a gate scales must be a signal even in the first step, or the gate would be taken for it.
         state if is_signal(state) else propagation.source(state, "initial_state", even_zero=by_steps)
         for state in start
     )

@@ -1,6 +1,6 @@
 r"""Shapley rule: every operation distributes its difference from a baseline exactly.
 
-The model is run on the baseline first. With a, a' what stands at a place for the input and for the baseline:
+The model is run on the baseline first. Let a and a' be the values at one place for the input and for the baseline:
 
 ==============  ====================================================================================================
 activation      :math:`R_z = \Delta y`, by the secant :math:`\Delta y / \Delta z`
@@ -13,8 +13,9 @@ maximum
 ==============  ====================================================================================================
 
 So the inputs sum to f(x) - f(x') without stabilisers, whatever biases the model has. For activations it is the rescale
-rule of DeepLIFT (Shrikumar et al. 2017, arXiv 1704.02685), for products the exact game of Lundberg and Lee 2017 (arXiv
-1705.07874) played by the two factors alone; layer upon layer it approximates the Shapley values of the whole model.
+rule of DeepLIFT (Shrikumar et al. 2017, arXiv 1704.02685). For products it is the exact game of Lundberg and Lee 2017
+(arXiv 1705.07874) between the two factors alone; layer upon layer it approximates the Shapley values of the whole
+model.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def is_gate(value: object) -> bool:
 
 
 def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
-    """Give a tensor of whole numbers the signal, 1 everywhere, that its relevance goes to."""
+    """Attach to a tensor of whole numbers the signal, 1 everywhere, that receives its relevance."""
     setattr(indices, _INDICES, ones)
     return indices
 

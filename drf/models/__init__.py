@@ -1,1 +1,1 @@
-"""Return models, one file a family."""
+"""Models, one file a family."""

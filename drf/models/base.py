@@ -1,4 +1,4 @@
-"""Model contracts: fit, predict, explain, be carried."""
+"""Model contracts: fit, predict, explain, make portable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Explanation:
         Forecast of the neutral stock, shape (n,): the mean training return; under the
         linearisation ``shapley`` the network's own forecast of that stock.
     bias, stabiliser, initial_state
-        Absorbed by the network's biases, by the rule's stabilisers, by the state before the first date, shape (n,).
+        Amounts absorbed by the network's biases, the rule's stabilisers and the state before the first date, shape
+        (n,).
     """
 
     relevance: np.ndarray
@@ -114,7 +115,7 @@ class MeasuresFaithfulness(Protocol):
 
 @runtime_checkable
 class Loadable(Protocol):
-    """A model that can be carried where nothing of its training is installed."""
+    """A model that can be used where nothing of its training is installed."""
 
     def portable(self) -> Portable: ...
 
@@ -128,4 +129,4 @@ class Combines(Protocol):
 
 @runtime_checkable
 class Registrable(Explains, Loadable, Protocol):
-    """A model that can be registered: it explains what it forecasts, and can be carried."""
+    """A model that can be registered: it explains its forecasts and is portable."""

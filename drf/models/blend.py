@@ -1,4 +1,4 @@
-"""A blend of rows: the mean of their standardised forecasts, and of their contributions with them."""
+"""A blend of rows: the mean of their standardised forecasts and of the matching contributions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Blend:
     Raises
     ------
     ValueError
-        If they are fewer than two, or not different.
+        If there are fewer than two rows, or two are the same.
     """
 
     rows: Sequence[str] = ("lstm_lrp", "boosting")

@@ -15,10 +15,10 @@ from .regression import Regression
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Boosting(Regression):
-    """LightGBM's regression on the flattened ranks: many small trees, each of part of the inputs and of the samples.
+    """LightGBM's regression on the flattened ranks: many small trees, each grown on part of the inputs and samples.
 
-    A contribution is the Shapley value of an input under the trees' own distribution (Lundberg et al. 2020); they and
-    the trees' expected value sum to the forecast.
+    A contribution is the Shapley value of an input under the trees' own distribution (Lundberg et al. 2020). The
+    contributions and the trees' expected value sum to the forecast.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Boosting(Regression):
     reg_lambda: Annotated[float, Ge(0)] = 10.0
 
     def regress(self, x: np.ndarray, target: np.ndarray) -> None:
-        import lightgbm  # its own library of threads is loaded only where it is used
+        import lightgbm  # LightGBM's threading library is loaded only where it is used
 
         settings = {
             "objective": "regression",

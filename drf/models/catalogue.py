@@ -1,6 +1,7 @@
-"""Catalogue of the rows of the comparison: each is a family's models, read in one way.
+"""Catalogue of the rows of the comparison, each one way of reading a family's models.
 
-A new family is registered here: one :class:`ModelRow`, its settings' file in ``conf/model``, and its own file beside.
+A new family is registered here: one :class:`ModelRow`, its settings' file in ``conf/model``, and its own file in this
+folder.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class ModelRow:
     name
         Name of the row in tables, figures and runs.
     family
-        Family whose models make it; a family's rows share them.
+        Family whose models make the row; all rows of a family share its models.
     model
         The family's class, see :class:`~.base.Model`.
     colour
@@ -74,7 +75,7 @@ ROWS: tuple[ModelRow, ...] = (
     ModelRow("lstm_lrp", "lstm", LSTM, "#D55E00", explained=True, linearised=True),
     ModelRow("blend", "blend", Blend, "#000000", explained=True),
 )
-"""In the order of the comparison."""
+"""Rows in the order of the comparison."""
 
 FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS}
 """Families by name, in the order of their rows."""
@@ -92,7 +93,7 @@ def plain_row(family: str) -> ModelRow:
 
 
 def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
-    """Return, for each family whose models can be carried, the row whose run stores them: the explained one of two."""
+    """Return, for each family with portable models, the row whose run stores them; of two rows, the explained one."""
     return list({row.family: row for row in rows if row.carried}.values())
 
 
@@ -102,5 +103,5 @@ def row_named(name: str) -> ModelRow | None:
 
 
 def linearised(names: Sequence[str]) -> list[bool]:
-    """Return, for each name, whether it is that of a linearised row."""
+    """Return, for each name, whether its row is linearised."""
     return [bool((row := row_named(name)) and row.linearised) for name in names]

@@ -1,7 +1,7 @@
 """Combination of forecasts in common units, month by month: each becomes a multiple of itself plus an offset.
 
-So contributions follow: they are multiplied alike, and the offset goes to the intercept. This file travels with every
-registered version, so it needs numpy alone.
+So contributions change in the same way: they get the same multiple, and the offset goes to the intercept. This file
+travels with every registered version, so it needs numpy alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def shrunk(forecast: np.ndarray, month: np.ndarray, scale: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """Spread forecasts around their month's mean by a factor.
+    """Scale forecasts around their month's mean by a factor.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from .network import Network
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DNN(Network):
-    """Dense layers with ReLU. Everything else as in :class:`~.network.Network`.
+    """Dense layers with ReLU. Everything else is as in :class:`~.network.Network`.
 
     Parameters
     ----------
@@ -39,6 +39,6 @@ class DNN(Network):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DeepDNN(DNN):
-    """The papers' deeper network. Everything else as in :class:`DNN`."""
+    """The papers' deeper network. Everything else is as in :class:`DNN`."""
 
     hidden: str | int = "80-80-50-50-10-10"

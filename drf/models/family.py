@@ -16,13 +16,13 @@ class Family:
     Attributes
     ----------
     name
-        A key of :data:`~.rows.FAMILIES`.
+        A key of :data:`~.catalogue.FAMILIES`.
     model
         Makes an untrained model from keyword settings.
     settings
         Keyword settings, all but ``random_state``.
     seeds
-        Forecasts and contributions are averaged over so many differently seeded models.
+        Number of differently seeded models over which forecasts and contributions are averaged.
     space
         Search space of the tuning: setting -> ``{type: float|int|choice, low, high, log, choices}``.
     parts
@@ -55,7 +55,8 @@ class Family:
         return self.settings.get(name, getattr(self.model, name, otherwise))
 
     def make(self, seed: int, member: int) -> Model:
-        """Return an untrained model; ``member`` counts the models of one average, ``seed`` the whole run."""
+        """Return an untrained model; ``member`` numbers the models of one average, ``seed`` is that of the whole
+        run."""
         return self.model(**self.settings, random_state=1000 * seed + member)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Family:

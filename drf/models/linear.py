@@ -54,8 +54,8 @@ class RidgeRegression(Linear):
     Parameters
     ----------
     shrinkage
-        scikit-learn's penalty is this times the number of samples times the variance of a rank, so that it means the
-        same in windows of any length: 1 halves the coefficient of an input that correlates with no other.
+        scikit-learn's penalty divided by the number of samples times the variance of a rank, so that it means the same
+        in windows of any length. At 1 it halves the coefficient of an input that correlates with no other.
     """
 
     shrinkage: Annotated[float, Ge(0)] = 0.3

@@ -12,7 +12,7 @@ from .network import Network
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LSTM(Network):
-    """An LSTM whose final state is read out by a dense layer. Everything else as in :class:`~.network.Network`.
+    """An LSTM whose final state is read out by a dense layer. Everything else is as in :class:`~.network.Network`.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class Network(BaseEstimator, ABC):
         month
             Month of each sample, shape (n,), for a loss within months.
         weight
-            1 for a sample of the batch and 0 for one that fills it up, shape (n,).
+            1 for a sample of the batch and 0 for padding, shape (n,).
         """
         return (weight * (output - target) ** 2).sum() / weight.sum().clamp(min=1)
 
@@ -96,7 +96,7 @@ class Network(BaseEstimator, ABC):
         Parameters
         ----------
         start
-            A fitted model of the same settings, whose weights to start from instead of random ones.
+            A fitted model of the same settings; training starts from its weights instead of random ones.
 
         Raises
         ------

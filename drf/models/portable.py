@@ -20,14 +20,14 @@ from ..lrp import Linearisation, linearise
 from .architecture import ARCHITECTURES
 
 PARTS = ("network", "inputs", "intercept", "network_bias", "stabiliser", "initial_state")
-"""The account of a forecast: ``network`` is the model's own, and the sum of the others."""
+"""Entries of a forecast's account; ``network``, the model's own forecast, is the sum of the others."""
 
 
 class Portable(Protocol):
     """A fitted model that can be written as JSON and tensors, and read again.
 
-    ``settings()`` are the JSON, ``tensors()`` the rest; the class method ``read(settings, tensors)`` makes the same
-    model of them. ``explains``: whether its forecasts have contributions.
+    ``settings()`` returns the JSON and ``tensors()`` the rest; the class method ``read(settings, tensors)`` rebuilds
+    the model from them. ``explains``: whether its forecasts have contributions.
     """
 
     explains: ClassVar[bool]
@@ -40,8 +40,7 @@ class Portable(Protocol):
         """Return ``relevance``, shape (n, lags, descriptors), and :data:`PARTS`, shape (n,), as decimal returns,
         float64.
 
-        A model that does not explain knows of these ``network`` alone, its forecast. ``x``: ranks (n, lags,
-        descriptors).
+        A model without explanations returns only ``network``, its forecast. ``x``: ranks (n, lags, descriptors).
         """
         ...
 
@@ -132,7 +131,7 @@ class PortableLinear:
 
 @dataclass(frozen=True)
 class PortableTrees:
-    """Boosted trees in LightGBM's own text; a forecast is ``offset`` + ``multiple`` * what they say.
+    """Boosted trees in LightGBM's own text; a forecast is ``offset`` + ``multiple`` * their output.
 
     Attributes
     ----------
@@ -183,7 +182,7 @@ class PortableTrees:
 
 @dataclass(frozen=True)
 class PortableRegression:
-    """A regression of scikit-learn's, in skops' format; a forecast is ``offset`` + ``multiple`` * what it says."""
+    """A regression of scikit-learn's, in skops' format; a forecast is ``offset`` + ``multiple`` * its output."""
 
     explains: ClassVar[bool] = False
 
@@ -195,7 +194,8 @@ class PortableRegression:
     def read(cls, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PortableRegression:
         import skops.io  # only models of scikit-learn need it
 
-        # skops asks for trust in trees because bad indices could crash the process; the code beside them could as well.
+        # skops requires trees to be trusted because bad indices could crash the process; so could the code stored with
+        # them.
         packed, trusted = tensors["skops"].numpy().tobytes(), ["sklearn.tree._tree.Tree"]
         return cls(skops.io.loads(packed, trusted=trusted), **settings)
 

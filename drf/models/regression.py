@@ -23,7 +23,7 @@ class Regression(BaseEstimator, ABC):
         for no more than its place. Ranks have the mean and the spread of returns, so that settings in units of returns
         keep their meaning; forecasts are returns in either case, see :mod:`drf.samples.label`.
     random_state
-        Seed, of the families that draw.
+        Seed, for families with random draws.
     """
 
     CALIBRATED_ON: ClassVar[int | None] = None

@@ -23,7 +23,7 @@ class SVR(Regression):
         As in scikit-learn, for targets as decimal returns. The epsilon of 0.1 of Nakagawa et al. 2018 is as wide as a
         month's return.
     max_samples
-        Train on at most so many samples, evenly spaced over months and stocks: the cost grows with their square.
+        Largest number of training samples, evenly spaced over months and stocks: the cost grows with its square.
     """
 
     CALIBRATED_ON: ClassVar[int | None] = 3000  # a forecast costs as much as there are support vectors

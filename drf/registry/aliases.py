@@ -1,8 +1,8 @@
-"""Aliases: the holders, the program's last move of them, and holds by people.
+"""Aliases: their holders, the program's last move, and holds by people.
 
-MLflow moves one alias at a time and tells nobody who moved it. So a move is written down first, as a tag of the
-registered model: one that was stopped half way is completed by the next command, and aliases that are neither what was
-left nor what was intended were set by hand. They are a person's decision: respected, and held until someone lets go.
+MLflow moves one alias at a time and does not record who moved it. So each move is first recorded as a tag of the
+registered model, and the next command completes an interrupted one. Aliases that match neither the last state nor the
+intended one were set by hand. They are a person's decision: respected, and held until someone releases the hold.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Move:
 
 
 def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> list[str]:
-    """Complete a move that was stopped half way, and take note of aliases that were set by hand; say what was found.
+    """Complete an interrupted move, take note of aliases that were set by hand, and report what was found.
 
     Parameters
     ----------
@@ -182,12 +182,12 @@ def _by_hand(
 
 
 def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Move) -> None:
-    """Move the aliases, if nobody else has since ``before`` was read.
+    """Move the aliases, unless somebody else has moved them since ``before`` was read.
 
     Raises
     ------
     InputError
-        If they have moved meanwhile, or are held and the move gives way to a hold.
+        If the aliases have moved meanwhile, or are held and the move respects a hold.
     """
     with _lock(name):
         now, hold = read_standing(client, name), read_hold(client, name)

@@ -29,7 +29,7 @@ from ..samples.windows import Window, WindowRule, test_windows, validation_windo
 from ..training.fits import Fit, fit_here
 from ..training.forecasts import forecast_table
 
-# Shuffled returns are forecast over so many months; their rank IC must lie in an interval of this level.
+# Number of months over which shuffled returns are forecast, and level of the interval that must contain their rank IC.
 SHUFFLED_MONTHS, LEVEL = 12, 0.999
 
 # A smaller panel may well lose no stock.
@@ -83,7 +83,7 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
     market
         Panel in contract form, all stocks.
     family
-        Fitted anew where a check needs forecasts, with one seed.
+        Family, fitted anew with one seed where a check needs forecasts.
     protocol, seed
         As in the training that is audited.
 
@@ -132,7 +132,8 @@ def could_not_run(why: str) -> pd.DataFrame:
 
 
 def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
-    """Change descriptors after a month and returns from it on, and remove stocks: its forecast must stay."""
+    """Change descriptors after a month and returns from that month on, and remove stocks; its forecast must not
+    change."""
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
     month = samples.dates[windows[len(windows) // 2].test.start]
@@ -187,7 +188,8 @@ def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, prot
     known = pd.concat(parts).dropna(subset=["y_true"])
     ic, stocks = rank_ic(known), known.groupby("date").size()
     mean = float(ic.mean())
-    # Dealt at random, each month's rank correlation has mean 0 and variance 1 / (n - 1), whatever the forecast is.
+    # With shuffled returns, each month's rank correlation has mean 0 and variance 1 / (n - 1), whatever the forecast
+    # is.
     deviation = float(np.sqrt((1 / (stocks - 1)).sum()) / len(ic))
     bound = float(stats.norm.ppf((1 + LEVEL) / 2)) * deviation
     reason = f"rank IC {mean:.4f} over {len(ic)} months of shuffled returns, allowed are {bound:.4f} around 0"
@@ -233,7 +235,7 @@ def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Ch
 
 
 def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -> Check:
-    """Check that training ends before the test month, and tuning before the first."""
+    """Check that training ends before the test month, and tuning before the first test month."""
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
     first = windows[0].test.start
@@ -248,7 +250,7 @@ def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -
 
 
 def stocks_leave_the_market(market: pd.DataFrame) -> Check:
-    """Check that some stocks end before the panel does, as in a market recorded as it went."""
+    """Check that some stocks end before the panel does, as in a market recorded without hindsight."""
     a_year, stocks = leavers_a_year(market), market["asset"].nunique()
     small = stocks < _STOCKS_TO_JUDGE or market["date"].nunique() < _MONTHS_TO_JUDGE
     reason = f"{100 * a_year:.2f} % of {stocks} stocks leave a year, needed are {100 * LEAST_LEAVERS:g}"

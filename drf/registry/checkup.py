@@ -27,14 +27,14 @@ class Checkup:
     Attributes
     ----------
     replay_error
-        Largest difference of its forecasts of its training's newest month from the recorded ones, decimals a month;
-        infinite if it forecasts other stocks.
+        Largest difference between the version's and the recorded forecasts of its training's newest month, decimals a
+        month; infinite if it forecasts other stocks.
     direction
-        Mean rank correlation of its forecasts of the last test months with the walk-forward forecasts of its training;
-        NaN if there is no such month.
+        Mean rank correlation of the version's forecasts of the last test months with its training's walk-forward
+        forecasts; NaN if there is no such month.
     conservation_error
-        Largest error of its books, decimals a month: contributions + bias against the prediction, and inputs +
-        intercept + what biases, stabiliser and initial state absorbed against the models' own forecast.
+        Largest accounting error, decimals a month. The prediction is compared with contributions + bias, the models'
+        own forecast with inputs + intercept + amounts absorbed by biases, stabiliser and initial state.
     fidelity
         Mean rank correlation of the sum of its contributions with the forecast of its models.
     """

@@ -27,7 +27,7 @@ class Evaluation:
     skill
         Verdicts on a refresh's months: reported, and not required for a refresh.
     settled
-        The gates by which it need not be judged again, as its tag says; empty if it may pass another time.
+        Gates under which the version need not be judged again, as its tag says; empty if it may pass another time.
     restated
         Sentence on changes of the market's history since its training; empty if there are none.
     """
@@ -57,13 +57,13 @@ class Decision:
     before, after
         Holders of the aliases.
     chosen
-        The version that passed and would be champion, or is now; None if there is none.
+        Version that passed, and is or would be the new champion; None if there is none.
     hold
         Why nothing was moved, if the aliases are held.
     evaluations
         Evaluations, the champion's first.
     superseded, left_aside
-        Versions that were not judged: by which newer one, and why.
+        Versions that were not judged, each with the newer version or the reason.
     reason
         In words.
     asked

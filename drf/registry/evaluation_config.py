@@ -26,8 +26,8 @@ class KeepingConfig(RegistryConfig):
     Attributes
     ----------
     refresh
-        Rule for a newer version of the champion's recipe: it is champion if it is sound (``auto``), if it passes
-        the gates of skill too (``gated``), or not at all (``never``).
+        Rule for a newer version of the champion's recipe: it becomes champion if it is sound (``auto``), if it also
+        passes the gates of skill (``gated``), or not at all (``never``).
     keep
         So many judged versions stay; older ones are archived, unless they hold an alias.
     """
@@ -45,12 +45,13 @@ class EvaluateConfig:
     data
         The market to judge on; None: that of the newest version of the champion's recipe.
     audit
-        Run the leak suite on the newest version's settings, and ask it of every version, whatever the gate asks.
+        True if the leak suite is to run on the newest version's settings, and every version must pass it, whatever the
+        gate config says.
     dry_run
         Judge and print, and neither move nor write anything.
     promote, rollback, hold, archive
-        Decisions of people instead: make a version champion; give champion back to the version before (true) or to
-        another; hold the aliases or let go; look at a version no more.
+        Decisions of people instead: make a version champion, return champion to the version before (true) or to
+        another, hold or release the aliases, or stop judging a version.
     reason
         Reason for such a decision; it is recorded with the user's name.
 
@@ -88,7 +89,7 @@ class EvaluateConfig:
 
     @property
     def asked(self) -> Sequence[str]:
-        """The decisions of people that are asked for, as they stand on the command line."""
+        """Requested decisions of people, as written on the command line."""
         given = {"promote": self.promote, "rollback": self.rollback or None, "hold": self.hold, "archive": self.archive}
         return [f"{name}={str(value).lower()}" for name, value in given.items() if value is not None]
 

@@ -49,7 +49,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
     Raises
     ------
     InputError
-        If it is not what was registered, its evidence is not its training's, or it cannot forecast this panel.
+        If the version is not as registered, its evidence is not that of its training, or it cannot forecast this panel.
     """
     model, evidence = load_with_evidence(version.uri)
     _require_its_own(client, version, evidence)
@@ -70,7 +70,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
 
 
 def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:
-    """Refuse a version whose evidence is not what the run of its row logged, where that run is still there.
+    """Refuse a version whose evidence differs from what the run of its row logged, if that run still exists.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Ev
         table = _artifact(client, version, name)
         if table is None or table.empty:
             continue
-        if own is logged["forecast.parquet"]:  # of several newest months a version keeps the last
+        if own is logged["forecast.parquet"]:  # a version keeps only the last of several newest months
             table = table[table["date"] == own["date"].max()]
         both = own[[*KEYS, "y_pred"]].merge(table[[*KEYS, "y_pred"]], on=list(KEYS), how="outer", suffixes=("", "_run"))
         apart = (both["y_pred"] - both["y_pred_run"]).abs().max(skipna=False)

@@ -39,10 +39,10 @@ class Spec:
     factors
         The descriptors of each factor.
     universe
-        So many of the largest stocks of each month by CAP; None: all.
+        Number of the largest stocks by CAP to use in each month; None: all.
     scale
-        Factor that scales the models' forecasts around their month's mean, see :mod:`drf.evaluation.scale`: learned
-        from the test months of the training, and the same for ever after.
+        Factor that scales the models' forecasts around their month's mean, see :mod:`drf.evaluation.scale`. It is
+        learned from the training's test months and stays fixed.
     """
 
     lags: list[int]
@@ -100,18 +100,18 @@ class Forecaster:
     def predict(self, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
         """Forecast every stock of every month that has the whole history of lags within ``panel``.
 
-        Ranks are taken over the stocks given, or the largest of them by CAP if the model was trained on a universe of a
-        certain size, so give the whole cross-section of each month.
+        Ranks are taken over the stocks given, or over the largest by CAP if the model was trained on a universe of a
+        certain size. So give the whole cross-section of each month.
 
         Parameters
         ----------
         panel
-            ``date`` (month ends), ``asset`` and the descriptors, of whatever kind a training takes, or the first two
-            in the index; other columns are ignored.
+            ``date`` (month ends), ``asset`` and the descriptors, of any type that a training accepts. The first two may
+            be in the index, and other columns are ignored.
         detail
-            ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, what the models' own
-            forecast (``network``), spread alike, is made of: ``inputs``, ``intercept``, ``network_bias``,
-            ``stabiliser``, ``initial_state``.
+            ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, the entries that make
+            up the models' own forecast (``network``), scaled in the same way: ``inputs``, ``intercept``,
+            ``network_bias``, ``stabiliser``, ``initial_state``.
 
         Returns
         -------
@@ -224,5 +224,5 @@ def _times(account: _Account, multiple: np.ndarray) -> _Account:
 
 
 def _plus(account: _Account, offset: np.ndarray) -> _Account:
-    """Add an offset to the account: it joins the intercept and the whole."""
+    """Add an offset to the account: to the intercept and to the whole forecast."""
     return account | {name: account[name] + offset for name in ("intercept", "network")}

@@ -1,7 +1,7 @@
 """The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict.
 
-Some ask whether the version is what its training said (replay, direction, books, linearisation), which no month to come
-will change; others what its forecasts of unseen months have shown, and what it is beside the champion.
+Some ask whether the version is what its training recorded (replay, direction, books, linearisation), which later months
+cannot change. Others ask what its forecasts of unseen months show, and how it compares with the champion.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Thresholds:
     min_fidelity
         Rank correlation of the sum of contributions with the models' own forecast.
     min_agreement
-        Smallest rank correlation of a refresh: that of its forecasts of the newest month with the champion's.
+        Smallest rank correlation between a refresh's and the champion's forecasts of the newest month.
     audit
         True if every check of the leak suite must pass.
     min_months
@@ -50,9 +50,9 @@ class Thresholds:
     min_sharpe_low
         Low end of the 95 % interval of the annualised Sharpe ratio after costs.
     min_deflated
-        Probability that it beats the best that chance would show in as many independent trials.
+        Probability that the version beats the best result that chance would give in as many independent trials.
     max_rank_ic_p
-        One-sided, of the mean monthly rank IC; the t-statistic must exceed its critical value.
+        One-sided p-value of the mean monthly rank IC; the t-statistic must exceed its critical value.
     max_rank_ic
         Mean monthly rank IC beyond which a forecast is too good to be true.
     min_better_than_linear

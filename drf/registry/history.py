@@ -1,8 +1,8 @@
 """History: changes of a panel since a version was trained on it, and whether it is still the same market.
 
-Vendors restate: a value is corrected, a stock renamed, a listing filled in. Forecasts that were made before stay what
-they were, evidence of what the version said before it knew; what has changed is counted, by month, and said. A month
-stands unless it is plainly of another market: most of its stocks, or most of its returns, are not those of then.
+Vendors restate: a value is corrected, a stock renamed, a listing filled in. Earlier forecasts are kept as evidence of
+what the version forecast before the restatement. Changes are counted by month and reported. A month counts unless it is
+plainly of another market: most of its stocks, or most of its returns, differ from those at the training.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import pandas as pd
 from ..data.panel import RETURN
 from ..errors import first_few
 
-# Values are the same within the rounding of single precision, and if they hardly differ beside the month's spread.
+# Values count as the same if they differ only by single-precision rounding, or by little relative to the month's
+# spread.
 _RELATIVE, _OF_SPREAD = 1e-5, 1e-3
 
 SAME_MARKET = 0.5
-"""A month stands if at least this share of its stocks is still there, and of their returns the same."""
+"""Smallest share of a month's stocks still there, and of their returns unchanged, for the month to count."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Restatement:
     Attributes
     ----------
     months
-        One row a month of then: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells`` compared,
+        One row a month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells`` compared,
         ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the same market).
     columns
         Column -> changed cells.
     renamed
-        Stocks that go by another name now: name of then -> name of now.
+        Stocks that now have another name: old name -> new name.
     """
 
     months: pd.DataFrame
@@ -89,7 +90,7 @@ def _arrows(renamed: Mapping[str, str]) -> str:
 
 
 def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
-    """Compare a panel as it was with the panel as it is, over the months of then.
+    """Compare a panel as it was with the panel as it is now, over the months of the old one.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:
 
 
 def _renamed(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Stocks of then that are gone, and a stock that is new and has the same values in the last month of the gone."""
+    """Return the stocks that are gone, each with the new stock of the same values in its last month."""
     gone = then[~then["asset"].isin(set(now["asset"]))]
     new = now[~now["asset"].isin(set(then["asset"]))]
     found: dict[str, str] = {}
@@ -148,7 +149,7 @@ def _renamed(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[
 
 
 def _pairs(old: pd.DataFrame, candidates: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Stocks with the same values in one month; none where more than one fits."""
+    """Pair stocks with the same values in one month, except where more than one matches."""
     same = np.ones((len(old), len(candidates)), dtype=bool)
     compared = np.zeros_like(same, dtype=int)
     for name in columns:

@@ -1,4 +1,4 @@
-"""Load a registered model, once its files are those that were registered."""
+"""Loading of a registered model, after a check that its files are those that were registered."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 def load_model(uri: str) -> PyFuncModel:
-    """Load a model that this project registered; the files of a registered version are held against its tag.
+    """Load a model that this project registered; the files of a registered version are checked against its tag.
 
     Raises
     ------
     InputError
-        If it is not there, is not whole, was changed, or cannot be loaded.
+        If the model is absent, incomplete, changed, or cannot be loaded.
     """
     return _opened(uri, lambda folder: mlflow.pyfunc.load_model(str(folder)))
 
@@ -49,12 +49,12 @@ def load_with_evidence(uri: str) -> tuple[PyFuncModel, Evidence]:
 
 
 def forecast(model: PyFuncModel, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
-    """Let a loaded model forecast a panel in contract form, of which it is given the columns that it knows.
+    """Let a loaded model forecast a panel in contract form, passing it only the columns that it knows.
 
     Raises
     ------
     ValueError
-        If the panel lacks one, or is too short.
+        If the panel lacks a column, or is too short.
     """
     wanted = model.metadata.get_input_schema().input_names()
     if missing := [name for name in wanted if name not in panel]:
@@ -71,20 +71,20 @@ def _opened(uri: str, read: Callable[[Path], T]) -> T:
             source, digest = _resolved(uri)
             files = Path(mlflow.artifacts.download_artifacts(source, dst_path=folder))
             for cache in list(files.rglob("__pycache__")):
-                shutil.rmtree(cache)  # nothing compiled that somebody left there is run
+                shutil.rmtree(cache)  # compiled files that somebody left there must not run
             verify(files, digest)
             verify_if_asked(files)
             return read(files)
         except InputError:
             raise
-        except Exception as error:  # whatever a damaged file makes the readers of Parquet, JSON and PyTorch raise
+        except Exception as error:  # any error of the readers of Parquet, JSON and PyTorch on a damaged file
             raise InputError(f"{uri}: {first_line(error)}") from error
 
 
 def _resolved(uri: str) -> tuple[str, str | None]:
     """Return the version that a URI names now, by its number, and the digest registered with it.
 
-    Of a model that is in no registry, the URI as it is, and no digest.
+    For a model that is in no registry, return the URI as it is and no digest.
     """
     named = re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/([^/]+))", uri)
     if named is None:

@@ -1,7 +1,7 @@
 """The manifest of a version: the SHA-256 of each of its files, so that none of them can change without a word.
 
 The manifest lies beside the files; its own digest is a tag of the version. This file travels with every version, which
-looks at itself when it is loaded; the project's commands hold it against the tag as well.
+checks its own files when it is loaded. The project's commands also check the manifest against the tag.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def digest_of(content: bytes) -> str:
 
 
 def verify(folder: Path, digest: str | None = None) -> None:
-    """Hold the files below a folder against their manifest, and the manifest against its digest where one is given.
+    """Check the files below a folder against their manifest, and the manifest against its digest if one is given.
 
     Raises
     ------
     ValueError
-        Naming the first file that is missing, was changed or was added.
+        If a file is missing, was changed or was added; the message names the first.
     """
     file = folder / FILE
     if not file.is_file():
@@ -49,12 +49,12 @@ def verify(folder: Path, digest: str | None = None) -> None:
 
 
 def verify_file(manifest: bytes, digest: str, name: str, content: bytes) -> None:
-    """Hold one file against a manifest, and the manifest against its digest.
+    """Check one file against a manifest, and the manifest against its digest.
 
     Raises
     ------
     ValueError
-        Saying which of them is not what was registered.
+        If either is not as registered; the message says which.
     """
     if digest_of(manifest) != digest:
         raise ValueError(f"its {FILE} is not the one that was registered")

@@ -1,4 +1,4 @@
-"""Decisions of people: promote, roll back, hold, archive. They stand above the gates, and each is recorded."""
+"""Decisions of people: promote, roll back, hold, archive. They override the gates, and each is recorded."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _roll_back(
     to: bool | int,
     reason: str,
 ) -> Decision:
-    """Give champion back; who held it is rejected, and the aliases are held so that no other takes its place."""
+    """Give champion back, reject its former holder, and hold the aliases so that no other version takes its place."""
     number = standing.previous if to is True else str(to)
     if number is None or number == standing.champion:
         raise InputError(

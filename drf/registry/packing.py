@@ -1,4 +1,4 @@
-"""A model as MLflow keeps it: weights, the forecasting code that they need, what goes in and what comes out."""
+"""A model as MLflow keeps it: weights, the forecasting code that they need, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def log_model(
     row
         The row's name, as MLflow shows it.
     panel
-        In contract form; some stocks of its newest months become the input example.
+        Panel in contract form; some stocks of its newest months become the input example.
     evidence
         Training evidence stored with a registered version.
     """
@@ -141,7 +141,7 @@ def write_bundle(forecaster: Forecaster, folder: Path) -> None:
 
 
 def requirements(forecaster: Forecaster) -> list[str]:
-    """Return the requirements of a loaded version, at the versions that trained it; a local build tag is dropped."""
+    """Return a loaded version's requirements, at the package versions used in training, without local build tags."""
     kinds = {type(member) for members in forecaster.groups for member in members}
     names = ["mlflow", "numpy", "pandas", "torch"]
     names += ["lightgbm"] if PortableTrees in kinds else []
@@ -160,8 +160,8 @@ def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
 
 
 def _signature(forecaster: Forecaster) -> ModelSignature:
-    # Of any kind: text, codes, stamps with a zone and whole numbers are read as a training reads them. Keys may stand
-    # in the index.
+    # Any type is allowed: text, codes, stamps with a zone and whole numbers are read as a training reads them. Keys may
+    # stand in the index.
     inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in KEYS]
     inputs += [ColSpec(AnyType(), name) for name in forecaster.spec.descriptors]
     names = ["prediction", *([*forecaster.spec.factors, "bias"] if forecaster.explains else [])]

@@ -1,4 +1,4 @@
-"""Decide which version is champion: a refresh of its recipe, a better recipe, or the one that it is."""
+"""Choice of the champion: a refresh of its recipe, a better recipe, or the current champion."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .scores import better_than, score
 from .versions import SUPERSEDED, RegisteredVersions, Version, why_not_now
 
 Audit = Callable[[Version], pd.DataFrame]
-"""Runs the leak suite with a version's training settings, on the data that it is judged on."""
+"""Function that runs the leak suite with a version's training settings, on the data used to judge it."""
 
 NEW, REFRESH = "new recipe", "refresh"
 
@@ -45,9 +45,9 @@ class Rules:
     Attributes
     ----------
     market
-        In contract form, all stocks.
+        Panel in contract form, all stocks.
     universe
-        So many of the largest stocks a month count; None: as many as the version was trained on.
+        Number of the largest stocks a month that count; None: as many as the version was trained on.
     rule, limits
         Portfolios and gates; ``asked`` names both.
     trials
@@ -55,7 +55,7 @@ class Rules:
     refresh
         Rule for a newer version of the champion's recipe.
     audit
-        None: the leak suite is not asked.
+        Leak suite; None if it is not required.
     """
 
     client: mlflow.MlflowClient
@@ -70,7 +70,7 @@ class Rules:
 
     @property
     def key(self) -> str:
-        """Everything besides the version that a final verdict depends on; it is written on the version."""
+        """Key of all that a final verdict depends on besides the version; it is written on the version."""
         return f"{self.asked}; refresh {self.refresh}{'; audited' if self.audit else ''}"
 
     def panel(self, version: Version) -> pd.DataFrame:
@@ -80,9 +80,10 @@ class Rules:
 
 @dataclass
 class Candidate:
-    """A version before the rules: what it shows, or why it cannot be judged; what the gates say of it.
+    """A version under evaluation: its results, or why it cannot be judged, and the verdicts of the gates.
 
-    ``beside`` is its verdict beside the champion, and ``skill`` what of a refresh is said and not asked.
+    ``comparison`` is the verdict of its comparison with the champion. For a refresh, ``skill`` is what is reported and not
+    required.
     """
 
     version: Version
@@ -114,10 +115,10 @@ class Candidate:
 
 
 def decide(rules: Rules, versions: RegisteredVersions, standing: Standing, hold: Hold | None) -> Decision:
-    """Judge the champion, ``previous`` and what waits to be judged, each on its own months, and choose.
+    """Judge the champion, ``previous`` and all waiting versions, each on its own months, and choose.
 
-    Of a recipe's waiting versions the newest sound one is judged; the others are superseded. A newer version of the
-    champion's recipe is its refresh. Of new recipes that pass every gate, the one with the best Sharpe ratio after
+    Among a recipe's waiting versions, the newest sound one is judged and the others are superseded. A newer version of
+    the champion's recipe is its refresh. Of new recipes that pass every gate, the one with the best Sharpe ratio after
     costs becomes champion, before any refresh.
     """
     champion = _holder(rules, versions, standing.champion, "champion")
@@ -171,10 +172,10 @@ def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> E
 
 
 def _settled(rules: Rules, candidate: Candidate, champion: Candidate | None) -> str:
-    """Return the key under which a version need not be evaluated again; empty if another time may change the result.
+    """Return the key under which a version need not be evaluated again; empty if a later result may differ.
 
-    What it is will not change. What it has shown counts for good once it has its months, on its own market. Beside the
-    champion it counts as long as the champion's recipe is the same.
+    What it is will not change. Verdicts on its forecasts are final once it has its months, on its own market. The
+    comparison with the champion is valid as long as the champion's recipe is the same.
     """
     if candidate.role == REFRESH and rules.refresh == "never":
         return rules.key
@@ -200,7 +201,8 @@ def _waiting(
     rules: Rules, versions: RegisteredVersions, standing: Standing
 ) -> tuple[list[list[Version]], dict[str, str], dict[str, str]]:
     """Sort the waiting versions into those to evaluate, those superseded and those left aside. The first are lists by
-    recipe, newest first; the second map to the version that supersedes them; the third map to the reason.
+    recipe, newest first. The second map versions to those that supersede them, and the third map versions to the
+    reason.
     """
     champion = versions.get(standing.champion)
     done = {SUPERSEDED, rules.key, *([_replacement_key(rules, champion.recipe)] if champion is not None else [])}
@@ -222,7 +224,8 @@ def _waiting(
 def _judge_newest(
     rules: Rules, versions: Sequence[Version], champion_number: str | None, champion: Candidate | None
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Judge the newest sound version of a recipe; what was judged on the way, and the older ones that it supersedes."""
+    """Judge the newest sound version of a recipe; return what was judged on the way, and the older versions
+    superseded."""
     tried: list[Candidate] = []
     for position, version in enumerate(versions):
         candidate = _judge(rules, version, champion_number, champion)
@@ -295,7 +298,7 @@ def _ask_audit(rules: Rules, candidate: Candidate) -> None:
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the passed new recipe with the best Sharpe ratio after costs; without one, a passed refresh."""
+    """Return the new recipe that passed with the best Sharpe ratio after costs; if there is none, a passed refresh."""
     passed = [candidate for candidate in candidates if candidate.passed]
     new = [candidate for candidate in passed if candidate.role == NEW]
     if new:

@@ -30,7 +30,7 @@ from .training_evidence import LONG, Evidence, remember
 from .versions import DRIVERS
 
 ROUNDING = 1e-4
-"""The most that single precision lets a training's forecasts differ from the registered model's, beside the largest."""
+"""Largest rounding difference between training and registered forecasts, relative to the largest forecast."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Origin:
     Attributes
     ----------
     row_run, parent_run
-        The run of the row that is registered, and its training's.
+        Run of the registered row, and run of its training.
     """
 
     row_run: str
@@ -59,7 +59,7 @@ def register_newest(
     Parameters
     ----------
     groups
-        Fitted, of the family whose row is registered; of a blend, of each of its rows.
+        Fitted models of the family whose row is registered; for a blend, of each of its rows.
     rows
         The rows of the comparison, that row among them.
     drivers
@@ -68,7 +68,7 @@ def register_newest(
     Raises
     ------
     InputError
-        If what would be registered does not forecast what the training did.
+        If the model to be registered does not reproduce the training's forecasts.
     """
     config, dates = experiment.config, experiment.samples.dates
     trained = experiment.schedule.newest.train
@@ -120,14 +120,14 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     Parameters
     ----------
     panel
-        In contract form, of the training.
+        Panel of the training, in contract form.
     rows
         Name -> row of the comparison; ``name`` is the registered one.
 
     Raises
     ------
     InputError
-        If the forecaster's forecasts of the newest month are not the row's.
+        If the forecaster's forecasts of the newest month differ from the row's.
     """
     row, spec = rows[name], forecaster.spec
     first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
@@ -148,14 +148,14 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
 def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str, tags: Mapping[str, str]) -> str:
     """Log the forecaster with its evidence to a run and register it; return the new version.
 
-    The version appears last, in one step and with all its tags: a registration that is stopped leaves none.
+    The version appears last, in one step and with all its tags, so an interrupted registration leaves no version.
 
     Parameters
     ----------
     name, run_id
         Registered model, and the run that trained it.
     tags
-        Tags of the version; the long ones stand among its files only, see :data:`~.evidence.LONG`.
+        Tags of the version; the long ones are only in its files, see :data:`~.training_evidence.LONG`.
     """
     client = mlflow.MlflowClient()
     own = replace(evidence, tags=dict(tags))

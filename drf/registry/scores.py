@@ -28,8 +28,8 @@ def unseen_forecasts(
     """Return a version's out-of-sample forecasts with the panel's current returns.
 
     Up to the last month of its training these are the recorded walk-forward forecasts, each made by a model that had
-    not seen the month; they stay evidence where the panel is still of the same market, whatever was restated. After it
-    they are the version's own. Months in which less than half of the panel's stocks were forecast do not count.
+    not seen the month. They remain evidence, despite restatements, where the panel is still of the same market. Later
+    forecasts are the version's own. Months in which less than half of the panel's stocks were forecast do not count.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def unseen_forecasts(
     recorded = evidence.predictions[evidence.predictions["date"].isin(restated.standing)]
     recorded = recorded.assign(asset=recorded["asset"].replace(dict(restated.renamed)))
     parts = [recorded[[*KEYS, "y_pred", "benchmark"]]]
-    # A training that was told to test up to a date has seen the months after it.
+    # A training whose tests were set to end at a date has seen the months after it.
     last = max(evidence.predictions["date"].max(), pd.Timestamp(evidence.tags["train_last"]))
     if (returns["date"] > last).any():
         own = forecast(model, panel).rename(columns={"prediction": "y_pred"})
@@ -68,9 +68,9 @@ def score(forecasts: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, tri
     Returns
     -------
     ``months``, the metrics :data:`SCORES`; the interval of the Sharpe ratio after costs (``sharpe_low``,
-    ``sharpe_high``); the ``deflated`` ratio over so many ``trials``, worth so many ``independent`` ones;
-    ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``, a
-    probability, NaN without that row.
+    ``sharpe_high``); the ``deflated`` ratio, with the number of ``trials`` and the ``independent`` number that they are
+    worth; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``, a probability,
+    NaN without the linear row.
     """
     judged = rule.equip(forecasts, panel)
     series, metrics = monthly_series(judged, rule), summarise(judged, rule)
@@ -102,7 +102,8 @@ def _of_benchmark(judged: pd.DataFrame, rule: PortfolioRule) -> pd.Series:
 
 
 def better_than(challenger: pd.DataFrame, champion: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule) -> float:
-    """Probability that a challenger's Sharpe ratio after costs is above the champion's on the months of both.
+    """Return the probability that a challenger's Sharpe ratio after costs exceeds the champion's in their common
+    months.
 
     The challenger's last month is charged for the trades from the champion's portfolio to its own. NaN if there are too
     few months.

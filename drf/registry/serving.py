@@ -20,7 +20,7 @@ from mlflow.types.schema import AnyType, Schema
 
 @contextlib.contextmanager
 def _compiled_in(folder):
-    """Python neither reads nor writes compiled files beside the sources: whoever planted one there would be obeyed."""
+    """Stop Python reading or writing compiled files beside the sources: it would run any that somebody planted."""
     before, sys.pycache_prefix = sys.pycache_prefix, folder
     try:
         yield
@@ -43,7 +43,7 @@ def _any_kind_is_text_in_csv():
     """Let MLflow's server and ``mlflow models predict`` take CSV for a model whose inputs may be of any kind.
 
     They ask the signature for a type of each column, and columns of any kind have none: MLflow then refuses the file.
-    Read as text, codes keep their noughts, and what the cells mean the forecaster reads itself.
+    Read as text, codes keep their zeros, and the forecaster interprets the cells itself.
     """
     refusing = Schema.pandas_types
     if hasattr(refusing, "takes_any_kind"):

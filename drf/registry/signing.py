@@ -1,8 +1,8 @@
 """Signatures of versions with keys of one's own, by the package model-signing (``pip install 'drf[signing]'``).
 
-A manifest tells that files are those that were registered; a signature, that who registered them has the private key.
-Where ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), each version that is registered is signed; where
-``DRF_VERIFYING_KEY`` names the public one, each that is loaded must be.
+A manifest shows that files are those that were registered; a signature shows that whoever registered them has the
+private key. If ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), each registered version is signed. If
+``DRF_VERIFYING_KEY`` names the public key, each loaded version must be signed.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def sign_if_asked(folder: Path) -> None:
 
 
 def verify_if_asked(folder: Path) -> None:
-    """Hold the manifest in a folder against its signature, if a verifying key is set.
+    """Check the manifest in a folder against its signature, if a verifying key is set.
 
     Raises
     ------
     ValueError
-        If it is not signed, or not with that key.
+        If it is unsigned, or signed with another key.
     """
     key = os.environ.get(VERIFYING_KEY)
     if not key:

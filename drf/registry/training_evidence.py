@@ -1,6 +1,7 @@
 """Training evidence stored with a version: out-of-sample forecasts, and the panel they were made on.
 
-It lies among the version's own files, so the manifest binds it to the weights, and it outlives the training's runs.
+The evidence is stored among the version's own files, so the manifest binds it to the weights, and it outlives the
+training's runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..tracking.searches import MARKET
 FOLDER, TAGS_FILE = "evidence", "tags.json"
 
 LONG = ("config", MARKET)
-"""Tags that are too long to be looked at in MLflow's table: they stand in the file only."""
+"""Tags that are too long to read in MLflow's table and are kept only in the file."""
 
 _TABLES = ("predictions", "newest", "history")
 
@@ -35,16 +36,16 @@ class Evidence:
     Attributes
     ----------
     predictions
-        Walk-forward forecasts of the test months, each made by a model that had not seen the month: ``date``,
-        ``asset``, ``y_true`` as it was then, ``y_pred``, and ``benchmark``, the forecast of the row ``linear``, empty
-        if the training had none.
+        Walk-forward forecasts of the test months, each by a model that had not seen the month: ``date``, ``asset``,
+        ``y_true`` as it was then, ``y_pred``, and ``benchmark``. The benchmark is the forecast of the row ``linear``,
+        empty if the training had no such row.
     newest
         The version's own forecasts of the training's newest month: ``date``, ``asset``, ``prediction``.
     history
         The training's panel: ``date``, ``asset``, the columns that the version uses, and ``ret_next``. The months that
         the newest forecasts need are exact, the others rounded to a relative error below 1e-5.
     tags
-        The version's, as it was registered.
+        Tags of the version at its registration.
     """
 
     predictions: pd.DataFrame

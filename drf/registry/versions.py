@@ -26,14 +26,14 @@ from .manifest import verify_file
 from .training_evidence import FOLDER, LONG, TAGS_FILE
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
-"""Tags of a version: what was said of it last, by which gates for good, why it is looked at no more, and under which
-gates its recipe became champion."""
+"""Tags of a version: its last verdict, the gates of its final judgement, the reason it is no longer considered, and the
+gates under which its recipe became champion."""
 
 DRIVERS = "drivers"
-"""Its tag: what drives its forecasts, in words, as its training found."""
+"""Tag of a version: what drives its forecasts, in words, as its training found."""
 
 REJECTED, SUPERSEDED = "rejected", "superseded"
-"""Verdicts: by a person's rollback, and by a newer version of the recipe."""
+"""Verdicts: rejected by a person's rollback, and superseded by a newer version of the recipe."""
 
 _NEEDED = {"row_run", "parent_run", "train_last"}
 
@@ -45,7 +45,7 @@ class Version:
     Attributes
     ----------
     row, row_run, parent_run
-        The row of which it was made, that row's run, and its training's.
+        Row from which the version was made, that row's run, and the run of its training.
     train_last
         The last month whose return it has seen.
     recipe, market
@@ -55,7 +55,7 @@ class Version:
     tags
         All.
     judged
-        The gates by which it was judged for good; None if it waits to be.
+        Gates of the version's final judgement; None if it still waits to be judged.
     gates
         The gates under which it, or the recipe that it refreshes, became champion, in words; None if it never did.
     """
@@ -140,7 +140,7 @@ class RegisteredVersions:
 def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str | None] = ()) -> RegisteredVersions:
     """Read the registry; leave aside versions that were rejected or archived, or that this release cannot read.
 
-    ``aliased``: versions that have an alias, and so are judged whatever was said of them before.
+    ``aliased``: versions with an alias, which are judged whatever was decided about them before.
     """
     entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
     versions, left_aside = [], {}
@@ -232,7 +232,7 @@ def require_versions(versions: RegisteredVersions, name: str, store: str) -> Non
     Raises
     ------
     InputError
-        Saying why each version there is was left aside.
+        The message says why each version was left aside.
     """
     if not versions.versions:
         aside = [f"version {number}: {reason}" for number, reason in versions.left_aside.items()]

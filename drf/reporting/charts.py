@@ -59,7 +59,8 @@ def sharpe_intervals(intervals: pd.DataFrame) -> Chart:
 
 
 def monthly_heat(returns: pd.Series, row: str) -> Chart:
-    """Draw a heat map of months, one line a year. ``returns``: after costs, decimals, by the months of earning."""
+    """Draw a heat map of months, one line a year. ``returns``: after costs, decimals, by the month in which they were
+    earned."""
     dates = pd.DatetimeIndex(returns.index)
     table = pd.DataFrame({"year": dates.year, "month": dates.month, "r": returns.to_numpy()})
     wide = table.pivot_table(index="year", columns="month", values="r").reindex(columns=range(1, 13))
@@ -292,7 +293,7 @@ def _hatched(row: object, trace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(title: str, alt: str, table: pd.DataFrame, how: str) -> Chart:
-    """Draw one line a row of the comparison, in its colour, with its name at its end."""
+    """Draw one line per row of the comparison, in the row's colour, with the row's name at the line's end."""
     colours = [colour_of(row) for row in table]
     data = [
         _line(table[row], str(row), colour, how, dashed=is_dashed(row))

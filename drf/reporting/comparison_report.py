@@ -45,11 +45,11 @@ class Material:
     drivers
         The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
     figures
-        Pictures by name; ``<row>/<name>`` are of one row.
+        Pictures by name; a picture named ``<row>/<name>`` shows one row.
     series
-        Row -> what has a value each month, see :func:`drf.evaluation.metrics.monthly_series`.
+        Row -> its monthly series, see :func:`drf.evaluation.metrics.monthly_series`.
     portrait
-        The row that is looked at from near: the one of ``drivers``, or ``headline``.
+        Row that is shown in detail: the row of ``drivers``, or ``headline``.
     factors
         The descriptors of each factor.
     protocol

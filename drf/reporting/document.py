@@ -51,9 +51,9 @@ class Table:
     frame, columns
         Values, and the columns that are shown.
     strong
-        Value of the first column whose row stands out.
+        Value in the first column of the row that is emphasised.
     summary
-        Words of a fold that hides the table until it is opened; empty: it is not folded.
+        Caption of a fold that hides the table until a reader opens it; empty: no fold.
     """
 
     frame: pd.DataFrame
@@ -63,7 +63,7 @@ class Table:
 
     @property
     def lines(self) -> list[tuple[bool, list[str]]]:
-        """Flag and cells of each row: whether it stands out, and its texts."""
+        """Flag and cells of each row: whether the row is emphasised, and its texts."""
         first = self.columns[0].name
         return [
             (str(values[first]) == self.strong, [column.cell(values.get(column.name)) for column in self.columns])
@@ -73,7 +73,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, with words that tell what it shows."""
+    """A PNG, with a description of what it shows."""
 
     png: bytes
     alt: str
@@ -81,14 +81,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart, as Plotly's JSON. :mod:`.html` lets a reader ask it; :mod:`.pictures` draws it on paper.
+    """A chart, as Plotly's JSON, which :mod:`.html` makes interactive and :mod:`.paper` draws on paper.
 
     Attributes
     ----------
     title
         Heading.
     alt
-        Words that tell what it shows.
+        Description of what it shows.
     data, layout
         Traces, and the part of the layout that is the chart's own; colours and margins follow the page.
     wide
@@ -141,7 +141,7 @@ class Document:
     answers
         Question -> answer: the first screen.
     sections
-        In order; the registry's verdict stands between the last but one and the last.
+        Sections in order; the registry's verdict is placed just before the last.
     config, commit
         Configuration as YAML, and commit of the code.
     awaits_verdict

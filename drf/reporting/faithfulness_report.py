@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-# Below this rank agreement between equally good networks, what a map says of single inputs is mostly chance.
+# Below this rank agreement between equally good networks, a map's values for single inputs are mostly chance.
 _STABLE = 0.5
 
 

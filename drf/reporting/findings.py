@@ -15,7 +15,7 @@ RIVALS = (BENCHMARK, "boosting")
 """The rows that a committee asks about first."""
 
 _MUCH_LESS = 0.5
-"""A Sharpe ratio that is less than this part of the reported one contradicts it."""
+"""Share of the reported Sharpe ratio; another Sharpe ratio below it contradicts the reported one."""
 
 
 def best_row(comparison: pd.DataFrame) -> str | None:
@@ -131,7 +131,7 @@ def what_drives(contributions: pd.Series, row: str) -> str:
     Parameters
     ----------
     contributions
-        Mean contribution to the forecast of the long side less that of the short side: factor -> decimals a month.
+        Factor -> mean contribution to the forecast, long side less short side, in decimals a month.
     """
     total, size = contributions.sum(), contributions.abs().sum()
     if not size > 0:

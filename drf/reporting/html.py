@@ -1,9 +1,9 @@
 """HTML: a document as one self-contained page that loads nothing and, but for its charts, needs no script.
 
-With scripts a reader can ask the charts and look up a stock or a factor. Without scripts, and on paper, pictures or
-words stand in their place. Scripts and data lie packed in the page, and run in a sandboxed frame too.
+With scripts, a reader can explore the charts and look up a stock or a factor. Without scripts, and on paper, pictures
+or words take their place. Scripts and data are packed into the page, and the scripts also run in a sandboxed frame.
 
-The registry's verdict comes after the page was written: :func:`with_verdict` fills it into two marked places.
+The registry's verdict is known only after the page is written: :func:`with_verdict` fills it into two marked places.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _packed_plotly() -> Markup:
 
 
 def with_verdict(page: str, status: str, verdict: Section | None) -> str:
-    """Return the page with the registry's verdict, in place of one that was filled in before.
+    """Return the page with the registry's verdict, which replaces any verdict filled in before.
 
     Parameters
     ----------

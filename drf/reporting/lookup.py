@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 UNIT = 1e-6
-"""In which forecasts, contributions, returns and weights are counted: of a return a hundredth of a basis point."""
+"""Unit of forecasts, contributions, returns and weights: for a return, a hundredth of a basis point."""
 
 MOST_VALUES = 250_000
 """Largest number of values in the history; beyond it older months are left out, so that the page stays small."""
@@ -35,10 +35,10 @@ def stocks_asked(
     holdings
         ``asset``, ``forecast``, ``weight``, ``change``, of the newest month; decimals.
     cells
-        The parts of which the forecasts consist, one column each, aligned with ``holdings``; what is missing to the
-        forecast is shown as the rest.
+        Parts that make up the forecasts, one column each, aligned with ``holdings``; any remainder of the forecast is
+        shown as the rest.
     levels
-        Level, such as ``factor`` -> to which group of it each column of ``cells`` belongs.
+        Level, such as ``factor`` -> the group at that level to which each column of ``cells`` belongs.
     history
         ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor.
     factors

@@ -39,7 +39,7 @@ class Month:
     record
         Realised results; None if they were not computed.
     unusual
-        Unusual inputs; nothing was issued from it unless somebody forced it.
+        Unusual inputs; if there are any, nothing was issued unless somebody forced it.
     trained, decision
         Sentence on the training, and the evaluation's decision; None if it was left out.
     notes
@@ -215,7 +215,7 @@ def _stocks(month: Month) -> Mapping[str, object] | None:
 
 
 def _alike(tables: Sequence[pd.DataFrame], factors: Sequence[str]) -> list[pd.DataFrame]:
-    """Return the tables that have the same factors; an earlier champion's may differ."""
+    """Return the tables that share the same factors; an earlier champion's factors may differ."""
     return [table for table in tables if set(factors) <= set(table)]
 
 

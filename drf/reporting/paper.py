@@ -70,7 +70,7 @@ def _draw_scatter(axes: Axes, trace: Mapping[str, Any], above: Mapping[str, Any]
 
 
 def _draw_bars(axes: Axes, traces: Sequence[Mapping[str, Any]], mode: str) -> None:
-    """Draw bars beside one another (``group``) or on top of one another, by sign (``relative``)."""
+    """Draw bars next to one another (``group``) or stacked by sign (``relative``)."""
     in_time = _is_months(traces[0]["x"])
     places = _places(traces[0]["x"]) if in_time else np.arange(len(traces[0]["x"]))
     stacked = mode == "relative" or in_time
@@ -146,7 +146,7 @@ def _is_months(values: Sequence[Any]) -> bool:
 
 
 def _places(values: Sequence[Any]) -> Any:
-    """Return places on an axis: dates for months, numbers or names else."""
+    """Return positions on an axis: dates for months, otherwise numbers or names."""
     if _is_months(values):
         return list(pd.to_datetime(list(values), format="%Y-%m").to_pydatetime())
     return list(values) if _is_text(values) else _numbers(values)

@@ -19,7 +19,7 @@ class Standing:
     head
         First words of its card, in bold.
     predicate
-        The same in a sentence that begins with "Version 3".
+        The same, worded for a sentence that begins with "Version 3".
     reason
         Continuation of either, up to the full stop.
     """

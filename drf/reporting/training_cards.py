@@ -40,7 +40,7 @@ def training_card(
     net
         Row -> interval of its Sharpe ratio after costs: ``low``, ``high``.
     answers, protocol
-        The report's first screen, and how it was done, in sentences.
+        Answers of the report's first screen, and the protocol, in sentences.
     links
         Words -> address.
     """

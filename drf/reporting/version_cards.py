@@ -99,9 +99,9 @@ def model_card(name: str, decision: Decision) -> str:
 def version_card(
     version: Version, evaluation: Evaluation, decision: Decision, training: Training | None, under: str = ""
 ) -> str:
-    """Return the model card of a version, as every decision about it rewrites it.
+    """Return the model card of a version, which every decision about the version rewrites.
 
-    ``training``: None if that is gone. ``under``: see :func:`write_cards`.
+    ``training``: None if the training is gone. ``under``: see :func:`write_cards`.
     """
     config = version.config
     gates = under or version.tags.get(GATES)

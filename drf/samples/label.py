@@ -16,7 +16,8 @@ def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     kind
-        ``return``: the target itself. ``rank``: its rank among the month's, from 0 to 1, which no outlier bends.
+        ``return``: the target itself. ``rank``: its rank among the targets of the month, from 0 to 1, which outliers
+        cannot distort.
     y, month
         Targets as decimal returns and the month of each, shape (n,).
     """
@@ -29,7 +30,7 @@ def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
 def worth(output: np.ndarray, y: np.ndarray, month: np.ndarray) -> float:
     """Return the return that one unit of output stands for: the least-squares slope on ``output``, shape (n,).
 
-    Regressed are the targets less their month's mean, since ranks within a month say nothing of the market.
+    The regression uses the targets less their month's mean, since ranks within a month say nothing about the market.
     """
     excess = pd.Series(y.astype(np.float64))
     excess -= excess.groupby(month).transform("mean")

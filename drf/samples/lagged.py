@@ -37,9 +37,9 @@ class Samples:
     descriptors
         Names, in the order of ``x``'s third axis.
     missing_values
-        Number of values of ``x`` are 0 because the stock had a row but not this descriptor.
+        Number of values of ``x`` that are 0 because the stock had a row but not this descriptor.
     missing_months
-        Number of (sample, lag) pairs are all 0 because the stock had no row at that date.
+        Number of (sample, lag) pairs that are all 0 because the stock had no row at that date.
     """
 
     x: np.ndarray

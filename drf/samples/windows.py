@@ -31,25 +31,26 @@ class WindowRule:
     train_months
         Number of months before its first test month a window trains on.
     test_months
-        So many of the newest labelled months are tested on; None: as many as the panel allows.
+        Number of newest labelled months to test on; None: as many as the panel allows.
     test_from, test_to
-        Test only on forecasts made on these dates and between; None: from the earliest, to the newest.
+        First and last date of the forecasts to test on; None: the earliest, or the newest.
     periods
-        Dates at which parts of the test months begin, for which every row is shown on its own; None: calendar years.
+        Start dates of the parts into which the test months are split, each shown separately for every row; None:
+        calendar years.
     refit_every
         Test months that one fit serves.
     expanding
-        Train on all months before, not only on the last ``train_months``. Where the first window begins does not
-        depend on it.
+        True if windows train on all earlier months, not only on the last ``train_months``. The start of the first
+        window does not depend on this setting.
 
     shrink
-        Spread forecasts around their month's mean by a factor learned from earlier months, see
-        :mod:`drf.evaluation.scale`; False: leave them as the models said them.
+        True if forecasts are spread around their month's mean by a factor learned from earlier months, see
+        :mod:`drf.evaluation.scale`; False: they stay as the models made them.
 
     Raises
     ------
     ValueError
-        If ``lags`` are none, or not different, or a date is none.
+        If ``lags`` is empty or repeats a number, or if a date is invalid.
     """
 
     lags: Sequence[Annotated[int, Ge(0)]]
@@ -107,7 +108,7 @@ class Schedule:
     tested
         Consecutive, in the order of time.
     newest
-        The one whose models are kept; it may have no month left to forecast.
+        Window whose models are kept; it may have no month left to forecast.
     """
 
     tested: tuple[Window, ...]
@@ -115,7 +116,7 @@ class Schedule:
 
     @property
     def every(self) -> tuple[Window, ...]:
-        """Tested and newest, in the order of time."""
+        """Test windows and newest window, in time order."""
         return (*self.tested, self.newest)
 
     @property

@@ -1,1 +1,1 @@
-"""The door of ``python -m drf.score``; the command itself is :mod:`drf.cli.score`."""
+"""Entry point of ``python -m drf.score``; the command itself is :mod:`drf.cli.score`."""

@@ -17,7 +17,7 @@ from .user import user
 
 @contextlib.contextmanager
 def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
-    """Keep other commands from the same work: all that use a sqlite file, or this user's on this machine.
+    """Block other commands from the same work: all on the same sqlite file, or else this user's on this machine.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
     Raises
     ------
     TryAgainError
-        If another command still holds the lock then.
+        If another command still holds the lock after that time.
     """
     lock = FileLock(lock_file(name, purpose))
     try:

@@ -6,13 +6,14 @@ from pathlib import PurePath
 
 from ..experiment.experiment import Experiment
 
-_MANY = 4  # families that a name lists
+_MANY = 4  # most families that a name lists
 
 
 def training_name(experiment: Experiment) -> str:
     """Return the user's name for a training (``tracking.name``), or one that tells trainings apart.
 
-    MLflow's lists show the first fifteen letters: newest month, seed and data; then universe, families and window.
+    The first fifteen letters, which MLflow's lists show, give the newest month, seed and data; universe, families and
+    window follow.
     """
     config = experiment.config
     if config.tracking.name:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 _TRAINING = "workflowType=machine_learning"
 
 NO_SERVER = "http://127.0.0.1:5000"
-"""Where ``mlflow ui`` shows a store that is a file."""
+"""Address at which ``mlflow ui`` shows a store that is a file."""
 
 
 def base(store: str) -> str:

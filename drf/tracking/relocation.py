@@ -1,7 +1,7 @@
 """Relocation of a sqlite store: MLflow records absolute paths, which a moved or copied store keeps.
 
-Whoever went on with a copy would write into the original. So a store's home is a tag of its experiments; from another
-folder it is refused until its paths are put right.
+Anyone who continued with a copy would write into the original. A store's home is therefore a tag of its experiments;
+from another folder, the store is refused until its paths are corrected.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _PATHS = {
 
 
 def require_home(file: Path, experiment: Experiment) -> None:
-    """Refuse a store that was moved or copied; remember the home of one that is seen for the first time.
+    """Refuse a store that was moved or copied; record the home of a store that is seen for the first time.
 
     Raises
     ------
     InputError
-        Naming both folders and the command that puts the paths right.
+        The message names both folders and the command that corrects the paths.
     """
     here = file.parent.resolve()
     for home in sorted(_homes(file) - {here}):
@@ -55,14 +55,14 @@ def _homes(file: Path) -> set[Path]:
 
 
 def relocate(file: Path) -> int:
-    """Rewrite all paths of a store to the folder in which it lies now; return how many were changed.
+    """Rewrite all paths of a store to its current folder; return how many paths were changed.
 
     The store as it was is kept beside it, as ``<name>.before-relocation``.
 
     Raises
     ------
     InputError
-        If the file is no such store, or is where it was made.
+        If the file is not an MLflow store, or has not moved.
     """
     here = file.parent.resolve()
     try:

@@ -31,7 +31,7 @@ from ..training.checkpoints import LOCK, is_dead
 from .store import without_secrets
 from .user import user
 
-# Where a program runs, and the folder that it locks: of a training the one that keeps its finished fits.
+# Where a program runs, and the folder that it locks: for a training, the folder with its finished fits.
 _HOST, _USER, _CHECKPOINTS = "host", "user", "checkpoints"
 
 _BATCH = 900  # MLflow's servers take at most 1,000 metrics and 100 params or tags in one request
@@ -71,7 +71,8 @@ class RunLog:
     def metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
         """Log numbers; those that could not be estimated (NaN) are named in the tag ``not_estimated`` instead.
 
-        They are of the data that :meth:`input` named before. ``model_id``: the logged model whose numbers they are.
+        The numbers refer to the data that :meth:`input` named before. ``model_id``: the logged model to which the
+        numbers belong.
         """
         now = int(time.time() * 1000)
         known = {key: value for key, value in metrics.items() if np.isfinite(value)}
@@ -107,7 +108,7 @@ class RunLog:
     def tables(self, tables: Mapping[str, pd.DataFrame | None]) -> None:
         """Log tables as artifacts, all at once: Parquet or CSV by the ending of their names, which may hold folders.
 
-        None is left out.
+        A None is left out.
         """
         with tempfile.TemporaryDirectory() as folder:
             for name, table in tables.items():
@@ -152,7 +153,7 @@ def metrics_are_of(client: mlflow.MlflowClient, run_id: str, model_id: str) -> N
 def dataset_of(panel: pd.DataFrame, source: str, fingerprint: str) -> Dataset:
     """Return a panel as MLflow's dataset: its source and its fingerprint."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that a file may be read in more ways than one
+        warnings.simplefilter("ignore", UserWarning)  # warning that a file may be read in more ways than one
         made: Dataset = mlflow.data.from_pandas(  # type: ignore[attr-defined]
             panel, source=source, name="panel", digest=fingerprint
         )
@@ -217,7 +218,7 @@ class RunTree:
         self.opened = time.perf_counter()
         leave_what_is_taken(self.client)
         # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
-        active = mlflow.start_run(run_name=self.name, tags=self._marks)  # from the start: it may be killed next
+        active = mlflow.start_run(run_name=self.name, tags=self._marks)  # tagged at once: it may be killed next
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
         if self.work is not None:
@@ -269,7 +270,7 @@ class RunTree:
             if error is not None:
                 self.parent.tags({"error": without_secrets(f"{type(error).__name__}: {error}")[:500]})
         finally:
-            mlflow.end_run(status)  # or MLflow would end it itself at exit, as if all had been well
+            mlflow.end_run(status)  # otherwise MLflow would end it at exit, as if all had been well
 
 
 @dataclass(frozen=True)
@@ -288,9 +289,9 @@ class RunPlace:
 
 @contextlib.contextmanager
 def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
-    """Open a run that is FINISHED only at the end of the context, and counts for nothing before.
+    """Open a run that is FINISHED only at the end of the context, and does not count before then.
 
-    Whoever opens runs of a kind does so under a lock, and so may call :func:`close_the_dead` before.
+    Callers open runs of a kind under a lock, and so may call :func:`close_the_dead` first.
     """
     run = client.create_run(experiment_id, run_name=name, tags={**tags, _HOST: platform.node(), _USER: user()})
     log = RunLog(client, run.info.run_id)

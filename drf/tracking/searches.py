@@ -15,18 +15,19 @@ from ..data.calendar import MONTHLY
 from ..evaluation.trials import Trials, count_trials
 
 RECIPE, MARKET = "recipe", "market_returns"
-"""Tags of a training: what it does (:func:`drf.experiment.identity.recipe_of`), and on which market."""
+"""Tags of a training: its recipe (:func:`drf.experiment.identity.recipe_of`), and its market."""
 
 TRIALS, TRIED = "evidence/trials.csv", "trials_tried"
-"""A training's artifact: its trials' and rows' monthly returns after costs, ``date`` and a column each; and its metric,
-how many they are."""
+"""Artifact with the monthly returns after costs of a training's trials and rows, ``date`` and a column each; and the
+metric that counts them."""
 
-# Mean returns of a market's stocks agree so far where universe, vendor and restatements differ; other markets' do not.
+# Mean returns of a market's stocks agree at least this well despite differences in universe, vendor and restatements;
+# different markets agree less.
 _SAME_MARKET, _LEAST_COMMON = 0.9, 12
 
 
 def market_returns(panel: pd.DataFrame) -> pd.Series:
-    """Return the mean return of a panel's stocks, month by month, by which markets are told apart."""
+    """Return the mean return of a panel's stocks in each month, which tells markets apart."""
     return panel.groupby("date")["ret_next"].mean().dropna()
 
 
@@ -38,7 +39,7 @@ def as_tag(returns: pd.Series) -> str:
 
 
 def from_tag(text: str | None) -> pd.Series | None:
-    """Parse the text of :func:`as_tag`; None if it is another."""
+    """Parse the text of :func:`as_tag`; None if the text has another form."""
     try:
         return None if text is None else _parsed(text)
     except ValueError:
@@ -56,21 +57,21 @@ def same_market(a: pd.Series, b: pd.Series) -> bool:
     pair = pd.concat([a, b], axis=1, join="inner").dropna()
     if len(pair) < _LEAST_COMMON:
         return True
-    return not pair.iloc[:, 0].corr(pair.iloc[:, 1]) < _SAME_MARKET  # what cannot be told apart counts
+    return not pair.iloc[:, 0].corr(pair.iloc[:, 1]) < _SAME_MARKET  # if in doubt, they count as the same
 
 
 def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
     """Return all trials on a market, in any experiment of the store.
 
-    A recipe that was trained again, a month later or after an interruption, has tried nothing new: of a recipe's
-    trainings the newest counts. Runs that failed or were deleted count too, if they got so far that something was seen.
+    Training a recipe again, a month later or after an interruption, tries nothing new: only the newest training of a
+    recipe counts. Failed or deleted runs count too, if they got far enough to show a result.
 
     Parameters
     ----------
     market
         See :func:`market_returns`; None: on any market.
     own
-        Recipe -> trials' returns of a training that goes on; its recipe's earlier trainings do not count.
+        Recipe -> returns of the trials of a training in progress; earlier trainings of that recipe do not count.
     """
     client = mlflow.MlflowClient()
     experiments = _all_experiments(client)
@@ -107,7 +108,7 @@ def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | No
 
 
 def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFrame:
-    """Return trials and rows of trainings that left no returns; of equal names in one recipe one counts."""
+    """Return trials and rows of trainings that left no returns; equal names within one recipe count once."""
     recipes = {run.info.run_id: run.data.tags.get(RECIPE, run.info.run_id) for run in trainings}
     experiments = sorted({run.info.experiment_id for run in trainings})
     lines = []

@@ -33,7 +33,7 @@ def connect(experiment: str) -> str:
         _prepare_sqlite(Path(uri.removeprefix("sqlite:///")), uri)
     elif uri.startswith(("http://", "https://")):
         _require_server(uri)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar a file would bury what we print
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per file would bury what we print
     import mlflow  # seconds to import, and not needed to refuse a server that is not there
 
     mlflow.set_tracking_uri(uri)
@@ -75,8 +75,8 @@ _NEXT = re.compile(
 def without_secrets(text: str) -> str:
     """Return a text without logins and queries in its addresses, where passwords and keys may stand.
 
-    A password may hold anything, blanks and quotes too, so from the ``://`` of an address to the last at sign before
-    the next one all is left out: rather too much than too little.
+    A password may hold anything, even blanks and quotes. So everything from the ``://`` of an address to the last at
+    sign before the next address is left out: rather too much than too little.
     """
     if not (opening := re.search(r"[A-Za-z][A-Za-z0-9+.-]*://", text)):
         return text
@@ -110,7 +110,7 @@ def _prepare_sqlite(file: Path, uri: str) -> None:
 
             # The first client runs the migrations; two at once would break each other.
             mlflow.MlflowClient(uri).search_experiments(max_results=1)
-    except Exception as error:  # those of sqlite, of the file system, and of MLflow's several layers
+    except Exception as error:  # exceptions of sqlite, of the file system, and of MLflow's several layers
         raise InputError(f"MLFLOW_TRACKING_URI={uri}: cannot be opened: {_reason(error)}") from error
 
 

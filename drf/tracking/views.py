@@ -1,6 +1,6 @@
 """Saved views of MLflow's experiment page, under its menu *Views*.
 
-MLflow keeps each as a tag of the experiment, in a form that no page documents: should it change, a link opens the plain
+MLflow keeps each view as a tag of the experiment, in an undocumented form. If that form changes, a link opens the plain
 list, and nothing else is lost.
 """
 
@@ -15,7 +15,7 @@ import mlflow
 
 _TAG = "mlflow.sharedViewState."
 
-# Runs below others are folded where they are ordered by time itself; their months out of sample grow with it.
+# MLflow folds child runs when they are ordered by time itself; their months out of sample grow with time.
 _IN_TIME = "metrics.`months`"
 
 _ROW = ("sharpe_net", "rank_ic", "annual_return", "turnover", "max_drawdown")
@@ -23,7 +23,7 @@ _ROW = ("sharpe_net", "rank_ic", "annual_return", "turnover", "max_drawdown")
 
 _MONTHLY = ("monthly/rank_ic", "monthly/long_short_net", "monthly/turnover")
 
-_MOST_RUNS = 50  # that one of MLflow's charts shows
+_MOST_RUNS = 50  # runs that one MLflow chart shows
 
 
 def _state(

@@ -21,7 +21,7 @@ from ..models.network import Network
 from ..samples.lagged import Samples
 
 AT_ONCE = 128
-"""Networks in one program: about 8 MB each while they train with the default settings."""
+"""Largest number of networks in one program; each takes about 8 MB in training with the default settings."""
 
 OWN = ("learning_rate", "weight_decay", "random_state")
 """Settings in which networks of one program may differ."""
@@ -52,18 +52,18 @@ def fit_batched(
     training
         For each model the positions of its samples, ordered by month; their ``y`` must be known.
     starts
-        For each model the one whose weights it starts from, if any.
+        Network from whose weights each model starts, if any.
     device
-        A device of PyTorch's, such as ``cuda``.
+        PyTorch device, such as ``cuda``.
 
     Returns
     -------
-    For each model the error with which its training has ended, if it has; the others are fitted.
+    For each model, the error that ended its training, if any; models without an error are fitted.
 
     Raises
     ------
     InputError
-        Naming a layer that cannot be trained in this way.
+        If a layer cannot be trained in this way; the message names it.
     """
     settings, (x, y, month) = models[0], (samples.x, samples.y, samples.month)
     features = torch.tensor(x, device=device)
@@ -124,7 +124,7 @@ def _padded(parts: Sequence[Tensor], device: str) -> Tensor:
 
 
 def _permuted(streams: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-    """Return each model's next order of samples, -1 after its last, and its random state afterwards."""
+    """Return each model's next sample order, padded with -1, and its random state afterwards."""
     orders, after = [], []
     with torch.random.fork_rng(devices=[]):
         for stream, size in zip(streams, sizes, strict=True):
@@ -206,7 +206,7 @@ def _loss(model: Network, network: nn.Sequential) -> Callable[..., Tensor]:
 
 
 def _forward(network: nn.Sequential, parameters: Parameters, x: Tensor) -> Tensor:
-    """Return the network's output with other parameters, by plain products: recurrent kernels cannot be stacked."""
+    """Return the network's output for other parameters by plain products: recurrent kernels cannot be stacked."""
     value: object = x
     for name, layer in network.named_children():
         if isinstance(layer, nn.LSTM):

@@ -13,7 +13,7 @@ from .forecasts import Forecasts, WalkForward
 
 
 def blended_walk(parts: Sequence[WalkForward], samples: Samples) -> WalkForward:
-    """Return the walk of the blend of several families. Nothing is trained, and it has no model of its own."""
+    """Return the walk of the blend of several families. Nothing is trained, and the blend has no model of its own."""
     return WalkForward(
         tested=_blended([part.tested for part in parts], samples),
         newest=_blended([part.newest for part in parts], samples),

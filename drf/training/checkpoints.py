@@ -1,8 +1,8 @@
 """Checkpoints: finished fits on disk until their training has ended, so that a killed command can be resumed.
 
-A training is known by what its numbers depend on: data, settings, code and library versions. Each finished fit is
-a file of its own, written beside and renamed, so that a file is whole or not there. The folder is emptied when the
-training has ended well; while it runs it is locked, and the lock of a process that was killed is free.
+A training is identified by what its numbers depend on: data, settings, code and library versions. Each finished fit has
+its own file, written under another name and then renamed, so that a file is complete or absent. The folder is locked
+during the training and emptied when it has ended well. A killed process leaves its lock free.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _DIGEST = hashlib.sha256().digest_size
 class Checkpoints:
     """Context with the finished fits of one training.
 
-    ``restored`` counts those that an interrupted one had left, ``refused`` those of them that were damaged or another
+    ``restored`` counts fits left by an interrupted training; ``refused`` counts left fits that were damaged or another
     user's.
 
     Parameters
     ----------
     folder
-        Where checkpoints are kept; a folder of this training's own is made in it.
+        Folder for checkpoints; this training makes its own folder inside it.
     identity
         Digest of everything that the training's numbers depend on, besides the task of each fit.
     """
@@ -74,10 +74,11 @@ class Checkpoints:
         return self.lock.is_locked
 
     def load(self, task: Any) -> Any:
-        """Return the result of a task; None if there is none that can be trusted. An untrusted one is deleted and
+        """Return the result of a task, or None if there is no trusted result. An untrusted result is deleted and
         counted.
 
-        Trusted is what the same user wrote, of this very task, to the last bit: reading a result runs what it says.
+        A result is trusted if the same user wrote it for this very task and no bit has changed: reading a result runs
+        its code.
         """
         file = self._file(task)
         if not file.is_file():
@@ -86,7 +87,7 @@ class Checkpoints:
         digest, content = written[:_DIGEST], written[_DIGEST:]
         if digest != _digest(file, content) or not _is_own(file):
             self.refused += 1
-            with suppress(OSError):  # another's, in a folder of theirs: it is written over, or refused again
+            with suppress(OSError):  # another user's file in their folder: it is overwritten, or refused again
                 file.unlink(missing_ok=True)
             return None
         self.restored += 1
@@ -111,7 +112,7 @@ class Checkpoints:
             ) from error
 
     def _write(self, result: Any, file: Path) -> None:
-        """Write beside and rename, so that the file is whole or not there."""
+        """Write under another name and rename, so that the file is complete or absent."""
         with tempfile.NamedTemporaryFile(dir=self.path, suffix=".part", delete=False) as part:
             pass
         try:

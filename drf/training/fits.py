@@ -27,7 +27,7 @@ class Fit:
     family, window
         Family to fit, and its months.
     member
-        Counts the models of one average.
+        Number of the model within its average.
     seed
         Seed of the whole run.
     start
@@ -70,12 +70,12 @@ def run_fits(
 ) -> Iterator[tuple[int, Any]]:
     """Call ``function(samples, fit, model, *rest)`` for every fit in workers, and yield (position, result) of each.
 
-    ``model`` is what the device has made of the fit; None where the function is to fit it itself.
+    ``model`` is the result of the fit on the device; None if the function must do the fit itself.
 
     Raises
     ------
     InputError
-        If PyTorch cannot use the device, or the many-networks program cannot train a network as it is.
+        If PyTorch cannot use the device, or a network cannot be trained there together with others.
     """
     for positions, models in _groups(samples, fits, compute):
         calls = [(fits[position], model, *rest) for position, model in zip(positions, models, strict=True)]

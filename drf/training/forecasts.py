@@ -26,10 +26,11 @@ class Forecasts:
     seconds
         Processor seconds of all fits, without training that was done on a device.
     by_seed, linearised_by_seed
-        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter where the family can explain.
+        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter only if the family can
+        explain.
     faithfulness
-        Faithfulness of the explanations: one row a window and seed, ``date`` of its first test month, ``member``,
-        and what the family measures; no rows where it measures nothing.
+        Faithfulness of the explanations: one row per window and seed, with ``date`` (the first test month), ``member``
+        and the family's measures. No rows if the family measures nothing.
     """
 
     samples_slice: slice
@@ -73,7 +74,7 @@ def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarra
 
 
 def relevance_table(samples: Samples, samples_slice: slice, explanation: Explanation) -> pd.DataFrame:
-    """Return contributions with their keys: ``date``, ``asset`` and a column ``<descriptor>_lag<months>`` each."""
+    """Return contributions keyed by ``date`` and ``asset``, in one column ``<descriptor>_lag<months>`` each."""
     names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
     values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
     keys = forecast_table(samples, samples_slice, explanation.linearised)[["date", "asset"]]

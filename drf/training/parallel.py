@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, first_line
 
-PATIENCE = 20  # seconds until a scheduler is taken for absent
+PATIENCE = 20  # seconds to wait before a scheduler counts as absent
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Compute:
     Attributes
     ----------
     jobs
-        Worker processes on this machine; -1: one a core.
+        Worker processes on this machine; -1: one per core.
     scheduler
         Address of a Dask scheduler, whose workers are then used instead.
     device
-        Device of PyTorch's on which networks are trained together, such as ``cuda``; None: each in a worker.
+        PyTorch device on which networks are trained together, such as ``cuda``; None: each in a worker.
 
     Raises
     ------
@@ -48,7 +48,7 @@ class Compute:
 
     @contextmanager
     def parallel(self, shared: Any) -> Iterator[Parallel]:
-        """Open a runner of tasks. ``shared`` is an argument of all of them, sent to every Dask worker once.
+        """Open a runner of tasks. ``shared`` is an argument of every task, sent to every Dask worker once.
 
         Raises
         ------

@@ -24,7 +24,7 @@ from .forecasts import Forecasts, WalkForward
 from .parallel import Compute, progress
 
 JUDGED = 64
-"""Forecasts of a window on which faithfulness is measured: enough for a mean, and cheap."""
+"""Number of forecasts per window on which faithfulness is measured: enough for a mean, and cheap."""
 
 
 class Key(NamedTuple):
@@ -69,7 +69,7 @@ def walk_forward(
     compute
         Where fits run; results do not depend on it, but for rounding on a device.
     checkpoints
-        Where finished fits are kept, and taken from if they are there.
+        Store of finished fits; a fit that is found there is not run again.
     """
     fits = {
         Key(family.name, position, member): Fit(family, window, member, seed)
@@ -101,7 +101,7 @@ def walk_forward(
 
 
 def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
-    """Yield groups of fits that run one after the other: by window if any family starts warm, else all at once.
+    """Yield groups of fits to run in turn: one per window if any family starts warm, else a single group.
 
     The fits of other families are spread over the windows, to keep workers busy.
     """

@@ -36,10 +36,10 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 MACHINE = "machine"  # a trial's attribute: who went through it, as host:process
 
-WAIT = 2.0  # seconds between looks at trials that other machines are busy with
+WAIT = 2.0  # seconds between checks of trials that other machines are running
 
 OnTrial = Callable[[Family, FrozenTrial, bool], None]
-"""Called with the family, each finished trial, and whether an earlier run had already finished it."""
+"""Callback given the family, each finished trial, and whether an earlier run had already finished it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +49,24 @@ class TuningRule:
     Attributes
     ----------
     trials
-        Trials a family, those of an interrupted study included; 0: no tuning, the configured settings are used.
+        Trials per family, including those of an interrupted study; 0: no tuning, the configured settings are used.
     validation_months, folds
-        So many of the last months before the first test month, in so many windows.
+        Number of last months before the first test month, and number of windows that they form.
     objective
-        Measure of the best trial over the windows, one for all families and without scale, since an error rewards
-        forecasts that hardly differ: ``rank_ic``, the mean monthly rank correlation with the returns; or ``r2``, the
-        share of the returns' variance within months that the forecast would explain at its best scale.
+        Scale-free measure that picks the best trial over the windows, the same for all families; an error would reward
+        forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the returns; ``r2``: share of the
+        returns' variance within months that the forecast would explain at its best scale.
     batch
-        Trials asked for at once. It does not follow the number of workers, so neither do the results.
+        Trials asked for at once. The batch does not depend on the number of workers, so the results do not either.
     journal
-        File that keeps the studies, so that an interrupted one goes on.
+        File that keeps the studies, so that an interrupted study can be resumed.
     storage
         Address of a database that keeps them for several machines instead, without a password.
 
     Raises
     ------
     InputError
-        If the address is none, or holds a password.
+        If it is no database address, or holds a password.
     """
 
     trials: Annotated[int, Ge(0)]
@@ -101,10 +101,10 @@ class TuningPlan:
     identity
         Digest of all that a trial's number depends on, besides its settings, seed and months: part of a study's name.
     portfolio
-        Portfolios whose returns are kept of every trial. They do not affect the choice; they count trials and estimate
-        overfitting later.
+        Portfolios whose returns are kept of every trial. The returns do not affect the choice; they serve later to
+        count trials and estimate overfitting.
     panel
-        In contract form; for what the portfolios need beside forecasts.
+        Panel in contract form, for what the portfolios need besides forecasts.
     """
 
     rule: TuningRule
@@ -121,9 +121,9 @@ def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_tria
     """Return the families with the settings of their best trial: most of the rule's objective over the windows.
 
     The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
-    same window are pruned. A study that was interrupted goes on: its finished trials count, its open ones are taken up.
-    In a shared database the trials of other machines count too, and those that they are busy with are waited for; which
-    settings are tried then depends on who asks first.
+    same window are pruned. An interrupted study is resumed: its finished trials count, and its open trials are
+    continued. In a shared database, trials of other machines count too, and their running trials are waited for. Which
+    settings are tried then depends on which machine asks first.
     """
     storage = plan.storage
     if storage is None:
@@ -193,7 +193,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    """Return the number of missing trials; trials of a dead machine must be done even if others made up the number."""
+    """Return the number of trials still to do; a dead machine's trials count even if others made up the number."""
     missing = plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED))
     waiting = len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
     return max(0, missing, waiting)
@@ -202,7 +202,7 @@ def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
 def _next_trials(
     family: Family, study: optuna.Study, plan: TuningPlan, storage: BaseStorage, heard_of: set[int]
 ) -> list[Trial]:
-    """Return open trials of an interruption, and new ones up to a batch; none if other machines do the rest.
+    """Return open trials left by an interruption and new ones up to a batch; none if other machines do the rest.
 
     The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
     would.
@@ -225,10 +225,10 @@ def _next_trials(
 
 
 def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
-    """Take a batch of trials through the windows, all of them one window at a time, and prune between windows.
+    """Run a batch of trials through the windows, all trials on one window at a time, and prune between windows.
 
-    A trial that another process has finished meanwhile is left to it: the same training may run twice at once, and a
-    shared database gives the trials of a machine that was not heard of to others.
+    A trial that another process has finished meanwhile is left alone. The same training may run twice at once, and a
+    shared database gives a silent machine's trials to other machines.
     """
     left, portfolio = list(batch), plan.portfolio
     for step, window in enumerate(plan.windows):
@@ -306,7 +306,7 @@ def _measure(forecasts: pd.DataFrame) -> dict[str, float]:
     }
 
 
-_RETURNS, _MEASURED = "long_short_net_", "measured_"  # and the number of the window: a trial's attributes in the study
+_RETURNS, _MEASURED = "long_short_net_", "measured_"  # prefixes of a trial's attributes; the window's number follows
 
 
 def measures_of(trial: FrozenTrial) -> dict[str, float]:

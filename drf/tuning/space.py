@@ -16,13 +16,13 @@ class Entry:
     Attributes
     ----------
     type
-        ``float`` or ``int``: between ``low`` and ``high``, evenly or, with ``log``, evenly by its logarithm.
+        ``float`` or ``int``: a number between ``low`` and ``high``, uniform or, with ``log``, uniform in its logarithm.
         ``choice``: one of ``choices``.
 
     Raises
     ------
     ValueError
-        If what the type needs is not there.
+        If a key that the type needs is missing.
     """
 
     type: Literal["float", "int", "choice"]

@@ -1,7 +1,7 @@
 """Studies: a journal file of one machine, or a database that several machines share.
 
-In a shared database every running trial sends heartbeats, as Optuna's own optimisation loop does; a trial of a machine
-that has died goes to another one with what it had reported.
+In a shared database every running trial sends heartbeats, as in Optuna's own optimisation loop. If a machine dies, its
+trial goes to another machine with the values reported so far.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from ..errors import InputError, first_line
 
 HEARTBEAT = 20  # seconds
 GRACE = 90  # seconds without a heartbeat after which a trial is taken for dead
-ATTEMPTS = 10  # to open a database whose tables others are making
+ATTEMPTS = 10  # attempts to open a database while others create its tables
 
 
 def check_address(address: str) -> None:
-    """Refuse an address that is none of a database, or that holds a password: addresses are logged.
+    """Refuse an address that is not a database address, or that holds a password: addresses are logged.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
         folder = Path(journal).absolute().parent
         if not folder.is_dir():
             raise InputError(f"tuning.journal={journal}: the folder {folder} does not exist")
-        # The system frees this lock when a process dies. Optuna's own needs symbolic links, and half a minute.
+        # The system frees this lock when a process dies. Optuna's own lock needs symbolic links, and half a minute.
         return JournalStorage(JournalFileBackend(journal, lock_obj=FileLock(f"{journal}.filelock")))  # type: ignore[arg-type]
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
@@ -90,10 +90,11 @@ def is_shared(storage: BaseStorage) -> bool:
 
 
 def abandoned(study: optuna.Study, storage: BaseStorage, heard_of: set[int]) -> list[Trial]:
-    """Return the open trials that an interrupted training left to this one; in a shared database they are requeued.
+    """Return the open trials that an interrupted training left; in a shared database they are requeued instead.
 
-    Optuna misses only those that have given a sign of life before. So one is given for every trial that this process
-    sees for the first time: a machine may die between taking a trial and its first sign. ``heard_of`` remembers them.
+    Optuna notices a dead trial only if it has sent a heartbeat before. So a heartbeat is sent for every trial that this
+    process sees for the first time: a machine may die between taking a trial and its first heartbeat. ``heard_of``
+    remembers them.
     """
     left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     if is_shared(storage):
@@ -113,7 +114,7 @@ def _identifier(study: optuna.Study, trial: Trial | FrozenTrial, storage: BaseSt
 
 @contextmanager
 def alive(trials: Sequence[Trial], storage: BaseStorage) -> Iterator[None]:
-    """Send heartbeats of the trials where they are listened to."""
+    """Send heartbeats for the trials if the storage uses heartbeats."""
     if not isinstance(storage, RDBStorage):
         yield
         return

@@ -4,7 +4,7 @@
 >>> result = train("model=[linear,lstm]", "tuning.trials=0")  # doctest: +SKIP
 >>> result.table[["row", "sharpe_net", "rank_ic"]]  # doctest: +SKIP
 
-Nothing is printed and no function exits. What the rooms log goes to the logger ``drf``; a progress bar goes to stderr.
+Nothing is printed and no function exits. Log messages go to the logger ``drf``; a progress bar goes to stderr.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def train(*overrides: str) -> TrainingResult:
     Raises
     ------
     InputError
-        In one line: what is wrong, where, and what to do.
+        With a one-line message: what is wrong, where, and what to do.
     """
     return _train.train(compose_settings("config", TrainConfig, overrides))
 
@@ -57,12 +57,12 @@ def evaluate(*overrides: str) -> EvaluationResult:
 
     Returns
     -------
-    Its ``decision`` says what was found of each version; ``alarm`` says what is wrong with the champion.
+    Its ``decision`` gives the findings on each version; ``alarm`` says what is wrong with the champion.
 
     Raises
     ------
     InputError
-        As :func:`train`; ``ChampionError`` if the champion cannot be judged.
+        As in :func:`train`; also ``ChampionError`` if the champion cannot be judged.
     """
     return _evaluate.evaluate(compose_settings("evaluation", EvaluateConfig, overrides))
 
@@ -115,11 +115,11 @@ def month_end(*overrides: str, listener: Listener = lambda result: None) -> Mont
     overrides
         Settings of ``conf/month_end.yaml``: ``"data=panel"``, ``"skip=[train]"``.
     listener
-        Called with the result of each step as it ends.
+        Function called with the result of each step as it ends.
 
     Raises
     ------
     InputError
-        As :func:`train`; ``TryAgainError`` if another month end is at work or a store cannot be reached.
+        As in :func:`train`; also ``TryAgainError`` if another month end is running or a store cannot be reached.
     """
     return _month_end.month_end(compose_settings("month_end", MonthEndConfig, overrides), listener)

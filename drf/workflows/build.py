@@ -1,8 +1,7 @@
 """Build: make a panel from a source, check it, and keep it with a description beside it.
 
-The description, ``panel.json``, holds the fingerprint, counts, what was treated and the configuration. A panel that is
-built again says what has changed; of raw prices only the months that changed are summed up anew
-(``panel.bars.parquet``).
+The description, ``panel.json``, holds the fingerprint, counts, treatments and the configuration. A rebuilt panel says
+what has changed. For raw prices, only the changed months are aggregated again (``panel.bars.parquet``).
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class BuildResult:
     fingerprint
         Fingerprint of the panel.
     changes
-        Sentences on what has changed since it was built before.
+        Sentences on what has changed since the previous build.
     same
-        True if it was built before, and nothing has changed.
+        True if the panel was built before, and nothing has changed.
     """
 
     output: Path
@@ -120,7 +119,7 @@ def _description(panel: pd.DataFrame, found: str, treated: list[str], record: Re
 
 
 class _Treated(logging.Handler):
-    """Keeps what the rooms log."""
+    """Handler that keeps messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +131,7 @@ class _Treated(logging.Handler):
 
 @contextmanager
 def _listening() -> Iterator[list[str]]:
-    """Collect what the data rooms log meanwhile."""
+    """Collect the messages that the data code logs meanwhile."""
     handler, rooms = _Treated(), [logging.getLogger(name) for name in ("drf.data", "drf.experiment")]
     for room in rooms:
         room.addHandler(handler)
@@ -168,7 +167,7 @@ def _read_earlier(output: Path) -> tuple[pd.DataFrame | None, str | None]:
         panel = pd.read_parquet(output) if output.exists() else None
         if panel is not None and not {*KEYS, RETURN} <= set(panel):
             raise KeyError(RETURN)
-    except Exception as error:  # whatever the readers make of another file
+    except Exception as error:  # any error of the readers on another kind of file
         raise InputError(
             f"--output {output}: it, or {beside.name} beside it, exists and was not made by a build: name another "
             "file, or remove both"

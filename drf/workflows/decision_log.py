@@ -33,7 +33,7 @@ HEALTH = "health"
 def promotion(decision: Decision, versions: RegisteredVersions) -> Move:
     """Return the move that a decision asks for, with the tags of the new champion in the same step.
 
-    A refresh has its gates from the champion that it refreshes: they are what its recipe was promoted under.
+    A refresh inherits the gates of the champion that it refreshes: its recipe was promoted under them.
     """
     number, old = decision.after.champion, versions.get(decision.before.champion)
     assert number is not None
@@ -48,7 +48,7 @@ def promotion(decision: Decision, versions: RegisteredVersions) -> Move:
 def write_verdicts(
     client: MlflowClient, name: str, versions: RegisteredVersions, decision: Decision, keep: int
 ) -> None:
-    """Write on every version what was found of it; the champion's card; archive what has been judged long ago."""
+    """Write each version's findings and the champion's card, and archive versions judged long ago."""
     for evaluation in decision.evaluations:
         tags: dict[str, object] = {"scores": evaluation.scores.to_dict()}
         if evaluation.number == decision.after.champion:
@@ -64,7 +64,7 @@ def write_verdicts(
     for number in decision.to_archive(versions, keep):
         mark(client, name, number, {ARCHIVED: f"judged, and not among the {keep} newest"})
     if decision.promoted is not None and decision.before.champion is not None:
-        with contextlib.suppress(Exception):  # it may have been deleted, or never have had one
+        with contextlib.suppress(Exception):  # the tag may have been deleted, or may never have existed
             client.delete_model_version_tag(name, decision.before.champion, HEALTH)
     under = promotion(decision, versions).marks[decision.promoted][GATES] if decision.promoted is not None else ""
     write_cards(client, name, versions, decision, under)
@@ -74,8 +74,8 @@ def write_verdicts(
 def _name_challenger(client: MlflowClient, name: str, decision: Decision) -> None:
     """Set the alias ``challenger`` to the newest evaluated version that passed its own gates and is not champion.
 
-    One that lacks nothing but to be better than the champion is a challenger too. It stays until there is another, or
-    until it becomes champion.
+    A version that fails only the comparison with the champion is a challenger too. The alias stays until another
+    challenger or until its version becomes champion.
     """
     after, model = decision.after, client.get_registered_model(name)
     aliased = (after.champion, after.previous)
@@ -105,7 +105,7 @@ def log_decision(
     notices: Sequence[str] = (),
     audits: Sequence[pd.DataFrame] = (),
 ) -> None:
-    """Log a decision of the registry: its words and tables to the parent run, every judged version to one below it.
+    """Log a registry decision: its texts and tables to the parent run, each judged version to a run below it.
 
     Parameters
     ----------
@@ -216,11 +216,11 @@ def _key(gate: str) -> str:
 
 
 def complete_reports(client: MlflowClient, versions: RegisteredVersions, decision: Decision) -> list[str]:
-    """Fill the verdict into the report of every training whose version was judged, or gained or lost its place.
+    """Add the verdict to the training report of every version that was judged, or gained or lost its place.
 
     Returns
     -------
-    In words, the reports that could not be completed.
+    Sentences that name the reports that could not be completed.
     """
     moved = {decision.before.champion, decision.before.previous, decision.after.champion, decision.after.previous}
     evaluations = {evaluation.number: evaluation for evaluation in decision.evaluations}

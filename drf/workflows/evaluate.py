@@ -37,9 +37,9 @@ class EvaluationResult:
     audits
         Results of the leak suite that were asked for, or that failed.
     place
-        Its run; None for a dry run, which writes nothing.
+        Run of the evaluation; None for a dry run, which writes nothing.
     notices
-        Sentences on earlier moves that were completed, and on reports that could not be.
+        Sentences on earlier moves that were completed, and on reports that could not be completed.
     """
 
     name: str
@@ -62,7 +62,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     ChampionError
         If there is a champion and no version, the champion included, can be read.
     InputError
-        Naming what is wrong with the settings, the data or the registry; nothing is moved then.
+        If the settings, the data or the registry are at fault; the message names the fault, and nothing is moved.
     """
     config, name = settings.config, settings.config.registry.name
     store = without_secrets(connect(config.tracking.experiment))
@@ -76,7 +76,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     standing, versions = _registry(client, name)
     if config.asked:
         leave_what_is_taken(client)
-        decision = carry_out(client, config, versions, standing)  # it may be refused, before anything is opened
+        decision = carry_out(client, config, versions, standing)  # a refusal comes here, before anything is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
             rewrite_cards(client, name, versions, decision)
             log_decision(tree, settings.record.flat, name, decision, notices=notices)

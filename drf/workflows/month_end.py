@@ -1,7 +1,7 @@
 """Month end: watch, score, monitor, train if it is time, evaluate, and show all on one page.
 
-A second call for the same month, data and champion finds what was done and returns the same. A call that was killed is
-resumed by the next, since each step finds its own work done.
+A second call for the same month, data and champion finds the finished work and returns the same result. A call that was
+killed is resumed by the next, since each step finds its own work done.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class MonthEndResult:
     summary
         The month end as numbers and texts, ready for JSON.
     done_before
-        True if an earlier call had done it.
+        True if an earlier call had done the work.
     """
 
     status: str
@@ -101,7 +101,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
     Parameters
     ----------
     listener
-        Called with the result of each step as it ends.
+        Function called with the result of each step as it ends.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
 
 
 def _require_folder(output: Path) -> None:
-    """Refuse a folder that cannot be written before anything is done."""
+    """Refuse an unwritable folder before anything is done."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         whole_or_not(output / "probe", lambda file: file.touch())
@@ -150,8 +150,8 @@ def _require_folder(output: Path) -> None:
 
 
 def _key(settings: Settings[MonthEndConfig], panel: pd.DataFrame) -> str:
-    """Return what a month end depends on, but for the champion: month, data, every setting, code and libraries."""
-    left_out = ("data", "as_of", "force", "replace")  # the panel says what is in the data
+    """Return all that a month end depends on except the champion: month, data, every setting, code and libraries."""
+    left_out = ("data", "as_of", "force", "replace")  # the panel's fingerprint covers the data
     kept = {name: value for name, value in dataclasses.asdict(settings.config).items() if name not in left_out}
     known = digest([settings.choices["gate"], kept, identity_of_program()])
     return f"{panel['date'].max():%Y-%m}; data {fingerprint(panel)}; settings {known}"
@@ -163,7 +163,7 @@ def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> S
     Raises
     ------
     InputError
-        If it is absent, or the data lack one of its descriptors.
+        If the version is absent, or the data lack one of its descriptors.
     """
     if config.shadow is None:
         return None
@@ -279,7 +279,7 @@ class _Steps:
         self.listener(self.record)
 
     def train(self) -> None:
-        """Train the champion's recipe on the newest window, if as many months have passed as between its refits."""
+        """Train the champion's recipe on the newest window once the months between its refits have passed."""
         if self._skips("train"):
             return
         newest = newest_of_recipe(read_versions(self.client, self.name, (self.version.number,)), self.version)

@@ -34,13 +34,13 @@ class ScoreConfig:
     detail
         Columns of contributions: ``factors``, ``descriptors`` or ``account``.
     as_of
-        Date to stand on, YYYY-MM-DD; None: today.
+        As-of date, YYYY-MM-DD; None: today.
     encoding, unknown
         Encoding of a CSV file, and texts that stand for an unknown number.
     force
-        Issue although the newest month's inputs are unusual.
+        True to issue even if the newest month's inputs are unusual.
     replace
-        Issue anew a month that is issued already and would differ.
+        True to issue again a month that is already issued and would differ.
     """
 
     panel: str

@@ -14,7 +14,7 @@ _KIND = "monitor"
 
 
 def log_record(client: mlflow.MlflowClient, record: Record) -> str:
-    """Log a record to a run of its own, or find the run that logged the same; return its id.
+    """Log a record to its own run, or find the run that already logged the same record; return the run's id.
 
     Metrics by month have the month's position as their step, so that MLflow draws them.
     """

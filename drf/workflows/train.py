@@ -69,8 +69,8 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
     Raises
     ------
     InputError
-        Naming what is wrong with the settings or the data, before anything is logged; later, that a disk is full, a
-        device or a scheduler is absent, or a training has diverged.
+        If the settings or the data are at fault, before anything is logged; the message names the fault. Later, if a
+        disk is full, a device or a scheduler is absent, or a training has diverged.
     """
     require_key()
     experiment = prepare(settings)
@@ -100,7 +100,7 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
 def _register(
     experiment: Experiment, rows: Sequence[Row], walks: Mapping[str, WalkForward], log: TrainingLog
 ) -> str | None:
-    """Register the newest models of the registered row, and keep those of every other family with its run."""
+    """Register the registered row's newest models, and keep every other family's models with its run."""
     registered, version = experiment.registered_row, None
     if registered in experiment.rows:
         origin = Origin(log.rows[registered.name].run_id, log.parent.run_id)
@@ -129,7 +129,7 @@ def _notices(checkpoints: Checkpoints) -> list[str]:
 
 @dataclass
 class _Trials:
-    """Logs every trial, and keeps its returns: family -> trial -> monthly returns."""
+    """Listener that logs every trial and keeps its returns: family -> trial -> monthly returns."""
 
     log: TrainingLog
     returns: dict[str, dict[str, pd.Series]] = field(default_factory=dict)

@@ -38,7 +38,7 @@ class TrainingLog:
     Parameters
     ----------
     tree
-        Open; it closes the runs.
+        Open tree; it closes the runs.
     """
 
     def __init__(self, tree: RunTree, experiment: Experiment) -> None:
@@ -146,7 +146,7 @@ class TrainingLog:
         )
 
     def _contributions(self, row: Row, walk: WalkForward) -> None:
-        """Log what a row with contributions has beside the others."""
+        """Log what rows with contributions have in addition."""
         run = self.rows[row.name]
         if row.carried is not None:
             judged = self.experiment.judging.equip(row.carried)

@@ -18,7 +18,7 @@ def write_cards(
 ) -> None:
     """Write the cards of the registered model and of every version that was judged.
 
-    ``under``: the gates under which the recipe of a version that becomes champion now was promoted.
+    ``under``: the gates under which a new champion's recipe was promoted.
     """
     client.update_registered_model(name, description=model_card(name, decision))
     trainings: dict[str, Training | None] = {}
@@ -35,13 +35,13 @@ def write_cards(
 
 
 def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, decision: Decision) -> None:
-    """Say on the cards what a person has decided: of the model, and at the head of versions whose place has changed.
+    """State a person's decision on the model's card and at the head of the cards of versions that changed place.
 
-    What gates and months have shown of a version stays below, and what people wrote.
+    The results of gates and months, and people's notes, stay below.
     """
     client.update_registered_model(name, description=model_card(name, decision))
     before, after = decision.before, decision.after
-    if before == after:  # held, let go or archived: the champion is what it was, and so is why
+    if before == after:  # frozen, released or archived: the champion and the reason for it are unchanged
         return
     for number in dict.fromkeys((after.champion, after.previous, before.champion, before.previous)):
         if number is None:
@@ -59,7 +59,7 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVe
 
 
 def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:
-    """Write a version's card, with the notes of people that stood in the one before."""
+    """Write a version's card, and keep people's notes from the card before."""
     notes = _notes(before)
     client.update_model_version(name, number, description=f"{card}{_NOTES}{notes}" if notes else card)
 
