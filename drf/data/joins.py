@@ -39,8 +39,8 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
     padded = _without_noughts(theirs - ours, ours - theirs)
     if some and theirs and not theirs & ours and not padded:
         raise InputError(
-            f"{what}: none of its names is a stock here: {first_few(sorted(theirs))} for {first_few(sorted(ours))}: "
-            "write them alike"
+            f"{what}: none of its names matches: it has {first_few(sorted(theirs))}, the other table has "
+            f"{first_few(sorted(ours))}: write the names in the same way"
         )
     if not padded:
         return column, []

@@ -179,8 +179,8 @@ def _require_end(delistings: pd.DataFrame) -> None:
     if len(on):
         first = on.iloc[0]
         raise InputError(
-            f"data.delistings: {first['asset']}'s of {first['date'].date()}: its prices continue to "
-            f"{first['last_day'].date()} ({len(on)} such): correct the date, or give the later company another name"
+            f"data.delistings: {first['asset']} is delisted on {first['date'].date()}, but its prices continue to "
+            f"{first['last_day'].date()} ({len(on)} such cases): correct the date, or rename the later company"
         )
 
 

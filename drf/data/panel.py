@@ -146,8 +146,8 @@ def require_monthly(where: str, dates: pd.Series) -> None:
     """
     if other := MONTHLY.other_frequency(dates):
         raise InputError(
-            f"{where}: the table is {other}, and a panel is {MONTHLY.name}: keep the last row of each (month, asset), "
-            f"with {RETURN} over the month after it"
+            f"{where}: the table is {other}, but a panel must be {MONTHLY.name}: keep the last row of each "
+            f"(month, asset), with {RETURN} over the month after it"
         )
 
 

@@ -200,7 +200,7 @@ def _point_in_time(
     if early.any():
         line = table[early].iloc[0]
         raise InputError(
-            f"data.statements: {line['asset']}'s of {line['fiscal_year_end'].date()} is available from "
+            f"data.statements: the statement of {line['asset']} for {line['fiscal_year_end'].date()} is available from "
             f"{line['known'].date()}, before its fiscal year ended ({int(early.sum())} such rows): correct "
             "available_from"
         )
@@ -240,9 +240,9 @@ def _require_one_a_day(table: pd.DataFrame) -> None:
     if twice.any():
         line = table[twice].iloc[0]
         raise InputError(
-            f"data.statements: {line['asset']}'s of {line['fiscal_year_end'].date()} appears more than once as of "
-            f"{line['known'].date()} ({int(twice.sum())} such rows): keep one, or give each the day from which it was "
-            "available (available_from)"
+            f"data.statements: the statement of {line['asset']} for {line['fiscal_year_end'].date()} appears more than "
+            f"once as of {line['known'].date()} ({int(twice.sum())} such rows): keep one, or give each "
+            "the day from which it was available (available_from)"
         )
 
 

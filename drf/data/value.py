@@ -67,14 +67,14 @@ def market_value(
         return closes * shares, {}, ""
     if prices_adjusted == "splits" and "split" not in there:
         raise InputError(
-            "data.prices_adjusted=splits with shares as reported: the splits must be known: give the prices a column "
-            "split or market_value, or say data.shares_adjusted=splits if the vendor has adjusted the shares too"
+            "data.prices_adjusted=splits with shares as reported: the splits must be known: add a column split or "
+            "market_value to the prices, or set data.shares_adjusted=splits if the vendor has adjusted the shares too"
         )
     if "split" in there:
         if prices_adjusted is None:
             raise InputError(
-                "data.prices: has a column split: say whether close is as traded (data.prices_adjusted=none) or "
-                "adjusted for them (splits)"
+                "data.prices: has a column split: set data.prices_adjusted=none if close is as traded, or "
+                "data.prices_adjusted=splits if close is adjusted for splits"
             )
         splits, guess = _with_those_of_gaps(listings)
     else:
@@ -128,16 +128,16 @@ def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> N
     if (shown < 0) if prices_adjusted == "none" else (shown > 0):
         words = "do not jump" if prices_adjusted == "none" else "jump"
         raise InputError(
-            f"data.prices_adjusted={notices}: at most of the splits in the column split the closes {words}: "
-            f"say {other}, or correct the column"
+            f"data.prices_adjusted={notices}: on most dates of the column split the closes {words}: "
+            f"set {other}, or correct the column"
         )
 
 
 def _guess(bars: pd.DataFrame, prices_adjusted: PricesAdjusted | None) -> str:
     if (bars["close"] == bars["adj_close"]).all() and prices_adjusted is None:
         raise InputError(
-            "data.prices: close and adj_close are the same on every day: say with data.prices_adjusted whether they "
-            "are as traded (none), adjusted for splits, or for dividends too (total_return)"
+            "data.prices: close and adj_close are the same on every day: set data.prices_adjusted to none (as "
+            "traded), splits, or total_return (dividends too)"
         )
     jumps = bars[bars["jump"] != 1.0]
     remedy = "give the prices a column split or market_value, or say data.prices_adjusted and data.shares_adjusted"

@@ -118,7 +118,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
     numbers = watched(panel, descriptors, lags).tail(MOST_MONTHS + 1)
     if len(numbers) <= LEAST_MONTHS:
         raise ValueError(
-            f"{max(len(numbers) - 1, 0)} months before the newest are there, and {LEAST_MONTHS} are needed"
+            f"the panel has {max(len(numbers) - 1, 0)} months before the newest, and {LEAST_MONTHS} are needed"
         )
     found, unknown = [], []
     for name in numbers.columns:

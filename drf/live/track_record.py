@@ -110,7 +110,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
     issues = read_issues(client, name)
     notes = [f"deleted in MLflow, and so not in the record: {what}" for what in deleted_issues(client, name)]
     if not issues:
-        raise InputError(f"nothing was issued by {name}: drf score does ({'; '.join(notes) or 'no issue'})")
+        raise InputError(f"nothing was issued by {name}: run drf score first ({'; '.join(notes) or 'no issue'})")
     bar = tqdm(issues, desc="issues", disable=len(issues) < 24)
     issued = [read_tables(client, issue) for issue in bar]
     outcomes, mine = came_true(issued, panel), issues_of_role(issued, CHAMPION)

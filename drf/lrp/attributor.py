@@ -113,8 +113,8 @@ def _check_composite(composite: Any, baseline: Any) -> Composite:
         raise TypeError(f"composite must be a drf.lrp.Composite, not {type(composite).__name__}")
     if baseline is not None and composite.gate != SHAPLEY:
         raise ValueError(
-            f"a baseline needs composite=Composite(gate='shapley'): under {composite.gate!r} a part of a product's "
-            "difference is not the signal's, and the map has nothing to do with the network"
+            f"a baseline needs composite=Composite(gate='shapley'): under {composite.gate!r} the signal of "
+            "a product does not receive its whole difference, so the map would not describe the network"
         )
     return composite
 
@@ -143,16 +143,16 @@ def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[i
             raise
         runner(inputs.take(slice(0, inputs.samples)))  # if it fails by itself, its own error says why
         raise UnsupportedOperationError(
-            f"the model runs on the {inputs.samples} samples that it was given and not on three of them, which tell "
-            f"how it lays them out: make states and shapes of x.shape, and reset what it keeps between runs ({error})"
+            f"the model runs on the {inputs.samples} samples given but fails on three of them, which are used to "
+            f"find its axis of samples: derive states and shapes from x.shape, and reset states between runs ({error})"
         ) from error
     with torch.no_grad():
         own = runner([value.clone() for value in inputs.take(rows)])
     tolerance = 1e-3 if own.dtype == torch.float32 else 1e-9
     if own.shape != three.shape or not torch.allclose(own, three, rtol=tolerance, atol=tolerance * _size(own)):
         raise UnsupportedOperationError(
-            "the model's operations, run one by one, do not give its own output: it may draw random numbers out of "
-            "torch's sight, or run compiled code"
+            "the model's operations, run one by one, do not give its output: it may draw random numbers "
+            "outside torch, or run compiled code"
         )
     layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers)
     shape = list(three.shape)

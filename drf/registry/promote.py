@@ -82,8 +82,8 @@ class Rules:
 class Candidate:
     """A version under evaluation: its results, or why it cannot be judged, and the verdicts of the gates.
 
-    ``comparison`` is the verdict of its comparison with the champion. For a refresh, ``skill`` is what is reported and not
-    required.
+    ``comparison`` is the verdict of its comparison with the champion. For a refresh, the verdicts ``skill`` are
+    reported and not required.
     """
 
     version: Version

@@ -136,7 +136,8 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     apart = (both["y_pred"] - both["prediction"]).abs().max()
     if len(row.forecast) and not apart <= ROUNDING * newest["prediction"].abs().max():
         raise InputError(
-            f"the row {name} cannot be registered: on this panel the model's forecasts differ by {apart:.2g}"
+            f"the row {name} cannot be registered: on this panel the packaged model's forecasts differ from the "
+            f"trained model's by {apart:.2g}"
         )
     predictions = row.predictions.assign(benchmark=np.nan)
     if BENCHMARK in rows:

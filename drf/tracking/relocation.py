@@ -40,8 +40,8 @@ def require_home(file: Path, experiment: Experiment) -> None:
     for home in sorted(_homes(file) - {here}):
         what = "copied" if (home / file.name).exists() else "moved"
         raise InputError(
-            f"{file} was {what} here from {home}, and its artifacts are recorded to lie there: move or "
-            f"copy the folder mlruns too, then drf relocate {file} corrects the paths"
+            f"{file} was {what} here from {home}, but its recorded artifact paths still point there: move or "
+            f"copy the folder mlruns too, then run drf relocate {file}"
         )
     if HOME not in experiment.tags:
         mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, HOME, str(here))

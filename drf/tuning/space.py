@@ -33,9 +33,11 @@ class Entry:
 
     def __post_init__(self) -> None:
         if self.type == "choice" and not self.choices:
-            raise ValueError("choices: a choice needs a list of them")
+            raise ValueError("choices: a search range of type choice needs a list of values")
         if self.type != "choice" and (self.low is None or self.high is None or self.low > self.high):
-            raise ValueError(f"low={self.low}, high={self.high}: a range needs both, the lower one first")
+            raise ValueError(
+                f"low={self.low}, high={self.high}: a search range needs both, and low must not exceed high"
+            )
 
     def holds(self, value: Any) -> bool:
         """Tell whether a value can be proposed."""

@@ -106,8 +106,8 @@ def score(config: ScoreConfig) -> ScoreResult:
     issue = issuance.issued.issue
     if issuance.other and not issuance.is_new:
         raise InputError(
-            f"{issue.month:%Y-%m} is issued already, by version {issue.version} at {issue.issued}, and would differ: "
-            f"{'; '.join(issuance.other)}: give --replace to issue it anew"
+            f"{issue.month:%Y-%m} was issued already, by version {issue.version} at {issue.issued}, and would now "
+            f"differ: {'; '.join(issuance.other)}: give --replace to issue it again"
         )
     orders = _in_detail(scorer, panel, issuance.issued.orders, config.detail)
     if output is not None:

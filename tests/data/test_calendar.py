@@ -44,7 +44,7 @@ def test_weekly_and_daily_tables_are_refused_by_name(
 ) -> None:
     table = _table(frequency, first)
     name = "daily" if frequency in ("B", "D") else "weekly"
-    with pytest.raises(InputError, match=f"date: the table is {name}, and a panel is monthly"):
+    with pytest.raises(InputError, match=f"date: the table is {name}, but a panel must be monthly"):
         if mapped:
             file = tmp_path_factory.mktemp("weekly") / "panel.parquet"
             table.to_parquet(file)

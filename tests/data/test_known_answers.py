@@ -113,9 +113,9 @@ def test_without_the_splits_they_are_guessed_and_said(tmp_path: Path, caplog: py
 @pytest.mark.parametrize(
     ("convention", "drop", "settings", "message"),
     [
-        ("none", ["market_value"], {}, "has a column split: say whether close is as traded"),
-        ("splits", ["market_value"], {"prices_adjusted": "none"}, "the closes do not jump: say splits"),
-        ("none", ["market_value"], {"prices_adjusted": "splits"}, "the closes jump: say none"),
+        ("none", ["market_value"], {}, "has a column split: set data.prices_adjusted=none"),
+        ("splits", ["market_value"], {"prices_adjusted": "none"}, "the closes do not jump: set splits"),
+        ("none", ["market_value"], {"prices_adjusted": "splits"}, "the closes jump: set none"),
         ("splits", ["market_value", "split"], {"prices_adjusted": "splits"}, "the splits must be known"),
         ("total_return", ["market_value"], {"prices_adjusted": "total_return"}, "give no market value"),
         ("total_return", ["market_value", "split"], {}, "close and adj_close are the same on every day"),
@@ -168,7 +168,7 @@ def test_each_vintage_counts_until_the_next(tmp_path: Path) -> None:
     at = {f"{end:%Y-%m}": number for number, end in enumerate(MONTHS)}
     assert known[[at["2015-05"], at["2015-08"], at["2015-09"]]].tolist() == pytest.approx([15, 15, 77])
     undated = again.assign(available_from=pd.NaT, sales=1.0)  # counts from June, three months after its year's end
-    with pytest.raises(InputError, match=r"P1's of 2015-03-31 appears more than once as of 2015-06-30"):
+    with pytest.raises(InputError, match=r"the statement of P1 for 2015-03-31 appears more than once as of 2015-06-30"):
         june = undated.assign(available_from=pd.Timestamp("2015-06-30"))
         build(tmp_path, table, pd.concat([books, undated, june]), prices_adjusted="none")
 
@@ -200,7 +200,7 @@ def test_codes_match_but_for_noughts_and_half_failed_joins_are_refused(
         build(tmp_path, table, books.assign(asset=half), prices_adjusted="none")
     found = build(tmp_path, table, books.assign(asset=half), prices_adjusted="none", most_unmatched=0.5)
     assert found.loc[found["asset"] == "000018", "ROE"].isna().all()
-    with pytest.raises(InputError, match=r"none of its names is a stock here"):
+    with pytest.raises(InputError, match=r"none of its names matches"):
         build(tmp_path, table, books.assign(asset="Y" + half), prices_adjusted="none")
 
 
@@ -215,7 +215,7 @@ def test_another_company_in_the_month_of_the_delisting(tmp_path: Path) -> None:
     assert following[[67, 68, 69]].tolist() == pytest.approx([0, 0, -0.9])
     assert following[[70, 71]].tolist() == [0, 0]
     early = delisted(("P2", MONTHS[70].replace(day=12), -0.9))
-    with pytest.raises(InputError, match=r"P2's of 2015-11-12: its prices continue to 2015-11-30 \(1 such\)"):
+    with pytest.raises(InputError, match=r"P2 is delisted on 2015-11-12, but .* to 2015-11-30 \(1 such cases\)"):
         build(tmp_path, prices("none"), prices_adjusted="none", delistings=early)
 
 

@@ -173,7 +173,7 @@ def test_returns_of_other_names_or_twice_are_refused(truth: pd.DataFrame, tmp_pa
     config = composed(*words)
     returns = pd.read_parquet(config.data.returns)
     returns.assign(permno=returns["permno"] + 50_000).to_parquet(config.data.returns)
-    with pytest.raises(InputError, match="none of its names is a stock here"):
+    with pytest.raises(InputError, match="none of its names matches"):
         load(config)
     other = returns["permno"].isin(returns["permno"].unique()[:10])
     returns.assign(permno=returns["permno"] + 50_000 * other).to_parquet(config.data.returns)

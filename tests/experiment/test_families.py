@@ -45,7 +45,7 @@ def test_families_can_be_chosen_and_set() -> None:
         ("model.dnn.hidden=80-x", "model.dnn.hidden=80-x: must be sizes of layers"),
         ("+model.lstm.space.hiden={type: int, low: 1, high: 3}", "unknown config key model.lstm.hiden"),
         ("+model.linear.space.x={type: int, low: 1, high: 3}", "unknown config key model.linear.x"),
-        ("model.svr.space.C.low=9", "model.svr.space.C.low=9, high=1.0: a range needs both, the lower one first"),
+        ("model.svr.space.C.low=9", "model.svr.space.C.low=9, high=1.0: a search range needs both"),
         ("model.svr.space.C.type=real", "model.svr.space.C.type=real: must be one of float, int, choice"),
     ],
 )

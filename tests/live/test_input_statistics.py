@@ -86,7 +86,7 @@ def test_good_months_pass(panel: pd.DataFrame) -> None:
 
 def test_it_needs_some_months(panel: pd.DataFrame) -> None:
     ends = panel["date"].drop_duplicates().sort_values()
-    with pytest.raises(ValueError, match="11 months before the newest are there, and 12 are needed"):
+    with pytest.raises(ValueError, match="has 11 months before the newest, and 12 are needed"):
         watch(panel[panel["date"] <= ends.iloc[12]], NAMES, LAGS)
 
 

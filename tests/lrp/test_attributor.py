@@ -270,7 +270,7 @@ def test_a_user_adds_a_layer_and_a_function(x: Tensor) -> None:
             return torch.tanh(z)
 
         account = attribute(nn.Sequential(*model[:2], nn.Tanh(), model[3]), x)
-        with pytest.raises(UnsupportedOperationError, match="do not give its own output"):
+        with pytest.raises(UnsupportedOperationError, match="do not give its output"):
             attribute(model, x)  # for the rule is not what the layer does
         LAYERS.clear()
 

@@ -312,7 +312,7 @@ def test_nothing_is_forecast_from_an_unusual_month_unless_forced(evaluated: Path
     assert "unusual in 1996-05: PER" in said
     (tmp_path / "forecasts.parquet").unlink()
     said = run("drf.cli.score", *score, "panel.parquet", folder=tmp_path, expect=2, **uri)
-    assert "1996-05 is issued already, by version 1 at " in said and "give --replace" in said
+    assert "1996-05 was issued already, by version 1 at " in said and "give --replace" in said
     said = run("drf.cli.score", *score, "panel.parquet", "--replace", folder=tmp_path, **uri)
     assert "unusual" not in said and "issued anew (the data have changed; " in said
     assert (tmp_path / "forecasts.parquet").exists()
