@@ -218,7 +218,7 @@ def test_a_dry_run_writes_nothing(evaluated: Path) -> None:
     )
     assert len(runs(evaluated, "evaluation")) == before
     assert here.get_model_version("drf-lstm-lrp", "1").tags == tags
-    assert "dry_run=true is of an evaluation" in run(
+    assert "hold=true: dry_run=true cannot be combined with it" in run(
         "evaluate.py", "dry_run=true", "hold=true", "reason=x", folder=evaluated, expect=2
     )
 
