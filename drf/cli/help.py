@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from ..experiment.composing import CONFIG_DIR
 
 COMMANDS: Mapping[str, str] = {
-    "train": "fit the models walk-forward, compare them in MLflow, register the newest",
+    "train": "fit the models walk-forward, compare them in MLflow, register the newest model of registry.row",
     "evaluate": "judge the registered versions, and move the alias champion",
-    "month-end": "watch, score, monitor, train and evaluate, once a month",
-    "score": "forecast the newest month of a panel and issue orders",
-    "monitor": "compare what was issued with what came true",
+    "month-end": "check the inputs, score, monitor, train and evaluate, once a month",
+    "score": "write the champion's forecasts and target weights for the newest month of a panel",
+    "monitor": "compare issued forecasts with realised returns",
     "data": "inspect a panel, or build one from prices and statements",
     "tuning-worker": "help a training on another machine to tune",
     "relocate": "correct the paths of an MLflow store that was moved or copied",
@@ -26,23 +26,24 @@ Decisions of people, each with reason='...':
   archive=VERSION      stop judging a version
 Other settings:
   dry_run=true         judge and print, and write nothing
-  audit=true           run the leak suite whatever the gates ask
+  audit=true           run the tests for look-ahead on your data, whatever the gates ask
 Exit code 4: the champion is missing, cannot be judged, or fails its gates."""
 
 _MONTH = """
 Settings:
-  as_of=YYYY-MM-DD     date to stand on; default: today
-  skip=[train]         steps to leave out, of watch, score, monitor, train, evaluate
+  as_of=YYYY-MM-DD     as-of date; default: today
+  'skip=[train]'       steps to leave out, of watch, score, monitor, train, evaluate
   shadow=VERSION       score another version too, without orders
   force=true           issue although the inputs are unusual
-  replace=true         issue anew a month that would differ
+  replace=true         issue the month again if its forecasts would differ
   output=FOLDER        folder of the pages; default: month-end
-Exit codes: 0 done, 2 refused, 3 held back, 4 alarm, 75 try again, 99 done before."""
+Exit codes: 0 done, 2 refused, 3 held back because inputs are unusual, 4 alarm on the champion, 75 another command is
+at work: try again, 99 this month was done before."""
 
 _MORE = {"evaluate": _PEOPLE, "month-end": _MONTH}
 
 _EXAMPLES = {
-    "train": "window=paper data=panel data.path=panel.parquet model=[linear,lstm] seed=1",
+    "train": "window=paper data=panel data.path=panel.parquet 'model=[linear,lstm]' seed=1",
     "evaluate": "data=panel data.path=panel.parquet gate=strict",
     "month-end": "data=panel data.path=panel.parquet",
     "tuning-worker": "tuning.storage=postgresql+psycopg2://USER@HOST/DATABASE tuning.trials=64",
@@ -69,6 +70,14 @@ def overview() -> str:
             "Deep recurrent factor models. Commands:",
             *lines,
             "",
+            "A first run on your own panel:",
+            "  drf data inspect panel.parquet",
+            "  drf train data=panel data.path=panel.parquet window=paper",
+            "  drf evaluate                       # the first version that passes every gate becomes champion",
+            "  drf month-end data=panel data.path=panel.parquet",
+            "",
+            "train, evaluate, month-end and tuning-worker take settings as key=value; the others take flags.",
+            "MLflow's store is mlflow.db in the working directory, or MLFLOW_TRACKING_URI.",
             "drf COMMAND --help says more.",
         ]
     )

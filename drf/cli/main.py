@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+from ..errors import nearest
 from . import program
 from .help import COMMANDS, overview
 
@@ -21,7 +22,8 @@ def main() -> None:
         print(f"drf {__version__}")
         return
     if not words or words[0] not in COMMANDS:
-        asked = f"unknown command {words[0]}: " if words and not words[0].startswith("-") else ""
+        is_command = bool(words) and not words[0].startswith("-")
+        asked = f"unknown command {words[0]}{nearest(words[0], COMMANDS)}: " if is_command else ""
         program.refuse(f"{asked}give one of {', '.join(COMMANDS)}; drf COMMAND --help says more")
     sys.argv = [f"drf {words[0]}", *words[1:]]
     importlib.import_module(f".{words[0].replace('-', '_')}", __package__).main()

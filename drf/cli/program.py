@@ -104,7 +104,8 @@ FULL_DISK = "no space is left on the disk: make room, then give the same command
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Tell whether a full disk caused an error, even through libraries; databases word it differently."""
+    """Tell whether an error was caused by a full disk, even if a library has wrapped it; databases word it
+    differently."""
     if error is None:
         return False
     here = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)

@@ -10,10 +10,12 @@ from ..reporting.terminal import issue_text, watch_text
 from ..workflows.score import ScoreConfig, score
 from . import program
 
-_ABOUT = """Forecast the newest month of a panel and issue it.
+_ABOUT = """Write the champion's forecasts, target weights and trades for the newest month of a panel.
 
-The month's inputs are watched first. What is unusual is printed, and nothing is issued from it (exit code 3) without
---force. An issue is recorded in MLflow's experiment drf-live, once a month unless --replace is given."""
+The result is a file; no broker is contacted. The month's inputs are checked first. Unusual inputs are printed, and
+nothing is issued from them (exit code 3) without --force. The forecasts are recorded in MLflow's experiment drf-live,
+once a month unless --replace is given.
+Example: drf score --panel panel.parquet --output forecasts.parquet"""
 
 
 @program.refusing
@@ -43,10 +45,15 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--panel", required=True, help="Parquet or CSV with date, asset and the model's descriptors")
     parser.add_argument("--output", required=True, help="file to write, .parquet or .csv")
-    parser.add_argument("--model", default=ScoreConfig.model, help="address of a registered model")
-    parser.add_argument("--detail", default=ScoreConfig.detail, choices=["factors", "descriptors", "account"])
-    parser.add_argument("--as-of", help="date to stand on, YYYY-MM-DD; default: today")
+    parser.add_argument("--model", default=ScoreConfig.model, help="registered model; default: %(default)s")
+    parser.add_argument(
+        "--detail",
+        default=ScoreConfig.detail,
+        choices=["factors", "descriptors", "account"],
+        help="contributions by factor, by descriptor, or all shares with bias and stabiliser; default: %(default)s",
+    )
+    parser.add_argument("--as-of", help="as-of date, YYYY-MM-DD; default: today")
     program.add_reading(parser)
     parser.add_argument("--force", action="store_true", help="issue although the newest month's inputs are unusual")
-    parser.add_argument("--replace", action="store_true", help="issue anew a month that is issued already")
+    parser.add_argument("--replace", action="store_true", help="issue a month again that was issued already")
     return parser.parse_args(words)

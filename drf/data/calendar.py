@@ -43,7 +43,7 @@ class Calendar:
         return pd.date_range(first, last, freq=self.offset)
 
     def starting(self, first: Any, periods: int) -> pd.DatetimeIndex:
-        """Return so many period ends, the first one on or after ``first``."""
+        """Return ``count`` period ends, starting with the first one on or after ``first``."""
         return pd.date_range(first, periods=periods, freq=self.offset)
 
     def last_ended(self, day: pd.Timestamp) -> pd.Timestamp:

@@ -36,7 +36,7 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
 
 
 def _months(words: str, dates: pd.Series) -> str:
-    """Return how many rows lie in which months; empty if there are none."""
+    """Return the number of rows in each affected month, in words; empty if there are none."""
     if dates.empty:
         return ""
     months = dates.drop_duplicates().sort_values()

@@ -42,8 +42,9 @@ class UnreadableDatesError(ValueError):
 def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
     """Return the calendar days of a column: ``datetime64[ns]`` at midnight, without a zone; NaT where a cell is empty.
 
-    A stamp with a zone keeps the calendar day of its own clock. A stamp without a zone, or in UTC, is refused unless it
-    is at midnight: it may be the midnight of another day elsewhere. Months without a day are their last day.
+    A stamp with a zone keeps the calendar day of its own clock. A timestamp without a time zone, or in UTC, is accepted
+    only at midnight: at another time it may be the midnight of another day elsewhere. Months without a day are their
+    last day.
 
     Parameters
     ----------

@@ -72,13 +72,14 @@ def without_partner(alone: Iterable[str], every: int, words: str, most: float) -
 
 
 def _without_noughts(theirs: set[str], ours: set[str]) -> dict[str, str]:
-    """Return names of one table -> names of the other that are the same number, where the match is unique."""
+    """Return a map from names in one table to names in the other that stand for the same number, where the match is
+    unique."""
     plain = [_by_number(names) for names in (theirs, ours)]
     return {plain[0][number]: plain[1][number] for number in plain[0].keys() & plain[1].keys()}
 
 
 def _by_number(names: set[str]) -> dict[str, str]:
-    """Return number -> name for all-digit names, without those that are the same number as another."""
+    """Return a map from number to name for all-digit names, without names that share a number with another."""
     codes = [name for name in sorted(names) if name.isascii() and name.isdigit() and name.strip("0")]
     times = Counter(name.lstrip("0") for name in codes)
     return {name.lstrip("0"): name for name in codes if times[name.lstrip("0")] == 1}

@@ -257,7 +257,7 @@ def _market_returns(market_index: pd.DataFrame, listings: Listings) -> tuple[pd.
 
 
 def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Drop the months before every descriptor is known for at least one stock."""
+    """Start the panel at the first month by which every descriptor has been known for some stock."""
     known = panel.groupby("date")[names].count()
     complete = known.index[(known > 0).all(axis=1)]
     if not len(complete):

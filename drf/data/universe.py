@@ -1,4 +1,4 @@
-"""Universe: the stocks of a month that count."""
+"""Universe: the stocks that are used in each month."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, str]:
 
 
 def _require_agreement(bars: pd.DataFrame, prices_adjusted: PricesAdjusted) -> None:
-    """Refuse large splits that unadjusted closes do not show, or that adjusted closes do."""
+    """Refuse large splits that do not show in unadjusted closes, or that do show in adjusted closes."""
     shown = int(bars["seen"].sum())
     notices, other = ("none", "splits") if prices_adjusted == "none" else ("splits", "none")
     if (shown < 0) if prices_adjusted == "none" else (shown > 0):

@@ -52,7 +52,7 @@ class PortfolioRule:
 
     @property
     def groups(self) -> list[str]:
-        """Columns within whose groups stocks are sorted."""
+        """Columns that define groups; stocks are sorted within each group."""
         return ["date", "sector"] if self.sector_neutral else ["date"]
 
     @property

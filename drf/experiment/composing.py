@@ -109,7 +109,7 @@ def in_one_line(error: ValueError) -> str:
     Raises
     ------
     ValueError
-        The error itself, if it is another one.
+        The original error, if it is not one that this function translates.
     """
     if "Config group override" not in str(error):
         raise error
@@ -138,4 +138,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _known_keys(config_name: str) -> list[str]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return list(flatten(compose(config_name)))
+        groups = [folder.name for folder in CONFIG_DIR.iterdir() if folder.is_dir()]
+        return [*flatten(compose(config_name)), *groups]

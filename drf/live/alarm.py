@@ -60,11 +60,12 @@ def _mixture(shortfalls: np.ndarray) -> np.ndarray:
 
 
 def promised_mean(months: pd.Series, trials: float) -> float:
-    """Return the mean that a backtest promises: its own, less its standard error and the expected best of many trials.
+    """Return the mean return to expect from a backtest: its mean, less its standard error and the expected luck of the
+    best trial.
 
-    The estimate may be too high by chance, and the best of several trials was chosen. Among so many equally good
-    independent trials, the best shows :func:`~drf.evaluation.sharpe.best_of_chance` standard errors too much. NaN if
-    the months are too few, or do not vary.
+    The estimate may be too high by chance, and the best of several trials was chosen. If this many independent trials
+    are equally good, the best one's mean is too high by :func:`~drf.evaluation.sharpe.best_of_chance` standard errors.
+    NaN if the months are too few, or do not vary.
     """
     months = months.dropna()
     if len(months) < LEAST_MONTHS or not months.std() > 1e-12:

@@ -211,7 +211,7 @@ def _likeness(now: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 def _most_frequent(ranks: np.ndarray) -> np.ndarray:
-    """Return the share of each column's known values that equal its most frequent one, by their ranks."""
+    """Return, for each column, the share of known values that equal its most frequent value, compared by rank."""
     shares = []
     for column in ranks.T:
         _, times = np.unique(column[~np.isnan(column)], return_counts=True)

@@ -120,10 +120,10 @@ class Live:
     Attributes
     ----------
     months
-        One row for each month that came true, as :func:`came_true`, with ``cumulated`` (of ``net``), its promised value
-        (``cumulated_promised``, see :func:`~.alarm.promised_mean`) and its range under the backtest (``cumulated_low``,
-        ``cumulated_high``: 90 %). Further columns hold the evidence that neither promise is kept (``evidence``) and the
-        evidence against each (``evidence_rank_ic``, ``evidence_net``).
+        One row for each month whose returns are known, as :func:`came_true`, with ``cumulated`` (the cumulative
+        ``net``), its expected value (``cumulated_promised``, see :func:`~.alarm.promised_mean`) and its 90 % range
+        under the backtest (``cumulated_low``, ``cumulated_high``). Further columns hold the evidence that neither
+        promise is kept (``evidence``) and the evidence against each (``evidence_rank_ic``, ``evidence_net``).
     promise
         Backtest results, month by month.
     since

@@ -59,7 +59,7 @@ class Composite:
             )
 
     def rule_for(self, layers: Sequence[str]) -> Rule:
-        """Return the rule of a linear map inside the layers with these names, the outermost first."""
+        """Return the rule for a linear map inside nested layers; ``names`` lists them from outermost to innermost."""
         for name in reversed(layers):
             if name in self.layers:
                 return _resolve(self.layers[name])

@@ -126,7 +126,7 @@ def _as_seen(value: Tensor) -> Tensor:
 
 def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
     name = getattr(func, "__name__", "")
-    if name in ("__setitem__", "copy_"):  # into a constant, autograd does it
+    if name in ("__setitem__", "copy_"):  # when the target is a constant, autograd handles it
         return is_signal(args[0])
     augmented = name.strip("_") in AUGMENTED
     return augmented or (name.endswith("_") and not name.startswith("__")) or kwargs.get("inplace", False) is True

@@ -2,7 +2,7 @@ r"""Gate rules for a product gate * signal, as in an LSTM's cell: the gate's sha
 
 ``signal-takes-all``
     Nothing (Arras et al. 2017; "LRP-all" in Arras et al. 2019, arXiv 1909.12114). The default: the account of the
-    signal path stays clean.
+    signal path contains no relevance of the gates.
 ``half``
     One half.
 ``proportional``, ``absolute``

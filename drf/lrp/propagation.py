@@ -1,8 +1,8 @@
 """Propagation: one run of a model that records, for every operation, the way back of its relevance.
 
-A rule of relevance is a change of one operation's backward pass: what flows back is relevance per unit of a signal, and
-an input's relevance is that times its value. Slices, sums, loops, dictionaries and residual connections then need no
-rule, for autograd carries it through them.
+A relevance rule replaces the backward pass of one operation. The backward signal is relevance per unit of input; an
+input's relevance is that signal times its value. Slices, sums, loops, dictionaries and residual connections then need
+no rule, for autograd carries it through them.
 
 A *signal* is a tensor that depends on the inputs; it requires a gradient. Parameters are constants here. A *gate* is a
 signal that scales others: the output of a sigmoid or a softmax, or a denominator.
@@ -61,7 +61,8 @@ class Propagation(ABC):
         return self._sites - 1
 
     def activation(self, function: Elementwise, z: Tensor, offset: bool = True) -> Tensor:
-        """Apply an elementwise function. ``offset``: whether it may differ from 0 at 0."""
+        """Apply an elementwise function. ``offset``: whether the operation's output may be nonzero when its input is
+        0."""
         result = self._activation(self.site(z), function, z, offset)
         return mark_gate(result) if is_gate(z) else result
 
@@ -139,7 +140,7 @@ class Propagation(ABC):
         self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
     ) -> Tensor: ...
 
-    # Where nothing is kept account of, sums and constants need no way back of their own.
+    # If no account is kept, sums and constants need no backward pass of their own.
 
     def _total(self, site: int, y: Tensor) -> Tensor:
         return y

@@ -33,7 +33,8 @@ KINDS = ("bias", "stabiliser", "initial_state")
 
 
 class LayerwiseRelevance(Propagation):
-    """Method that propagates by the rules of a composite, and records by sample what reaches no input."""
+    """Method that propagates relevance by a composite's rules, and records for each sample the relevance that reaches
+    no input."""
 
     def __init__(self, composite: Composite, layout: Layout, samples: int, like: Tensor) -> None:
         super().__init__(composite.blind)

@@ -51,7 +51,8 @@ class LinearMap:
 
 
 class _Dense(LinearMap):
-    """Dense map: weights (out, in) as ``nn.Linear`` stores them, any axes of samples before the inputs."""
+    """Dense map: weights have shape (out, in), as in ``nn.Linear``; the input may have any number of sample axes before
+    its last axis."""
 
     def __init__(self) -> None:
         super().__init__(torch.nn.functional.linear)

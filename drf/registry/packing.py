@@ -150,7 +150,7 @@ def requirements(forecaster: Forecaster) -> list[str]:
 
 
 def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
-    """Return the months that one forecast needs, of a few stocks that are in all of them."""
+    """Return a few stocks' rows of the months that one forecast needs, for stocks present in all of them."""
     first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
     recent = panel[panel["date"] >= first]
     months = recent.groupby("asset")["date"].nunique()

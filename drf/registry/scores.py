@@ -68,9 +68,9 @@ def score(forecasts: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, tri
     Returns
     -------
     ``months``, the metrics :data:`SCORES`; the interval of the Sharpe ratio after costs (``sharpe_low``,
-    ``sharpe_high``); the ``deflated`` ratio, with the number of ``trials`` and the ``independent`` number that they are
-    worth; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``, a probability,
-    NaN without the linear row.
+    ``sharpe_high``); the ``deflated`` ratio; the number of ``trials``, and the number of ``independent`` trials that
+    they are equivalent to; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``,
+    the probability of a better Sharpe ratio than linear's, NaN without the linear row.
     """
     judged = rule.equip(forecasts, panel)
     series, metrics = monthly_series(judged, rule), summarise(judged, rule)

@@ -25,7 +25,7 @@ LONG = ("config", MARKET)
 
 _TABLES = ("predictions", "newest", "history")
 
-# Older months are kept to so many of the 52 bits of a number's fraction: a relative error below 1e-5, in half the room.
+# Older months are kept to this many of the 52 mantissa bits: a relative error below 1e-5, in half the room.
 _KEPT_BITS = 16
 
 

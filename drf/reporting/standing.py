@@ -39,7 +39,7 @@ class Standing:
 
 
 def standing_of(number: str, decision: Decision, evaluation: Evaluation | None, gates: str | None) -> Standing:
-    """Return what a decision made of a version.
+    """Return the standing of a version after a decision.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from ..experiment.experiment import Experiment
 
-_MANY = 4  # most families that a name lists
+_MANY = 4  # largest number of families that a name lists
 
 
 def training_name(experiment: Experiment) -> str:

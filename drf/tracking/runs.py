@@ -283,7 +283,7 @@ class RunPlace:
 
     @classmethod
     def of(cls, store: str, tree: RunTree) -> RunPlace:
-        """Return the place of an open tree's parent run."""
+        """Return the location of the parent run of an open run tree."""
         return cls(store, tree.experiment_id, tree.parent.run_id)
 
 

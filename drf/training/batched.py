@@ -135,7 +135,7 @@ def _permuted(streams: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, 
 
 
 def _each(flags: Tensor, like: Tensor) -> Tensor:
-    """Shape flags (models,) so that they choose among stacked parameters (models, ...)."""
+    """Reshape flags (models,) so that they broadcast against stacked parameters (models, ...)."""
     return flags.view(-1, *(1 for _ in like.shape[1:]))
 
 

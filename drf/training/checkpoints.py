@@ -143,7 +143,7 @@ def _is_own(file: Path) -> bool:
 
 
 def is_dead(folder: Path) -> bool:
-    """Tell whether no process works on the training whose checkpoints lie in a folder."""
+    """Tell whether no process is using the training whose checkpoints are in this folder."""
     lock = FileLock(folder / LOCK, timeout=0)
     if not folder.is_dir():
         return True

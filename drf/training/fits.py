@@ -86,7 +86,7 @@ def run_fits(
 def _groups(
     samples: Samples, fits: Sequence[Fit], compute: Compute
 ) -> Iterator[tuple[list[int], Sequence[Fitted | None]]]:
-    """Yield positions of fits, with their models where these are networks and there is a device."""
+    """Yield the positions of the fits, and their models if these are networks and a device is used."""
     if compute.device is None:
         yield list(range(len(fits))), [None] * len(fits)
         return

@@ -278,7 +278,7 @@ def _validate_window(
     except TrainingDivergedError as diverged:
         model = diverged
     if isinstance(model, TrainingDivergedError):
-        return {}, {}  # the worst trial, not the end of the study
+        return {}, {}  # counts as the worst trial instead of ending the study
     tested = samples.sample_slice(fit.window.test)
     forecasts = forecast_table(samples, tested, model.predict(samples.x[tested]).astype(np.float64))
     returns = long_short(rule.equip(forecasts, panel), rule)["net"].dropna()

@@ -39,7 +39,7 @@ class TrainingResult:
     Attributes
     ----------
     experiment
-        Settings, panel, samples and windows that it started from.
+        Settings, panel, samples and windows of the training.
     rows
         Rows of the comparison with their forecasts, metrics and contributions.
     table

@@ -81,4 +81,4 @@ def test_every_command_runs_from_it(site: Path, tmp_path: Path, empty_store: Pat
     assert "forecasts by version 1 (champion), issued" in drf(site, folder, "score", *score)
     told = drf(site, folder, "month-end", *data, "as_of=1996-05-31", "skip=[evaluate]")
     assert '"status": "done"' in told.splitlines()[-1]
-    assert "The panel has no returns for any issued month yet" in drf(site, folder, "monitor", "--panel", "panel.parquet")
+    assert "no returns for any issued month yet" in drf(site, folder, "monitor", "--panel", "panel.parquet")
