@@ -42,7 +42,7 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
     """
     lines = []
     for row, table in forecasts.items():
-        joined = with_attributes(table, panel, [MARKET_VALUE, SECTOR])
+        joined = with_attributes(table, panel, dict.fromkeys([MARKET_VALUE, SECTOR, *rule.attributes.values()]))
         ways: dict[str, tuple[pd.DataFrame, PortfolioRule] | str] = {
             "as reported": (joined, rule),
             "value-weighted": (joined, replace(rule, weighting="value"))

@@ -9,6 +9,7 @@ import pytest
 from drf.errors import InputError
 from drf.evaluation.attributes import Attribute
 from drf.evaluation.portfolio import make_weights
+from drf.evaluation.variants import variants
 from drf.evaluation.weighting import WEIGHTINGS, Weighting
 from tests.making import rule
 
@@ -50,6 +51,11 @@ def test_a_third_rule_is_told_in_its_own_words_and_misses_its_own_column() -> No
     assert "quantiles, weighted by the inverse of volatility, 10 basis points a side." in chosen.words
     with pytest.raises(InputError, match=r"portfolio\.weighting=volatility: the panel has no VOL60: choose another"):
         chosen.equip(FORECASTS, PANEL.drop(columns="VOL60"))
+
+
+def test_every_variant_of_a_portfolio_is_judged_by_a_third_rule() -> None:
+    table = variants({"row": FORECASTS.assign(y_true=RNG.standard_normal(40))}, PANEL, rule(weighting="volatility"))
+    assert table.set_index("variant").loc[["as reported", "winsorised"], "annual_return"].notna().all()
 
 
 def test_an_unknown_rule_is_refused_with_the_nearest() -> None:

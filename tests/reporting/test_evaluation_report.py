@@ -32,7 +32,7 @@ def test_it_says_who_is_champion_and_why() -> None:
     page = page_of(judged("2", True), judged("3", False), left_aside={"4": "its run is gone"}, superseded={"5": "6"})
     for said in (
         "Version 2; before: 1. A rollback would return to version 1.",
-        "Version 2 was promoted: it is better.",
+        "Promoted version 2: it is better.",
         "0.061 of version 3 &lt;ok&gt;",
         "It failed: rank IC is low.",
         "its run is gone",
