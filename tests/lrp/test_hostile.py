@@ -211,7 +211,7 @@ def test_masks_that_only_some_samples_have(x: Tensor, composite: Composite) -> N
 
 def test_a_model_for_one_size_of_batch_is_told_why(x: Tensor) -> None:
     fixed = Net(lambda self, x: self.l(x.view(5, 18)[:, :3])[:, 0])
-    with pytest.raises(UnsupportedOperationError, match="runs on the 5 samples that it was given and not on three"):
+    with pytest.raises(UnsupportedOperationError, match="runs on the 5 samples given but fails on three"):
         attribute(fixed, x)
     with pytest.raises(RuntimeError, match="invalid for input of size"):
         attribute(fixed, x[:4])
