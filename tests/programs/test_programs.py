@@ -287,7 +287,7 @@ def test_score_writes_forecasts_with_contributions(evaluated: Path, tmp_path: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "forecasts by version 1 (champion), issued" in done.stdout
-    assert "note: the inputs are not watched: 11 months before the newest" in done.stdout
+    assert "note: the inputs are not watched: the panel has 11 months before the newest" in done.stdout
     assert set(FACTORS) < set(pd.read_parquet(tmp_path / "forecasts.parquet"))
     newest_months().drop(columns="PCFR").to_parquet(tmp_path / "panel.parquet")
     text = run("drf.cli.score", *arguments, folder=tmp_path, expect=2, MLFLOW_TRACKING_URI=uri)
