@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import sys
 
+from ..data.paper_descriptors import DESCRIPTORS
 from . import program
+
+_ABOUT = f"""drf data inspect PANEL                                look at a panel before it is trusted
+drf data build key=value ... --output panel.parquet   make a panel and keep it
+
+A panel has one row per month and stock, in a Parquet or CSV file:
+  date      last day of the month
+  asset     name of the stock
+  ...       the descriptors, known at date: {" ".join(DESCRIPTORS[:8])}
+            {" ".join(DESCRIPTORS[8:])}, or others by the config factors
+  ret_next  simple decimal return over the month after date; empty in the newest month
+
+docs/how-to/data.md says how to make one from vendors' files."""
 
 
 def main() -> None:
@@ -18,7 +31,6 @@ def main() -> None:
 
         build(words)
     elif command in ("-h", "--help"):
-        print("drf data inspect PANEL                                     look at a panel before it is trusted")
-        print("drf data build key=value ... --output panel.parquet        make a panel and keep it")
+        print(_ABOUT)
     else:
         program.refuse(f"{command}: must be inspect or build")

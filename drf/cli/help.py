@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from ..experiment.composing import CONFIG_DIR
 
@@ -76,6 +79,7 @@ def overview() -> str:
             "  drf evaluate                       # the first version that passes every gate becomes champion",
             "  drf month-end data=panel data.path=panel.parquet",
             "",
+            "Quote what the shell would read, such as brackets: 'model=[linear,lstm]'.",
             "train, evaluate, month-end and tuning-worker take settings as key=value; the others take flags.",
             "MLflow's store is mlflow.db in the working directory, or MLFLOW_TRACKING_URI.",
             "drf COMMAND --help says more.",
@@ -85,10 +89,7 @@ def overview() -> str:
 
 def command_help(command: str) -> str:
     """Return the help of a command whose settings are words ``key=value``."""
-    groups = [
-        f"  {group:10}  {', '.join(sorted(file.stem for file in (CONFIG_DIR / group).glob('*.yaml')))}"
-        for group in _GROUPS[command]
-    ]
+    groups = [line for group in _GROUPS[command] for line in _choices(group)]
     return "\n".join(
         [
             f"usage: drf {command} [key=value ...]",
@@ -96,7 +97,7 @@ def command_help(command: str) -> str:
             f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.",
             f"Example: drf {command} {_EXAMPLES[command]}",
             "",
-            "Groups, each a folder of conf/ whose files can be chosen:",
+            "Groups, and what can be chosen in each; the choices are files of conf/GROUP:",
             *groups,
             *([_MORE[command]] if command in _MORE else []),
             "",
@@ -104,6 +105,20 @@ def command_help(command: str) -> str:
             "Every key with its meaning: docs/reference/configuration.md.",
         ]
     )
+
+
+def _choices(group: str) -> Iterator[str]:
+    """Yield the lines that name a group and each of its files, with the file's first comment."""
+    yield f"  {group}="
+    for file in sorted((CONFIG_DIR / group).glob("*.yaml")):
+        indent = " " * 22
+        yield textwrap.fill(_meaning(file), 120, initial_indent=f"    {file.stem:16}  ", subsequent_indent=indent)
+
+
+def _meaning(file: Path) -> str:
+    """Return the first sentence of a config's comments."""
+    comments = re.findall(r"^# (?!@package)(.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return re.split(r"[.;] (?=[A-Z])|; ", " ".join(comments), maxsplit=1)[0].rstrip(".")
 
 
 def wants_help(words: list[str] | None = None) -> bool:
