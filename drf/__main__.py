@@ -1,4 +1,4 @@
-"""``python -m drf``: the console script where it is not installed."""
+"""``python -m drf``: stand-in for the console script where it is not installed."""
 
 from drf.cli.main import main
 

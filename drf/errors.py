@@ -29,7 +29,7 @@ def cause_of(error: BaseException) -> BaseException | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a question with the known name that a misspelt one probably meant; nothing where none is close."""
+    """Return a question that suggests the known name closest to a misspelt name; empty if no name is close."""
     upper = {candidate.upper(): candidate for candidate in known}
     match = get_close_matches(name.upper(), upper, n=1)
     return f" (did you mean {upper[match[0]]}?)" if match and upper[match[0]] != name else ""

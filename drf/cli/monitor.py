@@ -1,4 +1,4 @@
-"""``drf monitor``: compare what was issued with what came true."""
+"""``drf monitor``: compare issued forecasts with realised returns."""
 
 from __future__ import annotations
 

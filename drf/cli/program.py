@@ -22,8 +22,8 @@ from ..experiment.composing import explain, in_one_line
 from ..tracking.store import without_secrets
 
 REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO = 2, 3, 4, 75, 99
-"""Exit codes: refused input; unusual inputs, from which nothing was issued; an alarm about the champion or the live
-record; another command at work, or a store that cannot be reached; nothing to do, since it was done before."""
+"""Exit codes: refused input, unusual inputs (nothing issued), an alarm about the champion or the live record, another
+command at work or an unreachable store, and work that was already done."""
 
 _SIGPIPE = 128 + 13  # not every system defines this signal
 
@@ -63,7 +63,7 @@ def reading_of(arguments: argparse.Namespace) -> dict[str, object]:
 def refusing(task: Callable[P, object]) -> Callable[P, None]:
     """Turn refused input into one line and an exit code.
 
-    Apply it below ``hydra.main``, which would add lines of its own.
+    Apply this decorator below ``hydra.main``, which would add its own lines.
     """
 
     @functools.wraps(task)
@@ -87,7 +87,7 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
 
 
 class _Printing(logging.Handler):
-    """Handler that prints the rooms' log messages, which they do not print themselves."""
+    """Handler that prints the rooms' log messages, since the rooms do not print them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record))

@@ -51,11 +51,11 @@ def gather(
     Returns
     -------
     ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before (gross)
-    and after (net) costs with intervals, beside ``linear`` on the same months. ``deflated``: probabilistic and deflated
-    ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and over returns after costs.
-    ``pairs``: every row against every other. ``periods``: parts of the months. ``scales``: promised and earned returns.
-    ``quantiles``: mean returns by quantile and whether they rise. ``variants``, ``exposures``, ``seeds``,
-    ``overfitting``.
+    and after (net) costs, with intervals and a comparison with ``linear`` on the same months. ``deflated``:
+    probabilistic and deflated ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and
+    over returns after costs. ``pairs``: every row against every other. ``periods``: parts of the months. ``scales``:
+    promised and earned returns. ``quantiles``: mean returns by quantile and whether they rise. ``variants``,
+    ``exposures``, ``seeds``, ``overfitting``.
     """
     rule = judging.rule
     returns = {

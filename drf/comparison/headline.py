@@ -32,8 +32,8 @@ class Portrait:
         Date of that portfolio.
     promised, earned
         Contributions of the factors to the forecast of the long-short portfolio, and what they earned, see
-        :func:`drf.evaluation.attribution.realised`; one row a month. None if the row has no contributions, like the
-        following:
+        :func:`drf.evaluation.attribution.realised`; one row a month. None, like the attributes below, if the row has no
+        contributions.
     cells
         The newest month's contributions by descriptor and lag, aligned with ``holdings``.
     history

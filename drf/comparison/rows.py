@@ -37,7 +37,8 @@ class Row:
     model
         Kind of the row.
     predictions
-        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread that earlier months justify.
+        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread of the forecasts scaled as
+        earlier months justify.
     raw
         Models' own ``y_pred``, before scaling, shape (n,).
     scale, newest_scale
@@ -55,7 +56,8 @@ class Row:
         Risk factors of the long-short portfolio, where the row has contributions:
         see :func:`drf.evaluation.contributions.risk_table`.
     carried
-        Forecasts by last month's per-stock factor returns, where the row has contributions and more than one month.
+        Forecasts made from last month's per-stock factor returns, where the row has contributions and more than one
+        month.
     by_seed
         ``y_pred`` of every seed on its own, in the order of ``predictions``: shape (seeds, n).
     metrics, series
@@ -166,7 +168,7 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
 
 
 def _raw(forecasts: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
-    """Return the metrics that shrinking changes, before it is applied; rank-based metrics stay the same."""
+    """Return the unshrunk values of the metrics that shrinking changes; rank-based metrics stay the same."""
     promised = float((series["promised"] / scale).mean() * MONTHLY.periods_a_year)
     return {"r2_raw": out_of_sample_r2(forecasts), "promised_return_raw": promised}
 
@@ -212,7 +214,7 @@ def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
-    """Return the factor contributions of row ``headline``, or of the best row with any if it has none.
+    """Return the factor contributions of row ``headline``; if it has none, use the best row that has some.
 
     Returns
     -------

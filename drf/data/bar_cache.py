@@ -28,11 +28,11 @@ def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame
     prices
         Name of their file in messages.
     file
-        Parquet; it need not be there yet.
+        Parquet file, which need not exist yet.
 
     Returns
     -------
-    The bars, and a sentence on which kept bars were of use.
+    The bars, and a sentence on how far the kept bars could be used.
     """
     if not file.absolute().parent.is_dir():
         raise InputError(f"data.bars={file}: the folder does not exist")

@@ -35,7 +35,7 @@ class Calendar:
         return dates + 0 * self.offset
 
     def shift(self, ends: Any, periods: int) -> Any:
-        """Return the period ends so many periods later; earlier where ``periods`` is negative."""
+        """Return the period ends that lie ``periods`` later, or earlier if the number is negative."""
         return ends + periods * self.offset
 
     def between(self, first: Any, last: Any) -> pd.DatetimeIndex:
@@ -56,7 +56,7 @@ class Calendar:
         Parameters
         ----------
         dates
-            As they stand in the table, before they are moved to the end of a period.
+            Dates as written in the table, before they are moved to the end of a period.
         """
         days = dates.drop_duplicates().sort_values().diff().dt.days
         usual = days.median()
@@ -66,7 +66,7 @@ class Calendar:
 
 
 _WITHIN_A_WEEK, _WITHIN_A_MONTH, _FEW = 5, 20, 5
-"""Limits: dates of a daily and of a weekly table are fewer days apart; fewer dates show no frequency."""
+"""Limits: gap in days below which a table is daily, or weekly, and a number of dates too small to judge."""
 
 MONTHLY = Calendar(pd.offsets.MonthEnd(), 12, "monthly")
 

@@ -1,4 +1,4 @@
-"""Daily prices to one bar a stock and month. No other step reads every day, so only this one must be fast.
+"""Summary of daily prices as one bar a stock and month. No other step reads every day, so only this one must be fast.
 
 Polars reads the file lazily and takes some of the stocks at a time, so memory does not grow with the file.
 """
@@ -22,11 +22,11 @@ COLUMNS = ("date", "asset", "close", "adj_close", "volume")
 OPTIONAL = ("split", "shares", "market_value")
 ROWS_AT_ONCE = 4_000_000
 
-# Close and total-return close that part by more than this between two days probably do so by a split, not a dividend.
+# If close and total-return close diverge by more than this between two days, a split is probable, not a dividend.
 _SPLIT = 1.3
 
 LONGEST_BREAK = 14
-"""Most days between two trading days of a market; a move over a longer gap is not one day's return."""
+"""Largest number of days between two trading days of a market; a move over a longer gap is not one day's return."""
 
 LONGEST_GAP_DAYS = 400
 """Longest gap in days over which two prices of a name can still show splits between them."""
@@ -48,12 +48,12 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     Returns
     -------
     One row a (asset, month): ``date`` (month end), ``asset``, ``first_day`` and ``last_day`` with a price, ``close``
-    and ``adj_close`` of the latter, ``illiq`` (mean |daily return| / traded value over days with volume), ``idle``
-    (days without volume), ``quoted`` (days whose price is a mean of bid and ask), ``jump`` (by what the number
-    of shares seems to have grown in the month, judged by the two closes; 1 if by nothing), ``seen`` (splits of the
-    column that the closes show, less those that they do not); with a column of their own ``split`` (their product over
-    the month), and ``shares`` (the newest in the month, or the market value over the close of its day) with ``grown``
-    (by what they grew through splits in the rest of the month).
+    and ``adj_close`` of the last day, ``illiq`` (mean |daily return| / traded value over days with volume), ``idle``
+    (number of days without volume), ``quoted`` (number of days whose price is a mean of bid and ask), ``jump`` (factor
+    by which the number of shares seems to have grown in the month, judged by the two closes; 1 if it has not). If the
+    prices have the columns for them: ``seen`` (number of stated splits that the closes show, less the number that they
+    do not show), ``split`` (product over the month), ``shares`` (newest in the month, or market value over the close of
+    its day) and ``grown`` (factor by which splits multiplied the shares in the rest of the month).
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _names(lazy: pl.LazyFrame) -> pl.Expr:
 
 
 def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
-    """Return the days of the column ``date``, read as a whole; each different cell is read once."""
+    """Return the days of the column ``date``, interpreted as a whole; each distinct cell is read once."""
     try:
         cells = lazy.select(pl.col("date").unique()).drop_nulls().collect()["date"]
     except pl.exceptions.PolarsError as error:
@@ -255,7 +255,7 @@ def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
     if "split" in columns:
         by_month += [pl.col("split").fill_null(1.0).product(), pl.col("seen").sum()]
     if "market_value" in columns or "shares" in columns:
-        # On the basis of close, whatever that is.
+        # Shares are on the basis of close, whatever it is.
         shares = pl.col("market_value") / close if "market_value" in columns else pl.col("shares")
         split = pl.col("split").fill_null(1.0) if "split" in columns else pl.col("jump")
         later = shares.is_not_null().cum_sum(reverse=True) == 0

@@ -1,8 +1,9 @@
 """Dates: the one reader of date columns for all tables and commands.
 
-Unambiguous dates are read: dates and stamps of any kind, whole numbers and texts written year first, and names of
-months. Day and month may come in either order where some row of the column decides it. A date with two readings is
-refused, naming both. A number that counts days or seconds from some origin is refused, naming the convention.
+Unambiguous dates are read: dates and timestamps of any kind, whole numbers and texts with the year first, and texts
+with the month's name. Day and month may come in either order where some row of the column decides it. A date with two
+readings is refused, naming both. A number that counts days or seconds from some origin is refused, naming the
+convention.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class UnreadableDatesError(ValueError):
 def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
     """Return the calendar days of a column: ``datetime64[ns]`` at midnight, without a zone; NaT where a cell is empty.
 
-    A stamp with a zone keeps the calendar day of its own clock. A timestamp without a time zone, or in UTC, is accepted
-    only at midnight: at another time it may be the midnight of another day elsewhere. Months without a day are their
-    last day.
+    A timestamp with a time zone keeps the calendar day of that zone. A timestamp without a time zone, or in UTC, is
+    accepted only at midnight: at another time it may be the midnight of another day elsewhere. A month without a day is
+    read as its last day.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def _plain(column: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(kind):
         clock = column.dt.tz_localize(None) if isinstance(kind, pd.DatetimeTZDtype) else column
         outside = (clock.astype("datetime64[s]") < _FIRST) | (clock.astype("datetime64[s]") > _LAST)
-        if outside.any():  # before nanoseconds are asked to hold it
+        if outside.any():  # refused before the conversion to nanoseconds
             raise UnreadableDatesError(f"not a date ({column[outside].iloc[0]}){_WRITE}", np.flatnonzero(outside))
         return column if isinstance(kind, pd.DatetimeTZDtype) else column.astype("datetime64[ns]")
     if pd.api.types.is_bool_dtype(kind):
@@ -163,7 +164,7 @@ _COUNTS: tuple[tuple[str, str, Literal["D", "s", "ms", "us", "ns"], float, float
 
 
 def _meaning(number: float) -> str:
-    """Return words on what a number may count; nothing is guessed."""
+    """Return text on the units that a number may count, without guessing one."""
     if 1800 <= number < 2200 and number % 1 == 0:
         return f", but years{_WRITE}"
     readings = [

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 NAMES = ("asset", "sector")
-"""Columns that hold names, wherever they stand."""
+"""Columns that hold names, in any table."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_file(
     key
         The file's name in the config.
     columns
-        The only ones to load; all if none are given.
+        Columns to load; all if none are given.
     names
         Columns of names, whose codes are text.
     reading

@@ -50,9 +50,10 @@ class Format:
     name
         In messages.
     names
-        The columns of a file, without reading its rows.
+        Function that lists a file's columns without reading its rows.
     read
-        A file, the only columns to load (all if none are given), and the columns that hold names, where codes are text.
+        Function that reads a file, given the columns to load (all if none are given) and the columns of names, where
+        codes are text.
     """
 
     name: str
@@ -131,7 +132,7 @@ def encoding(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open the file's bytes, unpacked; of an archive, the bytes of the one table in it."""
+    """Open the file's uncompressed bytes; for an archive, open the only table in it."""
     ending = path.suffix.lower()
     if ending == ".zip":
         with zipfile.ZipFile(path) as packed:

@@ -14,8 +14,8 @@ from .panel import KEYS, RETURN, check_panel
 # A single descriptor that forecasts the next month's ranks this well holds the answer.
 MOST_IC = 0.3
 
-# A market that was recorded as it went loses stocks, at least this share a year. A stock has left if it is absent from
-# the last months.
+# A market recorded as events happened loses at least this share of its stocks a year. A stock has left if it is absent
+# from the last months.
 LEAST_LEAVERS, ABSENT_MONTHS = 0.002, 3
 
 # A value of a bell-shaped descriptor this many median absolute deviations from the month's median is an outlier.
@@ -71,7 +71,7 @@ def mean_rank_ic(panel: pd.DataFrame, name: str) -> float:
 
 
 def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) -> str:
-    """Return the message with which validation refuses the table as it was read; empty if it does not."""
+    """Return the message with which validation refuses the table as read, or an empty text if it accepts it."""
     try:
         check_panel(frame, descriptors, least_stocks, with_returns=RETURN in frame)
     except InputError as error:
@@ -80,7 +80,8 @@ def refusal(frame: pd.DataFrame, descriptors: Sequence[str], least_stocks: int) 
 
 
 def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
-    """Return sentences on conspicuous values, each with a remedy where there is one. Dates and numbers are typed."""
+    """Return sentences on conspicuous values, each with a remedy where there is one. Dates and numbers are typed
+    already."""
     lines = []
     table = by_descriptor(panel, descriptors).set_index("descriptor")
     for name, line in table.to_dict("index").items():

@@ -11,7 +11,7 @@ from ..errors import InputError, first_few
 
 
 def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = True) -> tuple[pd.Series, list[str]]:
-    """Match the names of a table to those of another.
+    """Match the names of one table to the names of another.
 
     Codes that differ only by noughts in front are matched, unless that would merge two names of one table.
 
@@ -20,7 +20,7 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
     column
         Names of the table that is joined.
     known
-        Names in the table that it is joined to.
+        Names in the other table.
     what
         Name of the joined table in messages.
     some
@@ -56,7 +56,7 @@ def without_partner(alone: Iterable[str], every: int, words: str, most: float) -
     Parameters
     ----------
     every
-        Number of names that could have had one.
+        Number of names that could have had a partner.
     words
         Words for the names and what they lack, such as "stocks have no row in data.statements".
     most

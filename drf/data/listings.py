@@ -1,7 +1,7 @@
 """Listings from monthly bars: one company under one name, from its first price to its last or its delisting.
 
-A stock that is not traded for some months keeps its last price: it is still held, at the price that it had. What it has
-lost or won meanwhile is the return over the month in which it is traded again. A name that comes back after more than
+A stock that is not traded for some months keeps its last price: it is still held, at the price that it had. Its gain or
+loss in the meantime is the return over the month in which it is traded again. A name that comes back after more than
 ``carry_months`` without a price, or after a delisting, is another company's.
 """
 
@@ -16,7 +16,7 @@ from ..errors import InputError, first_few
 from .calendar import MONTHLY
 from .descriptors import mom1
 
-# A delisting may be dated so much before the last price.
+# A delisting may be dated this long before the last price.
 _TOLERANCE = pd.Timedelta(days=7)
 
 
@@ -29,7 +29,7 @@ class Listings:
     names
         Each column's stock; a name appears more than once if it was another company's before.
     after
-        Each column's month end up to which the name belonged to another company; NaT if to none.
+        Month end up to which each column's name belonged to another company; NaT if it never did.
     traded
         True if there was a price in the month.
     there
@@ -39,7 +39,7 @@ class Listings:
     following
         Total return over the next month, including any delisting return.
     bars
-        The bars, with ``row`` and ``listing``: where each stands in the tables.
+        The bars, with their positions in the tables: ``row`` and ``listing``.
     counts, examples
         Special cases: description -> number, and description -> a few examples.
     """
@@ -162,7 +162,7 @@ def _used_delistings(
 
 
 def _moved_to_the_last_price(delistings: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """Date a delisting a few days before the last price to the month of that price."""
+    """Move a delisting dated a few days before the last price to the month of that price."""
     bar = bars[["asset", "row", "last_day"]].astype({"asset": object}).assign(last=bars["row"] - 1)
     bar = bar.rename(columns={"row": "next", "last_day": "next_day"})
     joined = delistings.merge(bar, on=["asset", "last"], how="left")

@@ -1,7 +1,7 @@
 """Macro sensitivities: a factor made of each stock's sensitivity to changes of macro series.
 
-The sensitivity to a series is the slope of the stock's past monthly returns on the series' changes in the same months,
-over the 60 newest months whose change is published at the date (at least 24 of them known).
+The sensitivity to a series is the slope of the stock's past monthly returns on the series' changes in the same months.
+It uses the 60 newest months whose change is published at the date; at least 24 of them must be known.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int)
     changes
         Changes over the same months, one column a series; missing where unknown.
     lag_months
-        Months from a month's end until its change is published; the newest months used are older by this number.
+        Number of months from a month's end until its change is published; the newest month used is older by this
+        number.
 
     Returns
     -------

@@ -42,13 +42,13 @@ def check_panel(
     Parameters
     ----------
     frame
-        As read from a file or made by a simulator. ``sector`` is kept if it is there; other columns are ignored.
+        Table as read from a file or made by a simulator. ``sector`` is kept if it is there; other columns are ignored.
     descriptors
         The descriptors that must be there.
     least_stocks
         Fewest stocks that a month may have: one for each quantile of the portfolio.
     with_returns
-        True if ``ret_next`` is needed; a panel that is only to be forecast does without.
+        True if ``ret_next`` is required; a panel used only for forecasting does not need it.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def _as_dates(column: pd.Series) -> pd.Series:
 
 
 def require_monthly(where: str, dates: pd.Series) -> None:
-    """Refuse a table of another frequency by its name.
+    """Refuse a table of another frequency, and name that frequency.
 
     Raises
     ------

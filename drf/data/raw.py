@@ -1,7 +1,7 @@
 """Raw tables to a panel: prices, a market index, statements and delistings become point-in-time descriptors.
 
 A statement counts from the day it was available (or, where that is not known, some months after its fiscal year end),
-until a newer one is available or it has gone stale. What had to be treated is counted and printed.
+until a newer one is available or it has gone stale. Cases that needed treatment are counted and printed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RawData:
         ``date``, ``close``; daily or monthly.
     statements
         ``asset``, ``fiscal_year_end``, ``available_from`` (may be empty) and :data:`ITEMS`; ``shares_outstanding`` as
-        of the fiscal year end. A fiscal year that was restated has a row for each day from which it was available.
+        of the fiscal year end. A restated fiscal year has one row for each day on which a version became available.
     delistings
         ``asset``, ``date``, ``delisting_return`` (decimal, after the last price), or none.
     """
@@ -150,7 +150,7 @@ def _with_names(table: pd.DataFrame, stocks: set[str], what: str, some: bool = T
 
 
 def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Drop a newest month that has not ended: its rows would pass for those of a month's end."""
+    """Drop the newest month if it has not ended: its rows would be mistaken for month-end rows."""
     newest, month = bars["last_day"].max(), bars["date"].max()
     left = (month - newest).days
     if left > LONGEST_BREAK:
@@ -205,7 +205,8 @@ def _point_in_time(
             "available_from"
         )
     _require_one_a_day(table)
-    # Of those known at a date the latest fiscal year counts: a late restatement does not set a stock back.
+    # Of the statements known at a date, the latest fiscal year counts: a late restatement of an older year does not
+    # replace it.
     table = table.sort_values(["known", "fiscal_year_end"], kind="stable")
     table = table[table["fiscal_year_end"] == table.groupby("asset")["fiscal_year_end"].cummax()]
     keys = pd.DataFrame({"date": np.repeat(month_ends, len(names)), "asset": np.tile(names, len(month_ends))})

@@ -1,4 +1,4 @@
-"""Research panels to the contract by a mapping: other names, signs, units and date conventions."""
+"""Mapping of research panels to the contract: other names, signs, units and date conventions."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def map_panel(
         Descriptor -> column, with ``-`` before it for the other sign, ``1/`` for its inverse, ``log`` for its
         logarithm. Dates are moved to the month end at which the descriptors were known.
     returns
-        ``column``; ``percent``, whether its unit is; and either no ``path``: the panel's own column of the return over
-        the month after its date; or the ``path`` of a file with a row a stock and month, whose ``date``, ``form`` and
-        ``asset`` name its columns and whose return is over the month of its own date.
+        ``column``; ``percent``, true if its unit is per cent. Without ``path``, the column is the panel's own and holds
+        the return over the month after its date. With ``path``, it is in a file with a row a stock and month, whose
+        ``date``, ``form`` and ``asset`` name its columns and whose return is over the month of its own date.
     keep
-        Column -> value or values: rows of others are left out, and counted.
+        Column -> value or values to keep; rows with other values are left out, and counted.
     most_unmatched
         Share of the stocks that may have no row in a file of returns.
     reading
@@ -100,7 +100,7 @@ def map_panel(
 def _with_returns(
     panel: pd.DataFrame, returns: Mapping[str, Any], most_unmatched: float, reading: Reading
 ) -> tuple[pd.DataFrame, int, list[str]]:
-    """Add the return over the month after each row's date, from a file of returns over the month of their own date."""
+    """Add each row's return over the month after its date, from a file that dates each return by its own month."""
     path = str(returns["path"])
     names = [returns[key] for key in ("date", "asset", "column")]
     frame = _read("data.returns.path", path, names, {}, returns["asset"], reading)

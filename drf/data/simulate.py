@@ -5,8 +5,8 @@ a common part within their factor. The expected return is a *gated memory* of th
 dates 12, 9, 6, 3 and 0 months back news from Value, Quality and Momentum enters a stock's memory, and Risk decides how
 much of the old memory survives. It is therefore non-linear, has interactions between factors, and depends on the path
 and not only on the last date. Size has no effect. If macro series are asked for, stocks differ in how they respond to
-each series' surprises, and the response to the first series is rewarded. On top come a market return, in proportion to
-BETA, and fat-tailed noise many times larger than the signal.
+each series' surprises, and the response to the first series is rewarded. A market return in proportion to BETA is
+added, and so is fat-tailed noise many times larger than the signal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .sources import Source
 MEMORY_DATES = (12, 9, 6, 3, 0)
 _MEMORY_DEVIATION = 0.40  # standard deviation of memory() over stocks
 _RESPONSE = 0.03  # standard deviation over stocks of the response to a macro surprise, in decimals of return
-_HISTORY = 60  # months before the panel, so that MOM60 is there from its first month
+_HISTORY = 60  # months before the panel, so that MOM60 is known from the panel's first month
 
 # name: (monthly persistence, location, scale, logarithmic); location and scale only give natural-looking units.
 _SHAPES: dict[str, tuple[float, float, float, bool]] = {
@@ -74,7 +74,7 @@ class SimulatedMarket(Source):
     Parameters
     ----------
     stocks, months
-        Size of the panel: places for stocks. Some months of some stocks are missing.
+        Number of places for stocks, and of months. Some months of some stocks are missing.
     seed
         Seed of all random numbers.
     start
@@ -91,7 +91,7 @@ class SimulatedMarket(Source):
         Share of descriptor values that are missing; a tenth of this share of the (stock, month) rows is missing too.
     exits
         Monthly probability that a stock leaves the market and a newly listed one takes its place, with its own name and
-        history. The last return of the one that leaves is there.
+        history. The last return of the stock that leaves is included.
     dies
         Month of the panel, counted from 1, from which expected returns are zero; None: never.
     macro
@@ -192,7 +192,8 @@ def simulate(settings: SimulatedMarket) -> Market:
 
 
 def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: float) -> np.ndarray:
-    """Return the stock's name at every (month, place): the place's own, with a count from its second stock on."""
+    """Return the stock's name at every (month, place): the place's name, with a number added from its second stock
+    on."""
     listed = 1 + np.cumsum(rng.random((months, len(places))) < exits, axis=0)
     listed = np.vstack([np.ones(len(places), dtype=int), listed[:-1]])
     names = np.where(listed > 1, np.char.add(np.char.add(places, "-"), listed.astype(str)), places)
@@ -202,9 +203,9 @@ def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: flo
 def _macro(
     seed: int, series: int, months: int, stocks: int, deviation: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return reward, responses and surprises of the macro series: the reward of the response to the first series
-    (months, stocks), of the given deviation over stocks; the responses to a surprise of one standard deviation (series,
-    stocks); the surprises (months, series).
+    """Return three arrays of the macro series: rewards of the response to the first (months, stocks) with the given
+    deviation over stocks, responses to a surprise of one standard deviation (series, stocks), and surprises (months,
+    series).
     """
     rng = np.random.default_rng([seed, series])  # own generator: macro series leave the rest of the market unchanged
     responses = _RESPONSE * rng.standard_normal((series, stocks))
@@ -324,7 +325,7 @@ def _persistent_descriptors(rng: np.random.Generator, total: int, stocks: int) -
 
 
 def _momentum(returns: np.ndarray) -> dict[str, np.ndarray]:
-    """Compound past returns at the last row of ``returns``; while the history is short, over what there is."""
+    """Compound past returns at the last row of ``returns``; while the history is short, use all of it."""
     growth = 1 + returns
     return {
         "MOM12_1": growth[-12:-1].prod(0) - 1,

@@ -30,8 +30,8 @@ class Source(ABC):
     """A source of panels.
 
     ``PLACES`` names the fields that say where data lie or up to which month they go: these fields change from month to
-    month while all else stays. Those that hold text are paths. ``READING`` names the fields that say how files are read
-    or when they are refused: the resulting panel is the same.
+    month while all else stays. The text fields among them are paths. ``READING`` names the fields that say how files
+    are read or when they are refused: the resulting panel is the same.
     """
 
     PLACES: ClassVar[frozenset[str]] = frozenset()
@@ -79,8 +79,8 @@ class PanelFile(Source):
 class RawTables(Source):
     """A panel made from daily prices, a market index, statements and, if there are, delistings (:mod:`drf.data.raw`).
 
-    What had to be treated is logged. ``bars`` names a file that keeps the monthly bars, so that only new or changed
-    months of the prices are summed up again.
+    Cases that needed treatment are logged. ``bars`` names a file that keeps the monthly bars, so that only new or
+    changed months of the prices are summed up again.
     """
 
     PLACES = frozenset({"prices", "market_index", "statements", "delistings", "bars"})
@@ -168,7 +168,7 @@ class RawTables(Source):
 class ResearchPanel(Source):
     """A panel made from a research panel by a mapping, see :func:`drf.data.research.map_panel`.
 
-    With ``descriptors`` only those are looked for. What had to be treated is logged.
+    With ``descriptors`` given, no others are looked for. Cases that needed treatment are logged.
     """
 
     PLACES = frozenset({"path"})
@@ -210,7 +210,7 @@ class ResearchPanel(Source):
 
 @dataclass(frozen=True)
 class NamedElsewhere(Source):
-    """A user's own source that a registry names. It is not created, since a registry may be written by others."""
+    """A user's own source that a registry names. The source is not created, since others may write to a registry."""
 
     target: str
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def largest(panel: pd.DataFrame, universe: int | None) -> pd.DataFrame:
-    """Keep the ``universe`` stocks of each month with the largest CAP, or all; without CAP a stock is not kept."""
+    """Keep each month's ``universe`` stocks with the largest CAP, dropping any without CAP; None: keep all."""
     if universe is None:
         return panel
     rank = panel.groupby("date")["CAP"].rank(method="first", ascending=False)

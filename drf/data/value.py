@@ -40,7 +40,7 @@ def market_value(
     prices_adjusted, shares_adjusted
         Adjustment of the closes and of the statements' shares; None: taken as traded, with a note about it.
     carry_months
-        Number of months for which a number of shares given with the prices counts until the next.
+        Number of months for which a number of shares in the prices stays valid until the next is given.
 
     Returns
     -------

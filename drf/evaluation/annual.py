@@ -17,7 +17,7 @@ def annualised_ratio(monthly: pd.Series) -> float:
 
 
 def rolling_ratio(monthly: pd.Series, months: int = MONTHLY.periods_a_year) -> pd.Series:
-    """Return :func:`annualised_ratio` over the periods up to each one; NaN where there are too few."""
+    """Return a rolling :func:`annualised_ratio` over the periods up to each date; NaN where there are too few."""
     window = monthly.rolling(months)
     deviation = window.std()
     return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(MONTHLY.periods_a_year)

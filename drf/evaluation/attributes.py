@@ -1,4 +1,4 @@
-"""Attributes of stocks that a portfolio rule needs beside their forecasts, read from the panel."""
+"""Attributes of stocks that a portfolio rule needs in addition to their forecasts, read from the panel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from scipy import stats
 
 KEYS = ["date", "asset"]
 
-# Logarithms of market values are above 0, hardly skewed, and no market holds stocks as far apart in size as exp(30).
+# Logarithms of market values are above 0 and hardly skewed. No market holds stocks whose sizes differ by a factor of
+# exp(30).
 _WIDEST_LOG_RANGE, _MOST_SKEWED_LOG = 30.0, 2.0
 
 
@@ -63,6 +64,6 @@ def _market_value(cap: pd.Series) -> pd.Series | None:
 MARKET_VALUE = Attribute(
     "value", "CAP", _market_value, "there is no CAP that looks like the logarithm of a market value"
 )
-"""Market value that CAP is the logarithm of, as a multiple of the largest."""
+"""Market value, of which CAP is the logarithm, as a multiple of the largest."""
 
 SECTOR = Attribute("sector", "sector", lambda names: names, "the panel has no column sector")

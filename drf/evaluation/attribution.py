@@ -26,7 +26,7 @@ def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) 
     Parameters
     ----------
     contributions
-        ``date``, ``asset`` and a column a factor, in decimals a month.
+        ``date``, ``asset`` and a column for each factor, in decimals a month.
     returns
         Decimal returns of the month after, aligned.
     weights
@@ -34,7 +34,8 @@ def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) 
 
     Returns
     -------
-    One row a month with both sides held, a column a factor and ``specific``; decimals a month.
+    One row for each month in which both sides are held, with a column for each factor and ``specific``; decimals a
+    month.
     """
     factors = [str(name) for name in contributions if name not in ("date", "asset")]
     known = returns.notna() & contributions[factors].notna().all(axis=1)

@@ -50,7 +50,7 @@ def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resam
     """
     common = losses.dropna()
     table = pd.DataFrame({"row": list(losses.columns), "loss": common.mean().to_numpy(), "p": np.nan, "note": ""})
-    apart = common.loc[:, ~common.T.duplicated()]  # only one of equal rows is compared
+    apart = common.loc[:, ~common.T.duplicated()]  # of equal rows, only one is compared
     if len(common) < LEAST_PERIODS or apart.shape[1] < 2:
         why = f"there are only {len(common)} common periods" if apart.shape[1] > 1 else "there is nothing to compare"
         return table.assign(included=True, note=f"cannot be estimated, because {why}")

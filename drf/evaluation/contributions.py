@@ -78,7 +78,7 @@ def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> di
     Parameters
     ----------
     contributions, truth
-        ``date``, ``asset`` and a column a factor. A factor without any true effect, or of unknown truth, is left out.
+        ``date``, ``asset`` and a column for each factor. A factor is left out if its true effect is zero or unknown.
     """
     both = contributions.merge(truth, on=KEYS, suffixes=("", " truly"))
     factors = [
@@ -105,9 +105,9 @@ def risk_table(relevance: pd.DataFrame, weights: Weights, factors: Mapping[str, 
 
     Returns
     -------
-    One line a month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``, ``lag``) and name,
-    with ``signed``: weighted mean contribution over the stocks; ``absolute``: mean size of it (for the spread: of both
-    sides together); ``change``: of ``signed`` since the month before. Decimals a month.
+    One line for each month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``, ``lag``)
+    and name. ``signed``: weighted mean contribution over the stocks. ``absolute``: weighted mean absolute contribution
+    (for the spread: of both sides together). ``change``: change of ``signed`` since the month before. Decimals a month.
     """
     descriptors = by_descriptor(relevance)
     values = relevance.drop(columns=KEYS)

@@ -9,8 +9,8 @@ import pandas as pd
 def underwater(returns: pd.Series) -> pd.Series:
     """Return the drawdown of the compounded returns, 0 or below, one a month.
 
-    A month without a return changes nothing. NaN in every month if one of them loses everything, since nothing then
-    compounds.
+    A month without a return changes nothing. All months are NaN if one of them loses everything, since the returns then
+    do not compound.
     """
     if (returns <= -1).any():
         return pd.Series(np.nan, index=returns.index)
@@ -24,8 +24,8 @@ def drawdown_periods(returns: pd.Series, most: int = 5) -> pd.DataFrame:
     Returns
     -------
     ``first``: the first month below the peak. ``bottom``: the month at whose end the loss is largest. ``last``: the
-    last month below the peak. ``loss``: a positive decimal. ``months``: below the peak. ``recovered``: whether the peak
-    was reached again. No rows where nothing compounds.
+    last month below the peak. ``loss``: a positive decimal. ``months``: months below the peak. ``recovered``: whether
+    the peak was reached again. No rows if the returns do not compound.
     """
     loss = underwater(returns)
     below = loss < 0

@@ -26,7 +26,7 @@ def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
 def carried_forward(
     keys: pd.DataFrame, relevance: np.ndarray, exposures: np.ndarray, intercept: np.ndarray
 ) -> np.ndarray:
-    """Forecast each stock by its own factor returns of the month before and its exposures of now.
+    """Forecast each stock by its own factor returns of the month before and its current exposures.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def rank_ic(forecasts: pd.DataFrame) -> pd.Series:
     """Return the Spearman correlation of forecast and return within each month."""
     ranks = forecasts.groupby("date")[["y_pred", "y_true"]].rank()
     by_date = forecasts.groupby("date")["y_pred"]
-    flat = by_date.max() - by_date.min() <= 1e-12 * forecasts["y_pred"].abs().max()  # ranks would order mere rounding
+    flat = by_date.max() - by_date.min() <= 1e-12 * forecasts["y_pred"].abs().max()  # ranks would be rounding noise
     return ic(ranks.assign(date=forecasts["date"])).mask(flat, 0.0)
 
 
@@ -106,16 +106,16 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
     """Return the metrics of :data:`METRICS` and :data:`MORE_METRICS`.
 
     ``mae`` and ``rmse`` are over all stocks and months. ``r2`` is 1 less the ratio of the sum of squared errors to the
-    sum of squared returns. It is below 0 where forecasting nothing has the smaller error (Gu, Kelly and Xiu 2020).
-    Returns are decimals a year: the arithmetic monthly mean times 12. Volatility is the sample standard deviation times
-    the root of 12, and Sharpe is their ratio, without a risk-free rate. ``ic_ir`` and ``rank_ic_ir`` are the mean of
-    the monthly (rank) IC over its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the
-    t-statistics of the mean rank IC and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is the
-    largest loss from a peak of the compounded long-short return, as a positive decimal. It is NaN if a month loses
-    everything. ``promised_return`` is the forecast of ``annual_return``. ``hit_rate`` is the share of months with a
-    long-short return above 0. ``breakeven_bps`` is the cost of trading, in basis points each side, that would take the
-    whole mean return. What cannot be estimated, because there are fewer than two months (four for the t-statistics) or
-    no variation, is NaN.
+    sum of squared returns. It is below 0 where a forecast of 0 has the smaller error (Gu, Kelly and Xiu 2020). Returns
+    are decimals a year: the arithmetic monthly mean times 12. Volatility is the sample standard deviation times the
+    root of 12, and Sharpe is their ratio, without a risk-free rate. ``ic_ir`` and ``rank_ic_ir`` are the mean of the
+    monthly (rank) IC over its standard deviation, times the root of 12; ``rank_ic_t`` and ``spread_t`` the t-statistics
+    of the mean rank IC and the mean long-short return, see :func:`~.hac.hac_mean`. ``max_drawdown`` is the largest loss
+    from a peak of the compounded long-short return, as a positive decimal. It is NaN if a month loses everything.
+    ``promised_return`` is the forecast of ``annual_return``. ``hit_rate`` is the share of months with a long-short
+    return above 0. ``breakeven_bps`` is the cost of trading, in basis points each side, that would take the whole mean
+    return. What cannot be estimated, because there are fewer than two months (four for the t-statistics) or no
+    variation, is NaN.
     """
     series = monthly_series(forecasts, rule)
     known = forecasts.dropna(subset=["y_true"])
@@ -150,7 +150,7 @@ def mean_ic(by_month: pd.Series) -> float:
 
 
 def out_of_sample_r2(forecasts: pd.DataFrame) -> float:
-    """Return 1 less the squared errors' share of the squared returns; NaN without a return other than 0."""
+    """Return 1 less the ratio of squared errors to squared returns; NaN if no known return differs from 0."""
     known = forecasts.dropna(subset=["y_true"])
     nothing = float((known["y_true"] ** 2).sum())
     return float(1 - ((known["y_true"] - known["y_pred"]) ** 2).sum() / nothing) if nothing > 0 else float("nan")

@@ -23,8 +23,8 @@ def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     returns
-        One row a period, one column a trial. Trials with a missing period are left out, as are all but one of equal
-        trials.
+        One row a period, one column a trial. Trials with a missing period are left out, and only one of several equal
+        trials is kept.
 
     Returns
     -------

@@ -21,11 +21,12 @@ def pairs(series: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Returns
     -------
-    One row an ordered pair: ``row``, ``other``, ``periods``; ``sharpe``, the difference of their Sharpe ratios after
-    costs, with ``sharpe_low``, ``sharpe_high`` and ``better``, the probability that the row's true ratio is the larger;
-    ``rank_ic``, the mean difference of their monthly rank ICs, with ``rank_ic_t`` and ``rank_ic_p``; ``squared_error``,
-    that of their monthly mean squared errors, with ``squared_error_t`` and ``squared_error_p``: the test of Diebold and
-    Mariano (1995) with the standard errors of :mod:`~.hac`; ``note`` on what cannot be estimated, and why.
+    One row an ordered pair: ``row``, ``other``, ``periods``. ``sharpe``: the difference of their Sharpe ratios after
+    costs, with ``sharpe_low``, ``sharpe_high`` and ``better``, the probability that the row's true ratio is the larger.
+    ``rank_ic``: the mean difference of their monthly rank ICs, with ``rank_ic_t`` and ``rank_ic_p``. ``squared_error``:
+    the mean difference of their monthly mean squared errors, with ``squared_error_t`` and ``squared_error_p`` from the
+    test of Diebold and Mariano (1995) with the standard errors of :mod:`~.hac`. ``note``: what cannot be estimated, and
+    why.
     """
     lines = []
     for row, other in itertools.permutations(series, 2):

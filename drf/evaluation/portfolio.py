@@ -47,7 +47,7 @@ class PortfolioRule:
 
     @property
     def shares(self) -> Weighting:
-        """The rule by which the stocks of a side share it."""
+        """The rule by which the stocks on a side share its weight."""
         return WEIGHTINGS[self.weighting]
 
     @property
@@ -57,7 +57,7 @@ class PortfolioRule:
 
     @property
     def attributes(self) -> dict[str, Attribute]:
-        """The attributes that the rule needs beside the forecasts, by the setting that asks for each."""
+        """The attributes that the rule needs in addition to the forecasts, by the setting that requires each."""
         own = {f"weighting={self.weighting}": self.shares.attribute}
         asked = {**own, "sector_neutral=true": SECTOR if self.sector_neutral else None}
         return {setting: attribute for setting, attribute in asked.items() if attribute is not None}
@@ -109,7 +109,7 @@ class Weights:
         return (sign * self.table["weight"]).clip(lower=0.0)
 
     def mean(self, values: pd.DataFrame, sign: int) -> pd.DataFrame:
-        """Return the weighted mean of columns over one side's stocks: one row for each month in which it holds any.
+        """Return one side's weighted mean of each column: one row for each month in which the side holds stocks.
 
         Parameters
         ----------
@@ -120,7 +120,8 @@ class Weights:
         """
         weight, date = self.of_side(sign), self.table["date"]
         held = weight > 0
-        # Relative to the month's largest, equal weights become ones, which gives the plain mean without extra rounding.
+        # Divided by the month's largest weight, equal weights become ones, which gives the plain mean without extra
+        # rounding.
         relative = (weight / weight.groupby(date).transform("max"))[held]
         sums = values[held].mul(relative, axis=0).groupby(date[held]).sum()
         return sums.div(relative.groupby(date[held]).sum(), axis=0)
@@ -137,14 +138,14 @@ class Weights:
 class Quantiles:
     """Quantiles of forecasts within their month (and sector), from 1 (lowest) to ``rule.quantiles``.
 
-    The groups differ by at most one stock. Stocks tied across a cut lie in the groups on both sides, in proportion to
-    the places that the tied stocks have in each. So no order of rows or names decides. Stocks of a sector with fewer
-    stocks than quantiles, or of no known sector, lie in none.
+    The sizes of the groups differ by at most one stock. Stocks tied across a cut lie partly in each group, in
+    proportion to the places that the tied stocks have there. So the order of rows or names has no influence. Stocks lie
+    in no group if their sector is unknown or has fewer stocks than quantiles.
 
     Attributes
     ----------
     first, last
-        Places that the forecast and its like have in the ascending order of their group: 1 is the lowest.
+        First and last place of the forecast and its ties in the ascending order of their group: 1 is the lowest.
     size
         Number of stocks in the group; 0 where it has no quantiles. All aligned with the forecasts.
     count
@@ -189,7 +190,7 @@ class Quantiles:
 def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Series | None = None) -> Weights:
     """Return the rule's portfolio of each month.
 
-    Stocks whose forecasts are the same across a cut share the place that is left: see :class:`Quantiles`. If so many
+    Stocks with the same forecast on both sides of a cut share the remaining places: see :class:`Quantiles`. If so many
     stocks are tied that they lie in both the lowest and the highest quantile, nothing is held in that month (and
     sector). There is no order to trade on.
 
@@ -218,7 +219,7 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
 
 
 def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
-    """Scale the weights so that each sector is long as much as short, in proportion to its stocks on both sides.
+    """Make each sector's long and short side equal in weight, and proportional to its stocks on both sides.
 
     A sector with one side alone is not held.
     """
@@ -277,10 +278,10 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
     One row a month, decimals a month:
 
     ``gross``: return of the long less that of the short side. ``traded``: buys plus sells of both sides, as a share of
-    the value of one side. ``turnover``: the same as a share of all that can be traded: 0 for no trade, 1 if everything
-    is sold and bought anew. Weights drift with returns within the month and are set anew at its end; the first month
-    pays for setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which one side holds
-    nothing is NaN.
+    the value of one side. ``turnover``: the trades as a share of all that can be traded: 0 for no trade, 1 if
+    everything is sold and bought anew. Weights drift with returns within the month and are set anew at its end; the
+    first month pays for setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which one side
+    holds nothing is NaN.
     """
     held = weights.by_month()
     grown = weights.table.assign(y=returns)[weights.table["weight"] != 0]

@@ -1,4 +1,4 @@
-r"""Uncertainty of a Sharpe ratio, given its months, their shape, and the number of trials.
+r"""Uncertainty of a Sharpe ratio, given the number of months, the shape of returns and the number of trials.
 
 With :math:`\hat S` the Sharpe ratio *a period*, n periods, skewness :math:`\gamma_3` and kurtosis :math:`\gamma_4`:
 
@@ -27,7 +27,7 @@ LEAST_PERIODS = 12
 
 
 def probability_above(benchmark: float, ratio: float, periods: int, skewness: float, kurtosis: float) -> float:
-    """Return the PSR from moments of the returns: Sharpe ratios a period, and a kurtosis of 3 if they are normal."""
+    """Return the PSR from moments: Sharpe ratios are per period, and normal returns have a kurtosis of 3."""
     shape = 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2
     return float(stats.norm.cdf((ratio - benchmark) * np.sqrt((periods - 1) / shape)))
 
@@ -66,13 +66,13 @@ def best_of_chance(trials: float, variance: float) -> float:
 
 
 def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
-    """Return the variance of trials' Sharpe ratios a period, as it would be over ``periods`` periods.
+    """Return the variance of trials' Sharpe ratios a period, rescaled to records of ``periods`` periods.
 
-    Most of the ratios' spread is estimation error, whose variance falls with the length of the record. Trials are
-    measured over records of other lengths than the record of a version. So deviations are taken from the mean of trials
-    of the same length and scaled by the root of the lengths' ratio. Records of fewer than 12 periods are too noisy to
-    be used. The result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill:
-    many trials that hardly differ must not lower the bar.
+    Most of the ratios' spread is estimation error, whose variance falls with the length of the record. The trials'
+    records differ in length from the record of a version. So deviations are taken from the mean of trials of the same
+    length and scaled by the root of the lengths' ratio. Records of fewer than 12 periods are too noisy to be used. The
+    result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill: many trials
+    that hardly differ must not lower the bar.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) 
 
     Returns
     -------
-    One row a column: ``periods``, ``sharpe`` a year, ``probabilistic`` (that it exceeds 0), ``min_track_record`` in
-    periods, ``trials`` and the ``independent`` ones that they amount to, ``best_of_chance`` a year, ``deflated``,
-    ``note`` on what cannot be estimated and why.
+    One row a column: ``periods``, ``sharpe`` a year, ``probabilistic`` (the probability that it exceeds 0),
+    ``min_track_record`` in periods, ``trials``, the equivalent number of ``independent`` trials, ``best_of_chance`` a
+    year, ``deflated``, and ``note`` on what cannot be estimated and why.
     """
     lines = []
     for name, column in returns.items():

@@ -48,7 +48,7 @@ def count_trials(returns: Sequence[pd.DataFrame], others: pd.DataFrame | None = 
     returns
         Monthly returns after costs of each search: one row a month, one column a trial.
     others
-        Trials of which no more than ``name``, ``sharpe`` and ``periods`` is known.
+        Trials of which only ``name``, ``sharpe`` and ``periods`` are known.
     """
     known = [table.add_prefix(f"{k}/") for k, table in enumerate(returns)]
     wide = pd.concat(known, axis=1) if known else pd.DataFrame()

@@ -13,7 +13,7 @@ from .portfolio import PortfolioRule
 
 METRICS = ("annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t")
 
-# Each tail of a month's returns that is pulled in.
+# Share of a month's returns that is winsorised in each tail.
 WINSORISED = 0.01
 
 
@@ -68,6 +68,6 @@ def _within_sectors(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Return forecasts less their sector's mean in the month, so that the IC counts selection within sectors alone."""
     by_sector = forecasts.groupby(["date", "sector"])
     centred = forecasts["y_pred"] - by_sector["y_pred"].transform("mean")
-    # A value that is the same throughout a sector becomes 0, whatever rounding leaves of it.
+    # A value that is the same throughout a sector becomes exactly 0, without a remainder from rounding.
     centred = centred.where(centred.abs() > 1e-12 * forecasts["y_pred"].abs().max(), 0.0)
     return forecasts.assign(y_pred=centred, y_true=forecasts["y_true"].where(forecasts["sector"].notna()))

@@ -1,4 +1,5 @@
-"""Weighting: how the stocks on one side of a portfolio share its value. Each rule is a class that also says its name.
+"""Weighting: how the stocks on one side of a portfolio share its value. Each rule is a class that also provides its
+name in reports.
 
 A new rule is a class here and an entry of :data:`WEIGHTINGS`; configuration, tables and reports follow.
 """
@@ -16,7 +17,8 @@ from .attributes import MARKET_VALUE, Attribute
 class Weighting(ABC):
     """A rule that gives every stock a relative size.
 
-    ``words`` describe it in reports; ``attribute`` is the column that it needs beside the forecasts, if any.
+    ``words`` is its description in reports; ``attribute`` is the column that it needs in addition to the forecasts, if
+    any.
     """
 
     words: ClassVar[str]

@@ -25,7 +25,7 @@ _HERE = Path(__file__).resolve()
 _PLACES = (_HERE.parents[2] / "conf", _HERE.parents[1] / "conf")
 
 CONFIG_DIR = next(folder for folder in _PLACES if (folder / "config.yaml").is_file())
-"""Folder of the configuration files: that of the checkout, or the one that a wheel brings inside the package."""
+"""Folder of the configuration files: in the checkout or, when installed from a wheel, inside the package."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Settings(Generic[C]):
     record
         As they are logged.
     overrides
-        Words that were given for them. What they name was chosen, and is not tuned.
+        Words given to change the settings. The settings that they name were chosen, and are not tuned.
     choices
         Config group -> the file that was chosen.
     """
@@ -64,7 +64,7 @@ class Settings(Generic[C]):
 
     @classmethod
     def recorded(cls, values: Mapping[str, Any], schema: type[C]) -> Settings[C]:
-        """Check settings that an earlier run recorded; raises as :meth:`of`."""
+        """Check settings that an earlier run recorded; the errors are the same as in :meth:`of`."""
         return cls.of(OmegaConf.create(dict(values)), schema, (), {})
 
 
@@ -104,7 +104,7 @@ def read_option(group: str, option: str, schema: type[C]) -> C:
 
 
 def in_one_line(error: ValueError) -> str:
-    """Return Hydra's complaint about an unknown group, the one that is no ``HydraException``.
+    """Return Hydra's complaint about an unknown group, its only complaint that is not a ``HydraException``.
 
     Raises
     ------

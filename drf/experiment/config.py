@@ -29,7 +29,7 @@ _OWN = frozenset(
         "drf.data.sources.ResearchPanel",
     ]
 )
-"""Sources of this project: no other source is built from what a registry says."""
+"""Sources of this project; settings read from a registry can build no other source."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ def read_recorded(line: str) -> TrainConfig:
 
 
 def _data(values: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys common to every ``data`` config, with the source made; refuse keys that the source does not use.
+    """Return the keys common to every ``data`` config and the source object; refuse keys that the source does not use.
 
-    ``raw`` are the same values, references to others unresolved.
+    ``raw`` holds the same values with references to others left unresolved.
     """
     common = [entry.name for entry in fields(DataConfig)]
     settings, references = values.get("source"), raw.get("source", {})

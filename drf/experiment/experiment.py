@@ -38,9 +38,9 @@ class Experiment:
     families
         Not tuned yet.
     factors
-        The descriptors of each factor, of those that are used.
+        The descriptors that are used, by factor.
     panel, samples, schedule
-        The market's universe, checked; cut into samples, and into windows.
+        The checked universe of the market, the samples cut from it, and its windows.
     data
         Fingerprint of the panel.
     """
@@ -61,7 +61,7 @@ class Experiment:
 
     @property
     def registered_row(self) -> ModelRow:
-        """The row of which a version is made."""
+        """The row from which a version is made."""
         row = row_named(self.config.registry.row)
         assert row is not None
         return row

@@ -15,7 +15,7 @@ RESERVED = frozenset(
         "forecast", "earned", "change", "specific", "all", "sum", "rest", "intercept, rest",
     ]
 )  # fmt: skip
-"""Reserved names: columns besides the factors in forecasts, in issues with their orders, and the report."""
+"""Reserved names: columns other than factors in forecasts, in issues with their orders, and in the report."""
 
 Factors = dict[str, list[str]]
 """Factor -> its descriptors."""
@@ -27,8 +27,8 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
     Raises
     ------
     InputError
-        If a factor is not a list of names, a descriptor appears twice or has the name of another panel column, or
-        ``data.descriptors`` names one that no factor has.
+        If a factor is not a list of names, or ``data.descriptors`` names a descriptor that no factor has. Also if a
+        descriptor appears twice or has the name of another panel column.
     """
     for factor, names in named.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -23,7 +23,7 @@ from .schema import MacroConfig, TrainConfig
 _COMPUTING = ("joblib", "lightgbm", "numpy", "optuna", "pandas", "scipy", "scikit-learn", "torch")
 
 _TEST_MONTHS = ("test_from", "test_to", "periods")
-"""Settings of the window that say which months are looked at, and not what is done with them."""
+"""Settings of the window that choose the months to look at, but not how these are treated."""
 
 _MONTHS = ("train_months", "test_months", "refit_every", "expanding", *_TEST_MONTHS)
 """Settings of the window that choose the months a fit sees; the fit's task names those months."""

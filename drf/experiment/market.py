@@ -28,7 +28,7 @@ def load_market(
     least_stocks
         Fewest stocks that a month may have.
     more
-        Descriptors that are taken along if the source has them in every month.
+        Descriptors that are included if the source has them in every month.
 
     Raises
     ------

@@ -61,9 +61,9 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig(Compute):
-    """Place of fits, and the folder that keeps finished ones until the training has ended: the ``compute`` config.
+    """The ``compute`` config: where fits run, and the folder that keeps finished ones until the training has ended.
 
-    ``scheduler`` has no default here, so that one that ``compute=dask`` needs cannot be forgotten silently.
+    ``scheduler`` has no default here, so that with ``compute=dask`` it cannot be forgotten silently.
     """
 
     scheduler: str | None = field()
@@ -86,7 +86,7 @@ class TrackingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryConfig:
-    """Registered model, and the row of which versions are made."""
+    """Registered model, and the row from which versions are made."""
 
     name: str
     row: str = "lstm_lrp"
@@ -116,7 +116,7 @@ class TrainConfig:
 
 
 _OPEN = (DataConfig, MacroConfig)
-"""Groups whose keys follow from what was chosen; they are checked when they are read."""
+"""Groups whose keys depend on the chosen option; they are checked when they are read."""
 
 
 def node_of(schema: type) -> Any:

@@ -56,7 +56,7 @@ def make(taker: Callable[..., T], values: object, where: str) -> T:
 def check(
     taker: Callable[..., Any], values: Mapping[str, Any], where: str, hidden: Container[str] = ()
 ) -> dict[str, Any]:
-    """Return the settings if ``taker`` takes all of them, needs no other, and each is of its kind.
+    """Return the settings if ``taker`` accepts all of them, needs no others, and each has the right kind.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def check(
 
 
 def defaults_of(taker: type) -> dict[str, Any]:
-    """Return the settings of a class that have a default, with it."""
+    """Return a class's settings that have a default, each with its default."""
     parameters = inspect.signature(taker).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty and p.name != "random_state"}
 

@@ -31,7 +31,7 @@ LEAST_MONTHS = 12
 _TUNED_TO = 12
 """Months after which the mixture is at its tightest."""
 
-_LARGEST_LOG = 700.0  # beyond it a number overflows, and its size says no more
+_LARGEST_LOG = 700.0  # exp of a larger number overflows, and its size adds nothing
 
 _RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
 
@@ -42,7 +42,7 @@ def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     shortfalls
-        Promised mean less what came true, in standard deviations of a month, shape (months,).
+        Promised mean less the realised value, in standard deviations of a month, shape (months,).
     """
     months = len(shortfalls)
     total = np.full(months, 1 / (months + 1))  # weight of the sums begun after the newest month

@@ -35,7 +35,7 @@ def day_of(text: str | None) -> pd.Timestamp:
 
 
 def has_ended(month: pd.Timestamp, day: pd.Timestamp) -> bool:
-    """Tell whether no weekday is left between a day and the end of a month."""
+    """Return True if no weekday is left between a day and the end of a month."""
     return bool(np.busday_count((day + pd.Timedelta(days=1)).date(), (month + pd.Timedelta(days=1)).date()) <= 0)
 
 
@@ -47,8 +47,8 @@ def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
     """Return the months of a panel that have ended by a day, and whether the panel knows what came after them.
 
     Months that have not ended are left out, which is logged. Without ``as_of`` such a month is still going on, and the
-    newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. So does
-    a panel without later months in which the newest month's returns are known.
+    newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. The same
+    holds for a panel without later months if its newest month's returns are known.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
     Parameters
     ----------
     newest
-        Month end; of the months that have ended, see :func:`up_to`.
+        Newest month end among the months that have ended, see :func:`up_to`.
     day
         Day of the check.
     """

@@ -28,7 +28,8 @@ LEAST_MONTHS = 12
 
 MOST_MONTHS = 60
 
-# A band reaches this many robust deviations from the median, and this share of the largest distance ever seen beyond.
+# A band reaches this many robust deviations from the median, and exceeds the largest past distance from it by this
+# share.
 _DEVIATIONS, _BEYOND = 6.0, 0.5
 
 _JOIN = "rows joined to the wrong stocks, a sign that was turned, or another definition"
@@ -138,7 +139,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
 
 
 def _absent(panel: pd.DataFrame, lags: Sequence[int]) -> list[Finding]:
-    """Return findings for missing months among those that the newest one is compared with or forecast from."""
+    """Return findings for missing months that the newest month is compared with or forecast from."""
     newest, first = panel["date"].max(), panel["date"].min()
     there = set(panel["date"].unique())
     months = [MONTHLY.shift(newest, -lag) for lag in sorted({1, *lags} - {0})]
@@ -211,7 +212,7 @@ def _likeness(now: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 def _most_frequent(ranks: np.ndarray) -> np.ndarray:
-    """Return, for each column, the share of known values that equal its most frequent value, compared by rank."""
+    """Return, for each column, the share of known values equal to the most frequent one, compared by rank."""
     shares = []
     for column in ranks.T:
         _, times = np.unique(column[~np.isnan(column)], return_counts=True)

@@ -14,7 +14,7 @@ from .issues import USUAL, last_before, read_tables
 from .scorer import Scorer, own_issues
 
 _LEAST_HELD = 0.5
-"""Least share of what was issued last that a panel must still have."""
+"""Least share of the last issued portfolio that a panel must still have."""
 
 
 @dataclass(frozen=True)

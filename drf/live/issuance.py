@@ -51,9 +51,9 @@ def make_issue(
     data
         Its fingerprint.
     before
-        Last issue in the same role; None if nothing was.
+        Last issue in the same role; None if there is none.
     promise
-        Backtest performance recorded when its recipe was first issued; None if this is the first issue.
+        Backtest performance recorded when the version's recipe was first issued; None if this is the first issue.
     watched, afterwards
         Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. A version trained
         on the month's returns counts as issued afterwards.
@@ -65,7 +65,7 @@ def make_issue(
     Raises
     ------
     InputError
-        If the version cannot forecast the month, or its portfolio rule needs what the panel does not have.
+        If the version cannot forecast the month, or the panel lacks what its portfolio rule needs.
     """
     month, needed = panel["date"].max(), recent(scorer, panel)
     try:
@@ -160,7 +160,7 @@ def issue_month(
     afterwards
         See :class:`~.issues.Issue`.
     replace
-        True if it may replace an issue that differs.
+        True if the new issue may replace one that differs.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Issues: a run of the experiment ``drf-live`` for every month's forecasts and orders.
 
-A run counts once it is finished, and a run that replaces an earlier one says so itself. So each issue is written in one
-step, and a command that is killed leaves none.
+A run counts once it is finished, and a run that replaces an earlier one records this itself. So each issue is written
+in one step, and a command that is killed leaves none.
 """
 
 from __future__ import annotations

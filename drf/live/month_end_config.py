@@ -22,7 +22,7 @@ class MonthEndConfig:
     Attributes
     ----------
     data
-        Market data; None: those of the champion's training.
+        Market data; None: the market data of the champion's training.
     portfolio, gate, tracking, registry
         Settings of the evaluation, see :class:`~drf.registry.evaluation_config.EvaluateConfig`.
     as_of
@@ -34,7 +34,7 @@ class MonthEndConfig:
     force
         True if the month is issued even though its inputs are unusual.
     replace
-        True if an issue that would now differ is issued again.
+        True if an existing issue is replaced when a new one would differ.
     output
         Folder that holds one folder for each month.
     """

@@ -24,7 +24,7 @@ def make_orders(
     forecasts
         Forecasts of one month: ``date``, ``asset``, ``prediction``; other columns are kept.
     contributions
-        One column a descriptor, aligned with the forecasts.
+        One column for each descriptor, aligned with the forecasts.
     panel
         Panel in contract form; it supplies what the rule needs besides the forecasts.
     held
@@ -69,7 +69,7 @@ def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> 
 
     Returns
     -------
-    Asset -> weight of the held stocks; and the number of their returns that are not known and count as 0.
+    Asset -> weight of the held stocks; and the number of their unknown returns, which count as 0.
     """
     weights = orders.set_index("asset")["weight"]
     weights, unknown = weights[weights != 0], 0
@@ -93,7 +93,7 @@ def turnover(orders: pd.DataFrame) -> float:
 
 
 def inputs_known(panel: pd.DataFrame, assets: pd.Series, descriptors: Sequence[str], lags: Sequence[int]) -> np.ndarray:
-    """Return the share of each stock's inputs, over descriptors and lags, known in the newest month, shape (n,)."""
+    """Return each stock's share of known inputs in the newest month, over descriptors and lags, shape (n,)."""
     newest, shares = panel["date"].max(), []
     for lag in lags:
         month = panel[panel["date"] == MONTHLY.shift(newest, -lag)].set_index("asset")

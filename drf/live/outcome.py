@@ -22,7 +22,7 @@ from .orders import turnover
 WATCHED = ("rank_ic", "net")
 
 _COVERAGE = 0.5
-"""Share of the forecast stocks whose returns must be known before a month has come true."""
+"""Share of the forecast stocks whose returns must be known before a month counts as realised."""
 
 
 def promise_of(
@@ -67,7 +67,7 @@ def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
     -------
     ``month``, ``version``, ``recipe``, ``role``, ``afterwards``; ``rank_ic``; ``gross``, ``net`` and ``turnover`` of
     the issued weights, decimals a month; ``promised``, the forecast of ``gross``; ``hit``, 1 where gross is above 0;
-    ``unknown``, stocks that were held and whose return is not known: it counts as 0.
+    ``unknown``, the number of held stocks whose return is unknown and counts as 0.
     """
     months = {pd.Timestamp(str(date)): part.set_index("asset")[RETURN] for date, part in panel.groupby("date")}
     lines = [
@@ -209,7 +209,7 @@ def contributions_of(issued: Sequence[Issued]) -> pd.DataFrame:
 
 
 def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean rank of long less short stocks in issued portfolios: one row a month, in [-2, 2].
+    """Return the mean rank of longs minus shorts in issued portfolios: one row a month, in [-2, 2].
 
     ``panel``: in contract form; ranks are taken over the stocks that were forecast.
     """
@@ -223,11 +223,11 @@ def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
 
 
 def drift(by_month: pd.DataFrame, months: int = 12) -> pd.DataFrame:
-    """Return the newest month's numbers with mean and range of up to ``months`` before it.
+    """Return the newest month's numbers, with mean and range over up to ``months`` earlier months.
 
     Returns
     -------
-    One row a column: ``now``, ``before`` (mean), ``low``, ``high``; the last three are NaN in the first month.
+    One row for each column: ``now``, ``before`` (mean), ``low``, ``high``; the last three are NaN in the first month.
     """
     earlier = by_month.iloc[:-1].tail(months)
     return pd.DataFrame(
@@ -243,7 +243,7 @@ def not_come_true(issues: Sequence[Issue], outcomes: pd.DataFrame, panel: pd.Dat
 
 
 def not_issued(issues: Sequence[Issue], panel: pd.DataFrame) -> list[str]:
-    """Return the panel's months since the first issue for which nothing was issued, except the newest."""
+    """Return the panel's months after the first issue, except the newest, that have no issue."""
     if not issues:
         return []
     dates = panel["date"].drop_duplicates()

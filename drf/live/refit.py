@@ -1,4 +1,4 @@
-"""Refit: when the champion's recipe is due for another training, and its settings then."""
+"""Refit: when the champion's recipe is due for retraining, and with which settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def training_config(version: Version, given: Mapping[str, Any] | None) -> dict[s
     Parameters
     ----------
     given
-        The ``data`` config to train on: its source and its macro series; None: those of the version's training.
+        The ``data`` config to train on, with its source and macro series; None: the config of the version's training.
 
     Raises
     ------

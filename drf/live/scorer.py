@@ -75,7 +75,7 @@ class Scorer:
 
 
 def load_scorer(uri: str) -> Scorer:
-    """Load a model of this project, with the errors of :func:`drf.registry.loading.load_model`."""
+    """Load a model of this project; errors are as in :func:`drf.registry.loading.load_model`."""
     client, name, number, role, trials = mlflow.MlflowClient(), None, None, SHADOW, 1.0
     if named := re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", uri):
         name = named[1]

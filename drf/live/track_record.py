@@ -40,7 +40,7 @@ class Record:
     champion
         Live months of the champion's recipe with its promise; None if nothing was issued.
     shadows
-        The same for every version that runs in shadow.
+        Live months of every shadow version with its promise.
     contributions, exposures
         Contributions and exposures of the champion's issued portfolios, see :func:`~.outcome.drift`.
     notes
@@ -71,7 +71,8 @@ class Record:
 
     @property
     def by_version(self) -> pd.DataFrame:
-        """Outcomes by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums.
+        """Outcomes by role and version: ``months``, means of ``rank_ic``, ``turnover`` and ``hit``, and sums of
+        returns.
 
         Months that were issued afterwards are left out.
         """
@@ -139,7 +140,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
 
 
 def totals(live: Live) -> dict[str, float]:
-    """Return one number for each measure of the live months, with the backtest's; returns are monthly means."""
+    """Return one number per measure for the live months and the backtest; returns are monthly means."""
     months, promise = live.months, live.promise
     names = ("rank_ic", "gross", "net", "turnover")
     return {

@@ -19,13 +19,13 @@ class Account:
     relevances
         One tensor for each input of the model, in the shape of that input; see :attr:`relevance`.
     inputs
-        Its sum over all inputs of a sample, shape (n,).
+        Relevance summed over all inputs of a sample, shape (n,).
     bias
         Relevance absorbed by biases and other added constants, shape (n,).
     stabiliser
-        Absorbed by the small terms that keep denominators from zero, shape (n,).
+        Relevance absorbed by the small terms that keep denominators from zero, shape (n,).
     initial_state
-        Absorbed by the recurrent state before the first step, shape (n,).
+        Relevance absorbed by the recurrent state before the first step, shape (n,).
     baseline
         f(baseline), if relevance was taken against a baseline, else 0, shape (n,).
     output

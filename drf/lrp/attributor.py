@@ -31,8 +31,8 @@ def attribute(
 ) -> Account:
     """Distribute f(x) over the inputs of a model.
 
-    The model's own ``forward`` runs, in any form; it is neither edited nor changed. Samples are handled ``chunk`` at a
-    time, so memory does not grow with their number beyond the result itself.
+    The model's own ``forward`` runs, whatever its form; the model is neither edited nor changed. Samples are handled
+    ``chunk`` at a time, so only the memory for the result grows with their number.
 
     Parameters
     ----------
@@ -40,22 +40,22 @@ def attribute(
         Any ``nn.Module`` in eval mode. For a ``DataParallel`` or a compiled module, the module inside is explained. A
         model in half precision is explained as a copy in single precision.
     inputs
-        As the model takes them. Whole numbers that are looked up in an embedding are explained too.
+        Inputs as the model takes them. Whole numbers that are looked up in an embedding are explained too.
     target
         Output of a sample to explain: a position in its flattened output, a tuple that indexes it, or a tensor (n,)
         with a position for every sample. A list of these gives several accounts from one forward pass. May be left out
         if there is only one output.
     composite
-        The rules; by default epsilon with 0.001, signal takes all.
+        The rules; by default the epsilon rule with 0.001 and signal-takes-all gates.
     baseline
         For ``Composite(gate="shapley")``: f(x) - f(baseline) is distributed. A tensor with one sample, or with one for
-        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own values. A list
-        of these is averaged over. By default zeros.
+        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own values. For a
+        list of these, results are averaged. By default zeros.
     select
         Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``.
     sample_axis
-        Axis of the samples in the inputs: one number, or one for each input; ``None`` for an input that is the same for
-        all samples, and receives nothing.
+        Axis of the samples in the inputs: one number, or one for each input; ``None`` for an input that all samples
+        share and that receives nothing.
     chunk
         Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
 
@@ -131,7 +131,7 @@ def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[i
     Raises
     ------
     UnsupportedOperationError
-        If the model's own output is not that of its operations.
+        If the model's own output differs from the output of its operations.
     """
     rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
     try:
@@ -141,7 +141,7 @@ def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[i
     except RuntimeError as error:
         if inputs.samples in (TWO, THREE):
             raise
-        runner(inputs.take(slice(0, inputs.samples)))  # if it fails by itself, its own error says why
+        runner(inputs.take(slice(0, inputs.samples)))  # if the model fails by itself, its own error says why
         raise UnsupportedOperationError(
             f"the model runs on the {inputs.samples} samples given but fails on three of them, which are used to "
             f"find its axis of samples: derive states and shapes from x.shape, and reset states between runs ({error})"

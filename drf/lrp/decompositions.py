@@ -1,7 +1,7 @@
 """Decompositions: layers that torch computes in one call, written in operations that have rules.
 
-They take the arguments of the functions of ``torch.nn.functional`` of the same names. In a normalisation the deviation
-is a denominator and so a gate; in attention the weights are gates.
+They take the same arguments as the functions of the same names in ``torch.nn.functional``. In a normalisation the
+deviation is a denominator and so a gate; in attention the weights are gates.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Put steps before samples, (steps, n, features), as nn.MultiheadAttention calls it."""
+    """Compute attention on inputs (steps, n, features), as nn.MultiheadAttention lays them out."""
     if static_k is not None or static_v is not None:
         raise UnsupportedOperationError("MultiheadAttention with static keys has no relevance rule")
     if training and dropout_p > 0:

@@ -1,7 +1,7 @@
 """Dispatch: swap the operations of a model for their rules while its own ``forward`` runs.
 
-A function that is in no table runs unchanged, and an error names it if relevance reaches it, so nothing is ever
-explained by a plain gradient of something unknown. :func:`register` adds functions and layers to the table.
+A function that is in no table runs unchanged; if relevance reaches it, an error names it, so no unknown function is
+explained by its plain gradient. :func:`register` adds functions and layers to the table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Operation = Callable[..., Any]
 """``operation(propagation, function, *args, **kwargs)``, with the function's own arguments."""
 
 OPERATIONS: dict[str, Operation] = {}
-"""By the function's name, without underscores of methods and of in-place forms."""
+"""Operations by the function's name, without the underscores of methods and in-place forms."""
 
 LAYERS: dict[type[nn.Module], Callable[..., Any]] = {}
 """Layers that are explained by other means than their own ``forward``, see :func:`register`."""
@@ -76,7 +76,7 @@ class Swapped(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        with torch.enable_grad():  # a model's own no_grad() hides no signal
+        with torch.enable_grad():  # no_grad() within the model must not hide a signal
             return run_operation(self.propagation, func, args, kwargs or {})
 
 
@@ -135,7 +135,7 @@ def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
 def _in_place(
     propagation: Propagation, func: Callable[..., Any], rule: Operation | None, name: str, args: Any, kwargs: Any
 ) -> Any:
-    """Compute the result separately, and let it stand for the tensor that the model changes in place."""
+    """Compute the result separately, and substitute it for the tensor that the model changes in place."""
     target, *others = args
     kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
     if name in WRITES:
@@ -171,7 +171,7 @@ def _without_signals(
     elif isinstance(result, Tensor) and result.dtype != torch.bool:
         ones = [one for one in map(indices_signal, followed) if one is not None]
         try:
-            joint = sum(ones[1:], ones[0]).expand(result.shape) / len(ones)  # several give one number: equal parts
+            joint = sum(ones[1:], ones[0]).expand(result.shape) / len(ones)  # several sources get equal shares
         except RuntimeError:
             return _refused(propagation, name, result)
         if result.is_floating_point():  # used as a number
@@ -181,7 +181,7 @@ def _without_signals(
 
 
 def _beside(value: Tensor) -> Tensor:
-    """Return the signal that an index is applied to; other whole numbers move nothing."""
+    """Return the signal attached to an index; zeros for other whole numbers."""
     ones = indices_signal(value)
     if ones is not None:
         return ones

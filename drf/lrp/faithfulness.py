@@ -5,8 +5,8 @@ supportive are deleted first (set to the baseline), the output must fall faster 
 inserted first into the baseline, the output must rise faster.
 
 All functions take a *score*: a function from inputs (n, ...) to one number a sample, (n,) or (n, 1). A module in eval
-mode with one output is a score; :func:`score_of` turns any output of any model into one. The baseline is 0 unless
-given, a tensor with one sample.
+mode with one output is a score; :func:`score_of` turns any output of any model into one. The baseline is 0 by default;
+otherwise it is a tensor with one sample.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def gradient_x_input(score: Score, x: Tensor) -> Tensor:
 def integrated_gradients(score: Score, x: Tensor, steps: int = 32, baseline: Tensor | None = None) -> Tensor:
     """Return the mean gradient from the baseline to ``x`` times the difference (Sundararajan et al. 2017).
 
-    The way is cut by Gauss-Legendre quadrature.
+    The path is integrated by Gauss-Legendre quadrature.
     """
     base = _baseline(x, baseline)
     total = torch.zeros_like(x)

@@ -10,8 +10,8 @@ r"""Gate rules for a product gate * signal, as in an LSTM's cell: the gate's sha
 ``shapley``
     Not a fraction but a method of its own, see :mod:`~.shapley`: everything counts by its difference from a baseline.
 
-On tasks whose true attribution is known, half, proportional and absolute do not recover it; they exist to be compared
-with. ``proportional`` divides by a sum that can vanish, and warns.
+On tasks whose true attribution is known, half, proportional and absolute do not recover it; they serve only for
+comparison. ``proportional`` divides by a sum that can vanish, and warns.
 """
 
 from __future__ import annotations

@@ -100,13 +100,14 @@ def check_baselines(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) ->
     Parameters
     ----------
     baseline
-        ``None``: all zeros, and the sample's own values of whole numbers. Otherwise a tensor, or for several inputs a
-        tuple of tensors in which ``None`` stands for the sample's own values. A list of these is averaged over.
+        ``None``: all zeros, except that whole numbers keep the sample's own values. Otherwise a tensor, or for several
+        inputs a tuple of tensors in which ``None`` stands for the sample's own values. For a list of these, results are
+        averaged.
 
     Raises
     ------
     ValueError
-        If a baseline's shape is not that of one sample or of all.
+        If a baseline's shape matches neither one sample nor all samples.
     """
     many = baseline if isinstance(baseline, list) else [baseline]
     if not many:
@@ -153,7 +154,7 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
 
 
 def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tensor]:
-    """Return positions in a sample's flattened output, (samples,), one tensor a target.
+    """Return positions in a sample's flattened output: one tensor (samples,) for each target.
 
     Parameters
     ----------

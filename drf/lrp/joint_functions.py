@@ -1,4 +1,4 @@
-"""Joint functions of many values, such as a softmax: their differences shared out by Aumann and Shapley."""
+"""Joint functions of many values, such as a softmax: differences split as by Aumann and Shapley."""
 
 from __future__ import annotations
 

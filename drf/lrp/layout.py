@@ -19,7 +19,7 @@ from torch import Tensor
 
 THREE, TWO = 3, 2
 TURNED = (2, 0)
-"""Positions of the three samples that are run again, in this order."""
+"""Positions, among the three samples, of the two that are run again, in this order."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def windows(name: str, x: Tensor, args: Sequence[Any], kwargs: dict[str, Any], o
     Raises
     ------
     UnsupportedOperationError
-        If it is none, or one over all values.
+        If it is no such function, or spans all values.
     """
     if name in ("max", "min"):
         return _along(x, *_given(args, kwargs, "dim", "keepdim"))

@@ -119,7 +119,7 @@ def _pad(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: A
 
 @operation("masked_fill")
 def _masked_fill(propagation: Propagation, func: Callable[..., Any], x: Tensor, mask: Tensor, value: Any) -> Tensor:
-    if not isinstance(value, Tensor) and abs(value) >= 1e4:  # a mask before a softmax; nothing comes back from there
+    if not isinstance(value, Tensor) and abs(value) >= 1e4:  # a mask before a softmax; no relevance comes back from it
         return func(x, mask, value)
     value = value if isinstance(value, Tensor) else x.new_full((), value)
     return _where(propagation, torch.where, mask, value, x)

@@ -1,4 +1,4 @@
-"""Passes of an attribution: forward under a method, back once a target, chunk by chunk."""
+"""Passes of an attribution: one forward under a method, one back for each target, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Passes:
-    """State of a pass. ``baseline``: of the Shapley rule; None for layer-wise relevance."""
+    """State of a pass. ``baseline``: baseline of the Shapley rule; None for layer-wise relevance."""
 
     runner: Runner
     inputs: Inputs
@@ -83,7 +83,7 @@ class Passes:
 
         if baseline.samples > 1:
             return recorded
-        if self.layout.random:  # once for each sample, so that both draw the same numbers
+        if self.layout.random:  # once for each sample, so both runs draw the same numbers
             return lambda rows: recorded(torch.zeros(rows.stop - rows.start, dtype=torch.long))
         once = recorded(slice(0, 1))
         return lambda rows: once
@@ -154,7 +154,7 @@ def signals(
     leaves: list[Tensor | None] = []
     for value, axis in zip(values, axes, strict=True):
         if axis is None:
-            given.append(value.clone())  # the caller's own, which a model may write into
+            given.append(value.clone())  # the tensor is the caller's, and a model may write into it
             leaves.append(None)
             continue
         leaf = signal(value if value.is_floating_point() else torch.ones_like(value, dtype=dtype))
@@ -198,7 +198,7 @@ def _write(per_unit: Tensor | None, step: Tensor, place: Tensor) -> Tensor:
 
 def _pick(output: Tensor, layout: Layout, target: Tensor) -> Tensor:
     """Return the targets (n,) of an output; repeat a single sample's output for each target."""
-    if output.numel() == layout.outputs:  # of one sample, whose axis a squeeze() may have taken away
+    if output.numel() == layout.outputs:  # one sample's output, whose sample axis a squeeze() may have removed
         flat = output.reshape(1, -1)
     else:
         flat = output.movedim(layout.output_axis, 0).reshape(-1, layout.outputs)

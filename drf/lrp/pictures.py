@@ -1,7 +1,7 @@
 """Pictures of relevance over time and inputs, for one sample or a batch.
 
-They take what numpy can read: tensors, arrays, or pandas frames, whose index and columns then label the axes. Needs
-numpy and matplotlib, which the rest of ``drf.lrp`` does without. Red marks what raises the output, blue what lowers it.
+They take what numpy can read: tensors, arrays, or pandas frames, whose index and columns then label the axes. They need
+numpy and matplotlib; the rest of ``drf.lrp`` needs neither. Red marks what raises the output, blue what lowers it.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _table(
     Raises
     ------
     ValueError
-        If it has not two axes.
+        If it does not have two axes.
     """
     values = _array(relevance)
     if values.ndim != 2:

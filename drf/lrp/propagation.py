@@ -1,4 +1,4 @@
-"""Propagation: one run of a model that records, for every operation, the way back of its relevance.
+"""Propagation: one run of a model that records how relevance goes back through every operation.
 
 A relevance rule replaces the backward pass of one operation. The backward signal is relevance per unit of input; an
 input's relevance is that signal times its value. Slices, sums, loops, dictionaries and residual connections then need
@@ -34,7 +34,7 @@ class UnsupportedOperationError(TypeError):
 class Propagation(ABC):
     """Method of attribution, for one run of a model.
 
-    Operations are numbered in the order in which they run, the same for every method: their *sites*.
+    Operations are numbered in the order in which they run. The numbers, their *sites*, are the same for every method.
     """
 
     def __init__(self, blind: bool = False) -> None:

@@ -47,8 +47,8 @@ class Trace:
 
     Shapes: ``x`` (steps, n, features); ``h`` and ``c`` (steps + 1, n, hidden), from the initial state on; all others
     (steps, n, hidden). ``z`` and ``active`` are the gates' pre-activations and values in PyTorch's order i, f, g, o,
-    and ``squashed`` is tanh c; a trace without ``gates`` keeps only the pre-activation of g. ``kept`` is f * c before
-    the step, ``new`` i * g, and ``first_forget`` the first step's f.
+    and ``squashed`` is tanh c; a trace without ``gates`` keeps only the pre-activation of g. ``kept`` is f * c with c
+    from before the step, ``new`` is i * g, and ``first_forget`` is the first step's f.
     """
 
     x: Tensor
@@ -228,7 +228,7 @@ def shapley_rule(baseline: Trace) -> CellRule:
 
 
 def _half_secant(trace: Trace, baseline: Trace, gate: int) -> Tensor:
-    """Return half the slope of a gate's function between two points; the half belongs to the mean it multiplies."""
+    """Return half a gate function's slope between two points; the half stems from the mean in the product."""
     of = _half_secant_of_tanh if gate == 2 else _half_secant_of_sigmoid
     return of(trace.z[gate], baseline.z[gate], trace.active[gate], baseline.active[gate])
 
@@ -286,7 +286,7 @@ class _LSTMLayer(torch.autograd.Function):
 def _propagate(
     slopes: Slopes, of_h: Tensor | None, of_c: Tensor | None, account: Account
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the relevance per unit of x, of the initial h and of the initial c, given that of h and c."""
+    """Return the relevance per unit of x and of the initial h and c, given the relevance per unit of h and c."""
     cells = torch.empty_like(slopes.state)
     ratios = [[torch.empty_like(slope) for slope in way.slopes] for way in slopes.ways]
     own = None if of_c is None else slopes.own()

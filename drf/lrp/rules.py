@@ -46,7 +46,7 @@ class LinearMap:
         return result
 
     def accumulate(self, onto: Tensor, x: Tensor, weight: Tensor, ratio: Tensor) -> None:
-        """Add the relevance that goes back to ``onto``."""
+        """Add to ``onto`` the relevance that goes back to the input."""
         onto.add_(self.backward(x, weight, ratio))
 
 
@@ -81,7 +81,7 @@ def lift(x: Tensor) -> Tensor:
 
 
 class Channel(ABC):
-    """Choice of the contributions of an input to an output that count."""
+    """Choice of which contributions of an input to an output count."""
 
     @abstractmethod
     def forward(self, term: Term) -> Tensor:
@@ -89,10 +89,10 @@ class Channel(ABC):
 
     @abstractmethod
     def backward(self, term: Term, ratio: Tensor) -> Tensor:
-        """Return the outputs' sum of contribution times ``ratio`` (..., out), divided by the input, (..., in)."""
+        """Return the sum over outputs of contribution times ``ratio`` (..., out), divided by input, (..., in)."""
 
     def accumulate(self, onto: Tensor, term: Term, ratio: Tensor) -> None:
-        """Add the relevance that goes back to ``onto``; one axis of samples."""
+        """Add to ``onto`` the relevance that goes back to the input; one axis of samples."""
         onto.add_(self.backward(term, ratio))
 
     @abstractmethod

@@ -39,7 +39,7 @@ class Runner:
         Raises
         ------
         TypeError, UnsupportedOperationError
-            If it is no module, or one that was compiled to TorchScript.
+            If the model is no module, or was compiled to TorchScript.
         """
         model = _unwrapped(model)
         if not isinstance(model, nn.Module):
@@ -125,7 +125,7 @@ def _pick(output: object) -> str:
 @contextmanager
 def _eager() -> Iterator[None]:
     """Run compiled parts as they were written, since no operation would be seen otherwise."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and to import it takes seconds
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and importing torch._dynamo takes seconds
         yield
         return
     with torch.compiler.set_stance("force_eager"):

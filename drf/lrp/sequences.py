@@ -18,12 +18,12 @@ from .propagation import Propagation
 from .tensor_flags import is_signal
 
 State = tuple[Tensor, ...]
-"""(h,), or (h, c) of an LSTM; each (n, hidden)."""
+"""State (h,), or (h, c) for an LSTM; each tensor (n, hidden)."""
 Weights = tuple[Tensor, ...]
 """Weights of input and hidden state, then both biases if there are any, then the projection if there is one."""
 
 
-# One step of a cell: from the input's and the hidden state's linear maps, and the state, to the new state.
+# One step of a cell: the linear maps of input and hidden state, and the state, give the new state.
 
 
 def _lstm(of_x: Tensor, of_h: Tensor, state: State) -> State:
@@ -137,7 +137,7 @@ def _run_direction(
     projected = len(weights) > (4 if biases else 2)
     by_steps = kind != "lstm" or projected
     start = tuple(
-        # A state that a gate scales must be a signal even in the first step, or the gate would be taken for it.
+        # A state that a gate scales must be a signal even in the first step, or the gate would be taken for the signal.
         state if is_signal(state) else propagation.source(state, "initial_state", even_zero=by_steps)
         for state in start
     )

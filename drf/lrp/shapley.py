@@ -107,7 +107,7 @@ class ShapleyDifferences(Propagation):
 
 
 def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor]:
-    """Return f(z) and (f(z) - f(z0)) / (z - z0); where the two are too close, the derivative between them."""
+    """Return f(z) and (f(z) - f(z0)) / (z - z0); if z and z0 are too close, the derivative between them."""
     y, y0, step = function(z), function(z0), z - z0
     close = step.abs() < closeness(z)
     slope = (y - y0) / torch.where(close, 1, step)

@@ -8,7 +8,8 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def standardised(x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
-    """Return deviations from the mean over ``axes`` (the values, without ``centre``) over their root mean square."""
+    """Return deviations from the mean over ``axes`` (plain values without ``centre``), divided by their root mean
+    square."""
     deviation = x - x.mean(axes, keepdim=True) if centre else x
     return deviation * torch.rsqrt(deviation.square().mean(axes, keepdim=True) + eps)
 

@@ -37,18 +37,18 @@ _VIEW = "_drf_lrp_view"
 
 
 def stand_for(target: Tensor, result: Tensor) -> Tensor:
-    """Note that a tensor was changed in place; its old values stay, since rules still need them."""
+    """Record that a tensor was changed in place; its old values stay, since rules still need them."""
     setattr(target, _CURRENT, result)
     return target
 
 
 def remember_view(view: Tensor, base: Tensor) -> None:
-    """Note that a tensor is a part of another, which may be written into."""
+    """Record that a tensor is a part of another tensor, which may be written into."""
     setattr(view, _VIEW, getattr(base, _VIEW, base))
 
 
 def write_through(target: Tensor, result: Tensor) -> None:
-    """Let a result stand for a tensor that was changed in place, and for those that it is a part of."""
+    """Substitute a result for a tensor that was changed in place, and update the tensors that contain it."""
     stand_for(target, result)
     base = getattr(target, _VIEW, None)
     if base is not None:
@@ -67,7 +67,7 @@ def current(value: Tensor) -> Tensor:
 
 
 def mark_gate(value: Tensor) -> Tensor:
-    """Note that a signal scales others."""
+    """Record that a signal scales others."""
     setattr(value, _GATE, True)
     return value
 

@@ -58,7 +58,7 @@ def _hold_candidate_bias_at_zero(lstm: nn.LSTM) -> None:
 
 
 ARCHITECTURES: dict[str, Callable[..., nn.Sequential]] = {"dense": dense_network, "recurrent": recurrent_network}
-"""Networks by the name under which a registered model remembers its own."""
+"""Networks by the name that a registered model stores for its network."""
 
 _MASK = "mask_of_"
 

@@ -24,8 +24,8 @@ class Explanation:
     relevance
         Contribution of every lag and descriptor, shape (n, lags, descriptors).
     intercept
-        Forecast of the neutral stock, shape (n,): the mean training return; under the
-        linearisation ``shapley`` the network's own forecast of that stock.
+        Forecast of the neutral stock, shape (n,): the mean training return or, under the linearisation ``shapley``, the
+        network's own forecast of that stock.
     bias, stabiliser, initial_state
         Amounts absorbed by the network's biases, the rule's stabilisers and the state before the first date, shape
         (n,).
@@ -48,7 +48,7 @@ class Explanation:
         return self.linearised + self.bias + self.stabiliser + self.initial_state
 
     def shares(self) -> dict[str, float]:
-        """Return each entry's mean size as a share of the mean size of the whole forecast less intercept."""
+        """Return the ratio of each entry's mean size to the mean size of the forecast less its intercept."""
         entries = {
             "inputs": self.relevance.sum((1, 2), dtype=np.float64),
             "bias": self.bias,
@@ -59,7 +59,7 @@ class Explanation:
         return {name: float(np.abs(entry).mean() / whole) for name, entry in entries.items()}
 
     def times(self, multiple: np.ndarray, offset: np.ndarray) -> Explanation:
-        """Return the explanation of the forecast times ``multiple`` plus ``offset``, which joins the intercept."""
+        """Return the explanation with entries times ``multiple``, and ``offset`` added to the intercept."""
         return Explanation(
             relevance=self.relevance * multiple[:, None, None],
             intercept=self.intercept * multiple + offset,
@@ -115,14 +115,14 @@ class MeasuresFaithfulness(Protocol):
 
 @runtime_checkable
 class Loadable(Protocol):
-    """A model that can be used where nothing of its training is installed."""
+    """A model that can be used without its training code installed."""
 
     def portable(self) -> Portable: ...
 
 
 @runtime_checkable
 class Combines(Protocol):
-    """Settings of a family that is made of other families' rows; nothing of its own is trained."""
+    """Settings of a family that combines other families' rows and trains no model of its own."""
 
     def of_rows(self) -> Sequence[str]: ...
 

@@ -56,7 +56,7 @@ class Boosting(Regression):
             "num_threads": 1,
             "verbosity": -1,
         }
-        # Targets of about 1: single precision, in which LightGBM sums, would lose small returns.
+        # Targets are scaled to about 1: LightGBM sums in single precision, which would lose small returns.
         self.centre_, self.unit_ = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64)) or 1.0
         data = lightgbm.Dataset(x.astype(np.float64), (target - self.centre_) / self.unit_)
         self.trees_ = lightgbm.train(settings, data, num_boost_round=self.n_estimators).model_to_string()

@@ -1,7 +1,6 @@
 """Catalogue of the rows of the comparison, each one way of reading a family's models.
 
-A new family is registered here: one :class:`ModelRow`, its settings' file in ``conf/model``, and its own file in this
-folder.
+A new family needs one :class:`ModelRow` here, a settings file in ``conf/model``, and its own file in this folder.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
 
 
 def row_named(name: str) -> ModelRow | None:
-    """Return the row of a name; None where there is none."""
+    """Return the row with a given name, or None if there is none."""
     return next((row for row in ROWS if row.name == name), None)
 
 

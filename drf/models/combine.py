@@ -17,7 +17,7 @@ def shrunk(forecast: np.ndarray, month: np.ndarray, scale: np.ndarray | float) -
     forecast, month
         Shape (n,).
     scale
-        One factor, or one a sample.
+        One factor, or one per sample.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def shrunk(forecast: np.ndarray, month: np.ndarray, scale: np.ndarray | float) -
 
 
 def blended(forecasts: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of several forecasts, each standardised within its month, in units of their mean spread.
+    """Return the mean of forecasts that are standardised within each month and rescaled to their mean spread.
 
     With m_j and s_j the mean and the standard deviation of forecast j in a month, and bars their means over j, the
     blend is m̄ + s̄ · mean of (f_j - m_j) / s_j. A forecast that is the same for all stocks of a month adds nothing.

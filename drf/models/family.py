@@ -26,7 +26,7 @@ class Family:
     space
         Search space of the tuning: setting -> ``{type: float|int|choice, low, high, log, choices}``.
     parts
-        Families that this one is made of, where nothing of its own is trained.
+        Families that this one combines, if it trains no model of its own.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Family:
 
     @property
     def months_held_back(self) -> int:
-        """Training months that a fit needs for itself, to decide when to stop."""
+        """Training months that a fit holds back to decide when to stop."""
         return int(self._setting("validation_months", 0))
 
     def _setting(self, name: str, otherwise: Any) -> Any:
         return self.settings.get(name, getattr(self.model, name, otherwise))
 
     def make(self, seed: int, member: int) -> Model:
-        """Return an untrained model; ``member`` numbers the models of one average, ``seed`` is that of the whole
+        """Return an untrained model; ``member`` is its number within one average, ``seed`` the seed of the whole
         run."""
         return self.model(**self.settings, random_state=1000 * seed + member)
 

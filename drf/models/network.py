@@ -24,7 +24,7 @@ from .portable import PortableNetwork
 class Network(BaseEstimator, ABC):
     """A network trained by Adam, stopped early on the last months of its training window.
 
-    The loss is :meth:`loss`, whichever loop trains: :meth:`fit`, or on a device
+    The loss is :meth:`loss` in both training loops: :meth:`fit` and, on a device,
     :func:`drf.training.batched.fit_batched`.
 
     Parameters
@@ -37,8 +37,8 @@ class Network(BaseEstimator, ABC):
     validation_months
         Last months of the training window that are held back from training to decide when to stop.
     signal_bias
-        ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes, so that the neutral
-        stock (all ranks 0) has network output and relevance zero, and contributions sum to the network's output.
+        ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes. The neutral stock (all
+        ranks 0) then has zero network output and zero relevance, and contributions sum to the network's output.
     linearisation
         Rule that gives the network's contributions, see :mod:`drf.lrp.linearisation`; ``plain`` is the papers' rule.
     epsilon
@@ -47,7 +47,8 @@ class Network(BaseEstimator, ABC):
         Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
         for no more than its place. Forecasts are returns in either case, see :mod:`drf.samples.label`.
     warm_start
-        ``True``: in a walk-forward start from the weights of the window before. Windows then wait for each other.
+        ``True``: in a walk-forward, each window starts from the weights of the window before. Windows then train one
+        after another.
     random_state
         Seed of the initial weights and of the order of batches.
     """
@@ -151,7 +152,7 @@ class Network(BaseEstimator, ABC):
         )
 
     def _train(self, training: Sequence[Tensor], held_back: Sequence[Tensor]) -> None:
-        """Train on inputs, targets and months, and keep the weights with the least loss on those held back."""
+        """Train on inputs, targets and months; keep the weights with the least loss on the held-back samples."""
         network = self.network_
         optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
         best, best_state, waited = float("inf"), _copy(network), 0

@@ -1,7 +1,7 @@
-"""Portable models: what a registered version keeps of a fitted model to forecast and explain without its training code.
+"""Portable models: the parts of fitted models by which registered versions forecast and explain without training code.
 
-This file travels with every registered version, so it needs torch and numpy alone. Arithmetic is in double precision:
-accounts then close far below anything that a user could see.
+This file travels with every registered version, so it needs torch and numpy alone. Arithmetic is in double precision,
+so accounts add up with errors far too small for a user to see.
 """
 
 from __future__ import annotations
@@ -218,4 +218,4 @@ KINDS: dict[str, Any] = {
     "trees": PortableTrees,
     "regression": PortableRegression,
 }
-"""Portable models by the name under which a registered model remembers its own."""
+"""Portable model classes by the name under which a registered model records its own class."""

@@ -1,4 +1,4 @@
-"""Regressions in scikit-learn's way of fitting: flattened lags and descriptors, and a label."""
+"""Regressions fitted as in scikit-learn: on flattened lags and descriptors, and a label."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Regression(BaseEstimator, ABC):
     Parameters
     ----------
     label
-        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
-        for no more than its place. Ranks have the mean and the spread of returns, so that settings in units of returns
-        keep their meaning; forecasts are returns in either case, see :mod:`drf.samples.label`.
+        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts for no more
+        than its place. Ranks are scaled to the mean and spread of returns, so settings in units of returns keep their
+        meaning. Forecasts are returns in either case, see :mod:`drf.samples.label`.
     random_state
         Seed, for families with random draws.
     """

@@ -26,7 +26,7 @@ class SVR(Regression):
         Largest number of training samples, evenly spaced over months and stocks: the cost grows with its square.
     """
 
-    CALIBRATED_ON: ClassVar[int | None] = 3000  # a forecast costs as much as there are support vectors
+    CALIBRATED_ON: ClassVar[int | None] = 3000  # a forecast's cost grows with the number of support vectors
 
     C: Annotated[float, Gt(0)] = 0.1
     epsilon: Annotated[float, Ge(0)] = 0.03

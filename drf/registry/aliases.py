@@ -2,7 +2,8 @@
 
 MLflow moves one alias at a time and does not record who moved it. So each move is first recorded as a tag of the
 registered model, and the next command completes an interrupted one. Aliases that match neither the last state nor the
-intended one were set by hand. They are a person's decision: respected, and held until someone releases the hold.
+intended one were set by hand. They are a person's decision, which is respected: the aliases are held until someone
+releases the hold.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Standing:
         return Standing(number, self.champion or self.previous, (*self.line, number))
 
     def back_to(self, number: str, existing: Container[str]) -> Standing:
-        """Return the standing after a rollback; the champion before the returning one becomes ``previous``."""
+        """Return the standing after a rollback; the returning champion's predecessor becomes ``previous``."""
         line = self.line[: _last(self.line, number) + 1] if number in self.line else (*self.line[:-1], number)
         line = tuple(version for version in line if version in existing)
         return Standing(number, line[-2] if len(line) > 1 else None, line)
@@ -132,7 +133,7 @@ def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> 
     Parameters
     ----------
     existing
-        The versions there are.
+        Versions that exist.
     """
     with _lock(name):
         tags, aliases = _model(client, name)

@@ -47,7 +47,7 @@ class Protocol:
     quantiles
         Number of quantiles of its portfolios; a month has at least as many stocks.
     validation_months, folds
-        Validation of its tuning; 0 months if it did not tune.
+        Validation months and folds of its tuning; 0 months if untuned.
     """
 
     descriptors: Sequence[str]
@@ -89,7 +89,7 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
 
     Returns
     -------
-    One row a check: ``check``, ``value``, ``threshold``, ``passed``, ``reason``.
+    One row per check: ``check``, ``value``, ``threshold``, ``passed``, ``reason``.
     """
     checks = [
         future_changes_nothing(market, family, protocol, seed),
@@ -104,7 +104,7 @@ def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -
 
 
 def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> pd.DataFrame:
-    """Audit the row's family of a training, or each family of a blend, from the training's configuration."""
+    """Audit a training from its configuration: the family of the row, or each family of a blend."""
     every = make_families(config.model, tuned=False)
     behind = next(family.trained for family in every if family.name == row.family)
     families = [family for family in every if family.name in behind]
@@ -132,7 +132,7 @@ def could_not_run(why: str) -> pd.DataFrame:
 
 
 def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
-    """Change descriptors after a month and returns from that month on, and remove stocks; its forecast must not
+    """Change descriptors after a month and returns from that month on, and remove stocks; the month's forecast must not
     change."""
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
@@ -173,7 +173,7 @@ def _forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: in
 
 
 def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> Check:
-    """Shuffle each month's returns among its stocks: only a leak could still be forecast."""
+    """Shuffle each month's returns among its stocks: only a leak could still forecast them."""
     rng = np.random.default_rng(0)
     returns = market.groupby("date")[RETURN].transform(lambda month: rng.permutation(month.to_numpy()))
     samples = protocol.samples(market.assign(**{RETURN: returns}))

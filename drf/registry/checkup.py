@@ -1,6 +1,6 @@
 """Check-up of a version: whether it repeats its recorded forecasts, agrees with its walk-forward, and adds up.
 
-Everything is asked of the version and of the evidence that it takes along, so the answers depend on nothing else.
+All results come from the version and the evidence stored with it, so they depend on nothing else.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Checkup:
         Mean rank correlation of the version's forecasts of the last test months with its training's walk-forward
         forecasts; NaN if there is no such month.
     conservation_error
-        Largest accounting error, decimals a month. The prediction is compared with contributions + bias, the models'
-        own forecast with inputs + intercept + amounts absorbed by biases, stabiliser and initial state.
+        Largest accounting error, decimals a month. The prediction is compared with contributions + bias. The models'
+        own forecast is compared with inputs + intercept + amounts absorbed by biases, stabiliser and initial state.
     fidelity
         Mean rank correlation of the sum of its contributions with the forecast of its models.
     """

@@ -21,11 +21,11 @@ class Evaluation:
     role
         ``champion``, ``previous``, ``refresh`` or ``new recipe``.
     passed, reason
-        True if it passed all gates of its role; else the failed gates in words.
+        True if it passed all gates of its role, and the failed gates in words if it did not.
     scores, verdicts, months
         See :mod:`.scores` and :mod:`.gates`; empty where it was not asked. First and last month scored.
     skill
-        Verdicts on a refresh's months: reported, and not required for a refresh.
+        Verdicts on a refresh's months, which are reported but not required.
     settled
         Gates under which the version need not be judged again, as its tag says; empty if it may pass another time.
     restated
@@ -44,7 +44,7 @@ class Evaluation:
     months: tuple[pd.Timestamp, pd.Timestamp] | None
 
     def table(self) -> pd.DataFrame:
-        """Return one row a gate."""
+        """Return one row per gate."""
         return pd.DataFrame([{"version": self.number, **vars(verdict)} for verdict in self.verdicts])
 
 
@@ -59,11 +59,11 @@ class Decision:
     chosen
         Version that passed, and is or would be the new champion; None if there is none.
     hold
-        Why nothing was moved, if the aliases are held.
+        Hold on the aliases, if any: why nothing was moved.
     evaluations
         Evaluations, the champion's first.
     superseded, left_aside
-        Versions that were not judged, each with the newer version or the reason.
+        Versions that were not judged, each with the newer version that supersedes it or the reason.
     reason
         In words.
     asked

@@ -29,7 +29,7 @@ class KeepingConfig(RegistryConfig):
         Rule for a newer version of the champion's recipe: it becomes champion if it is sound (``auto``), if it also
         passes the gates of skill (``gated``), or not at all (``never``).
     keep
-        So many judged versions stay; older ones are archived, unless they hold an alias.
+        Number of judged versions to keep; older ones are archived, unless they hold an alias.
     """
 
     refresh: Refresh = "auto"
@@ -48,9 +48,9 @@ class EvaluateConfig:
         True if the leak suite is to run on the newest version's settings, and every version must pass it, whatever the
         gate config says.
     dry_run
-        Judge and print, and neither move nor write anything.
+        True if it judges and prints, but moves and writes nothing.
     promote, rollback, hold, archive
-        Decisions of people instead: make a version champion, return champion to the version before (true) or to
+        People's decisions instead of an evaluation: make a version champion, roll back to the version before (true) or
         another, hold or release the aliases, or stop judging a version.
     reason
         Reason for such a decision; it is recorded with the user's name.

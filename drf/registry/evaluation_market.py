@@ -44,7 +44,7 @@ class EvaluationMarket:
     def of(cls, config: EvaluateConfig, versions: RegisteredVersions, standing: Standing) -> EvaluationMarket:
         """Load the market that the config names, or that of the newest version of the champion's recipe.
 
-        The market has that version's descriptors, and those of other versions that its source also provides.
+        The market has that version's descriptors. It also has other versions' descriptors that its source provides.
 
         Raises
         ------

@@ -35,7 +35,7 @@ class Spec:
     Attributes
     ----------
     lags
-        Months back at which descriptors are looked at.
+        Lags, in months, at which descriptors are taken.
     factors
         The descriptors of each factor.
     universe
@@ -109,8 +109,8 @@ class Forecaster:
             ``date`` (month ends), ``asset`` and the descriptors, of any type that a training accepts. The first two may
             be in the index, and other columns are ignored.
         detail
-            ``factors`` or ``descriptors``: a column of contributions each. ``account``: instead, the entries that make
-            up the models' own forecast (``network``), scaled in the same way: ``inputs``, ``intercept``,
+            ``factors`` or ``descriptors``: one column of contributions for each. ``account``: instead, the entries that
+            make up the models' own forecast (``network``), scaled in the same way: ``inputs``, ``intercept``,
             ``network_bias``, ``stabiliser``, ``initial_state``.
 
         Returns
@@ -121,8 +121,8 @@ class Forecaster:
         Raises
         ------
         ValueError
-            If ``detail`` is unknown, or asks for contributions of models that have none, a column is missing or a month
-            ends early, or the history is too short.
+            If ``detail`` is unknown or asks for contributions of models that have none. Also if a column is missing, a
+            month ends early or the history is too short.
         """
         if detail not in DETAILS:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
@@ -143,7 +143,7 @@ class Forecaster:
         return pd.concat([keys.assign(prediction=prediction), by_name.assign(bias=intercept)], axis=1)
 
     def _plain(self, samples: Samples) -> pd.DataFrame:
-        """Forecasts of models without contributions, which differ in their seed only."""
+        """Return the forecasts of models that have no contributions and differ only in their seed."""
         forecast = np.mean([member.account(samples.x)["network"] for member in self.groups[0]], axis=0)
         multiple, offset = shrunk(forecast, samples.month, self.spec.scale)
         keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})

@@ -1,7 +1,7 @@
 """The gates of promotion: each asks one question of a version and gives a value, a threshold and a verdict.
 
-Some ask whether the version is what its training recorded (replay, direction, books, linearisation), which later months
-cannot change. Others ask what its forecasts of unseen months show, and how it compares with the champion.
+Some ask whether the version is what its training recorded (replay, direction, books, linearisation); later months
+cannot change the answer. Others ask what its forecasts of unseen months show, and how it compares with the champion.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy import stats
 from .checkup import Checkup
 
 MONTHS = "months out of sample"
-"""The gate that time alone may open."""
+"""The gate that may pass through time alone."""
 
 REPLACEMENT = "better than the champion"
 """The gate between a new recipe and the champion's."""
@@ -36,7 +36,7 @@ class Thresholds:
     max_replay_error
         Largest error against the newest month's recorded forecasts, decimals a month.
     min_direction
-        Mean rank correlation of its forecasts of recent months with its own walk-forward forecasts.
+        Mean rank correlation of the version's forecasts of recent months with its own walk-forward forecasts.
     max_conservation_error
         Largest difference between contributions plus bias and the prediction, decimals a month.
     min_fidelity

@@ -21,7 +21,8 @@ from ..errors import first_few
 _RELATIVE, _OF_SPREAD = 1e-5, 1e-3
 
 SAME_MARKET = 0.5
-"""Smallest share of a month's stocks still there, and of their returns unchanged, for the month to count."""
+"""Smallest share of a month's stocks that must remain, and of returns that must be unchanged, for the month to
+count."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Restatement:
     Attributes
     ----------
     months
-        One row a month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells`` compared,
-        ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the same market).
+        One row for each month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells``
+        compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the same
+        market).
     columns
         Column -> changed cells.
     renamed
@@ -136,7 +138,7 @@ def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:
 
 
 def _renamed(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Return the stocks that are gone, each with the new stock of the same values in its last month."""
+    """Return each vanished stock with the new stock that has its values in the vanished one's last month."""
     gone = then[~then["asset"].isin(set(now["asset"]))]
     new = now[~now["asset"].isin(set(then["asset"]))]
     found: dict[str, str] = {}

@@ -82,7 +82,7 @@ def _opened(uri: str, read: Callable[[Path], T]) -> T:
 
 
 def _resolved(uri: str) -> tuple[str, str | None]:
-    """Return the version that a URI names now, by its number, and the digest registered with it.
+    """Return the numbered URI of the version that a URI names now, and the digest registered with it.
 
     For a model that is in no registry, return the URI as it is and no digest.
     """

@@ -1,7 +1,7 @@
-"""The manifest of a version: the SHA-256 of each of its files, so that none of them can change without a word.
+"""The manifest of a version: the SHA-256 of each of its files, so that no file can change unnoticed.
 
-The manifest lies beside the files; its own digest is a tag of the version. This file travels with every version, which
-checks its own files when it is loaded. The project's commands also check the manifest against the tag.
+The manifest is stored with the files; its own digest is a tag of the version. This file travels with every version,
+which checks its own files when it is loaded. The project's commands also check the manifest against the tag.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def carry_out(
     Raises
     ------
     InputError
-        If it cannot be done; nothing is changed then.
+        If the decision is impossible; nothing is changed then.
     """
     name, reason = config.registry.name, config.reason or "no reason was given"
     if not versions.numbers:
@@ -65,7 +65,8 @@ def _roll_back(
     to: bool | int,
     reason: str,
 ) -> Decision:
-    """Give champion back, reject its former holder, and hold the aliases so that no other version takes its place."""
+    """Roll champion back to a version, reject the former champion, and hold the aliases so that no other takes its
+    place."""
     number = standing.previous if to is True else str(to)
     if number is None or number == standing.champion:
         raise InputError(

@@ -64,7 +64,7 @@ def make_forecaster(groups: Sequence[Sequence[Loadable]], spec: Spec) -> Forecas
 
 @dataclass(frozen=True)
 class Logged:
-    """A model that MLflow has.
+    """A model logged to MLflow.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ def requirements(forecaster: Forecaster) -> list[str]:
 
 
 def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
-    """Return a few stocks' rows of the months that one forecast needs, for stocks present in all of them."""
+    """Return the rows of a few stocks that are present in all the months that one forecast needs."""
     first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
     recent = panel[panel["date"] >= first]
     months = recent.groupby("asset")["date"].nunique()
@@ -160,8 +160,8 @@ def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
 
 
 def _signature(forecaster: Forecaster) -> ModelSignature:
-    # Any type is allowed: text, codes, stamps with a zone and whole numbers are read as a training reads them. Keys may
-    # stand in the index.
+    # Any type is allowed: text, codes, timestamps with a time zone and whole numbers are read as in training. Keys may
+    # be in the index.
     inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in KEYS]
     inputs += [ColSpec(AnyType(), name) for name in forecaster.spec.descriptors]
     names = ["prediction", *([*forecaster.spec.factors, "bias"] if forecaster.explains else [])]

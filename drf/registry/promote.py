@@ -51,7 +51,7 @@ class Rules:
     rule, limits
         Portfolios and gates; ``asked`` names both.
     trials
-        Everything that was tried on the market.
+        All trials on the market.
     refresh
         Rule for a newer version of the champion's recipe.
     audit
@@ -109,7 +109,7 @@ class Candidate:
 
     @property
     def supersedes(self) -> bool:
-        """Tell whether older versions of the recipe need no evaluation: it passed, or lacks nothing but skill."""
+        """Tell whether older versions of the recipe need no evaluation: this one passed, or lacks only skill."""
         excused = [*self.skill, *([self.comparison] if self.role == NEW else [])]
         return self.examination is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 
@@ -174,7 +174,7 @@ def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> E
 def _settled(rules: Rules, candidate: Candidate, champion: Candidate | None) -> str:
     """Return the key under which a version need not be evaluated again; empty if a later result may differ.
 
-    What it is will not change. Verdicts on its forecasts are final once it has its months, on its own market. The
+    Its check-up will not change. Verdicts on its forecasts are final once it has enough months on its own market. The
     comparison with the champion is valid as long as the champion's recipe is the same.
     """
     if candidate.role == REFRESH and rules.refresh == "never":

@@ -61,7 +61,7 @@ def register_newest(
     groups
         Fitted models of the family whose row is registered; for a blend, of each of its rows.
     rows
-        The rows of the comparison, that row among them.
+        Rows of the comparison, including the registered one.
     drivers
         Sentence on what drives the row's forecasts; empty if it has no contributions.
 
@@ -105,7 +105,7 @@ def _spec(experiment: Experiment, row: Row) -> Spec:
 
 
 class Said(Protocol):
-    """Forecasts of a training's row: of the test months, and of the newest."""
+    """Forecasts of a training's row for the test months and for the newest month."""
 
     @property
     def predictions(self) -> pd.DataFrame: ...
@@ -161,7 +161,7 @@ def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str,
     client = mlflow.MlflowClient()
     own = replace(evidence, tags=dict(tags))
     logged = log_model(forecaster, run_id, tags.get("row", ""), evidence.history, own)
-    with contextlib.suppress(mlflow.MlflowException):  # it is there already
+    with contextlib.suppress(mlflow.MlflowException):  # the model exists already
         client.create_registered_model(name)
     shown = {key: value for key, value in tags.items() if key not in LONG} | {MANIFEST: logged.digest}
     source = f"models:/{logged.model_id}"
@@ -169,7 +169,7 @@ def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str,
 
 
 def log_newest(groups: Sequence[Sequence[FittedModel]], experiment: Experiment, row: Row, run_id: str) -> str:
-    """Log the newest window's models of a row that is not registered to its run; return the logged model's id."""
+    """Log an unregistered row's models of the newest window to the row's run; return the logged model's id."""
     forecaster = make_forecaster(_loadable(groups), _spec(experiment, row))
     panel = experiment.panel
     return log_model(forecaster, run_id, row.name, panel[[*KEYS, *forecaster.spec.descriptors]]).model_id

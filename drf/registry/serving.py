@@ -1,4 +1,4 @@
-"""Model from code, as MLflow loads it: it brings its own copy of the forecasting code under a name of its own.
+"""Model that MLflow loads from code; it has its own copy of the forecasting code, under a unique name.
 
 So two versions with different code live side by side in one process, and nothing needs to be installed.
 """
@@ -20,7 +20,8 @@ from mlflow.types.schema import AnyType, Schema
 
 @contextlib.contextmanager
 def _compiled_in(folder):
-    """Stop Python reading or writing compiled files beside the sources: it would run any that somebody planted."""
+    """Stop Python reading or writing compiled files next to the sources: it would run files that somebody planted
+    there."""
     before, sys.pycache_prefix = sys.pycache_prefix, folder
     try:
         yield
@@ -42,8 +43,8 @@ def _load(package):
 def _any_kind_is_text_in_csv():
     """Let MLflow's server and ``mlflow models predict`` take CSV for a model whose inputs may be of any kind.
 
-    They ask the signature for a type of each column, and columns of any kind have none: MLflow then refuses the file.
-    Read as text, codes keep their zeros, and the forecaster interprets the cells itself.
+    They ask the signature for each column's type. Columns of any kind have none, so MLflow refuses the file. Read as
+    text, codes keep their zeros, and the forecaster interprets the cells itself.
     """
     refusing = Schema.pandas_types
     if hasattr(refusing, "takes_any_kind"):

@@ -1,4 +1,4 @@
-"""Signatures of versions with keys of one's own, by the package model-signing (``pip install 'drf[signing]'``).
+"""Signatures of versions with the user's own keys, by the package model-signing (``pip install 'drf[signing]'``).
 
 A manifest shows that files are those that were registered; a signature shows that whoever registered them has the
 private key. If ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), each registered version is signed. If

@@ -25,7 +25,7 @@ LONG = ("config", MARKET)
 
 _TABLES = ("predictions", "newest", "history")
 
-# Older months are kept to this many of the 52 mantissa bits: a relative error below 1e-5, in half the room.
+# Older months keep this many of the 52 mantissa bits: the relative error is below 1e-5, at half the size.
 _KEPT_BITS = 16
 
 

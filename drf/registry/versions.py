@@ -57,7 +57,7 @@ class Version:
     judged
         Gates of the version's final judgement; None if it still waits to be judged.
     gates
-        The gates under which it, or the recipe that it refreshes, became champion, in words; None if it never did.
+        Gates, in words, under which the version or the recipe that it refreshes became champion; None if neither did.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Version:
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
             train_last=train_last,
-            # of a source that is not made here the recipe is what the training wrote
+            # for a source that is not made here, the recipe is the one that the training wrote
             recipe=tags[RECIPE] if isinstance(config.data.source, NamedElsewhere) else recipe_of(config),
             market=from_tag(tags.get(MARKET)),
             tags=dict(tags),
@@ -117,7 +117,7 @@ class Version:
 
     @property
     def age(self) -> tuple[pd.Timestamp, int]:
-        """Sort key: of two versions of a recipe the one with the larger age is the newer."""
+        """Sort key by which the newer of two versions of a recipe comes last."""
         return self.train_last, int(self.number)
 
 
@@ -161,12 +161,12 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
 
 
 def tags_of(entry: ModelVersion) -> Mapping[str, str]:
-    """Return a version's tags as they were registered, checked against its files, long ones included.
+    """Return a version's tags as registered, including the long ones, checked against its files.
 
     Raises
     ------
     InputError
-        If its files cannot be read, are not those that were registered, or a tag was changed since.
+        If its files cannot be read or are not those registered, or if a tag was changed since.
     """
     place, uri = f"artifacts/bundle/{FOLDER}/{TAGS_FILE}", f"models:/{entry.name}/{entry.version}"
     try:

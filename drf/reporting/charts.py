@@ -16,9 +16,9 @@ from ..models.catalogue import OTHER_COLOUR, row_named
 from .document import Chart
 
 FACTOR_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
-"""Okabe and Ito's colours, which all eyes tell apart."""
+"""Okabe and Ito's colours, which every reader can tell apart."""
 
-_CONTRAST = [[0.0, "#D55E00"], [0.5, "#f7f7f7"], [1.0, "#0072B2"]]  # vermillion and blue: told apart by all eyes
+_CONTRAST = [[0.0, "#D55E00"], [0.5, "#f7f7f7"], [1.0, "#0072B2"]]  # vermillion and blue: distinct to every reader
 
 
 def colour_of(row: object) -> str:
@@ -34,7 +34,8 @@ def is_dashed(row: object) -> bool:
 
 
 def wealth(returns: pd.DataFrame) -> Chart:
-    """Draw the growth of 1 after costs. ``returns``: one row a month, one column a row of the comparison, decimals."""
+    """Draw the growth of 1 after costs. ``returns``: one line per month, one column per row of the comparison,
+    decimals."""
     grown = (1 + returns.fillna(0.0)).cumprod()
     alt = f"Growth of 1, long-short after costs; at the end {_told(grown.iloc[-1], '.2f')}."
     return _lines("Growth of 1 after costs", alt, grown, ".2f")
@@ -91,7 +92,7 @@ def drawdowns(returns: pd.Series, row: str) -> Chart:
 
 
 def rolling_sharpe(returns: pd.DataFrame) -> Chart:
-    """Draw the Sharpe ratio after costs over the past year. ``returns``: one row a month, one column a row."""
+    """Draw the Sharpe ratio after costs over the past year. ``returns``: one line per month, one column per row."""
     rolled = returns.apply(rolling_ratio)
     return _lines(
         "Sharpe ratio after costs of the last 12 months", f"Rolling Sharpe ratios: {_ranges(rolled)}.", rolled, ".2f"
@@ -99,7 +100,7 @@ def rolling_sharpe(returns: pd.DataFrame) -> Chart:
 
 
 def rolling_rank_ic(ic: pd.DataFrame) -> Chart:
-    """Draw the mean rank IC over the past year. ``ic``: one row a month, one column a row."""
+    """Draw the mean rank IC over the past year. ``ic``: one line per month, one column per row."""
     rolled = ic.rolling(MONTHLY.periods_a_year).mean()
     return _lines("Rank IC, mean of the last 12 months", f"Rolling rank IC: {_ranges(rolled)}.", rolled, ".3f")
 
@@ -116,7 +117,7 @@ def quantile_wealth(quantiles: pd.DataFrame, row: str) -> Chart:
 
 
 def turnover(traded: pd.DataFrame) -> Chart:
-    """Draw the turnover. ``traded``: one row a month, one column a row."""
+    """Draw the turnover. ``traded``: one line per month, one column per row."""
     later = traded.iloc[1:] if len(traded) > 1 else traded
     alt = f"Mean turnover after the first month: {_told(later.mean(), '.0%')}."
     return _lines("Turnover a month, after the first, which sets up", alt, later, ".0%")
@@ -184,14 +185,15 @@ def relevance(size: pd.DataFrame, row: str) -> Chart:
 
 
 def cumulative_long_short(returns: pd.DataFrame) -> Chart:
-    """Draw the compounded long-short return before costs. ``returns``: one row a month, one column a row, decimals."""
+    """Draw the compounded long-short return before costs. ``returns``: one line per month, one column per row,
+    decimals."""
     grown = (1 + returns.fillna(0.0)).cumprod()
     alt = f"Growth of 1, long-short before costs; at the end {_told(grown.iloc[-1], '.2f')}."
     return _lines("Long-short portfolio, top less bottom quantile, before costs: growth of 1", alt, grown, ".2f")
 
 
 def cumulated_rank_ic(ic: pd.DataFrame) -> Chart:
-    """Draw the cumulated monthly rank IC. ``ic``: one row a month, one column a row of the comparison."""
+    """Draw the cumulated monthly rank IC. ``ic``: one line per month, one column per row of the comparison."""
     title = "Rank IC, cumulated over the months; the slope is the mean"
     return _lines(title, f"Mean monthly rank IC: {_told(ic.mean(), '.3f')}.", ic.fillna(0.0).cumsum(), ".1f")
 
@@ -209,7 +211,7 @@ def sharpe_bars(comparison: pd.DataFrame) -> Chart:
 
 
 def quantile_means(means: pd.DataFrame) -> Chart:
-    """Draw the mean return of every quantile. ``means``: one row a quantile, one column a row, decimals a year."""
+    """Draw the mean return of every quantile. ``means``: one line per quantile, one column per row, decimals a year."""
     quantiles = [str(quantile) for quantile in means.index]
     data = [_hatched(row, _bars(str(row), quantiles, means[row], colour_of(row))) for row in means]
     alt = f"Mean return a year of the highest quantile: {_told(means.iloc[-1], '.1%')}."
@@ -231,7 +233,7 @@ def top_quantile_contributions(percentages: pd.DataFrame, date: pd.Timestamp) ->
 
 
 def change_since_last_month(risk: pd.DataFrame, row: str) -> Chart:
-    """Draw the newest factor contributions of the spread with those of the month before, from a risk table."""
+    """Draw the newest factor contributions to the spread next to the previous month's, from a risk table."""
     newest = risk[(risk["date"] == risk["date"].max()) & (risk["portfolio"] == "spread") & (risk["level"] == "factor")]
     factors = [str(name) for name in newest["name"]]
     now, change = 1e4 * newest["signed"], 1e4 * newest["change"]
@@ -247,7 +249,8 @@ def change_since_last_month(risk: pd.DataFrame, row: str) -> Chart:
 def live_beside_promise(months: pd.DataFrame) -> Chart:
     """Draw the issued portfolios' cumulated return after costs with the backtest's promise.
 
-    ``months``: one row a month, ``cumulated``, ``cumulated_promised``, ``cumulated_low``, ``cumulated_high``; decimals.
+    ``months``: one row per month with ``cumulated``, ``cumulated_promised``, ``cumulated_low`` and ``cumulated_high``;
+    decimals.
     """
     band = {
         **_line(months["cumulated_high"], "90 % of what the backtest leaves open", "#999999", ".1%"),
@@ -282,7 +285,7 @@ def live_rank_ic(rank_ic: pd.Series, promised: float) -> Chart:
 
 
 def _bars(name: str, x: Sequence[str], y: pd.Series, colour: str | list[str], text: str = "") -> dict[str, Any]:
-    """Return a trace of bars; ``text``: how the numbers above them are written, if they are."""
+    """Return a trace of bars; ``text``: format of the numbers above them, if any."""
     shown = {"text": [f"{value:{text}}" if np.isfinite(value) else "" for value in y]} if text else {}
     return {"type": "bar", "name": name, "x": list(x), "y": _numbers(y), "marker": {"color": colour}, **shown}
 
@@ -351,7 +354,7 @@ def _heat(
 
 
 def _told(values: pd.Series, how: str) -> str:
-    """Return numbers by name, in words."""
+    """Return each name with its number, as text."""
     return ", ".join(f"{name} {value:{how}}" for name, value in values.items() if np.isfinite(value)) or "nothing known"
 
 

@@ -35,7 +35,7 @@ class Material:
     Attributes
     ----------
     comparison
-        One line a row with its metrics.
+        One line per row, with its metrics.
     evidence
         See :func:`drf.comparison.evidence.gather`.
     name

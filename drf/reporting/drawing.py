@@ -1,4 +1,4 @@
-"""Choice of the figures for a comparison and for each of its rows; their names are files of MLflow's runs."""
+"""Figures for a comparison and for each of its rows; their names are file names in MLflow's runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def comparison_figures(
         "quantile_means": charts.quantile_means(quantiles),
         "rank_ic": charts.cumulated_rank_ic(_of_all(series, "rank_ic")),
     }
-    # The papers' figure sets these side by side.
+    # The figure in the papers shows these side by side.
     explained = {
         row.name: parts.percentages(top_contributions(row, factors)) for row in rows if row.relevance is not None
     }

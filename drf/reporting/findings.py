@@ -15,7 +15,7 @@ RIVALS = (BENCHMARK, "boosting")
 """The rows that a committee asks about first."""
 
 _MUCH_LESS = 0.5
-"""Share of the reported Sharpe ratio; another Sharpe ratio below it contradicts the reported one."""
+"""Share of the reported Sharpe ratio below which another Sharpe ratio contradicts it."""
 
 
 def best_row(comparison: pd.DataFrame) -> str | None:

@@ -9,7 +9,7 @@ from .paper import picture
 
 
 def live_charts(live: Live) -> dict[str, Chart]:
-    """Return the charts of what came true beside what was promised, by name."""
+    """Return the charts that compare outcomes with promises, by name."""
     months = live.months.set_index("month")
     return {
         "live_beside_promise": live_beside_promise(months),

@@ -1,4 +1,4 @@
-"""Lookup tables of a report: every stock's newest forecast and history, and every factor's, as small integers."""
+"""Lookup tables of a report: newest forecast and history of every stock and factor, as small integers."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def stocks_asked(
         Parts that make up the forecasts, one column each, aligned with ``holdings``; any remainder of the forecast is
         shown as the rest.
     levels
-        Level, such as ``factor`` -> the group at that level to which each column of ``cells`` belongs.
+        Level, such as ``factor`` -> the group of each column of ``cells`` at that level.
     history
-        ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor.
+        ``date``, ``asset``, ``forecast``, ``earned`` and one column per factor.
     factors
         Contribution columns.
     month
@@ -50,9 +50,9 @@ def stocks_asked(
 
     Returns
     -------
-    Data of the newest month: ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (a list a stock) and ``groups``
-    (a level: the names of its groups, and the group of each cell); also ``months`` and
-    ``history`` (a column: a list a month, in the order of the names, null where nothing is known).
+    Data of the newest month: ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (one list per stock) and
+    ``groups`` (for each level, the names of its groups and the group of each cell). Also ``months`` and ``history``
+    (for each column, one list per month in the order of the names, null where nothing is known).
     """
     rest = holdings["forecast"].to_numpy() - cells.sum(axis=1).to_numpy()
     names = holdings["asset"].tolist()

@@ -41,7 +41,7 @@ class Month:
     unusual
         Unusual inputs; if there are any, nothing was issued unless somebody forced it.
     trained, decision
-        Sentence on the training, and the evaluation's decision; None if it was left out.
+        Sentence on the training; the evaluation's decision, or None if there was no evaluation.
     notes
         Further sentences.
     config, commit

@@ -23,7 +23,7 @@ _GROUP_WIDTH = 0.8
 
 
 def picture(chart: Chart) -> Picture:
-    """Return a chart as a PNG; its words are the alternative text."""
+    """Return a chart as a PNG, with its description as the alternative text."""
     buffer = io.BytesIO()
     draw(chart).savefig(buffer, format="png", dpi=120)
     return Picture(buffer.getvalue(), chart.alt)
@@ -119,11 +119,11 @@ def _draw_heat(figure: Figure, axes: Axes, trace: Mapping[str, Any]) -> None:
 
 
 def _finish(axes: Axes, layout: Mapping[str, Any]) -> None:
-    """Set the lines at zero, the form of the numbers, the legend and the lines' names."""
+    """Draw the zero lines; set the number format, the legend and the names of the plotted lines."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     if bottom < 0 < top:
         axes.axhline(0, color="black", linewidth=0.6)
-    if left < 0 < right and "barmode" not in layout:  # bars of names stand around 0
+    if left < 0 < right and "barmode" not in layout:  # bars with names are placed around 0
         axes.axvline(0, color="black", linewidth=0.6)
     how = layout.get("yaxis", {}).get("tickformat")
     if how:

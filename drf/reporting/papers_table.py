@@ -48,7 +48,7 @@ ORDERINGS: Mapping[str, Callable[[pd.DataFrame], bool]] = {
         for error in ("mae", "rmse")
     ),
 }
-"""Orderings of Nakagawa et al. 2019, as statements about the table of a training by row."""
+"""Orderings of Nakagawa et al. 2019, as statements about a training's table, indexed by row."""
 
 
 def _number(rows: pd.DataFrame, name: str, metric: str) -> float:
@@ -71,7 +71,7 @@ def papers_table(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        One line a row with its metrics, see :func:`drf.comparison.rows.comparison_table`.
+        One line per row, with its metrics, see :func:`drf.comparison.rows.comparison_table`.
     """
     own = table.set_index("row")[list(PUBLISHED)]
     published = PUBLISHED.add_suffix(" published").reindex(own.index)
@@ -80,7 +80,7 @@ def papers_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def orderings(table: pd.DataFrame) -> dict[str, bool]:
-    """Return, for each ordering of the 2019 paper, whether it holds; nothing for one whose rows were not trained."""
+    """Return whether each ordering of the 2019 paper holds, leaving out those whose rows were not trained."""
     rows, checked = table.set_index("row"), {}
     for words, holds in ORDERINGS.items():
         try:

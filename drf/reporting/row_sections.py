@@ -18,7 +18,7 @@ _SIGNED = "{:+.2%}"
 
 
 def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
-    """Return the section on the row's months. ``returns``: of its long-short portfolio, after costs."""
+    """Return the section on the row's months. ``returns``: returns of its long-short portfolio, after costs."""
     row = portrait.row
     returns = returns.set_axis(MONTHLY.shift(returns.index, 1))  # the months in which they were earned
     periods = drawdown_periods(returns)
@@ -94,7 +94,7 @@ def earned_table(portrait: Portrait) -> list[Table]:
 def newest_month(holdings: pd.DataFrame, row: str, month: pd.Timestamp, factors: Sequence[str]) -> Section:
     """Return the section on the newest portfolio.
 
-    ``holdings``: ``asset``, ``forecast``, ``weight``, ``change``, and a column a factor; highest forecasts first.
+    ``holdings``: ``asset``, ``forecast``, ``weight``, ``change``, and one column per factor; highest forecasts first.
     """
     held = holdings[holdings["weight"] != 0]
     long, short = held[held["weight"] > 0], held[held["weight"] < 0][::-1]

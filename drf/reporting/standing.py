@@ -21,7 +21,7 @@ class Standing:
     predicate
         The same, worded for a sentence that begins with "Version 3".
     reason
-        Continuation of either, up to the full stop.
+        Continuation of head or predicate, up to the full stop.
     """
 
     head: str
@@ -83,7 +83,7 @@ def _why_not(number: str, decision: Decision, evaluation: Evaluation) -> str:
 
 
 def promotion_in_words(decision: Decision) -> str:
-    """Return "promoted version 3: why" or "nothing was promoted: why"; a person's decision is its reason alone."""
+    """Return "promoted version 3: why" or "nothing was promoted: why"; for a person's decision, only its reason."""
     if not decision.asked:
         return decision.reason
     verb = f"promoted version {decision.promoted}" if decision.promoted else "nothing was promoted"

@@ -42,12 +42,12 @@ def training_text(
     notices: Sequence[str],
     next_command: str,
 ) -> str:
-    """Return the end of a training: its rows, what was filled, where its runs are, and how to go on.
+    """Return a training's closing text: its rows, what was filled, where its runs are, and how to go on.
 
     Parameters
     ----------
     table
-        One line a row with its metrics.
+        One line per row, with its metrics.
     version
         Number of the registered version, if one was registered.
     next_command
@@ -89,7 +89,7 @@ def training_text(
 def evaluation_text(
     name: str, decision: Decision, audits: Sequence[pd.DataFrame], place: RunPlace | None, notices: Sequence[str]
 ) -> str:
-    """Return the end of an evaluation: notices, what was found and decided, and where it was written.
+    """Return an evaluation's closing text: notices, findings, decision, and where it was written.
 
     ``place``: None for a dry run, which writes nothing.
     """
@@ -136,7 +136,7 @@ def decision_places(name: str, decision: Decision, place: RunPlace) -> str:
 
 
 def _found(evaluation: Evaluation) -> list[str]:
-    """Return the gates of a version: all of a waiting one, only the failed ones of an alias's holder."""
+    """Return a version's gates: all of them if it is waiting, only the failed ones if it holds an alias."""
     aliased = evaluation.role in ("champion", "previous")
     shown = [vars(verdict) for verdict in evaluation.verdicts if not (aliased and verdict.passed)]
     lines = [f"version {evaluation.number}: {evaluation.restated}"] if evaluation.restated else []

@@ -36,7 +36,7 @@ def training_card(
     Parameters
     ----------
     comparison
-        One line a row with its metrics.
+        One line per row, with its metrics.
     net
         Row -> interval of its Sharpe ratio after costs: ``low``, ``high``.
     answers, protocol

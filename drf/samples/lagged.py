@@ -18,7 +18,7 @@ TARGETS = get_args(Target)
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of a panel, ordered by month and, within a month, as the rows of the panel sorted by asset.
+    """Samples of a panel, ordered by month and, within a month, by asset.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ def make_samples(
     descriptors, lags
         Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
     target
-        ``raw``: the return as it is. ``excess``: less the mean over the stocks of the same month.
+        ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
 
     Raises
     ------

@@ -12,7 +12,7 @@ def cross_sectional_ranks(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd
     """Rank every descriptor within its month and scale the ranks to [-1, 1].
 
     The smallest of the ``n`` known values of a month becomes -1, the largest +1, ties share their mean rank; a single
-    known value becomes 0. Only rows of the same ``date`` enter, so no rank knows another month.
+    known value becomes 0. Only rows of the same ``date`` enter, so no rank depends on another month.
 
     Parameters
     ----------

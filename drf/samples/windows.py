@@ -29,7 +29,7 @@ class WindowRule:
     label
         Training label of all families, unless one sets its own: see :mod:`~.label`.
     train_months
-        Number of months before its first test month a window trains on.
+        Number of months that a window trains on before its first test month.
     test_months
         Number of newest labelled months to test on; None: as many as the panel allows.
     test_from, test_to
@@ -44,7 +44,7 @@ class WindowRule:
         window does not depend on this setting.
 
     shrink
-        True if forecasts are spread around their month's mean by a factor learned from earlier months, see
+        True if forecasts are scaled around their month's mean by a factor learned from earlier months, see
         :mod:`drf.evaluation.scale`; False: they stay as the models made them.
 
     Raises

@@ -17,7 +17,7 @@ from .user import user
 
 @contextlib.contextmanager
 def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
-    """Block other commands from the same work: all on the same sqlite file, or else this user's on this machine.
+    """Block other commands from the same work: all on a sqlite file; for other stores, this user's on this machine.
 
     Parameters
     ----------

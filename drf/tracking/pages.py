@@ -1,4 +1,4 @@
-"""Addresses of MLflow's pages. Without ``workflowType`` MLflow would open those for language models."""
+"""Addresses of MLflow's pages. Without ``workflowType``, MLflow would open its pages for language models."""
 
 from __future__ import annotations
 

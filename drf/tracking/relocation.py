@@ -57,7 +57,7 @@ def _homes(file: Path) -> set[Path]:
 def relocate(file: Path) -> int:
     """Rewrite all paths of a store to its current folder; return how many paths were changed.
 
-    The store as it was is kept beside it, as ``<name>.before-relocation``.
+    A copy of the unchanged store is kept next to it, as ``<name>.before-relocation``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Runs of one invocation: a parent, a child a row, trials below the family's plain row."""
+"""Runs of one invocation: a parent, one child per row, and trials below the family's plain row."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RunLog:
         self._of: dict[str, str] = {}
 
     def params(self, params: Mapping[str, Any]) -> None:
-        """Log settings; values longer than MLflow keeps are cut by it with a warning."""
+        """Log settings; MLflow cuts values that are too long for it, with a warning."""
         entries = [Param(key, str(value)) for key, value in params.items()]
         for part in _parts(entries, _SHORT_BATCH):
             self.client.log_batch(self.run_id, params=part)
@@ -90,7 +90,7 @@ class RunLog:
         self.of_data(dataset.name, dataset.digest)
 
     def of_data(self, name: str, digest: str) -> None:
-        """Name the data of the numbers that are logged from now on."""
+        """Name the data to which the numbers logged from now on refer."""
         self._of = {"dataset_name": name, "dataset_digest": digest}
 
     def monthly(self, series: pd.DataFrame) -> None:
@@ -306,7 +306,7 @@ def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: 
 
 
 def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, model: str) -> None:
-    """End the runs of a kind that this user opened here for a model, once a lock shows that none is at work."""
+    """End this user's runs of a kind for a model on this machine, once a lock shows that none is at work."""
     where = {
         "attributes.status": "RUNNING",
         "tags.kind": kind,

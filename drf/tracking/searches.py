@@ -18,7 +18,7 @@ RECIPE, MARKET = "recipe", "market_returns"
 """Tags of a training: its recipe (:func:`drf.experiment.identity.recipe_of`), and its market."""
 
 TRIALS, TRIED = "evidence/trials.csv", "trials_tried"
-"""Artifact with the monthly returns after costs of a training's trials and rows, ``date`` and a column each; and the
+"""Artifact with ``date`` and a column of monthly returns after costs for each trial and row of a training; and the
 metric that counts them."""
 
 # Mean returns of a market's stocks agree at least this well despite differences in universe, vendor and restatements;

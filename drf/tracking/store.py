@@ -65,7 +65,8 @@ def _require_server(uri: str) -> None:
         ) from error
 
 
-# Where a further address may begin in a text. A password may look like the beginning of one, so nothing else counts.
+# Where a further address may begin in a text. A password may look like the beginning of an address, so nothing else
+# counts as one.
 _NEXT = re.compile(
     r"(?<![^\s'\"(<])((?:https?|file|sqlite|postgresql|mysql|mssql|oracle|databricks|models|runs|mlflow-artifacts"
     r"|s3|gs|abfss?|wasbs?|hdfs|dbfs|s?ftp)(?:\+\w+)?://)"
@@ -73,10 +74,10 @@ _NEXT = re.compile(
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without logins and queries in its addresses, where passwords and keys may stand.
+    """Return a text without the logins and queries of its addresses, which may contain passwords and keys.
 
     A password may hold anything, even blanks and quotes. So everything from the ``://`` of an address to the last at
-    sign before the next address is left out: rather too much than too little.
+    sign before the next address is left out: better too much than too little.
     """
     if not (opening := re.search(r"[A-Za-z][A-Za-z0-9+.-]*://", text)):
         return text

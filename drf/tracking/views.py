@@ -15,7 +15,8 @@ import mlflow
 
 _TAG = "mlflow.sharedViewState."
 
-# MLflow folds child runs when they are ordered by time itself; their months out of sample grow with time.
+# MLflow folds child runs that are ordered by time, so they are ordered by their months out of sample, which grow with
+# time.
 _IN_TIME = "metrics.`months`"
 
 _ROW = ("sharpe_net", "rank_ic", "annual_return", "turnover", "max_drawdown")

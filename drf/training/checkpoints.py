@@ -32,8 +32,8 @@ _DIGEST = hashlib.sha256().digest_size
 class Checkpoints:
     """Context with the finished fits of one training.
 
-    ``restored`` counts fits left by an interrupted training; ``refused`` counts left fits that were damaged or another
-    user's.
+    ``restored`` counts fits left by an interrupted training. ``refused`` counts such fits that were damaged or belonged
+    to another user.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Checkpoints:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.acquire()
         except Timeout:
-            pass  # the same training runs twice at once: both may use what either has finished
+            pass  # the same training runs twice at once: each run may use the fits that the other has finished
         except OSError as error:
             raise InputError(f"compute.checkpoints: {self.path} cannot be used ({error.strerror})") from error
         return self
@@ -70,15 +70,15 @@ class Checkpoints:
 
     @property
     def owned(self) -> bool:
-        """Tell whether no other process works on the same training."""
+        """Tell whether this process is the only one that works on the training."""
         return self.lock.is_locked
 
     def load(self, task: Any) -> Any:
         """Return the result of a task, or None if there is no trusted result. An untrusted result is deleted and
         counted.
 
-        A result is trusted if the same user wrote it for this very task and no bit has changed: reading a result runs
-        its code.
+        A result is trusted if the same user wrote it for this very task and no bit has changed. The check is needed
+        because reading a result runs its code.
         """
         file = self._file(task)
         if not file.is_file():
@@ -112,7 +112,7 @@ class Checkpoints:
             ) from error
 
     def _write(self, result: Any, file: Path) -> None:
-        """Write under another name and rename, so that the file is complete or absent."""
+        """Write a result under another name and rename the file, so that it is complete or absent."""
         with tempfile.NamedTemporaryFile(dir=self.path, suffix=".part", delete=False) as part:
             pass
         try:
@@ -123,7 +123,7 @@ class Checkpoints:
                 stream.write(content.getvalue())
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(part.name, file)  # closed by now: not every system renames an open file
+            os.replace(part.name, file)  # the file is closed by now: not every system renames an open file
         except BaseException:
             os.unlink(part.name)
             raise

@@ -27,7 +27,7 @@ class Fit:
     family, window
         Family to fit, and its months.
     member
-        Number of the model within its average.
+        Number of the model among those that are averaged.
     seed
         Seed of the whole run.
     start

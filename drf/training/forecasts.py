@@ -22,7 +22,7 @@ class Forecasts:
     prediction
         Forecasts as decimal returns, shape (n,).
     explanation
-        Their contributions, where the family can explain.
+        Contributions to the forecasts, if the family can explain them.
     seconds
         Processor seconds of all fits, without training that was done on a device.
     by_seed, linearised_by_seed
@@ -49,9 +49,9 @@ class WalkForward:
     Attributes
     ----------
     tested
-        Its forecasts over the test windows.
+        Forecasts over the test windows.
     newest
-        Its forecasts of the newest window, for months whose returns are not known yet.
+        Forecasts of the newest window, for months whose returns are not known yet.
     members
         The newest window's models, one a seed.
     """
@@ -74,7 +74,7 @@ def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarra
 
 
 def relevance_table(samples: Samples, samples_slice: slice, explanation: Explanation) -> pd.DataFrame:
-    """Return contributions keyed by ``date`` and ``asset``, in one column ``<descriptor>_lag<months>`` each."""
+    """Return contributions by ``date`` and ``asset``, one column ``<descriptor>_lag<months>`` per input."""
     names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
     values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
     keys = forecast_table(samples, samples_slice, explanation.linearised)[["date", "asset"]]

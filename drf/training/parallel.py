@@ -1,4 +1,4 @@
-"""Parallel fits in workers of one thread each: the same numbers for any number of workers, here or elsewhere."""
+"""Parallel fits in single-threaded workers, with the same results for any number and place of workers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, tas
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread: sums are then taken in one order, and threads of other processes are not waited for."""
+    """Compute on one thread: sums keep one order, and nothing waits for other processes' threads."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
         yield

@@ -60,14 +60,14 @@ def walk_forward(
     compute: Compute,
     checkpoints: Checkpoints | None = None,
 ) -> dict[str, WalkForward]:
-    """Fit every family on all windows; a family that is made of others follows from their walks.
+    """Fit every family on all windows; a family made of others is derived from their walks.
 
     Parameters
     ----------
     seed
         Seed of all random draws.
     compute
-        Where fits run; results do not depend on it, but for rounding on a device.
+        Place where fits run; results do not depend on it, except for rounding on a device.
     checkpoints
         Store of finished fits; a fit that is found there is not run again.
     """
@@ -103,7 +103,7 @@ def walk_forward(
 def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
     """Yield groups of fits to run in turn: one per window if any family starts warm, else a single group.
 
-    The fits of other families are spread over the windows, to keep workers busy.
+    Fits of families that do not start warm are spread over the windows too, to keep workers busy.
     """
     if not any(fit.family.warm_start for fit in fits.values()):
         yield list(fits)
@@ -113,7 +113,7 @@ def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
 
 
 def _started(fit: Fit, key: Key, done: Mapping[Key, _Result]) -> Fit:
-    """Return the fit with the model it starts from: that of the window before, for families that start warm."""
+    """Return the fit with its starting model: the previous window's, for families that start warm."""
     before = done.get(key.predecessor) if fit.family.warm_start else None
     return replace(fit, start=before.model) if before and isinstance(before.model, Network) else fit
 
@@ -174,7 +174,7 @@ def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Wi
 
 
 def _faithfulness_table(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> pd.DataFrame:
-    """Return the measured faithfulness, and the agreement of maps between seeds and with the refit before."""
+    """Return the measured faithfulness, and how well maps agree between seeds and with the previous refit."""
     lines = []
     for k, (window, seeds) in enumerate(zip(windows, results, strict=True)):
         x = _some(samples.x[samples.sample_slice(window.test)])

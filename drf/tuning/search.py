@@ -34,7 +34,7 @@ from .studies import abandoned, alive, check_address, is_shared
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
-MACHINE = "machine"  # a trial's attribute: who went through it, as host:process
+MACHINE = "machine"  # a trial's attribute: the process that ran it, as host:process
 
 WAIT = 2.0  # seconds between checks of trials that other machines are running
 
@@ -51,22 +51,22 @@ class TuningRule:
     trials
         Trials per family, including those of an interrupted study; 0: no tuning, the configured settings are used.
     validation_months, folds
-        Number of last months before the first test month, and number of windows that they form.
+        Number of months just before the first test month, and number of windows that they form.
     objective
-        Scale-free measure that picks the best trial over the windows, the same for all families; an error would reward
-        forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the returns; ``r2``: share of the
-        returns' variance within months that the forecast would explain at its best scale.
+        Scale-free measure over the windows that picks the best trial, the same for all families. An error measure would
+        reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the returns; ``r2``: share of
+        the returns' within-month variance that the forecast would explain at its best scale.
     batch
-        Trials asked for at once. The batch does not depend on the number of workers, so the results do not either.
+        Trials asked for at once. The batch does not depend on the number of workers, so neither do the results.
     journal
         File that keeps the studies, so that an interrupted study can be resumed.
     storage
-        Address of a database that keeps them for several machines instead, without a password.
+        Address, without a password, of a database that keeps the studies for several machines instead.
 
     Raises
     ------
     InputError
-        If it is no database address, or holds a password.
+        If the address is not a database address, or holds a password.
     """
 
     trials: Annotated[int, Ge(0)]
@@ -99,9 +99,10 @@ class TuningPlan:
     storage
         Where the studies are kept, see :mod:`~.studies`; None if there is nothing to tune.
     identity
-        Digest of all that a trial's number depends on, besides its settings, seed and months: part of a study's name.
+        Digest of everything that a trial's value depends on, besides its settings, seed and months. It is part of a
+        study's name.
     portfolio
-        Portfolios whose returns are kept of every trial. The returns do not affect the choice; they serve later to
+        Portfolios whose returns are kept for every trial. The returns do not affect the choice; they serve later to
         count trials and estimate overfitting.
     panel
         Panel in contract form, for what the portfolios need besides forecasts.
@@ -118,12 +119,12 @@ class TuningPlan:
 
 
 def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
-    """Return the families with the settings of their best trial: most of the rule's objective over the windows.
+    """Return families with their best trial's settings, by the rule's objective over the windows.
 
     The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
     same window are pruned. An interrupted study is resumed: its finished trials count, and its open trials are
-    continued. In a shared database, trials of other machines count too, and their running trials are waited for. Which
-    settings are tried then depends on which machine asks first.
+    continued. In a shared database, trials of other machines count too, and tuning waits for their running trials.
+    Which settings are tried then depends on which machine asks first.
     """
     storage = plan.storage
     if storage is None:
@@ -193,7 +194,7 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    """Return the number of trials still to do; a dead machine's trials count even if others made up the number."""
+    """Return the number of trials still to do, including a dead machine's even if the total is reached."""
     missing = plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED))
     waiting = len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
     return max(0, missing, waiting)
@@ -202,7 +203,7 @@ def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
 def _next_trials(
     family: Family, study: optuna.Study, plan: TuningPlan, storage: BaseStorage, heard_of: set[int]
 ) -> list[Trial]:
-    """Return open trials left by an interruption and new ones up to a batch; none if other machines do the rest.
+    """Return interrupted trials and new ones to fill a batch; none if other machines do the rest.
 
     The sampler is seeded anew for each trial by its number, so an interrupted study proposes what an undisturbed one
     would.
@@ -227,8 +228,8 @@ def _next_trials(
 def _validate(batch: list[tuple[Family, Trial]], samples: Samples, plan: TuningPlan, bar: Any) -> None:
     """Run a batch of trials through the windows, all trials on one window at a time, and prune between windows.
 
-    A trial that another process has finished meanwhile is left alone. The same training may run twice at once, and a
-    shared database gives a silent machine's trials to other machines.
+    A trial that another process has finished meanwhile is left alone. This happens if the same training runs twice at
+    once, or if a shared database gives a silent machine's trials to other machines.
     """
     left, portfolio = list(batch), plan.portfolio
     for step, window in enumerate(plan.windows):
@@ -278,7 +279,7 @@ def _validate_window(
     except TrainingDivergedError as diverged:
         model = diverged
     if isinstance(model, TrainingDivergedError):
-        return {}, {}  # counts as the worst trial instead of ending the study
+        return {}, {}  # a diverged trial counts as the worst instead of ending the study
     tested = samples.sample_slice(fit.window.test)
     forecasts = forecast_table(samples, tested, model.predict(samples.x[tested]).astype(np.float64))
     returns = long_short(rule.equip(forecasts, panel), rule)["net"].dropna()

@@ -64,7 +64,8 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
         folder = Path(journal).absolute().parent
         if not folder.is_dir():
             raise InputError(f"tuning.journal={journal}: the folder {folder} does not exist")
-        # The system frees this lock when a process dies. Optuna's own lock needs symbolic links, and half a minute.
+        # The system frees this lock when a process dies. Optuna's own lock needs symbolic links, and half a minute to
+        # be freed.
         return JournalStorage(JournalFileBackend(journal, lock_obj=FileLock(f"{journal}.filelock")))  # type: ignore[arg-type]
     for attempts_left in reversed(range(ATTEMPTS)):
         try:

@@ -37,7 +37,7 @@ def train(*overrides: str) -> TrainingResult:
 
     Returns
     -------
-    Its ``table`` has one line a row with its metrics; ``version`` is the number of the registered version.
+    Result whose ``table`` has one line of metrics per row; ``version`` is the number of the registered version.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def evaluate(*overrides: str) -> EvaluationResult:
 
     Returns
     -------
-    Its ``decision`` gives the findings on each version; ``alarm`` says what is wrong with the champion.
+    Result whose ``decision`` gives the findings on each version; ``alarm`` says what is wrong with the champion.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def score(panel: str, **settings: Any) -> ScoreResult:
 
     Returns
     -------
-    Its ``orders`` are None where the month was held back because its inputs are unusual.
+    Result whose ``orders`` are None if the month was held back because its inputs are unusual.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def score(panel: str, **settings: Any) -> ScoreResult:
 
 
 def monitor(panel: str, **settings: Any) -> MonitorResult:
-    """Compare what was issued with the returns of a panel.
+    """Compare the issued forecasts with the returns of a panel.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Build: make a panel from a source, check it, and keep it with a description beside it.
 
-The description, ``panel.json``, holds the fingerprint, counts, treatments and the configuration. A rebuilt panel says
-what has changed. For raw prices, only the changed months are aggregated again (``panel.bars.parquet``).
+The description, ``panel.json``, holds the fingerprint, counts, treatments and the configuration. A rebuild reports what
+has changed. For raw prices, only the changed months are aggregated again (``panel.bars.parquet``).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class BuildResult:
 
 
 def build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
-    """Make the panel that a training with these settings would read, and write it where it has changed.
+    """Make the panel that a training with these settings would read, and write it if it has changed.
 
     Raises
     ------
@@ -131,7 +131,7 @@ class _Treated(logging.Handler):
 
 @contextmanager
 def _listening() -> Iterator[list[str]]:
-    """Collect the messages that the data code logs meanwhile."""
+    """Collect the messages that the data code logs within the context."""
     handler, rooms = _Treated(), [logging.getLogger(name) for name in ("drf.data", "drf.experiment")]
     for room in rooms:
         room.addHandler(handler)
@@ -167,7 +167,7 @@ def _read_earlier(output: Path) -> tuple[pd.DataFrame | None, str | None]:
         panel = pd.read_parquet(output) if output.exists() else None
         if panel is not None and not {*KEYS, RETURN} <= set(panel):
             raise KeyError(RETURN)
-    except Exception as error:  # any error of the readers on another kind of file
+    except Exception as error:  # the readers may raise any error on another kind of file
         raise InputError(
             f"--output {output}: it, or {beside.name} beside it, exists and was not made by a build: name another "
             "file, or remove both"

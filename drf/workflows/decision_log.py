@@ -74,8 +74,8 @@ def write_verdicts(
 def _name_challenger(client: MlflowClient, name: str, decision: Decision) -> None:
     """Set the alias ``challenger`` to the newest evaluated version that passed its own gates and is not champion.
 
-    A version that fails only the comparison with the champion is a challenger too. The alias stays until another
-    challenger or until its version becomes champion.
+    A version that fails only the comparison with the champion is a challenger too. The alias stays until there is
+    another challenger, or until its version becomes champion.
     """
     after, model = decision.after, client.get_registered_model(name)
     aliased = (after.champion, after.previous)
@@ -169,7 +169,7 @@ def log_decision(
 
 
 def _title(decision: Decision) -> str:
-    """Return the name of an evaluation: the champion now, and the one before."""
+    """Return the name of an evaluation, made from the present and the previous champion."""
     if not decision.asked:
         return decision.reason[:100]
     champion, before = decision.after.champion, decision.before.champion
@@ -216,7 +216,7 @@ def _key(gate: str) -> str:
 
 
 def complete_reports(client: MlflowClient, versions: RegisteredVersions, decision: Decision) -> list[str]:
-    """Add the verdict to the training report of every version that was judged, or gained or lost its place.
+    """Add the verdict to the training report of every version that was judged, or gained or lost an alias.
 
     Returns
     -------

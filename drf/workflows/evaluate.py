@@ -60,7 +60,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     Raises
     ------
     ChampionError
-        If there is a champion and no version, the champion included, can be read.
+        If there is a champion, but neither it nor any other version can be read.
     InputError
         If the settings, the data or the registry are at fault; the message names the fault, and nothing is moved.
     """

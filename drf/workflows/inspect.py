@@ -26,7 +26,7 @@ class Inspection:
     text
         Counts, a table by descriptor, and findings.
     refusal
-        Why a training would refuse the panel; empty if it would not.
+        Reason for which a training would refuse the panel; empty if there is none.
     """
 
     text: str
@@ -43,7 +43,7 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
     wanted
         Descriptors to look at.
     figure
-        Picture of the coverage to write; None: none is drawn.
+        File of the coverage picture to write; None: no picture is drawn.
     reading
         Options of reading the file.
 

@@ -1,4 +1,4 @@
-"""Monitor: compare what was issued with the returns that came true, and with the backtest."""
+"""Monitor: compare the issued forecasts with the realised returns, and with the backtest."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class MonitorResult:
 
 
 def monitor(config: MonitorConfig) -> MonitorResult:
-    """Compare all that was issued with the returns of a panel.
+    """Compare all issued forecasts with the returns of a panel.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class WatchedMonth:
 
 
 StepResult = Notice | WatchedMonth | Issuance | Record | TrainingResult | EvaluationResult
-"""Message that a step of a month end sends to its listener when it has ended."""
+"""Message that a step of a month end sends to the listener when the step has ended."""
 
 Listener = Callable[[StepResult], None]
 
@@ -227,7 +227,7 @@ class _Steps:
         self.notes.append(text)
 
     def still_holds(self, earlier: Mapping[str, Any]) -> bool:
-        """Tell whether an earlier result still holds: its files and issue exist, and the watch found the same."""
+        """Tell whether an earlier result still holds: files and issue exist, and the watch's findings agree."""
         issued = earlier["issued"] or {}
         files = [earlier["page"], *([issued["file"]] if issued else [])]
         runs = {issue.run_id for issue in read_issues(self.client, self.name)}
@@ -268,7 +268,7 @@ class _Steps:
         return issue_month(scorer, self.panel, self.watched, self.afterwards, self.config.replace)
 
     def monitor(self) -> None:
-        """Compare what was issued with what came true."""
+        """Compare the issued forecasts with the realised returns."""
         if self._skips("monitor"):
             return
         if not read_issues(self.client, self.name):

@@ -40,7 +40,7 @@ class ScoreConfig:
     force
         True to issue even if the newest month's inputs are unusual.
     replace
-        True to issue again a month that is already issued and would differ.
+        True to issue a month again if it was already issued and the new issue would differ.
     """
 
     panel: str
@@ -85,7 +85,7 @@ def score(config: ScoreConfig) -> ScoreResult:
     Raises
     ------
     InputError
-        If the panel, the model or a file is refused, or the month is issued already and would differ.
+        If the panel, the model or a file is refused, or the month was already issued and the new issue would differ.
     """
     output = None if config.output is None else _writable(Path(config.output), config.panel)
     reading = Reading(config.encoding, tuple(config.unknown))
@@ -126,7 +126,7 @@ def _writable(output: Path, panel: str) -> Path:
 
 
 def _in_detail(scorer: Scorer, panel: pd.DataFrame, orders: pd.DataFrame, detail: str) -> pd.DataFrame:
-    """Return the orders with another detail in place of the factors' contributions."""
+    """Return the orders with contributions in the chosen detail instead of by factor."""
     if detail == "factors":
         return orders
     parts = forecast(scorer.model, recent(scorer, panel), detail).drop(columns=["date", "prediction"])

@@ -43,7 +43,7 @@ class TrainingResult:
     rows
         Rows of the comparison with their forecasts, metrics and contributions.
     table
-        One line a row with its metrics.
+        Table of metrics, one line per row.
     evidence
         Tables of inference by name, see :func:`drf.comparison.evidence.gather`.
     version

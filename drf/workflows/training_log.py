@@ -33,7 +33,7 @@ from ..tuning.search import MACHINE, measures_of, returns_of
 
 
 class TrainingLog:
-    """The runs of one training: a parent, a child a row, and trials below the plain row of their family.
+    """The runs of one training: a parent, one child per row, and trials below their family's plain row.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ class TrainingLog:
         walks: Mapping[str, WalkForward],
         pictures: Mapping[str, Picture],
     ) -> None:
-        """Log every row, the table of all, and their pictures.
+        """Log every row, the table of all rows, and their pictures.
 
         Parameters
         ----------
         families
-            With the settings that tuning chose.
+            Families with the settings that tuning chose.
         pictures
-            By name; those of one row as ``<row>/<name>``.
+            Pictures by name; a row's picture is ``<row>/<name>``.
         """
         tuned = {family.name: family for family in families}
         for row in rows:
@@ -146,7 +146,7 @@ class TrainingLog:
         )
 
     def _contributions(self, row: Row, walk: WalkForward) -> None:
-        """Log what rows with contributions have in addition."""
+        """Log the additional results of rows with contributions."""
         run = self.rows[row.name]
         if row.carried is not None:
             judged = self.experiment.judging.equip(row.carried)
@@ -199,7 +199,7 @@ class TrainingLog:
             Number of the registered version, if one was registered.
         """
         client, experiment, parent = self.tree.client, self.tree.experiment_id, self.parent.run_id
-        if NOTE not in client.get_experiment(experiment).tags:  # people may have written their own
+        if NOTE not in client.get_experiment(experiment).tags:  # people may have written their own note
             client.set_experiment_tag(experiment, NOTE, EXPERIMENT_CARD)
         save_views(client, experiment)
         save_rows(client, experiment, parent, self.tree.name)
@@ -227,7 +227,7 @@ class TrainingLog:
 
 
 def _peak_memory() -> float | None:
-    """Return the bytes of this process or of its largest child; None where the system does not count them."""
+    """Return the peak memory, in bytes, of this process or its largest child; None if it is not counted."""
     try:
         import resource
     except ImportError:  # not on Windows

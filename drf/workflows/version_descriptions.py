@@ -35,7 +35,7 @@ def write_cards(
 
 
 def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, decision: Decision) -> None:
-    """State a person's decision on the model's card and at the head of the cards of versions that changed place.
+    """State a person's decision on the model's card and atop the cards of versions whose alias changed.
 
     The results of gates and months, and people's notes, stay below.
     """
@@ -68,7 +68,7 @@ _NOTES = f"{SECTION}Notes\n"
 
 
 def _notes(card: str) -> str:
-    """Return people's notes: the section of that name, or the whole of a description that is no card."""
+    """Return people's notes: the section of that name, or the whole description if it is not a card."""
     return card.partition(_NOTES)[2] if card.startswith(HEADS) else card
 
 
