@@ -10,7 +10,7 @@ from .hydra_command import run_command
 
 def main() -> None:
     """Run the command."""
-    run_command("evaluate", "evaluation", EvaluateConfig, _evaluate)
+    run_command("evaluation", EvaluateConfig, _evaluate)
 
 
 def _evaluate(settings: Settings[EvaluateConfig]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..experiment.composing import CONFIG_DIR
+from ..experiment.config_folder import CONFIG_DIR
 
 COMMANDS: Mapping[str, str] = {
     "train": "fit the models walk-forward, compare them in MLflow, register the newest model of registry.row",
@@ -54,12 +53,13 @@ _EXAMPLES = {
 
 _TRAINING = ("data", "model", "window", "tuning", "portfolio", "compute", "factors", "macro", "experiment")
 
-_GROUPS = {
+GROUPS = {
     "train": _TRAINING,
     "tuning-worker": _TRAINING,
     "evaluate": ("data", "portfolio", "gate"),
     "month-end": ("data", "portfolio", "gate"),
 }
+"""Commands that take ``key=value``, with their config groups."""
 
 
 def overview() -> str:
@@ -89,7 +89,7 @@ def overview() -> str:
 
 def command_help(command: str) -> str:
     """Return the help of a command whose settings are words ``key=value``."""
-    groups = [line for group in _GROUPS[command] for line in _choices(group)]
+    groups = [line for group in GROUPS[command] for line in _choices(group)]
     return "\n".join(
         [
             f"usage: drf {command} [key=value ...]",
@@ -119,9 +119,3 @@ def _meaning(file: Path) -> str:
     """Return the first sentence of a config's comments."""
     comments = re.findall(r"^# (?!@package)(.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return re.split(r"[.;] (?=[A-Z])|; ", " ".join(comments), maxsplit=1)[0].rstrip(".")
-
-
-def wants_help(words: list[str] | None = None) -> bool:
-    """Tell whether the command line asks for help."""
-    given = sys.argv[1:] if words is None else words
-    return any(word in ("-h", "--help") for word in given)

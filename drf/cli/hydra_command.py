@@ -9,18 +9,15 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ..experiment.composing import CONFIG_DIR, Settings
+from ..experiment.composing import Settings
+from ..experiment.config_folder import CONFIG_DIR
 from . import program
-from .help import command_help, wants_help
 
 C = TypeVar("C")
 
 
-def run_command(command: str, config_name: str, schema: type[C], task: Callable[[Settings[C]], object]) -> None:
-    """Compose the settings of a command and call its task; print its help if the command line asks for it."""
-    if wants_help():
-        print(command_help(command))
-        return
+def run_command(config_name: str, schema: type[C], task: Callable[[Settings[C]], object]) -> None:
+    """Compose the settings of a command and call its task."""
 
     def composed(config: DictConfig) -> None:
         chosen = HydraConfig.get()

@@ -6,8 +6,7 @@ import importlib
 import sys
 
 from ..errors import nearest
-from . import program
-from .help import COMMANDS, overview
+from .help import COMMANDS, GROUPS, command_help, overview
 
 
 def main() -> None:
@@ -24,20 +23,26 @@ def main() -> None:
     if not words or words[0] not in COMMANDS:
         is_command = bool(words) and not words[0].startswith("-")
         asked = f"unknown command {words[0]}{nearest(words[0], COMMANDS)}: " if is_command else ""
+        from . import program
+
         program.refuse(f"{asked}give one of {', '.join(COMMANDS)}; drf COMMAND --help says more")
     sys.argv = [f"drf {words[0]}", *words[1:]]
-    importlib.import_module(f".{words[0].replace('-', '_')}", __package__).main()
+    _run(words[0])
 
 
 def train() -> None:
     """Run ``train.py``."""
-    from .train import main
-
-    main()
+    _run("train")
 
 
 def evaluate() -> None:
     """Run ``evaluate.py``."""
-    from .evaluate import main
+    _run("evaluate")
 
-    main()
+
+def _run(command: str) -> None:
+    """Run a command; print its help before anything heavy is imported."""
+    if command in GROUPS and {"-h", "--help"} & set(sys.argv[1:]):
+        print(command_help(command))
+    else:
+        importlib.import_module(f".{command.replace('-', '_')}", __package__).main()

@@ -26,7 +26,7 @@ _CODES = {"done": 0, "held back": program.HELD_BACK, "alarm": program.ALARM}
 
 def main() -> None:
     """Run the command."""
-    run_command("month-end", "month_end", MonthEndConfig, _month_end)
+    run_command("month_end", MonthEndConfig, _month_end)
 
 
 def _month_end(settings: Settings[MonthEndConfig]) -> None:

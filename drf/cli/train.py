@@ -10,7 +10,7 @@ from .hydra_command import run_command
 
 def main() -> None:
     """Run the command."""
-    run_command("train", "config", TrainConfig, _train)
+    run_command("config", TrainConfig, _train)
 
 
 def _train(settings: Settings[TrainConfig]) -> None:

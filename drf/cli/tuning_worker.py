@@ -17,7 +17,7 @@ from .hydra_command import run_command
 
 def main() -> None:
     """Run the command."""
-    run_command("tuning-worker", "config", TrainConfig, _help_to_tune)
+    run_command("config", TrainConfig, _help_to_tune)
 
 
 def _help_to_tune(settings: Settings[TrainConfig]) -> None:

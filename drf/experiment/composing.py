@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from hydra import compose, initialize_config_dir
@@ -16,16 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import InputError, cause_of, nearest
 from .config import Record, flatten, read
+from .config_folder import CONFIG_DIR
 from .validation import make
 
 C = TypeVar("C")
-
-_HERE = Path(__file__).resolve()
-
-_PLACES = (_HERE.parents[2] / "conf", _HERE.parents[1] / "conf")
-
-CONFIG_DIR = next(folder for folder in _PLACES if (folder / "config.yaml").is_file())
-"""Folder of the configuration files: in the checkout or, when installed from a wheel, inside the package."""
 
 
 @dataclass(frozen=True)

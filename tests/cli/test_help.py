@@ -6,19 +6,19 @@ import re
 
 import pytest
 
-from drf.cli.help import _GROUPS, COMMANDS, command_help, overview
+from drf.cli.help import COMMANDS, GROUPS, command_help, overview
 from drf.data.paper_descriptors import DESCRIPTORS
-from drf.experiment.composing import CONFIG_DIR
+from drf.experiment.config_folder import CONFIG_DIR
 
 
 def test_the_overview_names_every_command() -> None:
     assert all(re.search(rf"^  {command}\s+\w", overview(), re.MULTILINE) for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", _GROUPS)
+@pytest.mark.parametrize("command", GROUPS)
 def test_every_choice_has_a_meaning(command: str) -> None:
     text = command_help(command)
-    for group in _GROUPS[command]:
+    for group in GROUPS[command]:
         assert f"  {group}=\n" in text
         for file in (CONFIG_DIR / group).glob("*.yaml"):
             assert re.search(rf"^    {file.stem} +\S+ \S+ \S+", text, re.MULTILINE), f"{group}={file.stem}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from drf.experiment.composing import CONFIG_DIR, Settings, compose_settings
+from drf.experiment.composing import Settings, compose_settings
+from drf.experiment.config_folder import CONFIG_DIR
 from drf.experiment.schema import TrainConfig
 
 

@@ -15,8 +15,9 @@ from hydra.errors import HydraException
 from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
 from drf.evaluation.portfolio import PortfolioRule
-from drf.experiment.composing import CONFIG_DIR, explain
+from drf.experiment.composing import explain
 from drf.experiment.config import Record, flatten, read, read_recorded
+from drf.experiment.config_folder import CONFIG_DIR
 from drf.experiment.families import make_families
 from drf.experiment.schema import ComputeConfig, RegistryConfig, TrackingConfig, TrainConfig
 from drf.experiment.validation import defaults_of

@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
 from drf.errors import InputError
-from drf.experiment.composing import CONFIG_DIR
 from drf.experiment.config import read
+from drf.experiment.config_folder import CONFIG_DIR
 from drf.registry.aliases import CHAMPION, Move, Standing, move, read_hold, read_standing, set_hold
 from drf.registry.decision import Decision
 from drf.registry.evaluation_config import EvaluateConfig
