@@ -27,7 +27,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
         import torch
 
+        from tests.stores import do_not_wait_for_the_disk
+
         torch.set_num_threads(1)
+        do_not_wait_for_the_disk()
 
 
 @pytest.fixture(scope="session")

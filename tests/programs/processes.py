@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from drf.reporting.document import Picture
+from tests.stores import do_not_wait_for_the_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +36,7 @@ def preload() -> None:
     importlib.import_module("matplotlib.backends.backend_agg")
     importlib.import_module("mlflow.pyfunc")
     importlib.import_module("torch._dynamo")
+    do_not_wait_for_the_disk()
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
