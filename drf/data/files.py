@@ -6,6 +6,7 @@ import contextlib
 import glob
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ import pandas as pd
 from charset_normalizer import from_bytes
 
 from ..errors import InputError, first_few, first_line
+from .archives import opened
 from .dates import UnreadableDatesError, read_dates
-from .formats import DUCKDB, FORMATS, SQLITE, File, Format, format_of, opened, parquet_files
+from .formats import DUCKDB, FORMATS, SQLITE, File, Format, format_of, parquet_files
 from .names import read_names
 from .numbers import read_numbers
 
@@ -130,7 +132,12 @@ def _is_number(mark: str | float) -> bool:
     return True
 
 
+_LOGIN = re.compile(r"://[^/@\s]*:[^@\s]*@|\b(?:password|passwd|pwd|token|secret)\s*=\s*[^\s/]", re.IGNORECASE)
+
+
 def _files(key: str, path: str, reading: Reading) -> list[File]:
+    if _LOGIN.search(path):
+        raise InputError(f"{key}: holds a login, which would be logged: export the table to a file, and name the file")
     address, _, query = path.partition("#")
     if query and format_of(Path(address)) not in (SQLITE, DUCKDB):
         address, query = path, ""  # # is part of the file name

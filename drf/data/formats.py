@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import sqlite3
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import pyarrow
 import pyarrow.dataset
 import pyarrow.feather
+
+from .archives import opened, require_proportion
+from .databases import ask_duckdb, ask_sqlite
 
 Columns = Sequence[str] | None
 
@@ -130,23 +127,8 @@ def encoding(path: Path) -> str:
     return "utf-16" if marked else "utf-8-sig"
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open the file's uncompressed bytes; for an archive, open the only table in it."""
-    ending = path.suffix.lower()
-    if ending == ".zip":
-        with zipfile.ZipFile(path) as packed:
-            inside = [name for name in packed.namelist() if not name.startswith("__MACOSX") and name[-1] != "/"]
-            if len(inside) != 1:
-                raise ValueError(f"{len(inside)} files in the archive: give one with one table")
-            with packed.open(inside[0]) as file:
-                yield file
-    else:
-        with gzip.open(path) if ending == ".gz" else bz2.open(path) if ending == ".bz2" else path.open("rb") as file:
-            yield file
-
-
 def _excel_names(file: File) -> list[str]:
+    require_proportion(file.path)
     return [str(name) for name in pd.read_excel(file.path, nrows=0).columns]
 
 
@@ -157,42 +139,20 @@ def _read_excel(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFr
     return frame if columns is None else frame[list(columns)]
 
 
-def _sqlite(file: File, most: str, columns: Columns) -> pd.DataFrame:
-    database = sqlite3.connect(f"file:{quote(str(file.path.absolute()))}?mode=ro", uri=True)
-    with closing(database):
-        frame = pd.read_sql_query(f"SELECT * FROM ({_select(file.query)}){most}", database)
-    return frame if columns is None else frame[list(columns)]
+def _database(name: str, ask: Callable[[Path, str, str], pd.DataFrame]) -> Format:
+    def read(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
+        frame = ask(file.path, file.query, "")
+        return frame if columns is None else frame[list(columns)]
 
-
-def _duckdb(file: File, most: str, columns: Columns) -> pd.DataFrame:
-    import duckdb
-
-    with duckdb.connect(str(file.path), read_only=True) as database:
-        frame = database.execute(f"SELECT * FROM ({_select(file.query)}){most}").df()
-    return frame if columns is None else frame[list(columns)]
-
-
-def _select(query: str) -> str:
-    """Return a query; the name of a table stands for the whole table."""
-    if not query:
-        raise ValueError("name a table of it, or a query: market.db#prices, or 'market.db#SELECT ...'")
-    return query.strip().rstrip(";") if " " in query.strip() else f'SELECT * FROM "{query.strip()}"'
-
-
-def _database(name: str, ask: Callable[[File, str, Columns], pd.DataFrame]) -> Format:
-    return Format(
-        name,
-        lambda file: [str(column) for column in ask(file, " LIMIT 0", None).columns],
-        lambda file, columns, texts: ask(file, "", columns),
-    )
+    return Format(name, lambda file: [str(column) for column in ask(file.path, file.query, " LIMIT 0").columns], read)
 
 
 PARQUET = Format("parquet", _arrow_names, _read_arrow)
 FEATHER = Format("feather", _arrow_names, _read_arrow)
 CSV = Format("csv", _csv_names, _read_csv)
 EXCEL = Format("Excel", _excel_names, _read_excel)
-SQLITE = _database("SQLite", _sqlite)
-DUCKDB = _database("DuckDB", _duckdb)
+SQLITE = _database("SQLite", ask_sqlite)
+DUCKDB = _database("DuckDB", ask_duckdb)
 
 FORMATS: dict[str, Format] = {
     ".parquet": PARQUET, ".pq": PARQUET, ".feather": FEATHER, ".arrow": FEATHER, ".csv": CSV, ".csv.gz": CSV,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime
+import gzip
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -247,3 +249,17 @@ def test_a_table_is_written_whole_and_smaller(tmp_path: Path) -> None:
     write_parquet(table[["value"]], tmp_path / "numbers.parquet")
     write_parquet(table.iloc[:0], tmp_path / "empty.parquet")
     assert len(pd.read_parquet(tmp_path / "empty.parquet")) == 0
+
+
+@pytest.mark.parametrize("ending", [".zip", ".gz", ".bz2"])
+def test_an_archive_that_expands_beyond_proportion_is_refused(tmp_path: Path, ending: str) -> None:
+    file, row = tmp_path / f"p.csv{ending}", b"2000-01-31,A,0\n"
+    content = b"date,asset,x\n" + row * (80 * 2**20 // len(row))
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress}
+    if ending == ".zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("p.csv", content)
+    else:
+        file.write_bytes(packed[ending](content, 1))
+    with pytest.raises(InputError, match="expands to more than 100 times its size"):
+        read_file("data.path", str(file))
