@@ -32,10 +32,11 @@ from drf.live.track_record import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = 66  # months of the first panel
-NAME = "drf-lstm-lrp"
+NAME = "drf-lstm-lrp-panel"
+PANEL = ["data=panel", "data.path=panel.parquet"]
 
 SMALL = [
-    "data=panel", "data.path=panel.parquet", "model=[linear,lstm]", "window.train_months=20", "window.test_months=24",
+    *PANEL, "model=[linear,lstm]", "window.train_months=20", "window.test_months=24",
     "window.refit_every=8", "tuning.trials=2", "tuning.folds=2", "tuning.validation_months=12", "tuning.batch=2",
     "compute.jobs=1", "model.lstm.seeds=2", "model.lstm.batch_size=256",
 ]  # fmt: skip
@@ -63,7 +64,7 @@ def live(folder: Path, refresh: str, months: int, life: str) -> pd.DataFrame:
             recipes[len(recipes) + 1] = LABELS[id(recipe)]
         began = time.perf_counter()
         gates = "research" if life == "poor" and month == 0 else "strict"
-        code, said = run(folder, "evaluate.py", f"registry.refresh={refresh}", f"gate={gates}", expected=(0, 4))
+        code, said = run(folder, "evaluate.py", *PANEL, f"registry.refresh={refresh}", f"gate={gates}", expected=(0, 4))
         seconds = time.perf_counter() - began
         lines.append({"month": f"{date:%Y-%m}", **found(folder, recipes), "code": code,
                       "seconds": seconds, "lines": said.count("\n"), "megabytes": size(folder)})  # fmt: skip
@@ -81,8 +82,8 @@ def live_by_month_end(folder: Path, months: int, dies: int | None) -> pd.DataFra
         date = write(folder, whole, FIRST + month)
         if month == 0:
             run(folder, "train.py", *GOOD, expected=(0,))
-            run(folder, "evaluate.py", "gate.audit=false", expected=(0,))
-        words = ["data=panel", "data.path=panel.parquet", "gate.audit=false", f"as_of={date:%Y-%m-%d}"]
+            run(folder, "evaluate.py", *PANEL, "gate.audit=false", expected=(0,))
+        words = [*PANEL, "gate.audit=false", f"as_of={date:%Y-%m-%d}"]
         began = time.perf_counter()
         code, said = run(folder, "-m", "drf", "month-end", *words, expected=(0, 4))
         seconds = time.perf_counter() - began

@@ -25,14 +25,14 @@ from drf.registry.aliases import CHAMPION, PREVIOUS, Move, Standing, move, read_
 from drf.registry.loading import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "drf-lstm-lrp"
+NAME = "drf-lstm-lrp-panel"
 FOLDER = Path("registry")
 TRAIN = [
     "train.py", "data=panel", "data.path=panel.parquet", "model=[linear,lstm]", "window.train_months=20",
     "window.test_months=24", "window.refit_every=12", "tuning.trials=0", "compute.jobs=1", "model.lstm.epochs=8",
     "model.lstm.seeds=1", "model.lstm.batch_size=256",
 ]  # fmt: skip
-EVALUATE = ["evaluate.py", "gate.audit=false"]
+EVALUATE = ["evaluate.py", "data=panel", "data.path=panel.parquet", "gate.audit=false"]
 
 
 BEGIN = Standing("2", "1", ("1", "2"))
@@ -149,7 +149,7 @@ def race(times: int, rng: random.Random) -> None:
         reset(client, BEGIN)
         programs = [start(*EVALUATE), start(*EVALUATE)]
         time.sleep(rng.uniform(0, 6))
-        programs.append(start("evaluate.py", "rollback=true"))
+        programs.append(start(*EVALUATE[:3], "rollback=true"))
         said = [program.communicate()[0] for program in programs]
         codes = [program.returncode for program in programs]
         assert all(code in (0, 2) for code in codes), said

@@ -153,7 +153,8 @@ def gate(data: str, seeds: int, overrides: list[str]) -> pd.DataFrame:
         if not (folder / "trained").exists():
             run("train.py", folder, f"data={data}", f"data.seed={seed}", *overrides)
             (folder / "trained").touch()
-        run("evaluate.py", folder, expected=(0, 4))
+        market = [word for word in overrides if word.startswith("data.")]
+        run("evaluate.py", folder, f"data={data}", f"data.seed={seed}", *market, expected=(0, 4))
         lines.append({"seed": seed, **decision_in(folder)})
         print(json.dumps(lines[-1]), flush=True)
     return pd.DataFrame(lines)
@@ -201,7 +202,7 @@ def looks(data: str, seeds: int, months: int, overrides: list[str]) -> pd.DataFr
             panel.loc[panel["date"] == panel["date"].max(), "ret_next"] = None
             panel.to_parquet(folder / "panel.parquet", index=False)
             run("train.py", folder, "data=panel", "data.path=panel.parquet", *overrides)
-            run("evaluate.py", folder, "gate.audit=false", expected=(0, 4))
+            run("evaluate.py", folder, "data=panel", "data.path=panel.parquet", "gate.audit=false", expected=(0, 4))
             seen = decision_in(folder)
             if seen["promoted"]:
                 break

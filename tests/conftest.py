@@ -92,7 +92,7 @@ def registry(store: str, tmp_path: Path) -> MlflowClient:
         run = client.create_run(experiment).info.run_id
         if number < 4:
             client.set_terminated(run)
-        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31", "config": CONFIG}
+        tags = {"row_run": run, "parent_run": run, "train_last": "2003-01-31", "config": CONFIG, "market": "m"}
         create_without_model(client, tmp_path / str(number), tags)
     client.create_model_version(NAME, source="s3://nowhere/5", tags={"row_run": "x"})
     return client

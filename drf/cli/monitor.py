@@ -33,6 +33,6 @@ def _parse(words: list[str]) -> argparse.Namespace:
         prog="drf monitor", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--panel", required=True, help="Parquet or CSV with date, asset and ret_next")
-    parser.add_argument("--name", default=MonitorConfig.name, help="registered model; default: %(default)s")
+    parser.add_argument("--name", help="registered model; default: that of the panel's market")
     program.add_reading(parser)
     return parser.parse_args(words)

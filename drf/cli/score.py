@@ -22,9 +22,9 @@ Example: drf score --panel panel.parquet --output forecasts.parquet"""
 def main() -> None:
     """Run the command."""
     arguments = _parse(sys.argv[1:])
-    names = ("panel", "output", "model", "detail", "as_of", "force", "replace")
+    names = ("panel", "output", "detail", "as_of", "force", "replace")
     given = {name: getattr(arguments, name) for name in names}
-    result = score(ScoreConfig(**given, **program.reading_of(arguments)))  # type: ignore[arg-type]
+    result = score(ScoreConfig(**given, model=arguments.model or None, **program.reading_of(arguments)))  # type: ignore[arg-type]
     if watched := watch_text(result.watched, result.month):
         print(watched)
     if result.issuance is None:
@@ -45,7 +45,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--panel", required=True, help="Parquet or CSV with date, asset and the model's descriptors")
     parser.add_argument("--output", required=True, help="file to write, .parquet or .csv")
-    parser.add_argument("--model", default=ScoreConfig.model, help="registered model; default: %(default)s")
+    parser.add_argument("--model", help="registered model (models:/NAME@champion); default: that of the panel's market")
     parser.add_argument(
         "--detail",
         default=ScoreConfig.detail,

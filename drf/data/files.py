@@ -253,6 +253,20 @@ def whole_or_not(file: Path, write: Callable[[Path], object]) -> None:
             aside.unlink()
 
 
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Write a table as CSV in which no text can become a formula of a spreadsheet.
+
+    A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end gets an apostrophe before it.
+    """
+    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    safe = {name: table[name].map(_without_formula) for name in texts}
+    table.assign(**safe).to_csv(file, index=False)  # type: ignore[arg-type]
+
+
+def _without_formula(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
+
+
 def dates_of(where: str, column: pd.Series) -> pd.Series:
     """Return the dates of a column; refuse one that cannot be read, naming table and rows."""
     try:

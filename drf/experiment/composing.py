@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ..errors import InputError, cause_of, nearest
 from .config import Record, flatten, read
 from .config_folder import CONFIG_DIR
+from .market_name import data_words
 from .validation import make
 
 C = TypeVar("C")
@@ -56,9 +57,14 @@ class Settings(Generic[C]):
         return cls(read(composed, schema), Record.of(composed), tuple(overrides), dict(choices))
 
     @classmethod
-    def recorded(cls, values: Mapping[str, Any], schema: type[C]) -> Settings[C]:
+    def recorded(cls, values: Mapping[str, Any], schema: type[C], choices: Mapping[str, str]) -> Settings[C]:
         """Check settings that an earlier run recorded; the errors are the same as in :meth:`of`."""
-        return cls.of(OmegaConf.create(dict(values)), schema, (), {})
+        return cls.of(OmegaConf.create(dict(values)), schema, (), choices)
+
+    @property
+    def data_words(self) -> list[str]:
+        """Words that choose the same data on another command's line."""
+        return data_words(self.record, self.choices.get("data", "simulated"))
 
 
 def compose_settings(name: str, schema: type[C], overrides: Sequence[str]) -> Settings[C]:

@@ -3,6 +3,7 @@ opened."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class Experiment:
         The checked universe of the market, the samples cut from it, and its windows.
     data
         Fingerprint of the panel.
+    data_words
+        Words that choose the same data on another command's line.
     """
 
     config: TrainConfig
@@ -53,6 +56,7 @@ class Experiment:
     samples: Samples
     schedule: Schedule
     data: str
+    data_words: Sequence[str]
 
     @property
     def rows(self) -> list[ModelRow]:
@@ -140,4 +144,14 @@ def prepare(settings: Settings[TrainConfig]) -> Experiment:
     samples = make_samples(panel, descriptors, config.window.lags, config.window.target)
     schedule = make_schedule(samples, config.window)
     require_training_months(families, schedule.every)
-    return Experiment(config, settings.record, families, factors, panel, samples, schedule, fingerprint(panel))
+    return Experiment(
+        config=config,
+        record=settings.record,
+        families=families,
+        factors=factors,
+        panel=panel,
+        samples=samples,
+        schedule=schedule,
+        data=fingerprint(panel),
+        data_words=settings.data_words,
+    )

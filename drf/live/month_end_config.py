@@ -39,7 +39,7 @@ class MonthEndConfig:
         Folder that holds one folder for each month.
     """
 
-    data: DataConfig | None = None
+    data: DataConfig
     portfolio: PortfolioRule
     gate: Thresholds
     tracking: TrackingConfig

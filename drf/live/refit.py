@@ -10,8 +10,6 @@ from typing import Any
 import pandas as pd
 
 from ..data.panel import RETURN
-from ..data.sources import NamedElsewhere
-from ..errors import InputError
 from ..experiment.schema import DataConfig
 from ..registry.versions import RegisteredVersions, Version
 from .as_of import months_between
@@ -28,25 +26,17 @@ def is_due(version: Version, panel: pd.DataFrame) -> bool:
     return months_between(version.train_last, last) >= version.config.window.refit_every
 
 
-def training_config(version: Version, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings for training a version's recipe on data up to now.
 
     Parameters
     ----------
     given
-        The ``data`` config to train on, with its source and macro series; None: the config of the version's training.
-
-    Raises
-    ------
-    InputError
-        If the version's source is not one of this project's, and no other is given.
+        The ``data`` config to train on, with its source and macro series; universe and descriptors are the version's.
     """
     recorded: dict[str, Any] = json.loads(version.tags["config"])
     # the keys that every data config has; the others are references that the recorded source does not use
     data = {entry.name: recorded["data"].get(entry.name) for entry in dataclasses.fields(DataConfig)}
-    if given is not None:
-        data |= {"source": given["source"], "macro": given.get("macro") or data["macro"]}
-    elif isinstance(version.config.data.source, NamedElsewhere):
-        raise InputError("the champion's data come from a source that is not this project's: give data=...")
+    data |= {"source": given["source"], "macro": given.get("macro")}
     tracking = {**recorded["tracking"], "name": None}
     return {**recorded, "data": data, "tracking": tracking, "window": {**recorded["window"], "test_to": None}}

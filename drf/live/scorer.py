@@ -18,7 +18,9 @@ from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import read_recorded
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
+from ..registry.market import require_same_market
 from ..registry.training_evidence import Evidence
+from ..registry.versions import WORDS
 from ..tracking.searches import RECIPE
 from .issues import CHAMPION, SHADOW, Issue, read_issues
 
@@ -101,6 +103,12 @@ def _independent_trials(tags: Mapping[str, str]) -> float:
         return max(1.0, float(json.loads(tags["scores"])["independent"]))
     except (KeyError, TypeError, ValueError):
         return 1.0
+
+
+def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> None:
+    """Refuse a panel of another market than the version's; raises InputError."""
+    title = f"{scorer.title} of {scorer.name}" if scorer.name else scorer.title
+    require_same_market(title, scorer.evidence.tags.get(WORDS, ""), scorer.evidence.history, panel)
 
 
 def own_issues(scorer: Scorer) -> list[Issue]:

@@ -43,7 +43,7 @@ class EvaluateConfig:
     Attributes
     ----------
     data
-        The market to judge on; None: that of the newest version of the champion's recipe.
+        The market to judge on; it must be that of the versions.
     audit
         True if the leak suite is to run on the newest version's settings, and every version must pass it, whatever the
         gate config says.
@@ -61,7 +61,7 @@ class EvaluateConfig:
         If more than one decision is asked for, or one without its reason.
     """
 
-    data: DataConfig | None = None
+    data: DataConfig
     portfolio: PortfolioRule
     gate: Thresholds
     tracking: TrackingConfig

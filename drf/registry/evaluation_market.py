@@ -20,8 +20,9 @@ from .aliases import Standing, read_hold
 from .audit import audit_training, could_not_run
 from .decision import Decision
 from .evaluation_config import EvaluateConfig
+from .market import require_same_market
 from .promote import Rules, decide
-from .versions import RegisteredVersions, Version
+from .versions import RegisteredVersions, Version, read_history
 
 
 @dataclass
@@ -42,24 +43,24 @@ class EvaluationMarket:
 
     @classmethod
     def of(cls, config: EvaluateConfig, versions: RegisteredVersions, standing: Standing) -> EvaluationMarket:
-        """Load the market that the config names, or that of the newest version of the champion's recipe.
+        """Load the market that the config names.
 
-        The market has that version's descriptors. It also has other versions' descriptors that its source provides.
+        The market has the descriptors of the champion, or of the newest version if there is none, and those of other
+        versions that its source also provides.
 
         Raises
         ------
         InputError
-            If the data cannot be read, or lack what the version or the portfolio rule needs.
+            If the data cannot be read, lack what the version or the portfolio rule needs, or are of another market than
+            that version's.
         """
-        champion = versions.get(standing.champion)
-        alike = [version for version in versions.versions if champion is None or version.is_like(champion)]
-        newest = max(alike, key=lambda version: version.age).config
-        data = config.data or newest.data
+        reference = versions.get(standing.champion) or max(versions.versions, key=lambda version: version.age)
         others = {name for version in versions.versions for name in _descriptors(version.config)}
-        needed = _descriptors(newest)
-        market = load_market(data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
+        needed = _descriptors(reference.config)
+        market = load_market(config.data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
+        require_same_market(reference.title, reference.words, read_history(reference), market)
         config.portfolio.equip(market[["date", "asset"]], market)
-        return cls(data, market)
+        return cls(config.data, market)
 
     @property
     def dataset(self) -> Dataset:

@@ -15,6 +15,7 @@ from ..errors import InputError, first_line
 from .checkup import Checkup, check_up
 from .history import Restatement, compare
 from .loading import forecast, load_with_evidence
+from .market import require_same_market
 from .register import ROUNDING
 from .scores import unseen_forecasts
 from .training_evidence import Evidence
@@ -49,10 +50,12 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
     Raises
     ------
     InputError
-        If the version is not as registered, its evidence is not that of its training, or it cannot forecast this panel.
+        If the version is not as registered, its evidence is not that of its training, the panel is of another market,
+        or the version cannot forecast it.
     """
     model, evidence = load_with_evidence(version.uri)
     _require_its_own(client, version, evidence)
+    require_same_market(version.title, version.words, evidence.history, panel)
     lags = max(version.config.window.lags)
     newest = panel["date"].max()
     restated = compare(evidence.history, panel)

@@ -43,12 +43,19 @@ class Spec:
     scale
         Factor that scales the models' forecasts around their month's mean, see :mod:`drf.evaluation.scale`. It is
         learned from the training's test months and stays fixed.
+    stocks
+        Median number of stocks a month in the training's panel; 0: unknown.
+    least
+        Fewest stocks a month that are forecast without ``allow_small``: as many as a quantile held in training. Ranks
+        among fewer mean something else.
     """
 
     lags: list[int]
     factors: dict[str, list[str]]
     universe: int | None
     scale: float = 1.0
+    stocks: int = 0
+    least: int = 1
 
     @property
     def descriptors(self) -> list[str]:
@@ -97,7 +104,7 @@ class Forecaster:
         (folder / SPEC).write_text(json.dumps({**vars(self.spec), "members": written}, indent=1))
         torch.save([member.tensors() for _, member in every], folder / WEIGHTS)
 
-    def predict(self, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
+    def predict(self, panel: pd.DataFrame, detail: str = "factors", allow_small: bool = False) -> pd.DataFrame:
         """Forecast every stock of every month that has the whole history of lags within ``panel``.
 
         Ranks are taken over the stocks given, or over the largest by CAP if the model was trained on a universe of a
@@ -112,6 +119,8 @@ class Forecaster:
             ``factors`` or ``descriptors``: one column of contributions for each. ``account``: instead, the entries that
             make up the models' own forecast (``network``), scaled in the same way: ``inputs``, ``intercept``,
             ``network_bias``, ``stabiliser``, ``initial_state``.
+        allow_small
+            True to forecast months of fewer stocks than a quantile held in training.
 
         Returns
         -------
@@ -128,7 +137,7 @@ class Forecaster:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
         if not self.explains and detail != DETAILS[0]:
             raise ValueError(f"detail={detail!r}: the forecasts of this model have no contributions")
-        samples = self._samples(panel)
+        samples = self._samples(panel, allow_small)
         if not self.explains:
             return self._plain(samples)
         account = self._account(samples)
@@ -161,7 +170,7 @@ class Forecaster:
         multiple, offset = shrunk(_linearised(together), samples.month, self.spec.scale)
         return _plus(_times(together, multiple), offset)
 
-    def _samples(self, panel: pd.DataFrame) -> Samples:
+    def _samples(self, panel: pd.DataFrame, allow_small: bool) -> Samples:
         if {"date", "asset"} & set(panel.index.names):
             panel = panel.reset_index()
         missing = [name for name in ("date", "asset", *self.spec.descriptors) if name not in panel]
@@ -189,7 +198,20 @@ class Forecaster:
                 f"the panel spans {len(samples.dates)} month(s); a forecast needs {max(self.spec.lags) + 1}: its "
                 f"own month and the {max(self.spec.lags)} before it"
             )
+        if not allow_small:
+            self._require_stocks(chosen["date"], samples.dates[np.unique(samples.month)])
         return samples
+
+    def _require_stocks(self, dates: pd.Series, forecast: pd.DatetimeIndex) -> None:
+        """Refuse a month to forecast that has fewer stocks than a quantile held in training; raises ValueError."""
+        stocks = dates.value_counts().reindex(forecast)
+        least, month = int(stocks.min()), stocks.idxmin()
+        if least < self.spec.least:
+            raise ValueError(
+                f"{month:%Y-%m} has {least} stock(s), and this model was trained on {self.spec.stocks:,} a month: "
+                f"ranks among fewer than {self.spec.least:,} mean something else; give the whole cross-section, or "
+                'params={"allow_small": True}'
+            )
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -103,7 +103,7 @@ def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
     """
     columns = [str(name) for name in then if name not in ("date", "asset")]
     now = now[now["date"].isin(then["date"].unique())].reindex(columns=["date", "asset", *columns])
-    renamed = _renamed(then, now, columns)
+    renamed = renamings(then, now, columns)
     then = then.assign(asset=then["asset"].replace(renamed))
     both = then.merge(now, on=["date", "asset"], how="outer", suffixes=("_then", "_now"), indicator="side")
     months = both["date"]
@@ -137,7 +137,7 @@ def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:
     return ((then - now).abs() <= tolerance) | (then.isna() & now.isna())
 
 
-def _renamed(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[str, str]:
+def renamings(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[str, str]:
     """Return each vanished stock with the new stock that has its values in the vanished one's last month."""
     gone = then[~then["asset"].isin(set(now["asset"]))]
     new = now[~now["asset"].isin(set(then["asset"]))]
@@ -151,16 +151,13 @@ def _renamed(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[
 
 
 def _pairs(old: pd.DataFrame, candidates: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Pair stocks with the same values in one month, except where more than one matches."""
-    same = np.ones((len(old), len(candidates)), dtype=bool)
-    compared = np.zeros_like(same, dtype=int)
+    """Pair stocks that share most of their values in one month, except where more than one matches."""
+    equal = np.zeros((len(old), len(candidates)), dtype=int)
     for name in columns:
         a, b = old[name].to_numpy()[:, None], candidates[name].to_numpy()[None]
         with np.errstate(invalid="ignore"):
-            equal = np.abs(a - b) <= _RELATIVE * np.abs(a) + 1e-12
-        same &= equal | np.isnan(a) | np.isnan(b)
-        compared += equal
-    same &= compared > len(columns) / 2
+            equal += np.abs(a - b) <= _RELATIVE * np.abs(a) + 1e-12
+    same = equal > len(columns) / 2  # some may have been restated since
     alone = same & (same.sum(axis=1, keepdims=True) == 1) & (same.sum(axis=0, keepdims=True) == 1)
     rows, places = np.nonzero(alone)
     return dict(zip(old["asset"].to_numpy()[rows], candidates["asset"].to_numpy()[places], strict=True))

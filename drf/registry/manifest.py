@@ -16,7 +16,15 @@ _BESIDE = {FILE, SIGNATURE, "registered_model_meta"}  # MLflow writes the last i
 
 
 def make_manifest(folder: Path) -> str:
-    """Return the manifest of all files below a folder: one JSON object, path -> SHA-256."""
+    """Return the manifest of all files below a folder: one JSON object, path -> SHA-256.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a link: what lies behind it could change unseen.
+    """
+    if linked := sorted(place for place in folder.rglob("*") if place.is_symlink()):
+        raise ValueError(f"its file {linked[0].relative_to(folder).as_posix()} is a link")
     files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
     digests = {file.relative_to(folder).as_posix(): digest_of(file.read_bytes()) for file in files}
     return json.dumps({name: digests[name] for name in sorted(digests) if name not in _BESIDE}, indent=1)
@@ -33,7 +41,7 @@ def verify(folder: Path, digest: str | None = None) -> None:
     Raises
     ------
     ValueError
-        If a file is missing, was changed or was added; the message names the first.
+        If a file is missing, was changed, was added or is a link; the message names the first.
     """
     file = folder / FILE
     if not file.is_file():

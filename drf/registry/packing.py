@@ -117,7 +117,7 @@ def _write(forecaster: Forecaster, evidence: Evidence | None, panel: pd.DataFram
         python_model=str(Path(__file__).with_name("serving.py")),
         artifacts={"bundle": str(bundle)},
         signature=_signature(forecaster),
-        input_example=_example(panel, forecaster.spec),
+        input_example=(_example(panel, forecaster.spec), {"detail": "factors", "allow_small": True}),
         pip_requirements=requirements(forecaster),
     )
     text = make_manifest(folder)
@@ -167,5 +167,7 @@ def _signature(forecaster: Forecaster) -> ModelSignature:
     names = ["prediction", *([*forecaster.spec.factors, "bias"] if forecaster.explains else [])]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
     outputs += [ColSpec(DataType.double, name) for name in names]
-    params = ParamSchema([ParamSpec("detail", DataType.string, "factors")])
+    params = ParamSchema(
+        [ParamSpec("detail", DataType.string, "factors"), ParamSpec("allow_small", DataType.boolean, False)]
+    )
     return ModelSignature(Schema(inputs), Schema(outputs), params)

@@ -21,13 +21,14 @@ from ..experiment.experiment import Experiment
 from ..experiment.identity import recipe_of
 from ..models.base import Loadable
 from ..models.base import Model as FittedModel
+from ..tracking.naming import short_source
 from ..tracking.runs import git_commit
 from ..tracking.searches import MARKET, RECIPE, as_tag, market_returns
 from .forecaster import Forecaster, Spec
 from .loading import MANIFEST
 from .packing import log_model, make_forecaster
 from .training_evidence import LONG, Evidence, remember
-from .versions import DRIVERS
+from .versions import DRIVERS, MARKET_NAME, WORDS
 
 ROUNDING = 1e-4
 """Largest rounding difference between training and registered forecasts, relative to the largest forecast."""
@@ -78,6 +79,8 @@ def register_newest(
         "config": located(experiment.record.line, config.data.source),
         RECIPE: recipe_of(config),
         MARKET: as_tag(market_returns(experiment.panel)),
+        MARKET_NAME: _in_words(experiment),
+        WORDS: " ".join(experiment.data_words),
         "data_fingerprint": experiment.data,
         "parent_run": origin.parent_run,
         "train_first": str(dates[trained.start].date()),
@@ -91,16 +94,25 @@ def register_newest(
     return register(forecaster, evidence, config.registry.name, origin.row_run, tags)
 
 
+def _in_words(experiment: Experiment) -> str:
+    data, stocks = experiment.config.data, experiment.panel.groupby("date").size()
+    largest = f"the {data.universe:,} largest stocks" if data.universe else "all stocks"
+    return f"{short_source(data.source.name)}: {largest}, {stocks.median():,.0f} a month, monthly"
+
+
 def _loadable(groups: Sequence[Sequence[FittedModel]]) -> list[list[Loadable]]:
     return [[member for member in members if isinstance(member, Loadable)] for members in groups]
 
 
 def _spec(experiment: Experiment, row: Row) -> Spec:
+    stocks = int(experiment.panel.groupby("date").size().median())
     return Spec(
         lags=list(experiment.samples.lags),
         factors={name: list(names) for name, names in experiment.factors.items()},
         universe=experiment.config.data.universe,
         scale=row.newest_scale,
+        stocks=stocks,
+        least=stocks // experiment.config.portfolio.quantiles,
     )
 
 

@@ -73,7 +73,8 @@ class DeepRecurrentFactorModel(PythonModel):
             self.forecaster = importlib.import_module(f"{name}.registry.forecaster").Forecaster.load(folder)
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):
-        return self.forecaster.predict(model_input, (params or {}).get("detail", "factors"))
+        given = params or {}
+        return self.forecaster.predict(model_input, given.get("detail", "factors"), given.get("allow_small", False))
 
 
 set_model(DeepRecurrentFactorModel())

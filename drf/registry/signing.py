@@ -25,9 +25,10 @@ def require_key() -> None:
     Raises
     ------
     InputError
-        Saying why not.
+        Saying why not; also if the variable of the verifying key is set and empty.
     """
-    if os.environ.get(SIGNING_KEY):
+    _key(VERIFYING_KEY)
+    if _key(SIGNING_KEY):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / FILE).write_text("{}", encoding="utf-8")
             sign_if_asked(Path(folder))
@@ -35,8 +36,8 @@ def require_key() -> None:
 
 def sign_if_asked(folder: Path) -> None:
     """Sign the manifest in a folder, if a signing key is set; raises InputError if the key cannot be used."""
-    key = os.environ.get(SIGNING_KEY)
-    if not key:
+    key = _key(SIGNING_KEY)
+    if key is None:
         return
     package = _package(f"{SIGNING_KEY}={key}")
     with tempfile.TemporaryDirectory() as alone:
@@ -47,6 +48,11 @@ def sign_if_asked(folder: Path) -> None:
             raise InputError(f"{SIGNING_KEY}={key}: cannot be used to sign ({first_line(error)})") from error
 
 
+def verifying() -> bool:
+    """Tell whether versions must be signed; raises InputError if the variable of the key is set and empty."""
+    return _key(VERIFYING_KEY) is not None
+
+
 def verify_if_asked(folder: Path) -> None:
     """Check the manifest in a folder against its signature, if a verifying key is set.
 
@@ -55,8 +61,8 @@ def verify_if_asked(folder: Path) -> None:
     ValueError
         If it is unsigned, or signed with another key.
     """
-    key = os.environ.get(VERIFYING_KEY)
-    if not key:
+    key = _key(VERIFYING_KEY)
+    if key is None:
         return
     package = _package(f"{VERIFYING_KEY}={key}")
     if not Path(key).is_file():
@@ -69,6 +75,20 @@ def verify_if_asked(folder: Path) -> None:
             package.verifying.Config().use_elliptic_key_verifier(public_key=key).verify(alone, str(folder / SIGNATURE))
         except Exception as error:
             raise ValueError(f"its signature is not one of the key {key} ({type(error).__name__})") from error
+
+
+def _key(variable: str) -> str | None:
+    """Return the file that a variable names; None if the variable is not set.
+
+    Raises
+    ------
+    InputError
+        If it is set to nothing: a missing secret must not switch the check off.
+    """
+    key = os.environ.get(variable)
+    if key is not None and not key.strip():
+        raise InputError(f"{variable}: is set and empty: name the file of the key, or unset the variable")
+    return key
 
 
 def _package(asked: str) -> ModuleType:

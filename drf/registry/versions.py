@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import tempfile
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -17,12 +19,14 @@ from ..data.sources import NamedElsewhere
 from ..errors import InputError, first_few, first_line
 from ..experiment.config import read_recorded
 from ..experiment.identity import recipe_of
+from ..experiment.market_name import BUILT_IN, of_panel
 from ..experiment.schema import TrainConfig
 from ..models.catalogue import ModelRow, row_named
 from ..tracking.searches import MARKET, RECIPE, from_tag, same_market
 from .loading import MANIFEST, NO_MANIFEST
 from .manifest import FILE as MANIFEST_FILE
-from .manifest import verify_file
+from .manifest import SIGNATURE, verify_file
+from .signing import VERIFYING_KEY, verify_if_asked, verifying
 from .training_evidence import FOLDER, LONG, TAGS_FILE
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
@@ -34,6 +38,9 @@ DRIVERS = "drivers"
 
 REJECTED, SUPERSEDED = "rejected", "superseded"
 """Verdicts: rejected by a person's rollback, and superseded by a newer version of the recipe."""
+
+MARKET_NAME, WORDS = "market", "data"
+"""Tags of a version: its market in words, and the words that choose the market's data on a command's line."""
 
 _NEEDED = {"row_run", "parent_run", "train_last"}
 
@@ -109,6 +116,16 @@ class Version:
     def uri(self) -> str:
         return f"models:/{self.name}/{self.number}"
 
+    @property
+    def title(self) -> str:
+        """The version as a message begins."""
+        return f"version {self.number} of {self.name}"
+
+    @property
+    def words(self) -> str:
+        """Words that choose the version's data and registered model on the line of ``drf evaluate``."""
+        return self.tags.get(WORDS, "")
+
     def is_like(self, other: Version) -> bool:
         """Tell whether two versions are of one recipe on one market: the newer is a refresh of the older."""
         if self.recipe != other.recipe:
@@ -142,18 +159,17 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
 
     ``aliased``: versions with an alias, which are judged whatever was decided about them before.
     """
-    entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
     versions, left_aside = [], {}
-    for entry in entries:
+    for entry in sorted(_search(client, name), key=lambda entry: int(entry.version)):
         reason = _why_aside(entry, str(entry.version) in aliased)
         try:
-            tags = tags_of(entry) if reason is None else {}
+            if reason is None:
+                versions.append(Version.of(entry, tags_of(entry)))
         except InputError as error:
             reason = str(error)
-        try:
-            if reason is None:
-                versions.append(Version.of(entry, tags))
-        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (
+            Exception
+        ) as error:  # whatever a stranger may have registered; the other versions are judged all the same
             reason = f"it was registered by another release of this program ({first_line(error)})"
         if reason is not None:
             left_aside[str(entry.version)] = reason
@@ -161,31 +177,71 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
 
 
 def tags_of(entry: ModelVersion) -> Mapping[str, str]:
-    """Return a version's tags as registered, including the long ones, checked against its files.
+    """Return a version's tags as they were registered, long ones included.
+
+    They are read only after the manifest was compared with its tag and, if a verifying key is set, with its signature.
 
     Raises
     ------
     InputError
-        If its files cannot be read or are not those registered, or if a tag was changed since.
+        If its files cannot be read, are unsigned or not those that were registered, or a tag was changed since.
     """
-    place, uri = f"artifacts/bundle/{FOLDER}/{TAGS_FILE}", f"models:/{entry.name}/{entry.version}"
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            manifest, written = (
-                Path(mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder)).read_bytes()
-                for name in (MANIFEST_FILE, place)
-            )
-    except Exception as error:  # each kind of store has exceptions of its own
-        raise InputError(f"its files cannot be read now: {first_line(error)}") from error
-    try:
-        verify_file(manifest, entry.tags[MANIFEST], place, written)
-    except ValueError as error:
-        raise InputError(f"{uri}: {error}") from error
+    uri = f"models:/{entry.name}/{entry.version}"
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder)
+        manifest = _downloaded(uri, MANIFEST_FILE, files)
+        try:
+            if verifying():
+                _downloaded(uri, SIGNATURE, files)
+                verify_if_asked(files)
+            written = _downloaded(uri, _TAGS_PLACE, files)
+            verify_file(manifest, entry.tags[MANIFEST], _TAGS_PLACE, written)
+        except ValueError as error:
+            raise InputError(str(error) if isinstance(error, InputError) else f"{uri}: {error}") from error
     recorded = {key: str(value) for key, value in json.loads(written).items()}
     for key, value in recorded.items():
         if entry.tags.get(key, value if key in LONG else None) != value:
             raise InputError(f"{uri}: its tag {key} was changed since it was registered")
     return {**entry.tags, **recorded}
+
+
+def read_history(version: Version) -> pd.DataFrame:
+    """Return the panel of a version's training, see :attr:`~.training_evidence.Evidence.history`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not the one that was registered.
+    """
+    place = f"artifacts/bundle/{FOLDER}/history.parquet"
+    with tempfile.TemporaryDirectory() as folder:
+        manifest, written = (_downloaded(version.uri, name, Path(folder)) for name in (MANIFEST_FILE, place))
+    try:
+        verify_file(manifest, version.tags[MANIFEST], place, written)
+        return pd.read_parquet(io.BytesIO(written)).astype({"date": "datetime64[ns]"})
+    except Exception as error:  # a damaged Parquet file raises a dozen types
+        raise InputError(f"{version.uri}: {first_line(error)}") from error
+
+
+_TAGS_PLACE = f"artifacts/bundle/{FOLDER}/{TAGS_FILE}"
+
+_LONGEST = 2**31
+"""Largest size in bytes of a file that is read before the version is loaded."""
+
+
+def _downloaded(uri: str, place: str, folder: Path) -> bytes:
+    """Copy one file of a version to a folder, by its place in the version, and return its content."""
+    try:
+        file = Path(mlflow.artifacts.download_artifacts(f"{uri}/{place}", dst_path=str(folder)))
+        size = file.stat().st_size
+        content = file.read_bytes() if size <= _LONGEST else b""
+    except Exception as error:  # each kind of store has exceptions of its own
+        if place == SIGNATURE:
+            raise InputError(f"{uri}: it is not signed, and {VERIFYING_KEY} asks for a signature") from error
+        raise InputError(f"its files cannot be read now: {first_line(error)}") from error
+    if size > _LONGEST:
+        raise InputError(f"{uri}: its file {place} has {size:,} bytes, more than any that this program writes")
+    return content
 
 
 def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
@@ -209,6 +265,8 @@ def _why_aside(entry: ModelVersion, aliased: bool) -> str | None:
         return f"archived: {tags[ARCHIVED]}"
     if MANIFEST not in tags:
         return NO_MANIFEST
+    if MARKET_NAME not in tags:
+        return "it was registered before versions belonged to a market: train it again"
     return None
 
 
@@ -226,18 +284,35 @@ def why_not_now(client: mlflow.MlflowClient, version: Version) -> str | None:
     return None
 
 
-def require_versions(versions: RegisteredVersions, name: str, store: str) -> None:
+def require_versions(client: mlflow.MlflowClient, versions: RegisteredVersions, name: str, store: str) -> None:
     """Refuse to evaluate where there is no version to evaluate.
 
     Raises
     ------
     InputError
-        The message says why each version was left aside.
+        The message says why each version was left aside, and which data other registered models are of.
     """
     if not versions.versions:
         aside = [f"version {number}: {reason}" for number, reason in versions.left_aside.items()]
         why = f" ({first_few(aside, 5)})" if aside else ""
-        raise InputError(f"{name} has no version to evaluate in {store}{why}: run drf train first")
+        others = _other_models(client, name)
+        else_ = f", or evaluate another: {first_few(others)}" if others else ""
+        raise InputError(f"{name} has no version to evaluate in {store}{why}: run drf train first{else_}")
+
+
+def _other_models(client: mlflow.MlflowClient, name: str) -> list[str]:
+    """Return the other registered models with a version, each with the words that choose it."""
+    names = sorted(model.name for model in client.search_registered_models() if model.name != name)
+    newest = {other: versions[-1] for other in names[:5] if (versions := read_versions(client, other).versions)}
+    return [f"{other} ({f'drf evaluate {version.words}'.strip()})" for other, version in newest.items()]
+
+
+def model_of_panel(path: str) -> str:
+    """Return the only registered model of a panel's file, in any universe; else that of the built-in market."""
+    own = of_panel(path)
+    names = [model.name for model in mlflow.MlflowClient().search_registered_models(max_results=1000)]
+    fitting = [name for name in names if re.fullmatch(rf"{re.escape(own)}(-top\d+)?", name)]
+    return fitting[0] if len(fitting) == 1 else BUILT_IN
 
 
 def mark(client: mlflow.MlflowClient, name: str, number: str, tags: Mapping[str, Any]) -> None:

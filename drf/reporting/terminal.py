@@ -73,6 +73,7 @@ def training_text(
         f"Report: {home}/{pages.artifact(where, run_id, REPORT)}",
     ]
     registry = experiment.config.registry
+    following = " ".join([next_command, *experiment.data_words])
     if version is None:
         lines.append(
             f"Nothing registered: registry.row={registry.row} is of the family {experiment.registered_row.family}, "
@@ -80,7 +81,7 @@ def training_text(
         )
     else:
         lines += [
-            f"Registered: {registry.name} version {version}. Next: {next_command}",
+            f"Registered: {registry.name} version {version}. Next: {following}",
             f'Load it: mlflow.pyfunc.load_model("models:/{registry.name}/{version}"); once promoted: @champion',
         ]
     return "\n".join(lines)

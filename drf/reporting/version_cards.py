@@ -10,7 +10,7 @@ from ..errors import first_few
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.schema import TrainConfig
 from ..registry.decision import Decision, Evaluation
-from ..registry.versions import DRIVERS, GATES, Version
+from ..registry.versions import DRIVERS, GATES, MARKET_NAME, Version
 from ..tracking import pages
 from .document import Column, Table, as_sentence
 from .markdown import markdown_table
@@ -116,8 +116,8 @@ def version_card(
         f"{first_few(config.window.lags, 9)} months back.",
         "Use": "Ranking stocks and building portfolios, with the factors that make up each forecast. Not a price "
         "target; not for another universe, another vendor's definitions, or horizons other than a month.",
-        "Training": f"Returns of {of_training}; {window_in_words(config.window)} Data fingerprint "
-        f"`{version.tags.get('data_fingerprint', '?')}`, recipe `{version.recipe}`, code "
+        "Training": f"Market: {version.tags[MARKET_NAME]}. Returns of {of_training}; {window_in_words(config.window)} "
+        f"Data fingerprint `{version.tags.get('data_fingerprint', '?')}`, recipe `{version.recipe}`, code "
         f"`{version.tags.get('git_commit', '?')[:12]}`.",
         "What it has shown": _shown(evaluation, config),
         "Drivers": version.tags.get(DRIVERS) or "Not recorded by its training.",

@@ -24,7 +24,7 @@ from mlflow.data.dataset import Dataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from ..data.files import write_parquet
+from ..data.files import write_csv, write_parquet
 from ..errors import InputError, first_line
 from ..models.catalogue import ModelRow
 from ..training.checkpoints import LOCK, is_dead
@@ -163,7 +163,7 @@ def dataset_of(panel: pd.DataFrame, source: str, fingerprint: str) -> Dataset:
 def _write(table: pd.DataFrame, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".csv":
-        table.to_csv(file, index=False)
+        write_csv(table, file)
     else:
         write_parquet(table, file)
 
@@ -236,6 +236,8 @@ class RunTree:
         """End the runs of killed programs on this machine that MLflow believes to be running."""
         here = f"attributes.status = 'RUNNING' and tags.{_HOST} = '{platform.node()}'"
         for run in self.client.search_runs([self.experiment_id], here, max_results=1000):
+            if _CHECKPOINTS not in run.data.tags:  # a run of somebody else's program
+                continue
             folder = Path(run.data.tags[_CHECKPOINTS])
             dead = own.owned if folder == own.path else is_dead(folder)
             if dead and run.info.run_id != self.parent.run_id:

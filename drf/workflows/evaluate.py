@@ -69,7 +69,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     client = MlflowClient()
     if config.dry_run:
         standing, versions = _registry(client, name)
-        market = _market(config, versions, standing, store)
+        market = _market(client, config, versions, standing, store)
         decision = market.decide(client, config, _asked(settings), versions, standing)
         return EvaluationResult(name, decision, _shown(config, market), None, ())
     notices = settle(client, name, read_versions(client, name).numbers)
@@ -82,7 +82,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
             log_decision(tree, settings.record.flat, name, decision, notices=notices)
             place, audits = RunPlace.of(store, tree), []
     else:
-        market = _market(config, versions, standing, store)
+        market = _market(client, config, versions, standing, store)
         with Presence() as here, RunTree("evaluate", here) as tree:
             decision = market.decide(client, config, _asked(settings), versions, standing)
             if decision.promoted is not None:
@@ -101,12 +101,14 @@ def _registry(client: MlflowClient, name: str) -> tuple[Standing, RegisteredVers
     return standing, read_versions(client, name, (standing.champion, standing.previous))
 
 
-def _market(config: EvaluateConfig, versions: RegisteredVersions, standing: Standing, store: str) -> EvaluationMarket:
+def _market(
+    client: MlflowClient, config: EvaluateConfig, versions: RegisteredVersions, standing: Standing, store: str
+) -> EvaluationMarket:
     """Load the market to evaluate on, if there is a version to evaluate."""
     if standing.champion is not None and not versions.versions:
         why = versions.left_aside.get(standing.champion, "it was not found")
         raise ChampionError(f"the champion, version {standing.champion}, cannot be judged: {why}")
-    require_versions(versions, config.registry.name, store)
+    require_versions(client, versions, config.registry.name, store)
     return EvaluationMarket.of(config, versions, standing)
 
 

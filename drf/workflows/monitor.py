@@ -13,6 +13,7 @@ from ..data.paper_descriptors import DESCRIPTORS
 from ..experiment.schema import RegistryConfig
 from ..experiment.validation import make
 from ..live.track_record import Record, read_record
+from ..registry.versions import model_of_panel
 from ..tracking.store import connect, without_secrets
 from .track_record_log import log_record
 
@@ -26,13 +27,13 @@ class MonitorConfig:
     panel
         File with ``date``, ``asset`` and ``ret_next``.
     name
-        Registered model.
+        Registered model; None: the one of the panel's market, else of the built-in market.
     encoding, unknown
         Encoding of a CSV file, and texts that stand for an unknown number.
     """
 
     panel: str
-    name: str = "drf-lstm-lrp"
+    name: str | None = None
     encoding: str | None = None
     unknown: Sequence[str] = ()
 
@@ -67,10 +68,11 @@ def monitor(config: MonitorConfig) -> MonitorResult:
     InputError
         If the panel is refused, nothing was issued, or an issue was changed.
     """
-    make(RegistryConfig, {"name": config.name}, "registry")
+    if config.name is not None:
+        make(RegistryConfig, {"name": config.name}, "registry")
     frame = read_file("--panel", config.panel, reading=Reading(config.encoding, tuple(config.unknown)))
     panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
     store = without_secrets(connect("drf"))
     client = mlflow.MlflowClient()
-    record = read_record(client, config.name, panel)
+    record = read_record(client, config.name or model_of_panel(config.panel), panel)
     return MonitorResult(record, log_record(client, record), store)

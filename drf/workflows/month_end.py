@@ -35,7 +35,7 @@ from ..live.month_end_config import MonthEndConfig, Step
 from ..live.month_end_log import PAGE, find_end, write_end
 from ..live.outcome import Live
 from ..live.refit import is_due, newest_of_recipe, training_config
-from ..live.scorer import Scorer, load_scorer
+from ..live.scorer import Scorer, load_scorer, require_market_of
 from ..live.track_record import Record, read_record
 from ..registry.aliases import CHAMPION, read_standing
 from ..registry.versions import Version, read_versions
@@ -118,8 +118,9 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
     with store_lock(name, "month-end", wait=0):
         scorer = load_scorer(f"models:/{name}@{CHAMPION}")
         version = _champion(client, name)
-        data = config.data or version.config.data
-        market = load_market(data, scorer.descriptors, config.portfolio.quantiles, DESCRIPTORS)
+        market = load_market(config.data, scorer.descriptors, config.portfolio.quantiles, DESCRIPTORS)
+        require_market_of(scorer, market)
+        _require_used(config, scorer)
         panel, afterwards = up_to(market, config.as_of)
         shadow = _shadow(config, scorer, market)
         steps = _Steps(client, settings, listener, scorer, shadow, version, panel, afterwards)
@@ -157,17 +158,30 @@ def _key(settings: Settings[MonthEndConfig], panel: pd.DataFrame) -> str:
     return f"{panel['date'].max():%Y-%m}; data {fingerprint(panel)}; settings {known}"
 
 
+def _require_used(config: MonthEndConfig, scorer: Scorer) -> None:
+    """Refuse settings of the data that the champion's own take the place of; raises InputError."""
+    universe, descriptors = config.data.universe, config.data.descriptors
+    if universe is not None and universe != scorer.universe:
+        own = f"the {scorer.universe:,} largest stocks" if scorer.universe else "all stocks"
+        raise InputError(f"data.universe={universe}: {scorer.title} was trained on {own}: leave data.universe out")
+    if descriptors is not None and set(descriptors) != set(scorer.descriptors):
+        raise InputError(
+            f"data.descriptors: {scorer.title} was trained on {', '.join(scorer.descriptors)}: leave it out"
+        )
+
+
 def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> Scorer | None:
     """Load the version that runs in shadow; None if there is none, or it has become champion.
 
     Raises
     ------
     InputError
-        If the version is absent, or the data lack one of its descriptors.
+        If the version is absent, the data lack one of its descriptors, or are of another market.
     """
     if config.shadow is None:
         return None
     scorer = load_scorer(f"models:/{champion.name}/{config.shadow}")
+    require_market_of(scorer, market)
     if missing := [name for name in scorer.descriptors if name not in market]:
         raise InputError(f"shadow={config.shadow}: the data lack {first_few(missing)}, which it was trained on")
     return None if scorer.number == champion.number else scorer
@@ -295,8 +309,8 @@ class _Steps:
         self.listener(Notice(f"Training: {self.training}"))
 
     def _train(self, newest: Version) -> str | None:
-        given = None if self.config.data is None else json.loads(self.settings.record.line)["data"]
-        settings = Settings.recorded(training_config(newest, given), TrainConfig)
+        given = json.loads(self.settings.record.line)["data"]
+        settings = Settings.recorded(training_config(newest, given), TrainConfig, self.settings.choices)
         if recipe_of(settings.config) != newest.recipe:
             self._note("the recipe changes with the data that were given: what is trained is no refresh")
         result = train(settings)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.files import Reading, read_file, whole_or_not
+from ..data.files import Reading, read_file, whole_or_not, write_csv
 from ..data.panel import RETURN, check_panel
 from ..errors import InputError, first_line
 from ..live.as_of import day_of, up_to
 from ..live.input_watch import Watch, watch_month
 from ..live.issuance import Issuance, issue_month
-from ..live.scorer import Scorer, load_scorer, recent
+from ..live.scorer import Scorer, load_scorer, recent, require_market_of
+from ..registry.aliases import CHAMPION
 from ..registry.loading import forecast
+from ..registry.versions import model_of_panel
 from ..tracking.store import connect, without_secrets
 
 
@@ -30,7 +32,7 @@ class ScoreConfig:
     output
         File to write, ``.parquet`` or ``.csv``; None: nothing is written.
     model
-        Address of a registered model.
+        Address of a registered model; None: the champion of the panel's market, else of the built-in market.
     detail
         Columns of contributions: ``factors``, ``descriptors`` or ``account``.
     as_of
@@ -45,7 +47,7 @@ class ScoreConfig:
 
     panel: str
     output: str | None = None
-    model: str = "models:/drf-lstm-lrp@champion"
+    model: str | None = None
     detail: str = "factors"
     as_of: str | None = None
     encoding: str | None = None
@@ -92,11 +94,12 @@ def score(config: ScoreConfig) -> ScoreResult:
     frame = read_file("--panel", config.panel, reading=reading)
     store = without_secrets(connect("drf"))
     try:
-        scorer = load_scorer(config.model)
+        scorer = load_scorer(config.model or f"models:/{model_of_panel(config.panel)}@{CHAMPION}")
     except InputError as error:
         raise InputError(f"--model {error}") from error
     knows_returns = RETURN in frame and bool(frame[RETURN].notna().any())
     panel = check_panel(frame, scorer.descriptors, least_stocks=1, with_returns=knows_returns)
+    require_market_of(scorer, panel)
     panel, afterwards = up_to(panel, config.as_of)
     month = panel["date"].max()
     watched = watch_month(scorer, panel, day_of(config.as_of))
@@ -141,9 +144,7 @@ def _write(output: Path, table: pd.DataFrame) -> None:
     try:
         whole_or_not(
             output,
-            lambda file: (
-                table.to_parquet(file, index=False) if output.suffix == ".parquet" else table.to_csv(file, index=False)
-            ),
+            lambda file: table.to_parquet(file, index=False) if output.suffix == ".parquet" else write_csv(table, file),
         )
     except OSError as error:
         raise InputError(f"--output {output}: cannot be written ({first_line(error)})") from error

@@ -22,7 +22,12 @@ SMALL = [
     "tuning.trials=2", "tuning.folds=2", "tuning.validation_months=4", "tuning.batch=2", "compute.jobs=1",
     "model.svr.max_samples=300", "model.forest.n_estimators=8",
     "model.dnn.epochs=8", "model.dnn.seeds=2", "model.lstm.epochs=8", "model.lstm.seeds=2", "model.lstm.batch_size=256",
+    "registry.name=drf-lstm-lrp",
 ]  # fmt: skip
+MARKET = [word for word in SMALL if word.startswith(("data.", "registry."))]
+"""What chooses the market of SMALL and its registered model again."""
+
+PANEL = ["data=panel", "data.path=panel.parquet"]
 LINEAR_AND_LSTM = [word for word in SMALL if not word.startswith(("model.svr", "model.forest", "model.dnn"))]
 LINEAR = [*(word for word in LINEAR_AND_LSTM if not word.startswith("model")), "model=[linear]"]
 LINEAR_AND_LSTM += ["model=[linear,lstm]"]

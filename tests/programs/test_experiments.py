@@ -10,7 +10,7 @@ import pytest
 
 from drf.data.paper_descriptors import FACTORS
 from drf.data.simulate import SimulatedMarket
-from tests.programs.folders import LINEAR_AND_LSTM, client, fresh, runs
+from tests.programs.folders import LINEAR_AND_LSTM, PANEL, client, fresh, runs
 from tests.programs.processes import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -46,10 +46,10 @@ def test_the_rivals_stand_beside_and_their_blend_becomes_champion(tmp_path: Path
     SimulatedMarket(stocks=60, months=66, seed=0, explained=0.12, style=0.0).panel().to_parquet(
         tmp_path / "panel.parquet"
     )
-    small = [word for word in LINEAR_AND_LSTM if not word.startswith(("model=", "data."))]
+    small = [word for word in LINEAR_AND_LSTM if not word.startswith(("model=", "data.", "registry."))]
     run(
         "train.py", "model=[linear,ridge,boosting,lstm,blend]", "registry.row=blend", *small,
-        "data=panel", "data.path=panel.parquet", "model.boosting.n_estimators=20", "tuning.trials=0", folder=tmp_path,
+        *PANEL, "model.boosting.n_estimators=20", "tuning.trials=0", folder=tmp_path,
     )  # fmt: skip
     here = client(tmp_path)
     made = {row.info.run_name: row for row in runs(tmp_path, "row")}
@@ -57,8 +57,8 @@ def test_the_rivals_stand_beside_and_their_blend_becomes_champion(tmp_path: Path
     for name in ("ridge", "boosting", "blend"):
         assert {"r2", "r2_raw", "promised_return", "scale"} <= set(made[name].data.metrics)
         assert "contributions.parquet" in {file.path for file in here.list_artifacts(made[name].info.run_id)}
-    run("evaluate.py", "gate=research", "gate.min_sharpe_low=-9", "gate.min_deflated=0", folder=tmp_path)
-    assert str(here.get_model_version_by_alias("drf-lstm-lrp", "champion").version) == "1"
+    run("evaluate.py", *PANEL, "gate=research", "gate.min_sharpe_low=-9", "gate.min_deflated=0", folder=tmp_path)
+    assert str(here.get_model_version_by_alias("drf-lstm-lrp-panel", "champion").version) == "1"
     newest = pd.read_parquet(here.download_artifacts(made["blend"].info.run_id, "forecast.parquet"))
     uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     words = ["--panel", "panel.parquet", "--output", "said.parquet", "--as-of", "1996-05-31"]

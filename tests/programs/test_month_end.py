@@ -20,17 +20,17 @@ from drf.data.simulate import SimulatedMarket
 from drf.live.issues import EXPERIMENT, read_issues
 from drf.registry.aliases import read_standing
 from drf.tracking.locks import lock_file
-from tests.programs.folders import LINEAR, client, fresh, make_experiment
+from tests.programs.folders import LINEAR, PANEL, client, fresh, make_experiment
 from tests.programs.processes import ROOT, Patches, blank, run, start
 
 pytestmark = pytest.mark.slow
 
-NAME = "drf-lstm-lrp"
+NAME = "drf-lstm-lrp-panel"
 FIRST = 66
 KILLS = int(os.environ.get("DRF_TEST_KILLS", "10"))
 TRAIN = [
-    *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every"))),
-    "data=panel", "data.path=panel.parquet", "tuning.trials=0", "registry.row=linear", "window.refit_every=2",
+    *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every", "registry."))),
+    *PANEL, "tuning.trials=0", "registry.row=linear", "window.refit_every=2",
 ]  # fmt: skip
 WITHOUT_PICTURES: Patches = {f"drf.reporting.{module}.picture": blank for module in ("training_report", "live_figures")}
 
@@ -46,7 +46,7 @@ def write_panel(folder: Path, months: int, name: str = "panel.parquet") -> pd.Da
 
 def words(panel: pd.DataFrame, *more: str) -> list[str]:
     day = f"as_of={panel['date'].max():%Y-%m-%d}"
-    return ["data=panel", "data.path=panel.parquet", "gate.audit=false", day, *more]
+    return [*PANEL, "gate.audit=false", day, *more]
 
 
 def month_end(folder: Path, *arguments: str, expect: int = 0, patches: Patches = WITHOUT_PICTURES, **env: str) -> Any:
@@ -62,7 +62,7 @@ def promoted(tmp_path: Path, empty_store: Path) -> Path:
     make_experiment(folder)
     write_panel(folder, FIRST)
     run("train.py", *TRAIN, folder=folder)
-    run("evaluate.py", "gate.audit=false", "gate=research", folder=folder)
+    run("evaluate.py", *PANEL, "gate.audit=false", "gate=research", folder=folder)
     return folder
 
 

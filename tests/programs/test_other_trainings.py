@@ -19,6 +19,7 @@ from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from tests.programs.folders import (
     LINEAR,
     LINEAR_AND_LSTM,
+    MARKET,
     client,
     fresh,
     make_experiment,
@@ -36,7 +37,7 @@ def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> No
     folder = fresh(tmp_path, empty_store)
     words = [word for word in LINEAR_AND_LSTM if "explained" not in word]
     run("train.py", *words, "data=noise", folder=folder)
-    text = run("evaluate.py", folder=folder, expect=4)
+    text = run("evaluate.py", *MARKET, "data.source.explained=0", folder=folder, expect=4)
     assert "ALARM: there is no champion" in text
     assert "nothing was promoted: no version passed every gate" in text
     assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
@@ -68,11 +69,11 @@ def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empt
     make_experiment(folder)
     start_training(folder).kill()
     assert runs(folder, "comparison")[0].info.status == "RUNNING"
-    assert "no version to evaluate" in run("evaluate.py", folder=folder, expect=2)
+    assert "no version to evaluate" in run("evaluate.py", *MARKET, folder=folder, expect=2)
     run("train.py", *LINEAR_AND_LSTM, "tuning.trials=6", folder=folder)
     earlier = [trial for trial in runs(folder, "trial") if trial.data.tags["from_earlier_run"] == "true"]
     assert len(earlier) > 2
-    assert "promoted version 1" in run("evaluate.py", folder=folder)
+    assert "promoted version 1" in run("evaluate.py", *MARKET, folder=folder)
     statuses = sorted(run.info.status for run in [*runs(folder, "comparison"), *runs(folder, "row")])
     assert statuses == ["FINISHED"] * 4 + ["KILLED"] * 4
 
@@ -80,10 +81,10 @@ def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empt
 @pytest.mark.long
 def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
-    words = " ".join([*LINEAR, "registry.row=linear"])
+    words, judging = " ".join([*LINEAR, "registry.row=linear"]), " ".join([*MARKET, "gate=research"])
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager=local", "-e", "main",
-         "--experiment-name", "drf", "-P", f"overrides={words}", "-P", "evaluation=gate=research"],
+         "--experiment-name", "drf", "-P", f"overrides={words}", "-P", f"evaluation={judging}"],
         cwd=folder, capture_output=True, text=True,
         env={**without_mlflow(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
              "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
@@ -130,7 +131,7 @@ def test_another_row_can_be_registered_gated_and_loaded(tmp_path: Path, empty_st
     folder = fresh(tmp_path, empty_store)
     said = run("train.py", *LINEAR, "registry.row=linear", folder=folder)
     assert "Registered: drf-lstm-lrp version 1" in said
-    assert "promoted version 1" in run("evaluate.py", folder=folder)
+    assert "promoted version 1" in run("evaluate.py", *MARKET, folder=folder)
     client(folder)
     model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
     forecasts = model.predict(newest_months())
@@ -152,7 +153,7 @@ def test_portfolios_may_be_weighted_by_value(tmp_path: Path, empty_store: Path) 
     assert (reported["as reported"] == reported["value-weighted"]).all()
     for row in runs(folder, "row"):
         assert row.data.metrics["sharpe"] == reported["as reported"][row.info.run_name]
-    said = run("evaluate.py", "portfolio.weighting=value", "gate=research", folder=folder)
+    said = run("evaluate.py", *MARKET, "portfolio.weighting=value", "gate=research", folder=folder)
     assert "Sharpe after costs" in said
 
 

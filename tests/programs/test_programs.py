@@ -14,7 +14,7 @@ import pytest
 from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.metrics import METRICS
-from tests.programs.folders import ROWS, SMALL, client, fresh, newest_months, runs, without_mlflow
+from tests.programs.folders import MARKET, ROWS, SMALL, client, fresh, newest_months, runs, without_mlflow
 from tests.programs.processes import ROOT, run
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(work: Path) -> Path:
     """The same folder after evaluate.py."""
-    (work / "evaluate.log").write_text(run("evaluate.py", folder=work))
+    (work / "evaluate.log").write_text(run("evaluate.py", *MARKET, folder=work))
     return work
 
 
@@ -212,20 +212,20 @@ def test_numbers_name_the_data_and_the_model_that_they_are_of(evaluated: Path) -
 def test_a_dry_run_writes_nothing(evaluated: Path) -> None:
     here, before = client(evaluated), len(runs(evaluated, "evaluation"))
     tags = here.get_model_version("drf-lstm-lrp", "1").tags
-    said = run("evaluate.py", "dry_run=true", "gate.audit=false", folder=evaluated)
+    said = run("evaluate.py", *MARKET, "dry_run=true", "gate.audit=false", folder=evaluated)
     assert (
         "nothing was promoted: nothing waits to be judged" in said and "Dry run: nothing was moved or written." in said
     )
     assert len(runs(evaluated, "evaluation")) == before
     assert here.get_model_version("drf-lstm-lrp", "1").tags == tags
     assert "hold=true: dry_run=true cannot be combined with it" in run(
-        "evaluate.py", "dry_run=true", "hold=true", "reason=x", folder=evaluated, expect=2
+        "evaluate.py", *MARKET, "dry_run=true", "hold=true", "reason=x", folder=evaluated, expect=2
     )
 
 
 @pytest.mark.long
 def test_the_audit_runs_when_asked_whatever_the_gate(evaluated: Path) -> None:
-    text = run("evaluate.py", "audit=true", "gate=research", folder=evaluated)
+    text = run("evaluate.py", *MARKET, "audit=true", "gate=research", folder=evaluated)
     assert text.count("  pass  ") == 7
     assert "nothing waits to be judged beside the champion, version 1" in text
     assert (

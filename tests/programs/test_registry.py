@@ -13,17 +13,17 @@ from mlflow import MlflowClient
 from drf.data.simulate import SimulatedMarket
 from drf.registry.aliases import read_hold, read_standing
 from drf.registry.loading import load_model
-from tests.programs.folders import LINEAR, client, fresh, make_experiment, runs
+from tests.programs.folders import LINEAR, PANEL, client, fresh, make_experiment, runs
 from tests.programs.processes import run, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-NAME = "drf-lstm-lrp"
+NAME = "drf-lstm-lrp-panel"
 TRAIN = [
-    *(word for word in LINEAR if not word.startswith(("data.", "tuning."))),
-    "data=panel", "data.path=panel.parquet", "tuning.trials=0", "registry.row=linear",
+    *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "registry."))),
+    *PANEL, "tuning.trials=0", "registry.row=linear",
 ]  # fmt: skip
-EVALUATE = ["gate.audit=false"]
+EVALUATE = [*PANEL, "gate.audit=false"]
 
 
 def write_panel(folder: Path, months: int) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def let_go(folder: Path) -> None:
     """Back to where version 3 waits."""
     here = client(folder)
     if read_hold(here, NAME) is not None:
-        run("evaluate.py", "hold=false", "reason=go on", folder=folder)
+        run("evaluate.py", *PANEL, "hold=false", "reason=go on", folder=folder)
     for number, alias in (("2", "champion"), ("1", "previous")):
         here.set_registered_model_alias(NAME, alias, number)
     for tag in ("standing", "hold"):
@@ -96,7 +96,7 @@ def test_an_evaluation_killed_at_any_moment_is_put_right_by_the_next(lived: Path
 def test_two_evaluations_and_a_rollback_end_as_if_one_came_after_the_other(lived: Path) -> None:
     let_go(lived)
     programs = [start(lived, "evaluate.py", *EVALUATE), start(lived, "evaluate.py", *EVALUATE)]
-    programs.append(start(lived, "evaluate.py", "rollback=true"))
+    programs.append(start(lived, "evaluate.py", *PANEL, "rollback=true"))
     codes = [program.wait() for program in programs]
     assert codes[2] in (0, 2)
     assert all(code in (0, 2) for code in codes), [program.output for program in programs]

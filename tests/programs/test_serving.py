@@ -19,7 +19,7 @@ import requests
 
 from drf.data.paper_descriptors import FACTORS
 from tests.programs.conftest import free_port
-from tests.programs.folders import LINEAR, client, fresh, make_experiment, without_mlflow
+from tests.programs.folders import LINEAR, MARKET, client, fresh, make_experiment, without_mlflow
 from tests.programs.processes import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     make_experiment(made)
     words = [word for word in LINEAR if not word.startswith("tuning.")]
     run("train.py", *words, "tuning.trials=0", "registry.row=linear", folder=made)
-    run("evaluate.py", "gate=research", "gate.audit=false", folder=made)
+    run("evaluate.py", *MARKET, "gate=research", "gate.audit=false", folder=made)
     return made
 
 

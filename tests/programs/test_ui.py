@@ -10,7 +10,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from drf.tracking import pages
 from drf.tracking.views import key_of_rows
-from tests.programs.folders import LINEAR, client, fresh, make_experiment, runs
+from tests.programs.folders import LINEAR, MARKET, client, fresh, make_experiment, runs
 from tests.programs.processes import run
 from tests.programs.servers import Server
 from tests.reporting.browser import CHROMIUM, needs_chromium
@@ -27,10 +27,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     made = fresh(tmp_path_factory.mktemp("ui"), empty_store)
     make_experiment(made)
     run("train.py", *TRAIN, folder=made)
-    run("evaluate.py", "gate=research", "gate.audit=false", folder=made)
+    run("evaluate.py", *MARKET, "gate=research", "gate.audit=false", folder=made)
     run("train.py", *TRAIN, "seed=1", folder=made)
     run("train.py", *TRAIN, "data.seed=1", "tracking.name=another market", folder=made)
-    run("evaluate.py", "gate=research", "gate.audit=false", folder=made)
+    run("evaluate.py", *MARKET, "gate=research", "gate.audit=false", folder=made)
     return made
 
 

@@ -71,11 +71,11 @@ def test_every_command_runs_from_it(site: Path, tmp_path: Path, empty_store: Pat
     SimulatedMarket(stocks=60, months=66, seed=0, explained=0.12, style=0.0).panel().to_parquet(
         folder / "panel.parquet"
     )
-    words = [word for word in LINEAR if not word.startswith(("data.", "tuning."))]
+    words = [word for word in LINEAR if not word.startswith(("data.", "tuning.", "registry."))]
     data = ["data=panel", "data.path=panel.parquet"]
     said = drf(site, folder, "train", *words, *data, "tuning.trials=0", "registry.row=linear")
-    assert "Registered: drf-lstm-lrp version 1" in said
-    assert "promoted version 1" in drf(site, folder, "evaluate", "gate=research", "gate.audit=false")
+    assert "Registered: drf-lstm-lrp-panel version 1" in said
+    assert "promoted version 1" in drf(site, folder, "evaluate", *data, "gate=research", "gate.audit=false")
     assert "1996-05" in drf(site, folder, "data", "inspect", "panel.parquet")
     score = ["--panel", "panel.parquet", "--output", "f.parquet", "--as-of", "1996-05-31"]
     assert "forecasts by version 1 (champion), issued" in drf(site, folder, "score", *score)

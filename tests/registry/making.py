@@ -103,7 +103,7 @@ def version(number: str, train_last: str | pd.Timestamp = "2003-01-31") -> Versi
         recipe="one",
         market=None,
         config=read_recorded(CONFIG),
-        tags={},
+        tags={"market": "a small market"},
     )
 
 
@@ -147,6 +147,7 @@ def register_small(
     experiment = client.get_experiment_by_name("drf")
     run = client.create_run(experiment.experiment_id).info.run_id
     own = {"row_run": run, "parent_run": run, "config": config, "train_last": "1991-08-31", "row": "lstm_lrp"}
+    own["market"] = "a small market"
     number = register(forecaster, evidence or evidence_of(forecaster, market()), NAME, run, {**own, **tags})
     client.set_terminated(run)
     return number

@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from drf.experiment.composing import CONFIG_DIR
+from drf.data.simulate import SimulatedMarket
+from drf.errors import InputError
 from drf.experiment.config import read, read_recorded
+from drf.experiment.config_folder import CONFIG_DIR
 from drf.registry.aliases import Standing
 from drf.registry.evaluation_config import EvaluateConfig
 from drf.registry.evaluation_market import EvaluationMarket
 from drf.registry.versions import RegisteredVersions, Version
+from tests.programs.folders import PANEL
 from tests.registry.making import market, recorded, version
 
 
@@ -22,6 +25,7 @@ from tests.registry.making import market, recorded, version
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     market().to_parquet("panel.parquet", index=False)
+    monkeypatch.setattr("drf.registry.evaluation_market.read_history", lambda version: market())
     return tmp_path
 
 
@@ -31,12 +35,12 @@ def asked(*overrides: str) -> EvaluateConfig:
 
 
 def trained(number: str, *overrides: str) -> Version:
-    config = read_recorded(recorded("data=panel", "data.path=panel.parquet", *overrides))
+    config = read_recorded(recorded(*PANEL, *overrides))
     return replace(version(number, f"1991-0{number}-28"), config=config, recipe=number)
 
 
-def bench(*versions: Version, overrides: tuple[str, ...] = ()) -> EvaluationMarket:
-    return EvaluationMarket.of(asked(*overrides), RegisteredVersions(list(versions), {}), Standing("1", None, ("1",)))
+def bench(*versions: Version) -> EvaluationMarket:
+    return EvaluationMarket.of(asked(*PANEL), RegisteredVersions(list(versions), {}), Standing("1", None, ("1",)))
 
 
 NARROW = "data.descriptors=[PER,PBR,MOM1,CAP]"
@@ -64,7 +68,7 @@ def test_a_version_is_audited_with_its_own_descriptors_and_universe(at: Path, mo
         lambda market, config, row: audited.append(config) or pd.DataFrame(),
     )
     other = trained("2", "data.descriptors=[ROE,CAP]", "data.universe=20")
-    made = bench(trained("1", NARROW), other, overrides=("data=panel", "data.path=panel.parquet"))
+    made = bench(trained("1", NARROW), other)
     made.audit(other)
     assert (list(audited[0].data.descriptors), audited[0].data.universe) == (["ROE", "CAP"], 20)
     made.market = made.market.drop(columns="ROE")
@@ -74,16 +78,16 @@ def test_a_version_is_audited_with_its_own_descriptors_and_universe(at: Path, mo
     assert "the panel lacks ROE" in missing["reason"].item()
 
 
-def test_the_newest_of_the_champions_recipe_says_where_the_data_lie(at: Path) -> None:
-    """By the months that it was trained on, not by its number: a training of older months may come later."""
-    later = trained("2", "tracking.experiment=later")
-    older = replace(trained("1"), number="3", recipe="1")
-    held = replace(trained("1"), recipe="1")
-    newest = replace(later, recipe="1", train_last=pd.Timestamp("1991-09-30"))
-    known = RegisteredVersions([held, newest, older], {})
-    (at / "other").mkdir()
-    market().to_parquet(at / "other" / "panel.parquet", index=False)
-    line = recorded("data=panel", "data.path=other/panel.parquet")
-    known.versions[1] = replace(newest, config=read_recorded(line))
-    made = EvaluationMarket.of(asked(), known, Standing("1", None, ("1",)))
-    assert made.data.source.name == "other/panel.parquet"
+def test_the_market_is_that_of_the_command_whatever_a_version_records(at: Path) -> None:
+    elsewhere = trained("1", "data.path=nowhere.parquet")
+    assert bench(elsewhere).data.source.name == "panel.parquet"
+
+
+def test_another_market_is_refused_with_the_words_of_the_versions_own(
+    at: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SimulatedMarket(stocks=40, months=45, seed=4).panel()
+    monkeypatch.setattr("drf.registry.evaluation_market.read_history", lambda version: other)
+    held = replace(trained("1"), tags={"data": "data=panel data.path=other.parquet"})
+    with pytest.raises(InputError, match=r"version 1 of .* another market .*data.path=other.parquet"):
+        bench(held)

@@ -113,6 +113,15 @@ def test_a_universe_travels_with_the_model(members: list[LSTM], panel: pd.DataFr
     pd.testing.assert_frame_equal(narrow.predict(largest(panel, 20)), whole)
 
 
+def test_a_few_stocks_are_refused_unless_allowed(members: list[LSTM], panel: pd.DataFrame) -> None:
+    """Ranks among a few stocks mean something else: one stock alone always has the neutral rank."""
+    asked = make_forecaster([members], replace(SPEC, stocks=40, least=8))
+    few = panel[panel["asset"].isin(sorted(panel["asset"].unique())[:7])]
+    with pytest.raises(ValueError, match=r"was trained on 40 a month: .* fewer than 8 .*allow_small"):
+        asked.predict(few)
+    assert len(asked.predict(few, allow_small=True)) and len(asked.predict(panel))
+
+
 def test_rows_in_any_order_and_columns_to_spare_give_the_same(forecaster: Forecaster, panel: pd.DataFrame) -> None:
     shuffled = panel.sample(frac=1, random_state=0).assign(more=1)
     pd.testing.assert_frame_equal(forecaster.predict(shuffled), forecaster.predict(panel))

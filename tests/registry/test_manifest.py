@@ -83,6 +83,19 @@ def test_any_changed_missing_or_added_file_is_named(
     assert name in str(refused.value)
 
 
+def test_a_link_is_refused_wherever_it_leads(files: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(files, copy)
+    (tmp_path / "package").mkdir()
+    place = copy / "artifacts" / "bundle" / "code" / "drf" / "samples"
+    for name, target in (("ranks", tmp_path / "package"), ("more.py", files / FILE), ("none", tmp_path / "nowhere")):
+        (place / name).symlink_to(target)
+        with pytest.raises(ValueError, match=rf"samples/{name} is a link"):
+            verify(copy)
+        (place / name).unlink()
+    verify(copy)
+
+
 def test_the_loaded_model_looks_at_itself(files: Path, tmp_path: Path) -> None:
     """Also where MLflow alone loads it, and nothing of the project."""
     shutil.copytree(files, tmp_path / "model")

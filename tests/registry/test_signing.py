@@ -80,3 +80,17 @@ def test_keys_that_cannot_be_used_are_refused_before_anything_is_trained(
     monkeypatch.setitem(sys.modules, "model_signing", None)
     with pytest.raises(InputError, match=r"pip install 'drf\[signing\]'"):
         require_key()
+
+
+@pytest.mark.parametrize("variable", [SIGNING_KEY, VERIFYING_KEY])
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_variable_that_is_set_and_empty_is_refused(
+    store: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    register_small(MlflowClient())
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match=f"{variable}: is set and empty"):
+        require_key()
+    if variable == VERIFYING_KEY:
+        with pytest.raises(InputError, match="is set and empty"):
+            load_model(URI)

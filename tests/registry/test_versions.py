@@ -31,7 +31,7 @@ def test_half_registered_versions_and_those_of_an_earlier_release_are_left_aside
 ) -> None:
     registry.delete_model_version_tag(NAME, "2", "manifest")
     registry.set_model_version_tag(NAME, "3", "config", '{"window": {"lags": [0]}}')
-    tags = {"row_run": "x", "parent_run": "x", "train_last": "2003-01-31", "config": "{}"}
+    tags = {"row_run": "x", "parent_run": "x", "train_last": "2003-01-31", "config": "{}", "market": "m"}
     create_without_model(registry, tmp_path / "6", tags)
     known = read_versions(registry, NAME)
     assert [version.number for version in known.versions] == ["1", "4"]
@@ -62,7 +62,7 @@ def test_an_empty_registry_has_no_versions(store: str) -> None:
     known = read_versions(MlflowClient(), NAME)
     assert known == RegisteredVersions([], {})
     with pytest.raises(InputError, match=r"no version to evaluate.*run drf train first"):
-        require_versions(known, NAME, store)
+        require_versions(MlflowClient(), known, NAME, store)
 
 
 @pytest.mark.long
