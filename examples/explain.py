@@ -36,7 +36,7 @@ def draw_contributions(contributions: pd.Series, title: str) -> Figure:
 
 
 def main(panel_file: str, asset: str, folder: str) -> None:
-    connect("drf")
+    connect()
     model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
     panel = pd.read_parquet(panel_file)
     descriptors = model.predict(panel, params={"detail": "descriptors"})

@@ -1,7 +1,7 @@
 """From the newest issue to a portfolio of one's own: constrained, and still a sum of factor contributions.
 
 pip install -r examples/portfolio-requirements.txt
-python examples/portfolio.py
+python examples/portfolio.py [MODEL]
 
 It needs MLflow and cvxpy, and nothing of this project. The issued weights follow the model's own simple rule; here a
 convex optimiser makes others of the same forecasts: no position above a limit, little turnover, and no factor that
@@ -11,6 +11,7 @@ those weights have drifted to.
 """
 
 # %% The newest issue: the run of the champion's newest month that no later run replaces
+import sys
 from pathlib import Path
 
 import cvxpy as cp
@@ -18,7 +19,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-MODEL = "drf-lstm-lrp"
+MODEL = sys.argv[1] if len(sys.argv) > 1 else "drf-lstm-lrp"
 FACTORS = ["Risk", "Quality", "Momentum", "Value", "Size"]
 
 mlflow.set_tracking_uri(mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else "sqlite:///mlflow.db")

@@ -73,9 +73,11 @@ def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
-    from drf.tracking.store import connect
+    from drf.tracking.store import connect, open_experiment
 
-    return connect("drf")
+    uri = connect()
+    open_experiment("drf")
+    return uri
 
 
 @pytest.fixture

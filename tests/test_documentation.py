@@ -20,7 +20,7 @@ FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- (run|tested|not run|command)(?:: ([^>]+))? -->\n\Z")
 
 SMALL = (
-    "model=[linear] registry.row=linear tuning.trials=0 data.universe=60 window=quick window.train_months=20 "
+    "model=[linear] registry.row=linear tuning.trials=0 window=quick window.train_months=20 "
     "window.test_months=24 window.refit_every=8"
 )
 SHIM = """#!/usr/bin/env bash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..experiment.composing import Settings
 from ..registry.evaluation_config import EvaluateConfig
-from . import program
+from .failures import ALARM
 from .hydra_command import run_command
 
 
@@ -20,4 +20,4 @@ def _evaluate(settings: Settings[EvaluateConfig]) -> None:
     result = evaluate(settings)
     print(evaluation_text(result.name, result.decision, result.audits, result.place, result.notices))
     if result.alarm and result.place is not None:
-        raise SystemExit(program.ALARM)
+        raise SystemExit(ALARM)

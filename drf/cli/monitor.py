@@ -9,6 +9,7 @@ from ..live.issues import EXPERIMENT
 from ..reporting.terminal import record_text
 from ..workflows.monitor import MonitorConfig, monitor
 from . import program
+from .failures import ALARM
 
 _ABOUT = """Compare what was issued with what came true.
 
@@ -25,7 +26,7 @@ def main() -> None:
     print(record_text(result.record))
     print(f"Run: {result.run_id} of the experiment {EXPERIMENT} in {result.store}")
     if result.alarm:
-        raise SystemExit(program.ALARM)
+        raise SystemExit(ALARM)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-import requests
-import sqlalchemy
-
-from ..errors import InputError, TryAgainError, cause_of, first_line
+from ..errors import first_line
 from ..experiment.composing import Settings
 from ..live.issuance import Issuance
 from ..live.month_end_config import MonthEndConfig
@@ -19,9 +16,10 @@ from ..workflows.evaluate import EvaluationResult
 from ..workflows.month_end import MonthEndResult, Notice, StepResult, WatchedMonth, month_end
 from ..workflows.train import TrainingResult
 from . import program
+from .failures import ALARM, HELD_BACK, NOTHING_TO_DO, TRY_AGAIN, failure_of
 from .hydra_command import run_command
 
-_CODES = {"done": 0, "held back": program.HELD_BACK, "alarm": program.ALARM}
+_CODES = {"done": 0, "held back": HELD_BACK, "alarm": ALARM}
 
 
 def main() -> None:
@@ -36,7 +34,7 @@ def _month_end(settings: Settings[MonthEndConfig]) -> None:
         _refuse(error)
     print(_last_words(result))
     print(json.dumps(dict(result.summary)))
-    code = _CODES[result.status] or (program.NOTHING_TO_DO if result.done_before else 0)
+    code = _CODES[result.status] or (NOTHING_TO_DO if result.done_before else 0)
     if code:
         raise SystemExit(code)
 
@@ -73,22 +71,9 @@ def _last_words(result: MonthEndResult) -> str:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    """Print the JSON object of a failed month end and exit; re-raise an error in the program itself."""
-    full, away = program.is_full_disk(error), _is_away(error)
-    if not (full or away or isinstance(error, InputError)):
-        print(json.dumps({"status": "fault", "reason": without_secrets(first_line(error))}))
-        raise error
-    text = program.FULL_DISK if full else str(error) if isinstance(error, InputError) else first_line(error)
-    text = without_secrets(" ".join(text.split()))
-    print(json.dumps({"status": "try again" if away and not full else "refused", "reason": text}))
-    program.refuse(text, program.TRY_AGAIN if away and not full else program.REFUSED)
-
-
-def _is_away(error: BaseException | None) -> bool:
-    """Tell whether an error comes from an unreachable store or from another command that is running."""
-    if error is None:
-        return False
-    here = isinstance(error, TryAgainError | requests.ConnectionError | requests.Timeout)
-    if isinstance(error, sqlalchemy.exc.OperationalError):  # database errors: some are permanent
-        here = error.connection_invalidated or any(word in str(error) for word in ("locked", "connect"))
-    return here or _is_away(cause_of(error))
+    """Print the JSON object of a failed month end, and re-raise the error for the line that explains it."""
+    failure = failure_of(error)
+    text = without_secrets(" ".join((failure.text if failure else first_line(error)).split()))
+    status = "fault" if failure is None else "try again" if failure.code == TRY_AGAIN else "refused"
+    print(json.dumps({"status": status, "reason": text}))
+    raise error

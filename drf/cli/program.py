@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import functools
 import logging
 import os
 import shlex
 import signal
 import sys
+import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, ParamSpec
@@ -17,15 +18,13 @@ from typing import NoReturn, ParamSpec
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from ..errors import ChampionError, InputError, cause_of
 from ..experiment.composing import explain, in_one_line
 from ..tracking.store import without_secrets
-
-REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO = 2, 3, 4, 75, 99
-"""Exit codes: refused input, unusual inputs (nothing issued), an alarm about the champion or the live record, another
-command at work or an unreachable store, and work that was already done."""
+from .failures import REFUSED, failure_of
 
 _SIGPIPE = 128 + 13  # not every system defines this signal
+
+FAULT = 1
 
 P = ParamSpec("P")
 
@@ -44,6 +43,8 @@ def run(main: Callable[[], None], config_name: str) -> None:
         refuse(explain(error, config_name))
     except ValueError as error:
         refuse(in_one_line(error))
+    except KeyboardInterrupt as error:
+        _end(error)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -69,21 +70,42 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
     @functools.wraps(task)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         _show_logs()
+        _Interrupt.watch()
         try:
             task(*args, **kwargs)
             sys.stdout.flush()
         except BrokenPipeError:
             _end_unheard()
-        except InputError as error:
-            refuse(str(error), ALARM if isinstance(error, ChampionError) else REFUSED)
         except OmegaConfBaseException as error:
             refuse(explain(error, ""))
-        except Exception as error:
-            if not is_full_disk(error):
-                raise
-            refuse(FULL_DISK)
+        except (Exception, KeyboardInterrupt) as error:
+            _end(error)
 
     return wrapped
+
+
+def _end(error: BaseException) -> NoReturn:
+    """Exit with one line on a failure around the program; a fault of the program itself keeps its traceback."""
+    failure = failure_of(KeyboardInterrupt() if _Interrupt.seen else error)
+    if failure is None:
+        traceback.print_exception(error)
+        refuse("this is a fault of the program, and not of your input: please report it with the lines above", FAULT)
+    refuse(failure.text, failure.code)
+
+
+class _Interrupt:
+    """Ctrl-C, which worker processes receive too: their end must not hide it."""
+
+    seen = False
+
+    @classmethod
+    def watch(cls) -> None:
+        def note(number: int, frame: object) -> NoReturn:
+            cls.seen = True
+            raise KeyboardInterrupt
+
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, note)
 
 
 class _Printing(logging.Handler):
@@ -98,18 +120,6 @@ def _show_logs() -> None:
     rooms.setLevel(logging.INFO)
     if not any(isinstance(handler, _Printing) for handler in rooms.handlers):
         rooms.addHandler(_Printing())
-
-
-FULL_DISK = "no space is left on the disk: make room, then give the same command again"
-
-
-def is_full_disk(error: BaseException | None) -> bool:
-    """Tell whether an error was caused by a full disk, even if a library has wrapped it; databases word it
-    differently."""
-    if error is None:
-        return False
-    here = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
-    return here or is_full_disk(cause_of(error))
 
 
 def split_overrides(arguments: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from ..live.issues import EXPERIMENT
 from ..reporting.terminal import issue_text, watch_text
 from ..workflows.score import ScoreConfig, score
 from . import program
+from .failures import HELD_BACK
 
 _ABOUT = """Write the champion's forecasts, target weights and trades for the newest month of a panel.
 
@@ -31,7 +32,7 @@ def main() -> None:
         program.refuse(
             f"--panel: {len(result.watched.unusual)} number(s) of {result.month:%Y-%m} are unusual, and nothing was "
             "issued: correct the panel, or give --force",
-            program.HELD_BACK,
+            HELD_BACK,
         )
     print(issue_text(result.issuance))
     where = f"run {result.issuance.run_id} of the experiment {EXPERIMENT} in {result.store}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..comparison.evidence import BENCHMARK
 from ..comparison.rows import Judging
 from ..data.panel import fingerprint
 from ..data.universe import largest
@@ -69,6 +70,13 @@ class Experiment:
         row = row_named(self.config.registry.row)
         assert row is not None
         return row
+
+    @property
+    def reference(self) -> Family:
+        """The family ``linear``, against which versions are judged also where it is no row of the comparison."""
+        label = self.config.window.label
+        (linear,) = make_families({BENCHMARK: {"label": label}}, tuned=False)
+        return linear
 
     def families_behind(self, row: ModelRow) -> tuple[str, ...]:
         """Return the families whose models make a row; more than one for a blend."""

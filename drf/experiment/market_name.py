@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -85,7 +84,7 @@ def data_words(record: Record, choice: str) -> list[str]:
     values = {name: value for name, value in chosen.items() if not _follows(name, follow)}
     words = [] if choice == "simulated" else [f"data={choice}"]
     return words + [
-        shlex.quote(f"{'' if name in usual or name == 'registry.name' else '+'}{name}={_as_word(value)}")
+        f"{'' if name in usual or name == 'registry.name' else '+'}{name}={_as_word(value)}"
         for name, value in values.items()
         if name not in usual or usual[name] != value
     ]

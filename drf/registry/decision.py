@@ -68,6 +68,8 @@ class Decision:
         In words.
     asked
         Gates and portfolios, in words.
+    audited
+        True if a version had to pass the leak suite.
     promoted_under
         Version -> the gates under which it became champion, where it did.
     """
@@ -81,6 +83,7 @@ class Decision:
     superseded: Mapping[str, str] = field(default_factory=dict)
     left_aside: Mapping[str, str] = field(default_factory=dict)
     asked: str = ""
+    audited: bool = True
     promoted_under: Mapping[str, str] = field(default_factory=dict)
 
     @property

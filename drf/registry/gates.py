@@ -93,9 +93,22 @@ def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
     """Judge whether the version is what its training recorded."""
     return [
         _at_most("replay of recorded forecasts", checkup.replay_error, limits.max_replay_error, lasting=True),
-        _at_least("direction", checkup.direction, limits.min_direction, " with its walk-forward", lasting=True),
+        _at_least(
+            "direction",
+            checkup.direction,
+            limits.min_direction,
+            " with its walk-forward",
+            lasting=True,
+            lacking="its record has no forecasts of recent months: train it again",
+        ),
         _at_most("conservation of relevance", checkup.conservation_error, limits.max_conservation_error, lasting=True),
-        _at_least("fidelity of linearisation", checkup.fidelity, limits.min_fidelity, lasting=True),
+        _at_least(
+            "fidelity of linearisation",
+            checkup.fidelity,
+            limits.min_fidelity,
+            lasting=True,
+            lacking="its forecasts of the newest month do not differ between stocks: train it again",
+        ),
     ]
 
 
@@ -110,24 +123,41 @@ def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
     over = f" over {scores['trials']:.0f} trials, worth {scores['independent']:.1f} independent ones"
     verdicts = [
         _at_least(MONTHS, scores["months"], limits.min_months),
-        _at_least("Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low),
-        _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, over),
-        _at_least("rank IC t-statistic", scores["rank_ic_t"], _critical(limits.max_rank_ic_p, scores["rank_ic_df"])),
+        _at_least(
+            "Sharpe after costs, low end of interval", scores["sharpe_low"], limits.min_sharpe_low, lacking=_TOO_FEW
+        ),
+        _at_least("deflated Sharpe", scores["deflated"], limits.min_deflated, over, lacking=_TOO_FEW),
+        _at_least(
+            "rank IC t-statistic",
+            scores["rank_ic_t"],
+            _critical(limits.max_rank_ic_p, scores["rank_ic_df"]),
+            lacking=_TOO_FEW,
+        ),
         _at_most("rank IC not too good to be true", scores["rank_ic"], limits.max_rank_ic),
     ]
     if (least := limits.min_better_than_linear) is not None:
-        verdicts.append(_better("not clearly worse than linear", scores["better_than_linear"], least, "linear"))
+        lacking = f"{_TOO_FEW}, or it has no forecasts of the row linear: train it again"
+        verdicts.append(
+            _better("not clearly worse than linear", scores["better_than_linear"], least, "linear", lacking)
+        )
     return verdicts
 
 
 def judge_refresh(agreement: float, champion: str, limits: Thresholds) -> Verdict:
     """Judge whether a refresh agrees with the champion on the newest month."""
-    return _at_least("agreement with the champion", agreement, limits.min_agreement, f", version {champion}")
+    return _at_least(
+        "agreement with the champion",
+        agreement,
+        limits.min_agreement,
+        f", version {champion}",
+        lacking=_NO_CHAMPION.format(champion=champion),
+    )
 
 
 def judge_replacement(better: float, champion: str, limits: Thresholds) -> Verdict:
     """Judge whether a new recipe is better than the champion's."""
-    return _better(REPLACEMENT, better, limits.min_better, f"the champion, version {champion}")
+    lacking = f"{_TOO_FEW} in common, or {_NO_CHAMPION.format(champion=champion)}"
+    return _better(REPLACEMENT, better, limits.min_better, f"the champion, version {champion}", lacking)
 
 
 def judge_audit(audit: pd.DataFrame) -> Verdict:
@@ -150,22 +180,32 @@ def _critical(p: float, df: float) -> float:
     return float(stats.t.isf(p, df))
 
 
-def _better(gate: str, value: float, threshold: float, whom: str) -> Verdict:
-    return _at_least(gate, value, threshold, f" probability of a better Sharpe after costs than {whom}")
+_TOO_FEW = "too few months"
+
+_NO_CHAMPION = "the champion, version {champion}, cannot be examined: see what is said of it, or roll back"
 
 
-def _at_least(gate: str, value: float, threshold: float, what: str = "", lasting: bool = False) -> Verdict:
+def _better(gate: str, value: float, threshold: float, whom: str, lacking: str) -> Verdict:
+    return _at_least(
+        gate, value, threshold, f" probability of a better Sharpe after costs than {whom}", lacking=lacking
+    )
+
+
+def _at_least(
+    gate: str, value: float, threshold: float, what: str = "", lasting: bool = False, lacking: str = ""
+) -> Verdict:
+    """Return the verdict on a value with a lower limit; ``lacking``: what is missing where it cannot be estimated."""
     passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
-    words = _words(value, what, f"needed at least {threshold:.3g}")
+    words = _words(value, what, f"needed at least {threshold:.3g}", lacking)
     return Verdict(gate, float(value), threshold, passed, lasting and not np.isnan(value), words)
 
 
 def _at_most(gate: str, value: float, threshold: float, lasting: bool = False) -> Verdict:
     passed = bool(value <= threshold)
-    words = _words(value, "", f"allowed at most {threshold:g}")
+    words = _words(value, "", f"allowed at most {threshold:g}", "")
     return Verdict(gate, float(value), threshold, passed, lasting and not np.isnan(value), words)
 
 
-def _words(value: float, what: str, needed: str) -> str:
-    known = "cannot be estimated" if np.isnan(value) else f"{value:.3g}{what}"
-    return f"{known}, {needed}"
+def _words(value: float, what: str, needed: str, lacking: str) -> str:
+    unknown = f"cannot be estimated ({lacking})" if lacking else "cannot be estimated"
+    return f"{unknown if np.isnan(value) else f'{value:.3g}{what}'}, {needed}"

@@ -147,6 +147,7 @@ def decide(rules: Rules, versions: RegisteredVersions, standing: Standing, hold:
         left_aside={**versions.left_aside, **aside},
         reason=_in_words(candidates, best, standing, hold),
         asked=rules.asked,
+        audited=rules.audit is not None,
         promoted_under={version.number: version.gates for version in versions.versions if version.gates},
     )
 

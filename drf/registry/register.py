@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -80,7 +81,7 @@ def register_newest(
         RECIPE: recipe_of(config),
         MARKET: as_tag(market_returns(experiment.panel)),
         MARKET_NAME: _in_words(experiment),
-        WORDS: " ".join(experiment.data_words),
+        WORDS: shlex.join(experiment.data_words),
         "data_fingerprint": experiment.data,
         "parent_run": origin.parent_run,
         "train_first": str(dates[trained.start].date()),

@@ -8,7 +8,7 @@ from ..registry.decision import Decision, Evaluation
 from . import charts
 from .comparison_report import gates_section
 from .document import Column, Document, Section, Table, as_sentence
-from .standing import promotion_in_words
+from .standing import alarm_in_words, promotion_in_words
 
 
 def decision_report(name: str, decision: Decision, settings: str, commit: str) -> Document:
@@ -33,7 +33,7 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
             "Who is champion?": f"Version {after.champion or 'none'}; before: {decision.before.champion or 'none'}. "
             f"A rollback would return to version {after.previous or 'none'}.",
             "Why?": as_sentence(promotion_in_words(decision)),
-            "Is the champion healthy?": f"ALARM: {decision.alarm}." if decision.alarm else _healthy(decision),
+            "Is the champion healthy?": as_sentence(alarm_in_words(decision) or _healthy(decision)),
             "What was judged?": f"{judged or 'Nothing'}. Left aside: {aside}.",
         },
         sections=[
@@ -48,7 +48,7 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
 
 
 def _healthy(decision: Decision) -> str:
-    return "It passes its gates." if decision.asked else "It was not asked: a person decided."
+    return "It passes its gates" if decision.asked else "It was not asked: a person decided"
 
 
 def _title(evaluation: Evaluation) -> str:

@@ -82,6 +82,13 @@ def _why_not(number: str, decision: Decision, evaluation: Evaluation) -> str:
     return "it passed every gate, and another version is better"
 
 
+def alarm_in_words(decision: Decision) -> str:
+    """Return the fault of the champion as "ALARM: why"; plain words before the first champion; else empty."""
+    if decision.alarm and not (decision.before.line or decision.after.champion):
+        return "There is no champion yet"
+    return f"ALARM: {decision.alarm}" if decision.alarm else ""
+
+
 def promotion_in_words(decision: Decision) -> str:
     """Return "promoted version 3: why" or "nothing was promoted: why"; for a person's decision, only its reason."""
     if not decision.asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -21,7 +22,7 @@ from ..tracking import pages
 from ..tracking.runs import REPORT, RunPlace
 from ..tracking.views import key_of_rows
 from .protocol import learned
-from .standing import promotion_in_words
+from .standing import alarm_in_words, promotion_in_words
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -73,7 +74,7 @@ def training_text(
         f"Report: {home}/{pages.artifact(where, run_id, REPORT)}",
     ]
     registry = experiment.config.registry
-    following = " ".join([next_command, *experiment.data_words])
+    following = f"{next_command} {shlex.join(experiment.data_words)}".strip()
     if version is None:
         lines.append(
             f"Nothing registered: registry.row={registry.row} is of the family {experiment.registered_row.family}, "
@@ -101,7 +102,7 @@ def evaluation_text(
 
 def decision_summary(decision: Decision, audits: Sequence[pd.DataFrame]) -> str:
     """Return alarm, scores, failed gates and decision of an evaluation."""
-    lines = ["", *([f"ALARM: {decision.alarm}", ""] if decision.alarm else [])]
+    lines = ["", *([words, ""] if (words := alarm_in_words(decision)) else [])]
     scored = [evaluation for evaluation in decision.evaluations if len(evaluation.scores)]
     if scored:
         lines += [_scores(scored), ""]
@@ -115,6 +116,8 @@ def decision_summary(decision: Decision, audits: Sequence[pd.DataFrame]) -> str:
         lines += [f"note: the champion was promoted under {under}; asked for now: {decision.asked}"]
     if decision.hold is not None and decision.chosen is None:
         lines += [f"note: the aliases are {decision.hold.in_words()}"]
+    if decision.asked and not decision.audited:
+        lines += ["note: the leak suite was not run (gate.audit=false); audit=true runs it"]
     lines += [
         f"Decision: {promotion_in_words(decision)}",
         f"champion: {decision.after.champion or 'none'}, previous: {decision.after.previous or 'none'}",

@@ -15,7 +15,7 @@ from ..tracking import pages
 from .document import Column, Table, as_sentence
 from .markdown import markdown_table
 from .protocol import window_in_words
-from .standing import promotion_in_words, standing_of
+from .standing import alarm_in_words, promotion_in_words, standing_of
 
 _GATES = [
     Column("gate", "gate", text=True), Column("verdict", "verdict", text=True), Column("reason", "why", text=True)
@@ -25,8 +25,8 @@ _GATES = [
 def decision_card(name: str, decision: Decision) -> str:
     """Return the description of an evaluation's run."""
     lines = [f"**{as_sentence(promotion_in_words(decision))}**"]
-    if decision.alarm:
-        lines.insert(0, f"**ALARM**: {decision.alarm}.")
+    if words := alarm_in_words(decision):
+        lines.insert(0, f"**{words}.**")
     champion = decision.after.champion
     if champion:
         lines.append(f"[Version {champion} of {name}]({pages.version(name, champion)}) is champion.")

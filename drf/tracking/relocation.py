@@ -28,23 +28,27 @@ _PATHS = {
 }
 
 
-def require_home(file: Path, experiment: Experiment) -> None:
-    """Refuse a store that was moved or copied; record the home of a store that is seen for the first time.
+def require_home(file: Path) -> None:
+    """Refuse a store that was moved or copied.
 
     Raises
     ------
     InputError
         The message names both folders and the command that corrects the paths.
     """
-    here = file.parent.resolve()
-    for home in sorted(_homes(file) - {here}):
+    for home in sorted(_homes(file) - {file.parent.resolve()}):
         what = "copied" if (home / file.name).exists() else "moved"
         raise InputError(
             f"{file} was {what} here from {home}, but its recorded artifact paths still point there: move or "
             f"copy the folder mlruns too, then run drf relocate {file}"
         )
+
+
+def record_home(file: Path, experiment: Experiment) -> None:
+    """Record the folder of a store whose experiment is opened for the first time."""
     if HOME not in experiment.tags:
-        mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, HOME, str(here))
+        here = str(file.parent.resolve())
+        mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, HOME, here)
 
 
 def _homes(file: Path) -> set[Path]:

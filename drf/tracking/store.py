@@ -16,42 +16,97 @@ from ..errors import InputError, TryAgainError, first_line
 log = logging.getLogger(__name__)
 
 
-def connect(experiment: str) -> str:
-    """Make the tracking store usable and return its URI.
+def connect() -> str:
+    """Make the tracking store usable and return its URI; no experiment is made.
 
     A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several trainings
-    can share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` and
-    ``MLFLOW_EXPERIMENT_ID`` are obeyed.
+    can share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI`` is obeyed.
 
     Raises
     ------
     InputError
-        If the store cannot be reached.
+        If the store cannot be reached, or was moved or copied.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    if uri.startswith("sqlite:///"):
-        _prepare_sqlite(Path(uri.removeprefix("sqlite:///")), uri)
+    uri = (os.environ.get("MLFLOW_TRACKING_URI") or "").strip()  # a secret often ends with a line end
+    if uri:
+        os.environ["MLFLOW_TRACKING_URI"] = uri
+    else:
+        uri = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    if uri.startswith(_SQLITE):
+        _require_plain(uri)
+        _prepare_sqlite(Path(uri.removeprefix(_SQLITE)), uri)
     elif uri.startswith(("http://", "https://")):
         _require_server(uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per file would bury what we print
     import mlflow  # seconds to import, and not needed to refuse a server that is not there
 
     mlflow.set_tracking_uri(uri)
-    try:
-        if known := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            opened = mlflow.get_experiment(known)
-        else:
-            opened = mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment)
-    except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
-        raise InputError(
-            f"MLflow at {without_secrets(uri)} cannot open the experiment "
-            f"{known or os.environ.get('MLFLOW_EXPERIMENT_NAME') or experiment}: {first_line(error)}"
-        ) from error
-    if uri.startswith("sqlite:///"):
+    if uri.startswith(_SQLITE):
         from .relocation import require_home
 
-        require_home(Path(uri.removeprefix("sqlite:///")), opened)
+        require_home(Path(uri.removeprefix(_SQLITE)))
+    else:
+        try:
+            mlflow.MlflowClient().search_experiments(max_results=1)
+        except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
+            raise _refusal(f"MLflow at {without_secrets(uri)} cannot be used", error) from error
     return uri
+
+
+def open_experiment(name: str) -> None:
+    """Open an MLflow experiment for the runs that follow; make it if it is absent.
+
+    ``MLFLOW_EXPERIMENT_NAME`` and ``MLFLOW_EXPERIMENT_ID`` are obeyed. A command opens it when nothing can be refused
+    any more, so that a refused command leaves no empty experiment.
+
+    Raises
+    ------
+    InputError
+        If it was deleted, or cannot be made.
+    """
+    import mlflow
+
+    known = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    name = known or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    try:
+        opened = mlflow.get_experiment(known) if known else mlflow.set_experiment(name)
+        _try_artifacts(opened.artifact_location)
+    except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
+        where = without_secrets(mlflow.get_tracking_uri())
+        raise _refusal(f"MLflow at {where} cannot open the experiment {name}", error) from error
+    if mlflow.get_tracking_uri().startswith(_SQLITE):
+        from .relocation import record_home
+
+        record_home(Path(mlflow.get_tracking_uri().removeprefix(_SQLITE)), opened)
+
+
+def _try_artifacts(location: str) -> None:
+    """Load the driver of an artifact store: a missing one shows before any work is done."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository = get_artifact_repository(location)
+    if location.startswith("s3://"):
+        repository._get_s3_client()  # type: ignore[attr-defined]
+
+
+def _refusal(what: str, error: Exception) -> InputError:
+    """Return the refusal of a store: to be tried again where another program has locked it."""
+    kind = TryAgainError if "locked" in str(error) else InputError
+    install = f": pip install {error.name}" if isinstance(error, ImportError) and error.name else ""
+    return kind(f"{what}: {_reason(error)}{install}")
+
+
+_SQLITE = "sqlite:///"
+
+
+def _require_plain(uri: str) -> None:
+    """Refuse a path that MLflow would read as an address: it would use another file than the one named."""
+    path = uri.removeprefix(_SQLITE)
+    if odd := re.search(r"\?|%[0-9A-Fa-f]{2}", path):
+        raise InputError(
+            f"{path}: {odd[0]} in a folder's name is read by MLflow as part of an address: rename the folder, or set "
+            "MLFLOW_TRACKING_URI to a store elsewhere"
+        )
 
 
 def _require_server(uri: str) -> None:
@@ -99,7 +154,7 @@ def _shown(scheme: str, after: str) -> str:
 
 def _prepare_sqlite(file: Path, uri: str) -> None:
     if not file.parent.is_dir():
-        raise InputError(f"MLFLOW_TRACKING_URI={uri}: the folder {file.parent} does not exist: create it")
+        raise InputError(f"the store {file} cannot be opened: the folder {file.parent} does not exist: create it")
     try:
         with FileLock(f"{file}.lock"):
             with sqlite3.connect(file) as database:
@@ -112,7 +167,7 @@ def _prepare_sqlite(file: Path, uri: str) -> None:
             # The first client runs the migrations; two at once would break each other.
             mlflow.MlflowClient(uri).search_experiments(max_results=1)
     except Exception as error:  # exceptions of sqlite, of the file system, and of MLflow's several layers
-        raise InputError(f"MLFLOW_TRACKING_URI={uri}: cannot be opened: {_reason(error)}") from error
+        raise _refusal(f"the store {file} cannot be opened", error) from error
 
 
 def _reason(error: Exception) -> str:
@@ -125,4 +180,6 @@ def _reason(error: Exception) -> str:
             f"its tables are version {found[1]}, and this MLflow's are {found[2]}: if they are older, back the file up "
             "and run mlflow db upgrade; if a newer MLflow wrote them, install that one"
         )
-    return f"{first_line(error)}: check that it is a sqlite file and writable"
+    if re.search(r"readonly|read-only|Permission denied|unable to open database|not a database", text):
+        return f"{first_line(error)}: check that it is a sqlite file and writable"
+    return first_line(error)

@@ -19,7 +19,7 @@ from ..registry.gates import Thresholds
 from ..registry.overrides import carry_out
 from ..registry.versions import RegisteredVersions, read_versions, require_versions
 from ..tracking.runs import Presence, RunPlace, RunTree, leave_what_is_taken
-from ..tracking.store import connect, without_secrets
+from ..tracking.store import connect, open_experiment, without_secrets
 from .decision_log import complete_reports, log_decision, promotion, write_verdicts
 from .version_descriptions import rewrite_cards
 
@@ -65,7 +65,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
         If the settings, the data or the registry are at fault; the message names the fault, and nothing is moved.
     """
     config, name = settings.config, settings.config.registry.name
-    store = without_secrets(connect(config.tracking.experiment))
+    store = without_secrets(connect())
     client = MlflowClient()
     if config.dry_run:
         standing, versions = _registry(client, name)
@@ -76,13 +76,15 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     standing, versions = _registry(client, name)
     if config.asked:
         leave_what_is_taken(client)
-        decision = carry_out(client, config, versions, standing)  # a refusal comes here, before anything is opened
+        open_experiment(config.tracking.experiment)
+        decision = carry_out(client, config, versions, standing)  # a refusal comes here, before a run is opened
         with Presence() as here, RunTree("evaluate", here) as tree:
             rewrite_cards(client, name, versions, decision)
             log_decision(tree, settings.record.flat, name, decision, notices=notices)
             place, audits = RunPlace.of(store, tree), []
     else:
         market = _market(client, config, versions, standing, store)
+        open_experiment(config.tracking.experiment)
         with Presence() as here, RunTree("evaluate", here) as tree:
             decision = market.decide(client, config, _asked(settings), versions, standing)
             if decision.promoted is not None:

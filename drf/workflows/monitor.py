@@ -72,7 +72,7 @@ def monitor(config: MonitorConfig) -> MonitorResult:
         make(RegistryConfig, {"name": config.name}, "registry")
     frame = read_file("--panel", config.panel, reading=Reading(config.encoding, tuple(config.unknown)))
     panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
-    store = without_secrets(connect("drf"))
+    store = without_secrets(connect())
     client = mlflow.MlflowClient()
     record = read_record(client, config.name or model_of_panel(config.panel), panel)
     return MonitorResult(record, log_record(client, record), store)

@@ -111,7 +111,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
         If another month end of the same model is at work, or a store cannot be reached.
     """
     began, config = time.perf_counter(), settings.config
-    connect(config.tracking.experiment)
+    connect()
     client, name = mlflow.MlflowClient(), config.registry.name
     leave_what_is_taken(client)
     _require_folder(Path(config.output))

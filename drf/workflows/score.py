@@ -92,7 +92,7 @@ def score(config: ScoreConfig) -> ScoreResult:
     output = None if config.output is None else _writable(Path(config.output), config.panel)
     reading = Reading(config.encoding, tuple(config.unknown))
     frame = read_file("--panel", config.panel, reading=reading)
-    store = without_secrets(connect("drf"))
+    store = without_secrets(connect())
     try:
         scorer = load_scorer(config.model or f"models:/{model_of_panel(config.panel)}@{CHAMPION}")
     except InputError as error:

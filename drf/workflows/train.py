@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from ..comparison.evidence import gather
+from ..comparison.evidence import BENCHMARK, gather
 from ..comparison.rows import Row, comparison_table, drivers, make_rows
 from ..experiment.composing import Settings
 from ..experiment.experiment import Experiment, prepare
@@ -24,7 +24,7 @@ from ..reporting.training_report import training_document, training_pictures
 from ..tracking.naming import training_name
 from ..tracking.runs import RunPlace, RunTree
 from ..tracking.searches import market_returns, trials_on
-from ..tracking.store import connect, without_secrets
+from ..tracking.store import connect, open_experiment, without_secrets
 from ..training.checkpoints import Checkpoints
 from ..training.forecasts import WalkForward
 from ..training.walkforward import walk_forward
@@ -76,7 +76,8 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
     experiment = prepare(settings)
     plan = experiment.tuning_plan()
     config, samples = experiment.config, experiment.samples
-    store = without_secrets(connect(config.tracking.experiment))
+    store = without_secrets(connect())
+    open_experiment(config.tracking.experiment)
     with experiment.checkpoints() as checkpoints, RunTree(training_name(experiment), checkpoints) as tree:
         log = TrainingLog(tree, experiment)
         trials = _Trials(log)
@@ -90,15 +91,28 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
         log.evidence(evidence)
         document = training_document(rows, evidence, experiment, pictures, tree.name)
         log.report(document)
-        version = _register(experiment, rows, walks, log)
+        version = _register(experiment, rows, walks, log, _reference(experiment, rows, checkpoints))
         log.describe(rows, table, evidence, document.answers, version)
         log.resources()
         place = RunPlace.of(store, tree)
     return TrainingResult(experiment, rows, table, evidence, version, place, _notices(checkpoints))
 
 
+def _reference(experiment: Experiment, rows: Sequence[Row], checkpoints: Checkpoints) -> list[Row]:
+    """Return the row linear if the comparison has none and a version is registered: the gates compare with it."""
+    if experiment.registered_row not in experiment.rows or any(row.name == BENCHMARK for row in rows):
+        return []
+    config, family = experiment.config, experiment.reference
+    walk = walk_forward([family], experiment.samples, experiment.schedule, config.seed, config.compute, checkpoints)
+    return make_rows(walk, experiment.judging)
+
+
 def _register(
-    experiment: Experiment, rows: Sequence[Row], walks: Mapping[str, WalkForward], log: TrainingLog
+    experiment: Experiment,
+    rows: Sequence[Row],
+    walks: Mapping[str, WalkForward],
+    log: TrainingLog,
+    reference: Sequence[Row],
 ) -> str | None:
     """Register the registered row's newest models, and keep every other family's models with its run."""
     registered, version = experiment.registered_row, None
@@ -106,7 +120,9 @@ def _register(
         origin = Origin(log.rows[registered.name].run_id, log.parent.run_id)
         driven = drivers([row for row in rows if row.model == registered], registered.name)
         words = what_drives(driven[1], driven[0]) if driven else ""
-        version = register_newest(_members(experiment, registered, walks), experiment, rows, origin, words)
+        version = register_newest(
+            _members(experiment, registered, walks), experiment, [*rows, *reference], origin, words
+        )
     for row in rows:
         if row.model in rows_with_models(experiment.rows) and row.model != registered:
             log_newest(_members(experiment, row.model, walks), experiment, row, log.rows[row.name].run_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import pytest
 
 from drf.experiment.market_name import BUILT_IN, of_panel
@@ -29,7 +27,7 @@ OWN = ["data=panel", "data.path=own/panel.parquet"]
 )
 def test_the_words_choose_the_same_data_and_the_same_name(words: list[str]) -> None:
     first = settings_of(*words)
-    again = settings_of(*[word for text in first.data_words for word in shlex.split(text)])
+    again = settings_of(*first.data_words)
     assert again.config.data == first.config.data
     assert again.config.registry.name == first.config.registry.name
     assert again.data_words == first.data_words

@@ -92,7 +92,7 @@ def test_three_months(promoted: Path) -> None:
     assert "Month end" in page and "Version 2 is a newer version" in page.replace("Promoted version 2: v", "V")
     orders = pd.read_parquet(told[2]["issued"]["file"])
     assert orders["version"].unique() == ["1"] and (orders["held"] != 0).any()
-    example = [sys.executable, str(ROOT / "examples" / "portfolio.py")]
+    example = [sys.executable, str(ROOT / "examples" / "portfolio.py"), NAME]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{promoted}/mlflow.db"}
     bought = subprocess.run(example, cwd=promoted, env=environment, capture_output=True, text=True)
     assert bought.returncode == 0, bought.stderr

@@ -64,6 +64,18 @@ def test_a_terminated_training_ends_as_failed(tmp_path: Path, empty_store: Path)
 
 
 @pytest.mark.long
+def test_ctrl_c_ends_a_training_with_one_line_and_no_worker_left(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    make_experiment(folder)
+    program = start_training(folder)
+    os.killpg(program.pid, signal.SIGINT)  # as a terminal does: the workers receive it too
+    assert program.wait() == 130
+    last = program.output.splitlines()[-1]
+    assert "interrupted: the same command goes on" in last and "Traceback" not in program.output
+    assert {run.info.status for run in runs(folder, "comparison")} == {"FAILED"}
+
+
+@pytest.mark.long
 def test_a_killed_training_is_ignored_and_its_studies_go_on(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     make_experiment(folder)

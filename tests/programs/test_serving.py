@@ -69,7 +69,8 @@ def test_the_server_takes_the_serving_example(folder: Path, tmp_path: Path) -> N
     files = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(tmp_path)))
     example = (files / "serving_input_example.json").read_text()
     split = json.loads(example)["dataframe_split"]
-    expected = mlflow.pyfunc.load_model(str(files)).predict(pd.DataFrame(split["data"], columns=split["columns"]))
+    model, given = mlflow.pyfunc.load_model(str(files)), pd.DataFrame(split["data"], columns=split["columns"])
+    expected = model.predict(given, params=json.loads(example)["params"])
     with serving(folder) as server:
         answer = requests.post(server, data=example, headers={"Content-Type": "application/json"}, timeout=60)
         assert answer.status_code == 200, answer.text

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import mlflow
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drf.errors import InputError
+from drf.errors import InputError, TryAgainError
 from drf.tracking.relocation import relocate
-from drf.tracking.store import connect, without_secrets
+from drf.tracking.store import connect, open_experiment, without_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,9 @@ def test_without_settings_it_is_a_file_here_with_write_ahead_logging(
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert mlflow.get_experiment_by_name("drf") is not None
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)  # MLflow sets it for processes to come
-    assert connect("another") == store
+    assert connect() == store
+    assert mlflow.get_experiment_by_name("another") is None
+    open_experiment("another")
     assert mlflow.get_experiment_by_name("another") is not None
 
 
@@ -40,7 +43,8 @@ def test_mlflows_own_settings_are_obeyed(store: str, tmp_path: Path, monkeypatch
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)  # MLflow sets it for processes to come
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert connect("drf") == store
+    assert connect() == store
+    open_experiment("drf")
     assert mlflow.get_experiment_by_name("named") is not None
     assert not any((tmp_path / "elsewhere").iterdir())
 
@@ -51,7 +55,8 @@ def test_mlflows_own_settings_are_obeyed(store: str, tmp_path: Path, monkeypatch
         ("sqlite:///{}/none/mlflow.db", "does not exist: create it"),
         ("sqlite:///{}/text.db", "cannot be opened"),
         ("http://user:hunter2@127.0.0.1:9", "no MLflow server answers at http://127.0.0.1:9 "),
-        ("nonsense://somewhere", "cannot open the experiment drf"),
+        ("nonsense://somewhere", "MLflow at nonsense://somewhere cannot be used"),
+        ("postgresql+psycopg2://me:hunter2@127.0.0.1:9/x", "cannot be used"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_in_one_line(
@@ -60,7 +65,7 @@ def test_a_store_that_cannot_be_used_is_refused_in_one_line(
     (tmp_path / "text.db").write_bytes(b"not a database at all" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(tmp_path))
     with pytest.raises(InputError) as refused:
-        connect("drf")
+        connect()
     assert told in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
@@ -74,7 +79,7 @@ def test_a_store_of_an_older_or_a_newer_mlflow_is_refused(
     database.close()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
     with pytest.raises(InputError, match=r"its tables are version ffffffffffff.*mlflow db upgrade") as refused:
-        connect("drf")
+        connect()
     assert len(str(refused.value)) < 400
 
 
@@ -83,8 +88,8 @@ def test_a_locked_store_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest
         raise sqlite3.OperationalError("database is locked")
 
     monkeypatch.setattr(sqlite3, "connect", locked)
-    with pytest.raises(InputError, match="another program has locked it"):
-        connect("drf")
+    with pytest.raises(TryAgainError, match="another program has locked it"):
+        connect()
 
 
 def test_a_read_only_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +98,46 @@ def test_a_read_only_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(sqlite3, "connect", refuse)
     with pytest.raises(InputError, match=r"Permission denied.*writable"):
-        connect("drf")
+        connect()
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b", "p%2Fq"])
+def test_a_folder_whose_name_mlflow_would_misread_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(InputError, match="rename the folder"):
+        connect()
+    assert [place.name for place in tmp_path.rglob("*")] == [name]
+
+
+@pytest.mark.parametrize("name", ["100% new", "a#b", "[x] it's (v2), 日本=;+"])
+def test_a_folder_with_other_signs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    connect()
+    open_experiment("drf")
+    assert (tmp_path / name / "mlflow.db").is_file()
+    assert [place.name for place in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n"])
+def test_blanks_around_the_address_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    address = f"sqlite:///{tmp_path}/here.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", around.format(address))
+    assert connect() == address == mlflow.get_tracking_uri()
+    assert {place.name for place in tmp_path.iterdir()} <= {"here.db", "here.db.lock", "here.db-wal", "here.db-shm"}
+
+
+def test_an_artifact_store_whose_driver_is_missing_is_refused_with_the_remedy(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow.create_experiment("away", artifact_location="s3://bucket/x")
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    with pytest.raises(InputError, match=r"cannot open the experiment away: .*: pip install boto3"):
+        open_experiment("away")
 
 
 def run_in(folder: Path) -> str:
@@ -121,9 +165,9 @@ def test_a_moved_or_copied_project_never_writes_into_the_original(
     for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)  # MLflow sets them for processes to come
     with pytest.raises(InputError, match=rf"was {how} here from {tmp_path}.*drf relocate"):
-        connect("drf")
+        connect()
     assert relocate(tmp_path / "new" / "mlflow.db") > 0
-    connect("drf")
+    connect()
     client = mlflow.MlflowClient()
     assert Path(client.download_artifacts(run, "where.txt")).read_text() == tmp_path.name
     run_in(tmp_path / "new")

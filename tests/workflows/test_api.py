@@ -32,7 +32,7 @@ result = train({SMALL})
 table = result.table.set_index("row")
 assert list(table.index) == ["linear"] and table["rank_ic"].notna().all()
 assert result.version == "1" and result.place.run_id and len(result.evidence["sharpe"])
-judged = evaluate("gate=research")
+judged = evaluate("gate=research", *result.experiment.data_words)
 assert judged.decision.evaluations[0].number == "1" and judged.place.run_id
 result.experiment.panel.to_parquet("panel.parquet")
 from drf.errors import InputError
