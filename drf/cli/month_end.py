@@ -63,11 +63,12 @@ def _text_of(step: StepResult) -> str:
 
 
 def _last_words(result: MonthEndResult) -> str:
-    if result.status == "held back":
+    todo = [f"  {line}" for line in result.summary.get("what to do", [])]
+    if result.page is None:
         return "Nothing was issued: correct the data, or give force=true"
     if result.done_before:
         return f"{result.summary['month']} was done before: {result.page}"
-    return f"Page: {result.page}"
+    return "\n".join([*(["At the alarm:", *todo] if todo else []), f"Page: {result.page}"])
 
 
 def _refuse(error: Exception) -> NoReturn:

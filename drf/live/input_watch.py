@@ -8,6 +8,7 @@ import mlflow
 import pandas as pd
 
 from ..data.universe import largest
+from ..registry.market import SAME_INPUT, compare_markets
 from .as_of import out_of_date
 from .input_statistics import Finding, watch
 from .issues import USUAL, last_before, read_tables
@@ -55,12 +56,18 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch
     """
     month = panel["date"].max()
     late = out_of_date(month, day)
-    found = [*late, *_lost(scorer, panel[panel["date"] == month], month)]
+    found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *_other_inputs(scorer, panel)]
     try:
         found += watch(largest(panel, scorer.universe), scorer.descriptors, scorer.lags)
     except ValueError as error:
         return Watch([str(finding) for finding in found], str(error), bool(late))
     return Watch([str(finding) for finding in found], late=bool(late))
+
+
+def _other_inputs(scorer: Scorer, panel: pd.DataFrame) -> list[Finding]:
+    """Return a finding for each descriptor whose history is another than in the version's training."""
+    other = compare_markets(scorer.evidence.history, panel).other_inputs
+    return [Finding(name, "training", agreement, SAME_INPUT, 1.0) for name, agreement in other.items()]
 
 
 def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:

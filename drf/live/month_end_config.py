@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from ..evaluation.portfolio import PortfolioRule
@@ -13,6 +13,20 @@ from ..registry.gates import Thresholds
 from .as_of import day_of
 
 Step = Literal["watch", "score", "monitor", "train", "evaluate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuingRule(PortfolioRule):
+    """Portfolio rule of the evaluation, and what becomes of the orders at an alarm.
+
+    Attributes
+    ----------
+    at_alarm
+        ``issue``: the month is issued all the same, and the exit code says that there is an alarm. ``hold``: nothing
+        is issued while an alarm on the champion or on the live record stands.
+    """
+
+    at_alarm: Literal["issue", "hold"] = "issue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +54,7 @@ class MonthEndConfig:
     """
 
     data: DataConfig
-    portfolio: PortfolioRule
+    portfolio: IssuingRule
     gate: Thresholds
     tracking: TrackingConfig
     registry: KeepingConfig
@@ -59,7 +73,7 @@ class MonthEndConfig:
         """Settings of the evaluation within the month end."""
         return EvaluateConfig(
             data=self.data,
-            portfolio=self.portfolio,
+            portfolio=PortfolioRule(**{own.name: getattr(self.portfolio, own.name) for own in fields(PortfolioRule)}),
             gate=self.gate,
             tracking=self.tracking,
             registry=self.registry,

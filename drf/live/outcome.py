@@ -79,6 +79,25 @@ def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(known, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
+_NOTICEABLE = 1e-4
+"""Change of a month's net return that is reported, decimals a month."""
+
+
+def restated_outcomes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    """Return a sentence for each month that came out otherwise than when it was last looked at.
+
+    Both tables are those of :func:`came_true`.
+    """
+    keys = ["month", "role", "version"]
+    both = now.astype({"version": str}).merge(before.astype({"version": str}), on=keys, suffixes=("", "_before"))
+    moved = both[(both["net"] - both["net_before"]).abs() > _NOTICEABLE]
+    return [
+        f"what came true of {line['month']:%Y-%m} has changed: net {line['net']:+.2%}, and was "
+        f"{line['net_before']:+.2%}: the panel's returns were restated"
+        for _, line in moved.iterrows()
+    ]
+
+
 _COLUMNS: dict[str, Any] = {
     "month": "datetime64[ns]", "version": object, "recipe": object, "role": object, "afterwards": bool,
     "rank_ic": float, "gross": float, "net": float, "turnover": float, "promised": float, "hit": float, "unknown": int,

@@ -13,14 +13,14 @@ from mlflow.pyfunc import PyFuncModel
 
 from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
-from ..errors import InputError
+from ..errors import InputError, first_few
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import read_recorded
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
 from ..registry.market import require_same_market
 from ..registry.training_evidence import Evidence
-from ..registry.versions import WORDS
+from ..registry.versions import VERDICT, WORDS
 from ..tracking.searches import RECIPE
 from .issues import CHAMPION, SHADOW, Issue, read_issues
 
@@ -86,7 +86,11 @@ def load_scorer(uri: str) -> Scorer:
             number = str(aliases[named[2]] if named[2] else int(named[3]))
             trials = _independent_trials(client.get_model_version(name, number).tags)
         except (mlflow.MlflowException, KeyError) as error:
-            raise InputError(f"{uri}: there is no such version: run drf train and drf evaluate first") from error
+            known = sorted(model.name for model in client.search_registered_models())
+            others = f" ({first_few(known)} are registered)" if known and name not in known else ""
+            raise InputError(
+                f"{uri}: there is no such version{others}: run drf train and drf evaluate first"
+            ) from error
         role = CHAMPION if str(aliases.get(ALIAS)) == number else SHADOW
         uri = f"models:/{name}/{number}"
     model, evidence = load_with_evidence(uri)
@@ -109,6 +113,26 @@ def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> None:
     """Refuse a panel of another market than the version's; raises InputError."""
     title = f"{scorer.title} of {scorer.name}" if scorer.name else scorer.title
     require_same_market(title, scorer.evidence.tags.get(WORDS, ""), scorer.evidence.history, panel)
+
+
+def require_promoted(scorer: Scorer) -> None:
+    """Refuse to issue from a version that was given the alias by hand and was never promoted.
+
+    Raises
+    ------
+    InputError
+        Saying how to confirm it.
+    """
+    if scorer.role != CHAMPION or scorer.name is None or scorer.number is None:
+        return
+    verdict = mlflow.MlflowClient().get_model_version(scorer.name, scorer.number).tags.get(VERDICT)
+    if verdict != "champion":
+        found = f"its verdict is {verdict}" if verdict else "it was never judged"
+        raise InputError(
+            f"version {scorer.number} of {scorer.name} has the alias champion, which was set by hand, and {found}: "
+            f"nothing is issued from it: confirm it (drf evaluate promote={scorer.number} reason=... "
+            f"registry.name={scorer.name}), or give the alias back"
+        )
 
 
 def own_issues(scorer: Scorer) -> list[Issue]:

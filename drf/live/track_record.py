@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from .alarm import ALPHA
-from .issues import CHAMPION, SHADOW, Issued, deleted_issues, issues_of_role, read_issues, read_tables
+from .issues import CHAMPION, SHADOW, Issued, deleted_issues, issues_of_role, live_experiment, read_issues, read_tables
 from .outcome import (
     Live,
     came_true,
@@ -22,7 +23,11 @@ from .outcome import (
     live_record,
     not_come_true,
     not_issued,
+    restated_outcomes,
 )
+
+MONITOR, OUTCOMES = "monitor", "outcomes.csv"
+"""Kind of the runs that log a record, and their table of outcomes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Record:
         Contributions and exposures of the champion's issued portfolios, see :func:`~.outcome.drift`.
     notes
         Sentences on gaps in the record.
+    restated
+        Sentences on months that came out otherwise than when the record was last logged.
     """
 
     name: str
@@ -55,6 +62,7 @@ class Record:
     contributions: pd.DataFrame
     exposures: pd.DataFrame
     notes: list[str]
+    restated: list[str]
 
     @property
     def alarm(self) -> str:
@@ -136,7 +144,20 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
         contributions=drift(contributions_of(mine)) if mine else pd.DataFrame(),
         exposures=drift(exposed) if len(exposed) else pd.DataFrame(),
         notes=notes,
+        restated=restated_outcomes(logged, outcomes) if (logged := _last_logged(client, name)) is not None else [],
     )
+
+
+def _last_logged(client: mlflow.MlflowClient, name: str) -> pd.DataFrame | None:
+    """Return the outcomes that were logged last; None if there are none, or they cannot be read."""
+    which = f"tags.kind = '{MONITOR}' and tags.registered_model = '{name}' and attributes.status = 'FINISHED'"
+    runs = client.search_runs([live_experiment(client)], which, max_results=1, order_by=["attributes.start_time DESC"])
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = client.download_artifacts(runs[0].info.run_id, OUTCOMES, folder)
+            return pd.read_csv(file, parse_dates=["month"])
+    except Exception:  # nothing was logged, or each kind of store has exceptions of its own
+        return None
 
 
 def totals(live: Live) -> dict[str, float]:

@@ -47,14 +47,17 @@ class Standing:
     line: tuple[str, ...] = ()
 
     def promote(self, number: str) -> Standing:
-        """Return the standing after a promotion; the champion becomes ``previous``."""
+        """Return the standing after a promotion; the champion becomes ``previous``, unless it is confirmed itself."""
+        if number == self.champion:
+            return replace(self, previous=None if self.previous == number else self.previous)
         return Standing(number, self.champion or self.previous, (*self.line, number))
 
     def back_to(self, number: str, existing: Container[str]) -> Standing:
         """Return the standing after a rollback; the returning champion's predecessor becomes ``previous``."""
         line = self.line[: _last(self.line, number) + 1] if number in self.line else (*self.line[:-1], number)
         line = tuple(version for version in line if version in existing)
-        return Standing(number, line[-2] if len(line) > 1 else None, line)
+        earlier = [version for version in line if version != number]
+        return Standing(number, earlier[-1] if earlier else None, line)
 
 
 def _last(line: tuple[str, ...], number: str) -> int:
@@ -178,8 +181,19 @@ def _by_hand(
         if now.champion != left.champion and (now.champion or left.champion in existing):
             set_hold(client, name, notices[0], by="whoever moved it")
         line = left.line if now.champion in (None, left.champion) else (*left.line, now.champion)
+        if now.champion is not None and now.champion == now.previous:
+            now = replace(now, previous=_other_previous(client, name, left, existing))
         client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(replace(now, line=line))))
     return notices
+
+
+def _other_previous(client: mlflow.MlflowClient, name: str, left: Standing, existing: Container[str]) -> str | None:
+    """Give ``previous`` to the champion before the alias was moved by hand to the version that was previous."""
+    if left.champion is not None and left.champion != left.previous and left.champion in existing:
+        client.set_registered_model_alias(name, PREVIOUS, left.champion)
+        return left.champion
+    client.delete_registered_model_alias(name, PREVIOUS)
+    return None
 
 
 def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Move) -> None:

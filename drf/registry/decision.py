@@ -72,6 +72,8 @@ class Decision:
         True if a version had to pass the leak suite.
     promoted_under
         Version -> the gates under which it became champion, where it did.
+    overdue
+        Sentence if the champion is older than its recipe's refits.
     """
 
     before: Standing
@@ -85,6 +87,7 @@ class Decision:
     asked: str = ""
     audited: bool = True
     promoted_under: Mapping[str, str] = field(default_factory=dict)
+    overdue: str = ""
 
     @property
     def promoted(self) -> str | None:
@@ -106,7 +109,7 @@ class Decision:
         if not evaluation.verdicts:
             return f"the champion, version {champion}, cannot be judged: {evaluation.reason}"
         failed = failures((*evaluation.verdicts, *evaluation.skill))
-        return f"the champion, version {champion}, fails its gates: {failed}" if failed else ""
+        return f"the champion, version {champion}, fails its gates: {failed}" if failed else self.overdue
 
     def to_archive(self, known: RegisteredVersions, keep: int) -> list[str]:
         """Return the evaluated or superseded versions without an alias that are older than the ``keep`` newest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import mlflow
 import numpy as np
@@ -36,12 +36,15 @@ class Examination:
         Checks of the version's files and accounts.
     restated
         Differences between the panel and its training's panel.
+    history
+        Its training's panel, see :attr:`~.training_evidence.Evidence.history`.
     """
 
     forecasts: pd.DataFrame
     newest: pd.DataFrame
     checkup: Checkup
     restated: Restatement
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Examination:
@@ -65,6 +68,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
             newest=forecast(model, panel[panel["date"] >= MONTHLY.shift(newest, -lags)]),
             checkup=check_up(model, evidence, lags),
             restated=restated,
+            history=evidence.history,
         )
     except InputError:
         raise

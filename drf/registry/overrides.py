@@ -39,7 +39,7 @@ def _promote(
     client: mlflow.MlflowClient, name: str, versions: RegisteredVersions, standing: Standing, number: str, reason: str
 ) -> Decision:
     _require(versions, name, number, f"promote={number}")
-    if number == standing.champion:
+    if number == standing.champion and client.get_model_version(name, number).tags.get(VERDICT) == "champion":
         raise InputError(f"promote={number}: version {number} is champion already")
     load_model(f"models:/{name}/{number}")
     after = standing.promote(number)

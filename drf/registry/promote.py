@@ -29,6 +29,7 @@ from .gates import (
     judge_replacement,
     judge_skill,
 )
+from .market import compare_markets
 from .scores import better_than, score
 from .versions import SUPERSEDED, RegisteredVersions, Version, why_not_now
 
@@ -133,9 +134,11 @@ def decide(rules: Rules, versions: RegisteredVersions, standing: Standing, hold:
         superseded |= left
     candidates.sort(key=lambda candidate: int(candidate.version.number))
     best = _best(candidates)
+    after = standing.promote(best.version.number) if best and hold is None else standing
+    holder = versions.get(after.champion)
     return Decision(
         before=standing,
-        after=standing.promote(best.version.number) if best and hold is None else standing,
+        after=after,
         chosen=best.version.number if best else None,
         hold=hold,
         evaluations=tuple(
@@ -149,6 +152,7 @@ def decide(rules: Rules, versions: RegisteredVersions, standing: Standing, hold:
         asked=rules.asked,
         audited=rules.audit is not None,
         promoted_under={version.number: version.gates for version in versions.versions if version.gates},
+        overdue=f"the champion, {words}" if holder and (words := holder.overdue(rules.market)) else "",
     )
 
 
@@ -262,13 +266,26 @@ def _judge(rules: Rules, version: Version, champion_number: str | None, champion
             version, role, problem="refreshes of the champion's recipe are not promoted (registry.refresh=never)"
         )
     candidate = _examined(rules, version, role)
-    candidate.skill_decides = role == NEW or rules.refresh == "gated"
+    if role == REFRESH and _on_other_inputs(candidate, champion):
+        candidate.role = NEW
+    candidate.skill_decides = candidate.role == NEW or rules.refresh == "gated"
     _judge_skill(rules, candidate)
     if champion_number is not None and candidate.examination is not None:
         candidate.comparison = _compare(rules, candidate, champion_number, champion)
     if candidate.passed:
         _ask_audit(rules, candidate)
     return candidate
+
+
+def _on_other_inputs(candidate: Candidate, champion: Candidate | None) -> bool:
+    """Tell whether a version was trained on other inputs than the champion, as after a change of vendor.
+
+    Its recipe is the champion's, and yet it is no refresh: it must show skill and be better.
+    """
+    own, other = candidate.examination, champion.examination if champion else None
+    if own is None or other is None or own.history.empty or other.history.empty:
+        return False
+    return bool(compare_markets(other.history, own.history).other_inputs)
 
 
 def _judge_skill(rules: Rules, candidate: Candidate) -> None:

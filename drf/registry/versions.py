@@ -15,6 +15,7 @@ import mlflow
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
+from ..data.panel import RETURN
 from ..data.sources import NamedElsewhere
 from ..errors import InputError, first_few, first_line
 from ..experiment.config import read_recorded
@@ -32,6 +33,9 @@ from .training_evidence import FOLDER, LONG, TAGS_FILE
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 """Tags of a version: its last verdict, the gates of its final judgement, the reason it is no longer considered, and the
 gates under which its recipe became champion."""
+
+HEALTH, HEALTHY = "health", "passes its gates"
+"""The champion's tag: its fault at the last evaluation, or that it has none."""
 
 DRIVERS = "drivers"
 """Tag of a version: what drives its forecasts, in words, as its training found."""
@@ -115,6 +119,22 @@ class Version:
     @property
     def uri(self) -> str:
         return f"models:/{self.name}/{self.number}"
+
+    def overdue(self, panel: pd.DataFrame) -> str:
+        """Return a sentence if the version is older than its recipe's refits; empty if it is not.
+
+        ``panel``: in contract form; its newest month with a known return is today's.
+        """
+        newest, every = panel.loc[panel[RETURN].notna(), "date"].max(), self.config.window.refit_every
+        if pd.isna(newest):
+            return ""
+        months = 12 * (newest.year - self.train_last.year) + newest.month - self.train_last.month
+        if months <= every:
+            return ""
+        return (
+            f"version {self.number} is overdue: it has seen returns to {self.train_last:%Y-%m}, {months} months before "
+            f"the newest, and its recipe is refitted every {every} month(s): train it (drf train, or drf month-end)"
+        )
 
     @property
     def title(self) -> str:

@@ -17,7 +17,7 @@ from . import charts
 from .document import Chart, Column, Document, Picture, Section, Table, as_sentence
 from .live_figures import live_charts, live_pictures
 from .lookup import stocks_asked
-from .standing import promotion_in_words
+from .standing import AT_ALARM, promotion_in_words
 
 _SHOWN = 10
 
@@ -113,7 +113,7 @@ def _health(month: Month, live: Live | None) -> str:
         *([month.decision.alarm] if month.decision and month.decision.alarm else []),
     ]
     if alarms:
-        return f"ALARM: {'; '.join(alarms)}."
+        return f"ALARM: {'; '.join(alarms)}. What to do: {' '.join(AT_ALARM)}"
     words = []
     if month.decision is not None:
         words.append("it passes its gates")
@@ -246,7 +246,7 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
             "How it has done",
             [
                 "By version: returns summed over the months, the rest their mean. Then the newest twelve months.",
-                *map(as_sentence, month.record.notes),
+                *map(as_sentence, (*month.record.notes, *month.record.restated)),
             ],
             tables,
             figures,

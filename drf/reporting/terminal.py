@@ -247,7 +247,7 @@ def record_text(record: Record) -> str:
         lines += ["By version, returns summed over its months, the rest their mean:", text, ""]
     else:
         lines += ["The panel has no returns for any issued month yet.", ""]
-    return "\n".join([*lines, *[f"note: {note}" for note in record.notes]]).rstrip()
+    return "\n".join([*lines, *[f"note: {note}" for note in (*record.notes, *record.restated)]]).rstrip()
 
 
 _ENDS = ("first", "last")

@@ -13,7 +13,18 @@ from mlflow.data.dataset import Dataset
 from ..registry.aliases import Move
 from ..registry.decision import Decision, Evaluation
 from ..registry.gates import REPLACEMENT
-from ..registry.versions import ARCHIVED, GATES, JUDGED, SUPERSEDED, VERDICT, RegisteredVersions, Version, mark
+from ..registry.versions import (
+    ARCHIVED,
+    GATES,
+    HEALTH,
+    HEALTHY,
+    JUDGED,
+    SUPERSEDED,
+    VERDICT,
+    RegisteredVersions,
+    Version,
+    mark,
+)
 from ..reporting.comparison_report import gates_section
 from ..reporting.evaluation_report import decision_report
 from ..reporting.html import render, with_verdict
@@ -25,9 +36,6 @@ from .version_descriptions import write_cards
 
 CHALLENGER = "challenger"
 """The alias of a version that passed its own gates and is not champion."""
-
-HEALTH = "health"
-"""The champion's tag: whether it passes its own gates."""
 
 
 def promotion(decision: Decision, versions: RegisteredVersions) -> Move:
@@ -52,7 +60,7 @@ def write_verdicts(
     for evaluation in decision.evaluations:
         tags: dict[str, object] = {"scores": evaluation.scores.to_dict()}
         if evaluation.number == decision.after.champion:
-            tags[HEALTH] = decision.alarm or "passes its gates"
+            tags[HEALTH] = decision.alarm or HEALTHY
         else:
             tags[VERDICT] = "passed" if evaluation.passed else "failed"
             tags["reason"] = evaluation.reason or "passed what it was asked"

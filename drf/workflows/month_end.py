@@ -35,12 +35,14 @@ from ..live.month_end_config import MonthEndConfig, Step
 from ..live.month_end_log import PAGE, find_end, write_end
 from ..live.outcome import Live
 from ..live.refit import is_due, newest_of_recipe, training_config
-from ..live.scorer import Scorer, load_scorer, require_market_of
+from ..live.scorer import Scorer, load_scorer, require_market_of, require_promoted
 from ..live.track_record import Record, read_record
 from ..registry.aliases import CHAMPION, read_standing
-from ..registry.versions import Version, read_versions
+from ..registry.market import compare_markets
+from ..registry.versions import HEALTH, HEALTHY, Version, read_versions
 from ..reporting.html import render
 from ..reporting.month_report import Month, month_document
+from ..reporting.standing import AT_ALARM
 from ..tracking.locks import store_lock
 from ..tracking.runs import git_commit, leave_what_is_taken
 from ..tracking.store import connect
@@ -120,6 +122,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
         version = _champion(client, name)
         market = load_market(config.data, scorer.descriptors, config.portfolio.quantiles, DESCRIPTORS)
         require_market_of(scorer, market)
+        require_promoted(scorer)
         _require_used(config, scorer)
         panel, afterwards = up_to(market, config.as_of)
         shadow = _shadow(config, scorer, market)
@@ -133,6 +136,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
             return MonthEndResult(
                 "held back", {"status": "held back", "month": steps.month, "unusual": watched.unusual}
             )
+        steps.hold_at_alarm()
         steps.score()
         steps.monitor()
         steps.train()
@@ -216,6 +220,7 @@ class _Steps:
     training: str = "left out"
     evaluation: EvaluationResult | None = None
     notes: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> MonthEndConfig:
@@ -259,9 +264,20 @@ class _Steps:
             self.notes.append(f"the inputs were not watched: {self.watched.not_watched}")
         return self.watched
 
+    def hold_at_alarm(self) -> None:
+        """Hold the orders back if the rule asks for it and an alarm on the record or the champion stands."""
+        if self.config.portfolio.at_alarm == "issue" or self._skips("score"):
+            return
+        issued = read_issues(self.client, self.name)
+        record = read_record(self.client, self.name, self.panel).alarm if issued else ""
+        health = self.version.tags.get(HEALTH, HEALTHY)
+        self.held = [text for text in (record, "" if health == HEALTHY else health) if text]
+        for text in self.held:
+            self._note(f"nothing is issued (portfolio.at_alarm=hold): {text}")
+
     def score(self) -> None:
         """Issue the champion's forecasts and orders, and a shadow's forecasts with them."""
-        if self._skips("score"):
+        if self._skips("score") or self.held:
             return
         self.issuance = self._issue(self.scorer)
         self._write("forecasts.parquet", self.issuance.issued.orders)
@@ -290,6 +306,7 @@ class _Steps:
             return
         self.record = read_record(self.client, self.name, self.panel)
         log_record(self.client, self.record)
+        self.notes += self.record.restated
         self.listener(self.record)
 
     def train(self) -> None:
@@ -299,6 +316,12 @@ class _Steps:
         newest = newest_of_recipe(read_versions(self.client, self.name, (self.version.number,)), self.version)
         if self.afterwards:
             self.training = "not from data that know what came after the month"
+        elif other := compare_markets(self.scorer.evidence.history, self.panel).other_inputs:
+            self.training = (
+                f"held: {first_few(other, 5)} are others than in the training of {self.scorer.title}: a training on "
+                "them is a new recipe: give drf train yourself"
+            )
+            self._note(self.training)
         elif not is_due(newest, self.panel):
             every = newest.config.window.refit_every
             self.training = (
@@ -332,11 +355,11 @@ class _Steps:
         page = render(month_document(self._month()))
         file = self._write(PAGE, page)
         standing = read_standing(self.client, self.name)
-        alarms = [text for text in (self.record.alarm if self.record else "", self._health) if text]
+        alarms = [text for text in (self.record.alarm if self.record else "", self._health) if text] or self.held
         issue = self.issuance.issued.issue if self.issuance else None
         live = self.record.champion if self.record else None
         summary: dict[str, Any] = {
-            "status": "alarm" if alarms else "done",
+            "status": "held back" if self.held else "alarm" if alarms else "done",
             "month": self.month,
             "as_of": self.config.as_of or f"{pd.Timestamp.now():%Y-%m-%d}",
             "data": fingerprint(self.panel),
@@ -347,6 +370,7 @@ class _Steps:
             "trained": self.training,
             "decision": self.evaluation.decision.reason if self.evaluation else "left out",
             "alarms": alarms,
+            "what to do": list(AT_ALARM) if alarms else [],
             "notes": self.notes,
             "page": str(file),
             "seconds": round(time.perf_counter() - began, 1),
@@ -356,7 +380,10 @@ class _Steps:
 
     @property
     def _health(self) -> str:
-        return self.evaluation.alarm if self.evaluation else ""
+        if self.evaluation is not None:
+            return self.evaluation.alarm
+        overdue = self.version.overdue(self.panel)
+        return f"the champion, {overdue}" if overdue else ""
 
     def _issued(self) -> dict[str, Any] | None:
         if self.issuance is None:

@@ -14,7 +14,7 @@ from ..errors import InputError, first_line
 from ..live.as_of import day_of, up_to
 from ..live.input_watch import Watch, watch_month
 from ..live.issuance import Issuance, issue_month
-from ..live.scorer import Scorer, load_scorer, recent, require_market_of
+from ..live.scorer import Scorer, load_scorer, recent, require_market_of, require_promoted
 from ..registry.aliases import CHAMPION
 from ..registry.loading import forecast
 from ..registry.versions import model_of_panel
@@ -100,6 +100,7 @@ def score(config: ScoreConfig) -> ScoreResult:
     knows_returns = RETURN in frame and bool(frame[RETURN].notna().any())
     panel = check_panel(frame, scorer.descriptors, least_stocks=1, with_returns=knows_returns)
     require_market_of(scorer, panel)
+    require_promoted(scorer)
     panel, afterwards = up_to(panel, config.as_of)
     month = panel["date"].max()
     watched = watch_month(scorer, panel, day_of(config.as_of))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import mlflow
 
 from ..live.issues import live_experiment
-from ..live.track_record import Record, totals
+from ..live.track_record import MONITOR, OUTCOMES, Record, totals
 from ..reporting.live_figures import live_pictures
 from ..tracking.locks import store_lock
 from ..tracking.runs import close_the_dead, whole_run
-
-_KIND = "monitor"
 
 
 def log_record(client: mlflow.MlflowClient, record: Record) -> str:
@@ -20,16 +18,16 @@ def log_record(client: mlflow.MlflowClient, record: Record) -> str:
     """
     experiment = live_experiment(client)
     which = (
-        f"tags.kind = '{_KIND}' and tags.registered_model = '{record.name}' and tags.digest = '{record.digest}' "
+        f"tags.kind = '{MONITOR}' and tags.registered_model = '{record.name}' and tags.digest = '{record.digest}' "
         "and attributes.status = 'FINISHED'"
     )
     with store_lock(record.name, "monitor", wait=60):
         if same := client.search_runs([experiment], which, max_results=1):
             return str(same[0].info.run_id)
-        close_the_dead(client, experiment, _KIND, record.name)
+        close_the_dead(client, experiment, MONITOR, record.name)
         live, last = record.champion, record.issued[-1].issue.month
         tags = {
-            "kind": _KIND,
+            "kind": MONITOR,
             "registered_model": record.name,
             "digest": record.digest,
             "month": f"{last:%Y-%m-%d}",
@@ -38,7 +36,7 @@ def log_record(client: mlflow.MlflowClient, record: Record) -> str:
         with whole_run(client, experiment, f"what came true, to {last:%Y-%m}", tags) as run:
             run.tables(
                 {
-                    "outcomes.csv": record.outcomes,
+                    OUTCOMES: record.outcomes,
                     "by_version.csv": record.by_version,
                     "contributions.csv": record.contributions.reset_index(names="factor"),
                     "exposures.csv": record.exposures.reset_index(names="descriptor"),

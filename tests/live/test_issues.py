@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -15,7 +16,7 @@ from drf.live import issues
 from drf.live.input_watch import Watch, watch_month
 from drf.live.issuance import Issuance, issue_month
 from drf.live.issues import EXPERIMENT, Issued, deleted_issues, differences, read_issues, read_tables, write_issue
-from drf.live.scorer import load_scorer
+from drf.live.scorer import load_scorer, require_promoted
 from drf.tracking.locks import store_lock
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 
@@ -122,6 +123,23 @@ def test_a_refresh_a_replacement_or_another_recipe_does_not_renew_the_promise(cl
     assert not issue(TRAINED + 1).issued.promise.equals(first)
     version(client, "one", seed=3)
     pd.testing.assert_frame_equal(issue(TRAINED + 2).issued.promise, first, check_freq=False)
+
+
+def test_inputs_of_another_vendor_are_unusual_and_named(client: MlflowClient) -> None:
+    panel = market_to(TRAINED)
+    panel["ROE"] = np.random.default_rng(0).permutation(panel["ROE"])
+    found = watch_month(champion(), panel, panel["date"].max() + pd.Timedelta(days=1)).unusual
+    assert next(text for text in found if "of the version's training" in text).startswith("ROE: rank correlation")
+
+
+def test_an_alias_set_by_hand_issues_nothing_until_it_is_confirmed(client: MlflowClient) -> None:
+    for verdict, words in ((None, "it was never judged"), ("failed", "its verdict is failed")):
+        if verdict:
+            client.set_model_version_tag(NAME, "1", "verdict", verdict)
+        with pytest.raises(InputError, match=rf"set by hand, and {words}: nothing is issued .*promote=1"):
+            require_promoted(champion())
+    client.set_model_version_tag(NAME, "1", "verdict", "champion")
+    require_promoted(champion())
 
 
 def test_of_two_issues_that_two_machines_wrote_the_earlier_stands(client: MlflowClient) -> None:

@@ -214,6 +214,11 @@ def test_a_record_is_logged_once_with_its_months_as_steps(store: str) -> None:
     files = {entry.path for entry in client.list_artifacts(run)}
     assert files == {"outcomes.csv", "by_version.csv", "contributions.csv", "exposures.csv", "figures"}
     assert log_record(client, read_record(client, NAME, market_to(TRAINED + 2))) == run
+    assert read_record(client, NAME, market_to(TRAINED + 2)).restated == []
+    restated = market_to(TRAINED + 2)
+    restated.loc[restated["date"] == record.outcomes["month"].iloc[0], "ret_next"] *= -1
+    (changed,) = read_record(client, NAME, restated).restated
+    assert f"what came true of {record.outcomes['month'].iloc[0]:%Y-%m} has changed" in changed
     later = read_record(client, NAME, market_to(TRAINED + 3))
     assert log_record(client, later) != run
     assert later.by_version["months"].tolist() == [3]

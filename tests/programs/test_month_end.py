@@ -137,7 +137,11 @@ def test_an_alarm_is_said_again_when_asked_again(promoted: Path) -> None:
     panel = write_panel(promoted, FIRST + 1)
     told = month_end(promoted, *words(panel), expect=4, patches=low)
     assert told["status"] == "alarm" and "falls short of what the backtest promised" in told["alarms"][0]
+    assert "Roll back" in " ".join(told["what to do"])
     assert month_end(promoted, *words(panel), expect=4, patches=low) == told
+    held = month_end(promoted, *words(panel, "portfolio.at_alarm=hold"), expect=3, patches=low)
+    assert (held["status"], held["issued"]) == ("held back", None)
+    assert "nothing is issued (portfolio.at_alarm=hold)" in held["notes"][0]
 
 
 @pytest.mark.long

@@ -236,3 +236,14 @@ def test_whatever_was_decided_the_champion_ends_the_line_and_previous_stands_bef
     assert now.line[-1:] == ((now.champion,) if now.champion else ())
     if now.previous is not None:
         assert now.line[-2] == now.previous
+
+
+@pytest.mark.parametrize("existing", ["123", "13"])
+def test_champion_and_previous_are_never_one_version(registry: MlflowClient, existing: str) -> None:
+    move(registry, NAME, Standing(), Move(Standing("1", None, ("1",))))
+    move(registry, NAME, read_standing(registry, NAME), Move(read_standing(registry, NAME).promote("2")))
+    registry.set_registered_model_alias(NAME, "champion", "1")  # previous is 1 as well
+    settle(registry, NAME, existing)
+    now = read_standing(registry, NAME)
+    assert now.champion == "1" and now.previous == ("2" if "2" in existing else None)
+    assert now.promote("1") == now

@@ -101,3 +101,12 @@ def test_fifty_pairs_of_markets_are_told_apart() -> None:
     found = [compare_markets(history(a), newest(b)) for a, b in itertools.pairwise(panels)]
     assert all(one.difference for one in found)
     assert max(one.returns for one in found) < 0.3
+
+
+def test_other_inputs_are_named_and_restated_ones_are_not() -> None:
+    whole = panel(1)
+    assert not compare_markets(history(whole), restated(renamed(whole))).other_inputs
+    other = compare_markets(history(whole), another_vendors_descriptors(whole)).other_inputs
+    assert set(other) == {"ROE", "PER", "PBR", "ROA"} and max(map(abs, other.values())) < 0.2
+    turned = compare_markets(history(whole), whole.assign(PER=-whole["PER"])).other_inputs
+    assert turned == pytest.approx({"PER": -1.0})

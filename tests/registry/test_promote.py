@@ -19,7 +19,7 @@ from drf.registry.examine import Examination
 from drf.registry.promote import Rules, decide
 from drf.registry.versions import SUPERSEDED, RegisteredVersions, Version, read_versions
 from drf.workflows.decision_log import promotion
-from tests.registry.making import LIMITS, NAME, RULE, SOUND, TRIALS, as_told, forecasts, seen, version
+from tests.registry.making import LIMITS, NAME, RULE, SOUND, TRIALS, as_told, forecasts, market, seen, version
 
 NOBODY = Standing()
 FIRST = Standing("1", None, ("1",))
@@ -28,7 +28,7 @@ TURNED = replace(SOUND, direction=-0.9)
 
 def rules_for(**changes: Any) -> Rules:
     given: dict[str, Any] = {
-        "client": MlflowClient(), "market": pd.DataFrame(columns=["date"]), "universe": None, "rule": RULE,
+        "client": MlflowClient(), "market": pd.DataFrame(columns=["date", "ret_next"]), "universe": None, "rule": RULE,
         "limits": LIMITS, "asked": "strict", "trials": TRIALS, "refresh": "auto", "audit": None,
     }  # fmt: skip
     return Rules(**{**given, **changes})
@@ -306,3 +306,24 @@ def test_versions_that_cannot_be_read_hold_up_no_other(registry: MlflowClient, p
     assert len(made.evaluations) == 3
     assert all(one.reason for one in made.evaluations)
     assert "RUNNING" in made.left_aside["4"]
+
+
+def test_a_refresh_on_another_vendors_inputs_is_judged_as_a_new_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = market()
+    switched = history.assign(ROE=np.random.default_rng(0).random(len(history)))
+    restated = history.assign(ROE=history["ROE"].where(history.index % 100 != 0, 0.0))
+    made = {"1": replace(seen(forecasts(0.4)), history=history)}
+    for other, role in ((switched, "new recipe"), (restated, "refresh")):
+        made["2"] = replace(seen(forecasts(0.4, seed=1)), history=other)
+        found = decision(monkeypatch, dict(made), FIRST, recipes="aa")
+        assert [one.role for one in found.evaluations] == ["champion", role]
+
+
+def test_a_champion_that_was_not_refitted_in_time_is_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = version("1")
+    every = held.config.window.refit_every
+    for months, overdue in ((every, False), (every + 1, True)):
+        date = held.train_last + pd.offsets.MonthEnd(months)
+        panel = pd.DataFrame({"date": [date], "ret_next": [0.1]})
+        made = decision(monkeypatch, {"1": seen(forecasts(0.4))}, FIRST, versions=[held], market=panel)
+        assert ("is overdue: it has seen returns to 2003-01" in made.alarm) == overdue

@@ -36,7 +36,9 @@ judged = evaluate("gate=research", *result.experiment.data_words)
 assert judged.decision.evaluations[0].number == "1" and judged.place.run_id
 result.experiment.panel.to_parquet("panel.parquet")
 from drf.errors import InputError
-for call in (lambda: train("windw=paper"), lambda: train("data=panel"), lambda: evaluate("promote=9", "reason=why")):
+own = result.experiment.data_words
+calls = [lambda: train("windw=paper"), lambda: train("data=panel"), lambda: evaluate("promote=9", "reason=x", *own)]
+for call in calls:
     try:
         call()
     except InputError as error:
