@@ -13,12 +13,13 @@ from mlflow.pyfunc import PyFuncModel
 
 from ..data.calendar import MONTHLY
 from ..data.panel import KEYS
-from ..errors import InputError, first_few
+from ..errors import InputError, first_few, first_line
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import read_recorded
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
 from ..registry.market import require_same_market
+from ..registry.statements import require_standing
 from ..registry.training_evidence import Evidence
 from ..registry.versions import VERDICT, WORDS
 from ..tracking.searches import RECIPE
@@ -125,6 +126,12 @@ def require_promoted(scorer: Scorer) -> None:
     """
     if scorer.role != CHAMPION or scorer.name is None or scorer.number is None:
         return
+    try:
+        require_standing(mlflow.MlflowClient(), scorer.name, scorer.number)
+    except ValueError as error:
+        raise InputError(
+            f"nothing is issued from version {scorer.number} of {scorer.name}: {first_line(error)}"
+        ) from error
     verdict = mlflow.MlflowClient().get_model_version(scorer.name, scorer.number).tags.get(VERDICT)
     if verdict != "champion":
         found = f"its verdict is {verdict}" if verdict else "it was never judged"

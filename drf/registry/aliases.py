@@ -20,10 +20,12 @@ import mlflow
 from ..errors import InputError
 from ..tracking.locks import store_lock
 from ..tracking.user import user
+from .signing import is_signed, signature_of
+from .statements import state_standing
 
 CHAMPION, PREVIOUS = "champion", "previous"
 
-_LEFT, _INTENDED, _HOLD = "standing", "intended", "hold"
+_LEFT, _INTENDED, _SIGNED, _HOLD = "standing", "intended", "intended_signature", "hold"
 
 T = TypeVar("T")
 
@@ -140,7 +142,8 @@ def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> 
     """
     with _lock(name):
         tags, aliases = _model(client, name)
-        intended, left = _written(tags.get(_INTENDED), _move_of), _written(tags.get(_LEFT), _standing_of)
+        written, left = tags.get(_INTENDED), _written(tags.get(_LEFT), _standing_of)
+        intended = _written(written, _move_of) if written and is_signed(written, tags.get(_SIGNED)) else None
         now = Standing(aliases.get(CHAMPION), aliases.get(PREVIOUS))
         held = intended is not None and intended.unless_held and _HOLD in tags
         if intended is not None and not held and _is_between(now, left or Standing(), intended.after):
@@ -213,7 +216,10 @@ def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Mov
             )
         if intended.unless_held and hold is not None:
             raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
-        client.set_registered_model_tag(name, _INTENDED, json.dumps(asdict(intended)))
+        text = json.dumps(asdict(intended))
+        if (signature := signature_of(text)) is not None:
+            client.set_registered_model_tag(name, _SIGNED, signature)
+        client.set_registered_model_tag(name, _INTENDED, text)
         _make(client, name, intended, None)
 
 
@@ -228,6 +234,7 @@ def _make(client: mlflow.MlflowClient, name: str, intended: Move, existing: Cont
             client.set_registered_model_alias(name, alias, holder)
         else:
             client.delete_registered_model_alias(name, alias)
+    state_standing(client, name, asdict(intended.after))
     client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(intended.after)))
     client.delete_registered_model_tag(name, _INTENDED)
 

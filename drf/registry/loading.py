@@ -17,6 +17,7 @@ from mlflow.pyfunc import PyFuncModel
 from ..errors import InputError, first_line
 from .manifest import verify
 from .signing import verify_if_asked
+from .statements import require_registration
 from .training_evidence import FOLDER, Evidence
 
 MANIFEST = "manifest"
@@ -99,4 +100,5 @@ def _resolved(uri: str) -> tuple[str, str | None]:
         raise InputError(f"{uri}: name a version by its number, or by an alias: models:/{name}@champion")
     if MANIFEST not in entry.tags:
         raise InputError(f"{uri}: {NO_MANIFEST}")
+    require_registration(entry, str(entry.tags[MANIFEST]))
     return f"models:/{name}/{entry.version}", str(entry.tags[MANIFEST])

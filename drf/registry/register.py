@@ -28,6 +28,7 @@ from ..tracking.searches import MARKET, RECIPE, as_tag, market_returns
 from .forecaster import Forecaster, Spec
 from .loading import MANIFEST
 from .packing import log_model, make_forecaster
+from .statements import state_registration
 from .training_evidence import LONG, Evidence, remember
 from .versions import DRIVERS, MARKET_NAME, WORDS
 
@@ -178,7 +179,9 @@ def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str,
         client.create_registered_model(name)
     shown = {key: value for key, value in tags.items() if key not in LONG} | {MANIFEST: logged.digest}
     source = f"models:/{logged.model_id}"
-    return str(client.create_model_version(name, source, run_id, tags=shown, model_id=logged.model_id).version)
+    number = str(client.create_model_version(name, source, run_id, tags=shown, model_id=logged.model_id).version)
+    state_registration(client, name, number, logged.digest)
+    return number
 
 
 def log_newest(groups: Sequence[Sequence[FittedModel]], experiment: Experiment, row: Row, run_id: str) -> str:

@@ -8,8 +8,9 @@ private key. If ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), e
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -28,24 +29,14 @@ def require_key() -> None:
         Saying why not; also if the variable of the verifying key is set and empty.
     """
     _key(VERIFYING_KEY)
-    if _key(SIGNING_KEY):
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / FILE).write_text("{}", encoding="utf-8")
-            sign_if_asked(Path(folder))
+    signature_of("{}")
 
 
 def sign_if_asked(folder: Path) -> None:
     """Sign the manifest in a folder, if a signing key is set; raises InputError if the key cannot be used."""
-    key = _key(SIGNING_KEY)
-    if key is None:
-        return
-    package = _package(f"{SIGNING_KEY}={key}")
-    with tempfile.TemporaryDirectory() as alone:
-        shutil.copyfile(folder / FILE, Path(alone) / FILE)
-        try:
-            package.signing.Config().use_elliptic_key_signer(private_key=key).sign(alone, str(folder / SIGNATURE))
-        except Exception as error:  # the package and the libraries below it have exceptions of their own
-            raise InputError(f"{SIGNING_KEY}={key}: cannot be used to sign ({first_line(error)})") from error
+    signature = signature_of((folder / FILE).read_text(encoding="utf-8"))
+    if signature is not None:
+        (folder / SIGNATURE).write_text(signature, encoding="utf-8")
 
 
 def verifying() -> bool:
@@ -61,20 +52,76 @@ def verify_if_asked(folder: Path) -> None:
     ValueError
         If it is unsigned, or signed with another key.
     """
+    if verifying():
+        signature = folder / SIGNATURE
+        written = signature.read_text(encoding="utf-8") if signature.is_file() else None
+        require_signature((folder / FILE).read_text(encoding="utf-8"), written, "it")
+
+
+def signature_of(text: str) -> str | None:
+    """Return the signature of a text; None if no signing key is set.
+
+    Raises
+    ------
+    InputError
+        If the key cannot be used.
+    """
+    key = _key(SIGNING_KEY)
+    if key is None:
+        return None
+    package = _package(f"{SIGNING_KEY}={key}")
+    with _alone(text) as (folder, signature):
+        try:
+            package.signing.Config().use_elliptic_key_signer(private_key=key).sign(folder, signature)
+        except Exception as error:  # the package and the libraries below it have exceptions of their own
+            raise InputError(f"{SIGNING_KEY}={key}: cannot be used to sign ({first_line(error)})") from error
+        return Path(signature).read_text(encoding="utf-8")
+
+
+def require_signature(text: str, signature: str | None, what: str) -> None:
+    """Check a text against its signature, if a verifying key is set.
+
+    Raises
+    ------
+    ValueError
+        If it is unsigned, or signed with another key. ``what`` names the text in the message.
+    """
     key = _key(VERIFYING_KEY)
     if key is None:
         return
     package = _package(f"{VERIFYING_KEY}={key}")
     if not Path(key).is_file():
         raise InputError(f"{VERIFYING_KEY}={key}: there is no such file")
-    if not (folder / SIGNATURE).is_file():
-        raise ValueError(f"it is not signed, and {VERIFYING_KEY} asks for a signature")
-    with tempfile.TemporaryDirectory() as alone:
-        shutil.copyfile(folder / FILE, Path(alone) / FILE)
+    if signature is None:
+        raise ValueError(f"{what} is not signed, and {VERIFYING_KEY} asks for a signature")
+    with _alone(text) as (folder, file):
+        Path(file).write_text(signature, encoding="utf-8")
         try:
-            package.verifying.Config().use_elliptic_key_verifier(public_key=key).verify(alone, str(folder / SIGNATURE))
+            package.verifying.Config().use_elliptic_key_verifier(public_key=key).verify(folder, file)
         except Exception as error:
-            raise ValueError(f"its signature is not one of the key {key} ({type(error).__name__})") from error
+            whose = "its" if what == "it" else f"{what}: its"
+            raise ValueError(f"{whose} signature is not one of the key {key} ({type(error).__name__})") from error
+
+
+def is_signed(text: str, signature: str | None) -> bool:
+    """Tell whether a text has its signature; always true if no verifying key is set."""
+    try:
+        require_signature(text, signature, "it")
+    except InputError:
+        raise
+    except ValueError:
+        return False
+    return True
+
+
+@contextmanager
+def _alone(text: str) -> Iterator[tuple[str, str]]:
+    """Write a text into a folder of its own, which the package signs as a whole; give the folder and the signature."""
+    with tempfile.TemporaryDirectory() as folder:
+        signed = Path(folder) / "signed"
+        signed.mkdir()
+        (signed / FILE).write_text(text, encoding="utf-8")
+        yield str(signed), str(Path(folder) / SIGNATURE)
 
 
 def _key(variable: str) -> str | None:

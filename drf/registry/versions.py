@@ -26,8 +26,9 @@ from ..models.catalogue import ModelRow, row_named
 from ..tracking.searches import MARKET, RECIPE, from_tag, same_market
 from .loading import MANIFEST, NO_MANIFEST
 from .manifest import FILE as MANIFEST_FILE
-from .manifest import SIGNATURE, verify_file
+from .manifest import SIGNATURE, digest_of, verify_file
 from .signing import VERIFYING_KEY, verify_if_asked, verifying
+from .statements import require_registration
 from .training_evidence import FOLDER, LONG, TAGS_FILE
 
 VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
@@ -180,8 +181,12 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
     ``aliased``: versions with an alias, which are judged whatever was decided about them before.
     """
     versions, left_aside = [], {}
-    for entry in sorted(_search(client, name), key=lambda entry: int(entry.version)):
+    entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
+    first = {entry.tags.get(MANIFEST): str(entry.version) for entry in reversed(entries)}
+    for entry in entries:
         reason = _why_aside(entry, str(entry.version) in aliased)
+        if reason is None and first[entry.tags[MANIFEST]] != str(entry.version):
+            reason = f"its files are those of version {first[entry.tags[MANIFEST]]}"
         try:
             if reason is None:
                 versions.append(Version.of(entry, tags_of(entry)))
@@ -216,6 +221,7 @@ def tags_of(entry: ModelVersion) -> Mapping[str, str]:
                 verify_if_asked(files)
             written = _downloaded(uri, _TAGS_PLACE, files)
             verify_file(manifest, entry.tags[MANIFEST], _TAGS_PLACE, written)
+            require_registration(entry, digest_of(manifest))
         except ValueError as error:
             raise InputError(str(error) if isinstance(error, InputError) else f"{uri}: {error}") from error
     recorded = {key: str(value) for key, value in json.loads(written).items()}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
@@ -12,9 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow import MlflowClient
 
 from drf.errors import InputError
+from drf.live.scorer import load_scorer, require_promoted
+from drf.registry.aliases import Move, Standing, move, read_standing, settle
 from drf.registry.loading import load_model
 from drf.registry.manifest import FILE, digest_of, make_manifest
 from drf.registry.signing import SIGNING_KEY, VERIFYING_KEY, require_key
+from drf.registry.versions import read_versions
 from tests.registry.making import NAME, register_small
 
 URI = f"models:/{NAME}/1"
@@ -41,11 +47,11 @@ def test_a_signed_version_is_loaded_and_any_other_refused(
     monkeypatch.setenv(VERIFYING_KEY, own[1])
     load_model(URI)
     monkeypatch.setenv(VERIFYING_KEY, other[1])
-    with pytest.raises(InputError, match=rf"{URI}: its signature is not one of the key {other[1]}"):
+    with pytest.raises(InputError, match=rf"{URI}: its registration: its signature is not one of the key {other[1]}"):
         load_model(URI)
     monkeypatch.delenv(SIGNING_KEY)
     register_small(MlflowClient())
-    with pytest.raises(InputError, match=rf"models:/{NAME}/2: it is not signed, and {VERIFYING_KEY} asks"):
+    with pytest.raises(InputError, match=rf"models:/{NAME}/2: its registration is not signed, and {VERIFYING_KEY} asks"):
         load_model(f"models:/{NAME}/2")
 
 
@@ -63,7 +69,7 @@ def test_files_and_tags_that_were_forged_together_are_found(
     client.set_model_version_tag(NAME, "1", "manifest", digest_of((model.parent / FILE).read_bytes()))
     load_model(URI)
     monkeypatch.setenv(VERIFYING_KEY, own[1])
-    with pytest.raises(InputError, match="its signature is not one of the key"):
+    with pytest.raises(InputError, match="not the one that was signed at its registration"):
         load_model(URI)
     assert mlflow.MlflowClient().get_model_version(NAME, "1").tags["manifest"]
 
@@ -94,3 +100,51 @@ def test_a_variable_that_is_set_and_empty_is_refused(
     if variable == VERIFYING_KEY:
         with pytest.raises(InputError, match="is set and empty"):
             load_model(URI)
+
+
+@pytest.fixture
+def signed(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """Two signed versions, of which a signed decision made the second champion."""
+    own = make_keys(tmp_path, "own")
+    monkeypatch.setenv(SIGNING_KEY, own[0])
+    monkeypatch.setenv(VERIFYING_KEY, own[1])
+    client = MlflowClient()
+    for _ in range(2):
+        register_small(client, recipe="one")
+    move(client, NAME, Standing(), Move(Standing("2", None, ("2",)), {"2": {"verdict": "champion"}}))
+    return client
+
+
+def test_a_version_that_points_to_anothers_files_is_left_aside(signed: MlflowClient) -> None:
+    """As if somebody had written the first version's source and tags over the second's."""
+    first = signed.get_model_version(NAME, "1")
+    for key in ("manifest", "row_run", "parent_run", "statement", "statement_signature"):
+        signed.set_model_version_tag(NAME, "2", key, first.tags[key])
+    with sqlite3.connect("mlflow.db") as database:
+        database.execute("UPDATE model_versions SET source = (SELECT source FROM model_versions WHERE version = 1)")
+    database.close()
+    known = read_versions(signed, NAME)
+    assert [one.number for one in known.versions] == ["1"]
+    assert known.left_aside["2"] == "its files are those of version 1"
+    with pytest.raises(InputError, match="its files are those of version 1 of"):
+        load_model(f"models:/{NAME}/2")
+
+
+def test_nothing_is_issued_from_a_version_that_no_signed_decision_promoted(signed: MlflowClient) -> None:
+    require_promoted(load_scorer(f"models:/{NAME}@champion"))
+    signed.set_registered_model_alias(NAME, "champion", "1")
+    signed.set_model_version_tag(NAME, "1", "verdict", "champion")
+    with pytest.raises(InputError, match=r"the last signed decision made version 2 of .* champion"):
+        require_promoted(load_scorer(f"models:/{NAME}@champion"))
+    forged = json.dumps({"statement": "decided", "name": NAME, "champion": "1", "previous": None, "line": ["1"]})
+    signed.set_registered_model_tag(NAME, "statement", forged)
+    with pytest.raises(InputError, match="signature is not one of the key"):
+        require_promoted(load_scorer(f"models:/{NAME}@champion"))
+
+
+def test_a_move_that_nobody_signed_is_not_completed(signed: MlflowClient) -> None:
+    intended = asdict(Move(Standing("1", "2", ("2", "1")), {"1": {"verdict": "champion"}}))
+    signed.set_registered_model_tag(NAME, "intended", json.dumps(intended))
+    settle(signed, NAME, "12")
+    assert read_standing(signed, NAME).champion == "2"
+    assert "intended" not in signed.get_registered_model(NAME).tags
