@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drf.samples.lagged import Samples
 
 settings.register_profile("fuzz", max_examples=1700, deadline=None)
-settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
 
 

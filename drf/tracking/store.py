@@ -10,6 +10,8 @@ from pathlib import Path
 
 import requests
 from filelock import FileLock
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from ..errors import InputError, TryAgainError, first_line
 
@@ -37,6 +39,8 @@ def connect() -> str:
         _prepare_sqlite(Path(uri.removeprefix(_SQLITE)), uri)
     elif uri.startswith(("http://", "https://")):
         _require_server(uri)
+    elif uri.startswith(("postgresql", "mysql", "mssql")):
+        _require_database(uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per file would bury what we print
     import mlflow  # seconds to import, and not needed to refuse a server that is not there
 
@@ -118,6 +122,18 @@ def _require_server(uri: str) -> None:
             f"no MLflow server answers at {without_secrets(uri)} ({type(error).__name__}): start it, or correct or "
             "unset MLFLOW_TRACKING_URI"
         ) from error
+
+
+def _require_database(uri: str) -> None:
+    """Refuse a database that does not answer: MLflow itself would ask it for minutes."""
+    try:
+        with create_engine(uri).connect():
+            pass
+    except Exception as error:  # each driver has exceptions of its own, and may be missing
+        refusal = _refusal(f"the database {without_secrets(uri)} cannot be used", error)
+        refused = re.search(r"password|authentication|does not exist", str(error))
+        away = isinstance(error, OperationalError) and not refused
+        raise (TryAgainError(str(refusal)) if away else refusal) from error
 
 
 # Where a further address may begin in a text. A password may look like the beginning of an address, so nothing else

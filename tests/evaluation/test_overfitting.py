@@ -29,6 +29,7 @@ def test_it_agrees_with_the_procedure_step_by_step() -> None:
     assert overfitting({"a": returns})["pbo"].item() == pytest.approx(np.mean(np.array(logits) <= 0))
 
 
+@pytest.mark.long
 def test_noise_is_overfitted_half_the_time_and_skill_never() -> None:
     rng = np.random.default_rng(1)
     noise = [overfitting({"n": trials(rng.standard_normal((24, 9)))})["pbo"].item() for _ in range(60)]

@@ -92,6 +92,7 @@ def test_nothing_but_our_own_sources_is_made_of_what_a_registry_says() -> None:
 SMALL = ["data.source.stocks=30", "data.source.months=60", "model=[linear]", "window.test_months=6"]
 
 
+@pytest.mark.long
 def test_an_edited_source_file_changes_the_identity_of_every_fit_and_trial(tmp_path: Path) -> None:
     program = """
 import pathlib

@@ -48,6 +48,7 @@ def test_its_mean_is_one_where_the_promise_is_kept() -> None:
     assert (np.abs(evidence.mean(axis=0) - 1) < 4 * error).all()
 
 
+@pytest.mark.long
 def test_false_alarms_are_as_rare_as_promised_and_a_dead_signal_is_found() -> None:
     rng = np.random.default_rng(3)
     alive = np.array([evidence_against(life).max() for life in rng.normal(0, 1, (1000, 36))])

@@ -103,6 +103,7 @@ def test_the_band_holds_what_the_backtest_would_have_summed_to() -> None:
     assert np.allclose(live.months[["evidence_rank_ic", "evidence_net"]].mean(axis=1), live.months["evidence"])
 
 
+@pytest.mark.long
 def test_the_band_holds_as_many_lives_as_it_says() -> None:
     """Backtest and life of the same kind: the mean of the backtest is an estimate, and the band knows it."""
     rng, held = np.random.default_rng(0), 0

@@ -10,6 +10,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
 import drf
 import drf.lrp
 
@@ -44,6 +46,7 @@ print("explained", float(account.residual.abs().max()) < 1e-12)
 """
 
 
+@pytest.mark.long
 def test_it_is_built_and_runs_alone(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
     subprocess.run([*pip, str(ROOT / "packaging" / "lrp")], check=True, capture_output=True, timeout=300)
@@ -62,6 +65,7 @@ def test_it_is_built_and_runs_alone(tmp_path: Path) -> None:
     assert done.stdout == "explained True\n", done.stderr
 
 
+@pytest.mark.long
 def test_its_source_distribution_builds_the_same_wheel(tmp_path: Path) -> None:
     build = [
         sys.executable,

@@ -1,6 +1,6 @@
 """The programs as processes of their own, that can be killed: forked from one that has imported everything already.
 
-An import of all that train.py needs costs seconds; without it a test can afford twenty kills. Everything else is as at
+An import of all that train.py needs costs seconds; without it a test can afford many kills. Everything else is as at
 a shell: arguments, working directory, environment, output, exit code, process group.
 """
 

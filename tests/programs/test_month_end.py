@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 NAME = "drf-lstm-lrp-panel"
 FIRST = 66
-KILLS = int(os.environ.get("DRF_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("DRF_TEST_KILLS", "8"))
 TRAIN = [
     *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every", "registry."))),
     *PANEL, "tuning.trials=0", "registry.row=linear", "window.refit_every=2",

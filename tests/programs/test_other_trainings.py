@@ -38,7 +38,7 @@ def test_nothing_is_promoted_from_noise(tmp_path: Path, empty_store: Path) -> No
     words = [word for word in LINEAR_AND_LSTM if "explained" not in word]
     run("train.py", *words, "data=noise", folder=folder)
     text = run("evaluate.py", *MARKET, "data.source.explained=0", folder=folder, expect=4)
-    assert "ALARM: there is no champion" in text
+    assert "There is no champion yet" in text
     assert "nothing was promoted: no version passed every gate" in text
     assert "champion" not in client(folder).get_registered_model("drf-lstm-lrp").aliases
 

@@ -19,7 +19,7 @@ from tests.programs.processes import run, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-KILLS = int(os.environ.get("DRF_TEST_KILLS", "8"))  # .ci/run asks for twenty
+KILLS = int(os.environ.get("DRF_TEST_KILLS", "8"))
 KILLS_A_TRAINING = 7
 OPTIONS = [*LINEAR_AND_LSTM, "data.source.months=56", "window.test_months=14", "window.refit_every=2"]
 OPTIONS += ["data.source.stocks=40", "tuning.trials=4", "model.lstm.epochs=4"]

@@ -81,6 +81,7 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
     assert not any(DATABASE_PASSWORD.encode() in content for content in kept)
 
 
+@pytest.mark.long
 def test_a_database_that_does_not_let_us_in_is_refused(database: str, tmp_path: Path) -> None:
     for program in ("train.py", WORKER):
         said = run(program, *OPTIONS, f"tuning.storage={database}", folder=tmp_path, expect=2, PGPASSWORD="a guess")

@@ -42,7 +42,7 @@ def register_strange(client: MlflowClient, folder: Path, content: bytes, shown: 
     return str(client.create_model_version(NAME, source=str(folder), tags=tags).version)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENTS, shown=st.dictionaries(st.sampled_from(sorted(GOOD)), st.text("a[{0", min_size=1, max_size=9)))
 def test_a_strangers_version_is_left_aside(
     registry: MlflowClient, tmp_path_factory: pytest.TempPathFactory, content: bytes, shown: dict[str, str]

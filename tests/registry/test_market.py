@@ -96,6 +96,7 @@ def test_another_market_is_refused_and_the_message_says_what_to_give(change: Cha
     assert "(data=panel data.path=own.parquet)" in str(refused.value)
 
 
+@pytest.mark.long
 def test_fifty_pairs_of_markets_are_told_apart() -> None:
     panels = [SimulatedMarket(stocks=40, months=26, seed=seed).panel() for seed in range(51)]
     found = [compare_markets(history(a), newest(b)) for a, b in itertools.pairwise(panels)]

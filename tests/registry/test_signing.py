@@ -51,7 +51,9 @@ def test_a_signed_version_is_loaded_and_any_other_refused(
         load_model(URI)
     monkeypatch.delenv(SIGNING_KEY)
     register_small(MlflowClient())
-    with pytest.raises(InputError, match=rf"models:/{NAME}/2: its registration is not signed, and {VERIFYING_KEY} asks"):
+    with pytest.raises(
+        InputError, match=rf"models:/{NAME}/2: its registration is not signed, and {VERIFYING_KEY} asks"
+    ):
         load_model(f"models:/{NAME}/2")
 
 

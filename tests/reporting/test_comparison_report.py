@@ -469,6 +469,7 @@ def test_the_verdict_is_filled_in_and_replaced(page: str) -> None:
     assert "FAIL" in twice
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [1366, 390])

@@ -46,6 +46,6 @@ def test_it_says_who_is_champion_and_why() -> None:
 @pytest.mark.parametrize("of", [(), (judged("2", False, scores=pd.Series(dtype=float), verdicts=()),)])
 def test_what_is_not_known_is_left_out(of: tuple[Evaluation, ...]) -> None:
     page = page_of(*of, after=None)
-    assert "ALARM: there is no champion." in page
+    assert "There is no champion yet." in page
     assert "nan" not in page.split("<script")[0]
     assert "It was not asked: a person decided." in page_of(after="1", asked="")

@@ -108,6 +108,7 @@ def test_what_was_left_out_is_said(left_out: dict[str, object], said: str) -> No
     assert said in page_of(**left_out)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [1366, 390])

@@ -82,7 +82,7 @@ def test_a_decision_card_says_who_is_champion_and_why() -> None:
     assert "| 2 (new recipe) | failed | 1.25 | 0.30 | 0.061 | better than the champion: too little |" in card
     promoted = decision(one, judged("2"), champion="1", after="2")
     assert decision_card(NAME, promoted).startswith("**Promoted version 2: because.**")
-    assert decision_card(NAME, decision()).startswith("**ALARM**: there is no champion.")
+    assert decision_card(NAME, decision()).startswith("**There is no champion yet.**")
 
 
 @pytest.mark.parametrize(

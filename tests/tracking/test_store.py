@@ -113,8 +113,11 @@ def test_a_folder_whose_name_mlflow_would_misread_is_refused(
 
 
 @pytest.mark.parametrize("name", ["100% new", "a#b", "[x] it's (v2), 日本=;+"])
-def test_a_folder_with_other_signs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_folder_with_other_signs_works(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     (tmp_path / name).mkdir()
+    shutil.copyfile(empty_store, tmp_path / name / "mlflow.db")
     monkeypatch.chdir(tmp_path / name)
     connect()
     open_experiment("drf")
@@ -123,8 +126,11 @@ def test_a_folder_with_other_signs_works(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n"])
-def test_blanks_around_the_address_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+def test_blanks_around_the_address_are_left_out(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
     address = f"sqlite:///{tmp_path}/here.db"
+    shutil.copyfile(empty_store, tmp_path / "here.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", around.format(address))
     assert connect() == address == mlflow.get_tracking_uri()
     assert {place.name for place in tmp_path.iterdir()} <= {"here.db", "here.db.lock", "here.db-wal", "here.db-shm"}

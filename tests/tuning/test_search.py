@@ -140,6 +140,7 @@ def test_a_study_killed_within_a_batch_takes_up_its_open_trials(
     assert resumed.values() == whole.values()
 
 
+@pytest.mark.long
 def test_the_number_of_workers_changes_nothing(samples: Samples, tmp_path: Path) -> None:
     logs = []
     for jobs in (1, 2):
