@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from .document import Table
+
+
+def plain(text: str) -> str:
+    """Return a text in which nothing becomes a link, a picture or HTML: people's words may stand in a description."""
+    return re.sub(r"([\[\]<!])", r"\\\1", text)
 
 
 def markdown_table(table: Table) -> str:
@@ -17,4 +24,4 @@ def markdown_table(table: Table) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+    return plain(cell).replace("|", "\\|").replace("\n", " ")

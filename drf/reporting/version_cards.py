@@ -13,7 +13,7 @@ from ..registry.decision import Decision, Evaluation
 from ..registry.versions import DRIVERS, GATES, MARKET_NAME, Version
 from ..tracking import pages
 from .document import Column, Table, as_sentence
-from .markdown import markdown_table
+from .markdown import markdown_table, plain
 from .protocol import window_in_words
 from .standing import alarm_in_words, promotion_in_words, standing_of
 
@@ -24,7 +24,7 @@ _GATES = [
 
 def decision_card(name: str, decision: Decision) -> str:
     """Return the description of an evaluation's run."""
-    lines = [f"**{as_sentence(promotion_in_words(decision))}**"]
+    lines = [f"**{plain(as_sentence(promotion_in_words(decision)))}**"]
     if words := alarm_in_words(decision):
         lines.insert(0, f"**{words}.**")
     champion = decision.after.champion
@@ -56,7 +56,7 @@ def judged_card(evaluation: Evaluation) -> str:
     if evaluation.verdicts:
         lines.append(_gates(evaluation))
     elif evaluation.reason:
-        lines.append(f"It was not judged: {evaluation.reason}.")
+        lines.append(f"It was not judged: {plain(evaluation.reason)}.")
     if evaluation.restated:
         lines.append(as_sentence(evaluation.restated))
     return "\n\n".join(lines)
@@ -90,7 +90,7 @@ def model_card(name: str, decision: Decision) -> str:
         [
             "Forecasts of next month's stock returns, each an exact sum of factor contributions.",
             " · ".join(holders) or "There is no champion.",
-            f"Last decision: {decision.reason}.",
+            f"Last decision: {plain(decision.reason)}.",
             f'Load the champion: `mlflow.pyfunc.load_model("models:/{name}@champion").predict(panel)`.',
         ]
     )
@@ -105,25 +105,26 @@ def version_card(
     """
     config = version.config
     gates = under or version.tags.get(GATES)
-    role = standing_of(version.number, decision, evaluation, gates).card
+    role = plain(standing_of(version.number, decision, evaluation, gates).card)
     universe = config.data.universe
     stocks = "all stocks of the panel" if universe is None else f"the {universe} largest stocks of each month by CAP"
+    source, market = plain(config.data.source.name), plain(version.tags[MARKET_NAME])
     of_training = f"{version.tags.get('train_first', '?')} to {version.train_last:%Y-%m-%d}"
     parts = {
         "": role,
-        "What it is": f"The row {version.row.name} of {_named(training)} on {config.data.source.name}: forecasts of "
+        "What it is": f"The row {version.row.name} of {_named(training)} on {source}: forecasts of "
         f"the return over the next month of {stocks}, from ranks of {len(_descriptors(config))} descriptors at "
         f"{first_few(config.window.lags, 9)} months back.",
         "Use": "Ranking stocks and building portfolios, with the factors that make up each forecast. Not a price "
         "target; not for another universe, another vendor's definitions, or horizons other than a month.",
-        "Training": f"Market: {version.tags[MARKET_NAME]}. Returns of {of_training}; {window_in_words(config.window)} "
+        "Training": f"Market: {market}. Returns of {of_training}; {window_in_words(config.window)} "
         f"Data fingerprint `{version.tags.get('data_fingerprint', '?')}`, recipe `{version.recipe}`, code "
         f"`{version.tags.get('git_commit', '?')[:12]}`.",
         "What it has shown": _shown(evaluation, config),
         "Drivers": version.tags.get(DRIVERS) or "Not recorded by its training.",
         "Gates": f"{_gates(evaluation)}\n\nAsked for: {decision.asked}."
         if evaluation.verdicts
-        else f"It was not judged: {evaluation.reason}.",
+        else f"It was not judged: {plain(evaluation.reason)}.",
         "Limits": "Months out of sample are few and were looked at by every trial counted above; a good record may be "
         "luck. Contributions explain the forecast, not the return. "
         + (as_sentence(evaluation.restated) if evaluation.restated else ""),
@@ -155,7 +156,7 @@ def _shown(evaluation: Evaluation, config: TrainConfig) -> str:
 
 
 def _named(training: Training | None) -> str:
-    return f"the training *{training.name}*" if training else "a training"
+    return f"the training *{plain(training.name)}*" if training else "a training"
 
 
 def _lineage(version: Version, training: Training | None) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..registry.decision import Decision, Evaluation
 from ..registry.versions import RegisteredVersions
+from ..reporting.markdown import plain
 from ..reporting.standing import HEADS, standing_of
 from ..reporting.version_cards import SECTION, Training, model_card, version_card
 
@@ -54,7 +55,7 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVe
                 unjudged = Evaluation(number, "", False, "a person decided first", pd.Series(), (), (), "", "", None)
                 whole = version_card(version, unjudged, decision, training_of(client, version.parent_run))
                 _, opening, sections = whole.partition(SECTION)
-            decided = standing_of(number, decision, None, None).card
+            decided = plain(standing_of(number, decision, None, None).card)
             _describe(client, name, number, f"{decided}{opening}{sections}", card)
 
 

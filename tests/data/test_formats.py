@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.data.files import column_names, read_file, write_parquet
+from drf.data.files import column_names, read_file, write_csv, write_parquet
 from drf.data.panel import check_panel, fingerprint
 from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.sources import PanelFile
@@ -263,3 +263,14 @@ def test_an_archive_that_expands_beyond_proportion_is_refused(tmp_path: Path, en
         file.write_bytes(packed[ending](content, 1))
     with pytest.raises(InputError, match="expands to more than 100 times its size"):
         read_file("data.path", str(file))
+
+
+def test_no_name_becomes_a_formula_of_a_spreadsheet(tmp_path: Path) -> None:
+    names = ['=HYPERLINK("http://h")', "+1+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "7203.T", "-", "日本"]
+    table = pd.DataFrame({"asset": names, "weight": -0.5, "reasons": "+ROE"})
+    write_csv(table, tmp_path / "orders.csv")
+    cells = pd.read_csv(tmp_path / "orders.csv", dtype=str, keep_default_na=False)
+    for column in ("asset", "reasons"):
+        assert not cells[column].str.match(r"[=+\-@\t\r]").any()
+    assert [cell.removeprefix("'") for cell in cells["asset"]] == names
+    assert (cells["weight"] == "-0.5").all()  # a number stays one

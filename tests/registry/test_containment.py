@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 from drf.registry.manifest import digest_of, make_manifest
 from drf.registry.training_evidence import FOLDER, TAGS_FILE
 from drf.registry.versions import Version, read_versions
+from drf.tracking.runs import Presence, RunTree
 from drf.tracking.searches import trials_on
 from tests.registry.making import CONFIG, NAME
 from tests.registry.test_signing import make_keys
@@ -62,6 +64,14 @@ def test_a_strangers_run_is_no_trial_and_no_obstacle(registry: MlflowClient, tag
     for kind in ("comparison", "row", "trial", "evaluation"):
         registry.create_run(experiment, tags={"kind": kind, **tags})
     assert len(trials_on(None)) == 0
+
+
+def test_a_strangers_open_run_of_this_machine_is_left_alone(registry: MlflowClient) -> None:
+    experiment = registry.get_experiment_by_name("drf").experiment_id
+    theirs = registry.create_run(experiment, tags={"host": platform.node()}).info.run_id
+    with Presence() as here, RunTree("evaluate", here):
+        pass
+    assert registry.get_run(theirs).info.status == "RUNNING"
 
 
 def test_nothing_of_an_unsigned_version_is_read_when_a_key_is_set(

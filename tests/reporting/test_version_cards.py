@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -12,6 +13,7 @@ from drf.registry.aliases import Standing
 from drf.registry.decision import Decision, Evaluation
 from drf.registry.gates import REPLACEMENT, Verdict
 from drf.registry.versions import RegisteredVersions, read_versions
+from drf.reporting.markdown import plain
 from drf.reporting.version_cards import Training, decision_card, judged_card, version_card
 from drf.workflows.decision_log import CHALLENGER, write_verdicts
 from drf.workflows.version_descriptions import rewrite_cards
@@ -148,3 +150,14 @@ def test_what_people_wrote_outlives_evaluations(registry: MlflowClient) -> None:
     card = registry.get_model_version(NAME, "1").description
     assert card.startswith("**Not promoted**") and card.count("### Notes") == 1
     assert card.endswith("### Notes\nNot for small caps.")
+
+
+@pytest.mark.parametrize(
+    "words", ["![x](http://h/x.png)", "[x](javascript:alert(1))", "<img src=x onerror=y>", "a | b", "<!-- x -->"]
+)
+def test_peoples_words_become_no_link_picture_or_html(words: str) -> None:
+    shown = plain(f"promoted by ann: {words}")
+    assert not re.search(r"(?<!\\)[\[<!]", shown)
+    assert re.sub(r"\\([\[\]<!])", r"\1", shown).endswith(words)
+    card = decision_card(NAME, decision(judged("1", failed=words)))
+    assert not re.search(r"(?<!\\)(!\[|<\w|\[x)", card)
