@@ -264,7 +264,10 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
 
 
 def _without_formula(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", " ")  # it would end the line
+    return f"'{text}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def dates_of(where: str, column: pd.Series) -> pd.Series:
