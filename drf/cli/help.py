@@ -38,6 +38,7 @@ Settings:
   shadow=VERSION       score another version too, without orders
   force=true           issue although the inputs are unusual
   replace=true         issue the month again if its forecasts would differ
+  portfolio.at_alarm=hold  issue nothing while an alarm stands
   output=FOLDER        folder of the pages; default: month-end
 Exit codes: 0 done, 2 refused, 3 held back because inputs are unusual, 4 alarm on the champion, 75 another command is
 at work: try again, 99 this month was done before."""
@@ -76,7 +77,7 @@ def overview() -> str:
             "A first run on your own panel:",
             "  drf data inspect panel.parquet",
             "  drf train data=panel data.path=panel.parquet window=paper",
-            "  drf evaluate                       # the first version that passes every gate becomes champion",
+            "  drf evaluate data=panel data.path=panel.parquet  # the first version that passes every gate is champion",
             "  drf month-end data=panel data.path=panel.parquet",
             "",
             "Quote what the shell would read, such as brackets: 'model=[linear,lstm]'.",

@@ -14,6 +14,7 @@ import pandas as pd
 from ..data.panel import KEYS, SECTOR, fingerprint
 from ..errors import InputError
 from ..registry.loading import forecast
+from ..tracking.searches import MARKET, from_tag, trials_on
 from .input_watch import Watch
 from .issues import (
     Issue,
@@ -106,12 +107,16 @@ def make_issue(
 
 
 def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
-    """Return the backtest's performance, with historical market values and the panel's sectors."""
+    """Return the backtest's performance, with historical market values and the panel's sectors.
+
+    The trials on the version's market are counted now: a number on a tag could have been changed.
+    """
     then = scorer.evidence.history.drop(columns=SECTOR, errors="ignore")
     if SECTOR in panel:
         then = then.merge(panel[[*KEYS, SECTOR]], on=list(KEYS), how="left")
     predictions = scorer.evidence.predictions
-    promise, months = promise_of(predictions, then, scorer.rule, scorer.trials), predictions["date"].nunique()
+    trials = max(1.0, trials_on(from_tag(scorer.evidence.tags.get(MARKET))).independent)
+    promise, months = promise_of(predictions, then, scorer.rule, trials), predictions["date"].nunique()
     if len(promise) < months:
         log.info(
             "note: the promise covers %d of the backtest's %d months, since the panel starts later",

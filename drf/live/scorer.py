@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mlflow
@@ -42,8 +40,6 @@ class Scorer:
         See :func:`drf.experiment.identity.recipe_of`.
     train_last
         Last month whose return the version has seen.
-    trials
-        Number of independent trials before its last evaluation; 1 if it was not evaluated.
     """
 
     model: PyFuncModel
@@ -54,7 +50,6 @@ class Scorer:
     rule: PortfolioRule
     recipe: str
     train_last: pd.Timestamp
-    trials: float
 
     @property
     def descriptors(self) -> list[str]:
@@ -79,13 +74,12 @@ class Scorer:
 
 def load_scorer(uri: str) -> Scorer:
     """Load a model of this project; errors are as in :func:`drf.registry.loading.load_model`."""
-    client, name, number, role, trials = mlflow.MlflowClient(), None, None, SHADOW, 1.0
+    client, name, number, role = mlflow.MlflowClient(), None, None, SHADOW
     if named := re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", uri):
         name = named[1]
         try:
             aliases = client.get_registered_model(name).aliases
             number = str(aliases[named[2]] if named[2] else int(named[3]))
-            trials = _independent_trials(client.get_model_version(name, number).tags)
         except (mlflow.MlflowException, KeyError) as error:
             known = sorted(model.name for model in client.search_registered_models())
             others = f" ({first_few(known)} are registered)" if known and name not in known else ""
@@ -99,15 +93,7 @@ def load_scorer(uri: str) -> Scorer:
         raise InputError(f"{uri}: is not a model of this project: it has no signature, or no recipe")
     rule = read_recorded(evidence.tags["config"]).portfolio
     train_last = pd.Timestamp(evidence.tags["train_last"])
-    return Scorer(model, evidence, name, number, role, rule, evidence.tags[RECIPE], train_last, trials)
-
-
-def _independent_trials(tags: Mapping[str, str]) -> float:
-    """Return the number of independent trials at a version's last evaluation; 1 if there was none."""
-    try:
-        return max(1.0, float(json.loads(tags["scores"])["independent"]))
-    except (KeyError, TypeError, ValueError):
-        return 1.0
+    return Scorer(model, evidence, name, number, role, rule, evidence.tags[RECIPE], train_last)
 
 
 def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> None:
