@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("picture", nargs="?")
     arguments = parser.parse_args()
     experiment, benchmark = arguments.experiment, arguments.benchmark
-    connect(experiment)
+    connect()
     trials = trials_on(None)
     order = [row.name for row in ROWS]
     tables = {}

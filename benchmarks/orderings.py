@@ -52,5 +52,5 @@ def markdown(rows: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    connect(sys.argv[1])
+    connect()
     print(markdown(finished_rows(sys.argv[1])))

@@ -88,8 +88,8 @@ def restated_outcomes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
 
     Both tables are those of :func:`came_true`.
     """
-    keys = ["month", "role", "version"]
-    both = now.astype({"version": str}).merge(before.astype({"version": str}), on=keys, suffixes=("", "_before"))
+    keys, kinds = ["month", "role", "version"], {"month": "datetime64[ns]", "role": str, "version": str}
+    both = now.astype(kinds).merge(before.astype(kinds), on=keys, suffixes=("", "_before"))
     moved = both[(both["net"] - both["net_before"]).abs() > _NOTICEABLE]
     return [
         f"what came true of {line['month']:%Y-%m} has changed: net {line['net']:+.2%}, and was "

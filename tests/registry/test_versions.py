@@ -69,7 +69,8 @@ def test_an_empty_registry_has_no_versions(store: str) -> None:
 def test_a_hundred_versions_are_read_in_their_order(registry: MlflowClient, tmp_path: Path) -> None:
     tags = tags_of(registry.get_model_version(NAME, "1"))
     for number in range(6, 108):
-        create_without_model(registry, tmp_path / str(number), {k: v for k, v in tags.items() if k != "manifest"})
+        own = {**{k: v for k, v in tags.items() if k != "manifest"}, "git_commit": str(number)}
+        create_without_model(registry, tmp_path / str(number), own)
     numbers = [int(version.number) for version in read_versions(registry, NAME).versions]
     assert numbers == [1, 2, 3, 4, *range(6, 108)]
 
