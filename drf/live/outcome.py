@@ -88,7 +88,8 @@ def restated_outcomes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
 
     Both tables are those of :func:`came_true`.
     """
-    keys, kinds = ["month", "role", "version"], {"month": "datetime64[ns]", "role": str, "version": str}
+    keys = ["month", "role", "version"]
+    kinds: dict[str, Any] = {"month": "datetime64[ns]", "role": str, "version": str}
     both = now.astype(kinds).merge(before.astype(kinds), on=keys, suffixes=("", "_before"))
     moved = both[(both["net"] - both["net_before"]).abs() > _NOTICEABLE]
     return [
