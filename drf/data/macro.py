@@ -27,7 +27,8 @@ def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int)
     Parameters
     ----------
     returns
-        Decimal returns over the months that end at the index, one row a consecutive month end, one column a stock.
+        Decimal returns over the months that end at the index: one line for each of the consecutive month ends, one
+        column a stock.
     changes
         Changes over the same months, one column a series; missing where unknown.
     lag_months

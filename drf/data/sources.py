@@ -31,7 +31,7 @@ class Source(ABC):
 
     ``PLACES`` names the fields that say where data lie or up to which month they go: these fields change from month to
     month while all else stays. The text fields among them are paths. ``READING`` names the fields that say how files
-    are read or when they are refused: the resulting panel is the same.
+    are read or when they are refused; they do not change the resulting panel.
     """
 
     PLACES: ClassVar[frozenset[str]] = frozenset()

@@ -73,7 +73,7 @@ def market_value(
     if "split" in there:
         if prices_adjusted is None:
             raise InputError(
-                "data.prices: has a column split: set data.prices_adjusted=none if close is as traded, or "
+                "data.prices: has the column split: set data.prices_adjusted=none if close is as traded, or "
                 "data.prices_adjusted=splits if close is adjusted for splits"
             )
         splits, guess = _with_those_of_gaps(listings)

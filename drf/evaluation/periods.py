@@ -25,8 +25,8 @@ def by_period(
 
     Returns
     -------
-    One row a row and part: ``row``, ``first`` and ``last`` date of forecast, ``periods``, ``sharpe``, ``sharpe_net``,
-    ``rank_ic``, ``r2``, and ``note`` on what cannot be estimated, and why.
+    One line for each row and part: ``row``, ``first`` and ``last`` date of forecast, ``periods``, ``sharpe``,
+    ``sharpe_net``, ``rank_ic``, ``r2``, and ``note`` on what cannot be estimated, and why.
     """
     lines = []
     for row, table in forecasts.items():

@@ -44,7 +44,7 @@ def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
 
 
 def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
-    """Return the months of a panel that have ended by a day, and whether the panel knows what came after them.
+    """Return the months of a panel that had ended on a given day, and whether the panel knows later returns.
 
     Months that have not ended are left out, which is logged. Without ``as_of`` such a month is still going on, and the
     newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. The same

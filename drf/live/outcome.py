@@ -186,7 +186,7 @@ def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None
     issued
         Issues of one role, or of one shadow version, by month.
     outcomes
-        Outcomes from :func:`came_true`, of any issues; months that were issued afterwards do not count.
+        Outcomes from :func:`came_true`; months issued after their returns were known do not count.
     """
     if not issued:
         return None

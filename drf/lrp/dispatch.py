@@ -155,7 +155,7 @@ WRITES = {"copy", "zero", "fill", "setitem"}
 def _without_signals(
     propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
 ) -> Any:
-    """Run a function of constants; whole numbers of the input carry a signal that is 1 everywhere."""
+    """Run a function whose inputs are all constants; whole numbers carry a signal that is 1 everywhere."""
     result = func(*args, **kwargs)
     followed = [value for value in tensors((args, kwargs)) if indices_signal(value) is not None]
     if not followed or not isinstance(result, (Tensor, tuple, list)):

@@ -188,7 +188,7 @@ def _positions(target: Any, shape: Sequence[int], outputs: int, samples: int) ->
     if isinstance(target, Tensor) and target.ndim:
         if target.is_floating_point() or target.shape != (samples,):
             raise ValueError(
-                f"target has shape {tuple(target.shape)} and type {target.dtype}: needed is one whole number a sample, "
+                f"target has shape {tuple(target.shape)} and type {target.dtype}: give one whole number a sample, "
                 f"({samples},)"
             )
         if target.min() < 0 or target.max() >= outputs:

@@ -1,4 +1,4 @@
-"""Layers that torch computes in one call, with the way of relevance through each."""
+"""Layers that torch computes in one call, with the rule that propagates relevance through each."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Evaluation:
     skill
         Verdicts on a refresh's months, which are reported but not required.
     settled
-        Gates under which the version need not be judged again, as its tag says; empty if it may pass another time.
+        Gates of the version's final judgement, as on its tag; empty if it is to be judged again.
     restated
         Sentence on changes of the market's history since its training; empty if there are none.
     """

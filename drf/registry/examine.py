@@ -77,7 +77,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
 
 
 def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:
-    """Refuse a version whose evidence differs from what the run of its row logged, if that run still exists.
+    """Refuse a version whose evidence differs from what its row's run logged, if that run still exists.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Ev
         table = _artifact(client, version, name)
         if table is None or table.empty:
             continue
-        if own is logged["forecast.parquet"]:  # a version keeps only the last of several newest months
+        if own is logged["forecast.parquet"]:  # of several newest months, a version keeps only the last
             table = table[table["date"] == own["date"].max()]
         both = own[[*KEYS, "y_pred"]].merge(table[[*KEYS, "y_pred"]], on=list(KEYS), how="outer", suffixes=("", "_run"))
         apart = (both["y_pred"] - both["y_pred_run"]).abs().max(skipna=False)

@@ -70,8 +70,8 @@ def _roll_back(
     number = standing.previous if to is True else str(to)
     if number is None or number == standing.champion:
         raise InputError(
-            f"rollback={str(to).lower()}: {name} has no version with the alias previous to "
-            "return to: name one (rollback=VERSION)"
+            f"rollback={str(to).lower()}: {name} has no earlier champion to return to "
+            '(alias "previous"): name one (rollback=VERSION)'
         )
     _require(versions, name, number, f"rollback={str(to).lower()}")
     load_model(f"models:/{name}/{number}")

@@ -71,7 +71,7 @@ class Rules:
 
     @property
     def key(self) -> str:
-        """Key of all that a final verdict depends on besides the version; it is written on the version."""
+        """Key of everything besides the version that a final verdict depends on; it is a tag of the version."""
         return f"{self.asked}; refresh {self.refresh}{'; audited' if self.audit else ''}"
 
     def panel(self, version: Version) -> pd.DataFrame:

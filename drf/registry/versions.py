@@ -327,7 +327,7 @@ def require_versions(client: mlflow.MlflowClient, versions: RegisteredVersions, 
 
 
 def _other_models(client: mlflow.MlflowClient, name: str) -> list[str]:
-    """Return the other registered models with a version, each with the words that choose it."""
+    """Return the other registered models that have a version, each with the command-line words that choose it."""
     names = sorted(model.name for model in client.search_registered_models() if model.name != name)
     newest = {other: versions[-1] for other in names[:5] if (versions := read_versions(client, other).versions)}
     return [f"{other} ({f'drf evaluate {version.words}'.strip()})" for other, version in newest.items()]

@@ -17,7 +17,8 @@ from .user import user
 
 @contextlib.contextmanager
 def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
-    """Block other commands from the same work: all on a sqlite file; for other stores, this user's on this machine.
+    """Block other commands from the same work: every command on a sqlite file; for other stores, the commands of this
+    user on this machine.
 
     Parameters
     ----------

@@ -194,7 +194,8 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    """Return the number of trials still to do, including a dead machine's even if the total is reached."""
+    """Return the number of trials still to do; trials of a dead machine count even if others have made up the
+    number."""
     missing = plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED))
     waiting = len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
     return max(0, missing, waiting)

@@ -113,7 +113,7 @@ def test_without_the_splits_they_are_guessed_and_said(tmp_path: Path, caplog: py
 @pytest.mark.parametrize(
     ("convention", "drop", "settings", "message"),
     [
-        ("none", ["market_value"], {}, "has a column split: set data.prices_adjusted=none"),
+        ("none", ["market_value"], {}, "has the column split: set data.prices_adjusted=none"),
         ("splits", ["market_value"], {"prices_adjusted": "none"}, "the closes do not jump: set splits"),
         ("none", ["market_value"], {"prices_adjusted": "splits"}, "the closes jump: set none"),
         ("splits", ["market_value", "split"], {"prices_adjusted": "splits"}, "the splits must be known"),
