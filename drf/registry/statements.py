@@ -38,7 +38,7 @@ def require_registration(entry: ModelVersion, manifest: str) -> None:
         return
     text = entry.tags.get(STATEMENT, "")
     require_signature(text, entry.tags.get(SIGNATURE), "its registration")
-    said = json.loads(text)
+    said = _read(text, "registered")
     if (said["name"], said["number"]) != (entry.name, str(entry.version)):
         raise ValueError(f"its files are those of version {said['number']} of {said['name']}")
     if said["manifest"] != manifest:
@@ -47,7 +47,7 @@ def require_registration(entry: ModelVersion, manifest: str) -> None:
 
 def state_standing(client: mlflow.MlflowClient, name: str, standing: Mapping[str, object]) -> None:
     """Write and sign who holds the aliases after a decision; without a signing key, an earlier statement goes."""
-    text = _of_standing(name, standing)
+    text = json.dumps({"statement": "decided", "name": name, **standing})
     signature = signature_of(text)
     if signature is not None:
         client.set_registered_model_tag(name, SIGNATURE, signature)
@@ -68,10 +68,14 @@ def require_standing(client: mlflow.MlflowClient, name: str, champion: str) -> N
         return
     tags = client.get_registered_model(name).tags
     require_signature(tags.get(STATEMENT, ""), tags.get(SIGNATURE) if STATEMENT in tags else None, "the last decision")
-    said = json.loads(tags[STATEMENT])
+    said = _read(tags[STATEMENT], "decided")
     if (said["name"], said["champion"]) != (name, champion):
         raise ValueError(f"the last signed decision made version {said['champion']} of {said['name']} champion")
 
 
-def _of_standing(name: str, standing: Mapping[str, object]) -> str:
-    return json.dumps({"statement": "decided", "name": name, **standing})
+def _read(text: str, kind: str) -> dict[str, str]:
+    """Return a signed statement of a kind: whoever can write tags could put another kind in its place."""
+    said: dict[str, str] = json.loads(text)
+    if said.get("statement") != kind:
+        raise ValueError(f"its statement is not one of a version that was {kind}")
+    return said
