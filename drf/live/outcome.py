@@ -86,11 +86,11 @@ _NOTICEABLE = 1e-4
 def restated_outcomes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     """Return a sentence for each month that came out otherwise than when it was last looked at.
 
-    Both tables are those of :func:`came_true`.
+    ``before``: ``month``, ``role``, ``version`` and ``net`` of an earlier table of :func:`came_true`.
     """
     keys = ["month", "role", "version"]
     kinds: dict[str, Any] = {"month": "datetime64[ns]", "role": str, "version": str}
-    both = now.astype(kinds).merge(before.astype(kinds), on=keys, suffixes=("", "_before"))
+    both = now.astype(kinds).merge(before[[*keys, "net"]], on=keys, suffixes=("", "_before"))
     moved = both[(both["net"] - both["net_before"]).abs() > _NOTICEABLE]
     return [
         f"what came true of {line['month']:%Y-%m} has changed: net {line['net']:+.2%}, and was "

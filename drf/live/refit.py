@@ -10,8 +10,11 @@ from typing import Any
 import pandas as pd
 
 from ..data.panel import RETURN
-from ..experiment.schema import DataConfig
+from ..errors import InputError
+from ..experiment.composing import read_option
+from ..experiment.schema import ComputeConfig, DataConfig
 from ..registry.versions import RegisteredVersions, Version
+from ..tuning.search import TuningRule
 from .as_of import months_between
 
 
@@ -33,10 +36,30 @@ def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any
     ----------
     given
         The ``data`` config to train on, with its source and macro series; universe and descriptors are the version's.
+
+    Places that the version records are not used: fits and studies are kept where the defaults say, on this machine.
+
+    Raises
+    ------
+    InputError
+        If the recorded settings refer to others, which would be looked up here.
     """
+    if "${" in version.tags["config"]:
+        raise InputError(f"{version.title}: its recorded settings refer to others (${{...}}): train it again")
     recorded: dict[str, Any] = json.loads(version.tags["config"])
+    compute, tuning = read_option("compute", "local", ComputeConfig), read_option("tuning", "walkforward", TuningRule)
+    here = {"scheduler": compute.scheduler, "checkpoints": compute.checkpoints}
+    studies = {"journal": tuning.journal, "storage": tuning.storage}
     # the keys that every data config has; the others are references that the recorded source does not use
     data = {entry.name: recorded["data"].get(entry.name) for entry in dataclasses.fields(DataConfig)}
     data |= {"source": given["source"], "macro": given.get("macro")}
     tracking = {**recorded["tracking"], "name": None}
-    return {**recorded, "data": data, "tracking": tracking, "window": {**recorded["window"], "test_to": None}}
+    return {
+        **recorded,
+        "data": data,
+        "tracking": tracking,
+        "window": {**recorded["window"], "test_to": None},
+        "compute": {**recorded["compute"], **here},
+        "tuning": {**recorded["tuning"], **studies},
+        "registry": {**recorded["registry"], "name": version.name},
+    }

@@ -155,7 +155,8 @@ def _last_logged(client: mlflow.MlflowClient, name: str) -> pd.DataFrame | None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = client.download_artifacts(runs[0].info.run_id, OUTCOMES, folder)
-            return pd.read_csv(file, parse_dates=["month"])
+            table = pd.read_csv(file)[["month", "role", "version", "net"]]
+            return table.astype({"month": "datetime64[ns]", "role": str, "version": str, "net": float})
     except Exception:  # nothing was logged, or each kind of store has exceptions of its own
         return None
 

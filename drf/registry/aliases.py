@@ -143,7 +143,8 @@ def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> 
     with _lock(name):
         tags, aliases = _model(client, name)
         written, left = tags.get(_INTENDED), _written(tags.get(_LEFT), _standing_of)
-        intended = _written(written, _move_of) if written and is_signed(written, tags.get(_SIGNED)) else None
+        intended = _written(written, lambda move: _move_of(move, name))
+        intended = intended if written and is_signed(written, tags.get(_SIGNED)) else None
         now = Standing(aliases.get(CHAMPION), aliases.get(PREVIOUS))
         held = intended is not None and intended.unless_held and _HOLD in tags
         if intended is not None and not held and _is_between(now, left or Standing(), intended.after):
@@ -216,7 +217,7 @@ def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Mov
             )
         if intended.unless_held and hold is not None:
             raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
-        text = json.dumps(asdict(intended))
+        text = json.dumps({"name": name, **asdict(intended)})
         if (signature := signature_of(text)) is not None:
             client.set_registered_model_tag(name, _SIGNED, signature)
         client.set_registered_model_tag(name, _INTENDED, text)
@@ -263,12 +264,20 @@ def _written(text: str | None, read: Callable[[Any], T]) -> T | None:
 
 
 def _standing_of(written: Any) -> Standing:
-    return Standing(written["champion"], written["previous"], tuple(written["line"]))
+    champion, previous = (
+        None if number is None else str(number) for number in (written["champion"], written["previous"])
+    )
+    return Standing(champion, previous, tuple(str(number) for number in written["line"]))
 
 
-def _move_of(written: Any) -> Move:
+def _move_of(written: Any, name: str) -> Move:
+    if written["name"] != name:
+        raise ValueError(f"is a move of {written['name']}")
     hold = _hold_of(written["hold"]) if written["hold"] else None
-    return Move(_standing_of(written["after"]), dict(written["marks"]), hold, bool(written["unless_held"]))
+    marks = {
+        str(number): {str(key): str(text) for key, text in tags.items()} for number, tags in written["marks"].items()
+    }
+    return Move(_standing_of(written["after"]), marks, hold, bool(written["unless_held"]))
 
 
 def _hold_of(written: Any) -> Hold:

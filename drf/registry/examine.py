@@ -57,12 +57,12 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         or the version cannot forecast it.
     """
     model, evidence = load_with_evidence(version.uri)
-    _require_its_own(client, version, evidence)
-    require_same_market(version.title, version.words, evidence.history, panel)
     lags = max(version.config.window.lags)
     newest = panel["date"].max()
-    restated = compare(evidence.history, panel)
     try:
+        _require_its_own(client, version, evidence)
+        require_same_market(version.title, version.words, evidence.history, panel)
+        restated = compare(evidence.history, panel)
         return Examination(
             forecasts=unseen_forecasts(model, evidence, restated, panel),
             newest=forecast(model, panel[panel["date"] >= MONTHLY.shift(newest, -lags)]),
@@ -72,8 +72,8 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         )
     except InputError:
         raise
-    except (mlflow.MlflowException, ValueError) as error:
-        raise InputError(f"{version.uri} cannot forecast this panel: {error}") from error
+    except Exception as error:  # whatever a version's model or tables may do must not end the evaluation of others
+        raise InputError(f"{version.uri} cannot forecast this panel: {first_line(error)}") from error
 
 
 def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:

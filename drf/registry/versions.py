@@ -19,6 +19,7 @@ from ..data.panel import RETURN
 from ..data.sources import NamedElsewhere
 from ..errors import InputError, first_few, first_line
 from ..experiment.config import read_recorded
+from ..experiment.factors import make_factors
 from ..experiment.identity import recipe_of
 from ..experiment.market_name import BUILT_IN, of_panel
 from ..experiment.schema import TrainConfig
@@ -95,6 +96,7 @@ class Version:
             If it was registered by another release of this program, which this one cannot read.
         """
         config = read_recorded(tags["config"])
+        make_factors(config.factors, config.data.descriptors)  # refuses what no market could have
         row = row_named(tags.get("row", config.registry.row))
         if row is None:
             raise InputError(f"its row, {tags['row']}, is unknown")
@@ -182,14 +184,15 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
     """
     versions, left_aside = [], {}
     entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
-    first = {entry.tags.get(MANIFEST): str(entry.version) for entry in reversed(entries)}
+    owner: dict[str, str] = {}  # manifest -> the verified version that has it
     for entry in entries:
         reason = _why_aside(entry, str(entry.version) in aliased)
-        if reason is None and first[entry.tags[MANIFEST]] != str(entry.version):
-            reason = f"its files are those of version {first[entry.tags[MANIFEST]]}"
+        if reason is None and entry.tags[MANIFEST] in owner:
+            reason = f"its files are those of version {owner[entry.tags[MANIFEST]]}"
         try:
             if reason is None:
                 versions.append(Version.of(entry, tags_of(entry)))
+                owner[entry.tags[MANIFEST]] = str(entry.version)
         except InputError as error:
             reason = str(error)
         except (

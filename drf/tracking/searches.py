@@ -104,6 +104,8 @@ def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | No
             table = pd.read_csv(file, index_col="date", parse_dates=["date"]).astype(float)
     except Exception:  # each kind of store has exceptions of its own
         return None
+    if not table.index.is_unique or table.index.isna().any():
+        return None
     return table if table.shape[1] == training.data.metrics.get(TRIED, table.shape[1]) else None
 
 

@@ -103,9 +103,17 @@ def save_rows(client: mlflow.MlflowClient, experiment_id: str, run_id: str, name
     own = {"searchFilter": f"tags.kind = 'row' and tags.`mlflow.parentRunId` = '{run_id}'"}
     _save(client, experiment_id, key_of_rows(run_id), f"rows of {name}", {**VIEWS["rows"], **own})
     tags = client.get_experiment(experiment_id).tags
-    saved = {key: json.loads(value)["createdAt"] for key, value in tags.items() if key.startswith(f"{_TAG}rows-of-")}
+    saved = {key: _created(value) for key, value in tags.items() if key.startswith(f"{_TAG}rows-of-")}
     for key in sorted(saved, key=lambda one: saved[one])[:-_KEPT_TRAININGS]:
         client.delete_experiment_tag(experiment_id, key)
+
+
+def _created(value: str) -> str:
+    """Return when a view was saved; empty, and so the oldest, if the tag is not one of a view."""
+    try:
+        return str(json.loads(value)["createdAt"])
+    except Exception:  # anybody can write a tag
+        return ""
 
 
 def key_of_rows(run_id: str) -> str:

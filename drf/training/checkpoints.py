@@ -148,8 +148,10 @@ def is_dead(folder: Path) -> bool:
     if not folder.is_dir():
         return True
     try:
+        if not (folder / LOCK).is_file() or not _is_own(folder / LOCK):  # a folder that somebody else has named
+            return False
         lock.acquire()
-    except Timeout:
+    except (Timeout, OSError):
         return False
     lock.release()
     return True

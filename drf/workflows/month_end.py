@@ -247,7 +247,9 @@ class _Steps:
 
     def still_holds(self, earlier: Mapping[str, Any]) -> bool:
         """Tell whether an earlier result still holds: files and issue exist, and the watch's findings agree."""
-        issued = earlier["issued"] or {}
+        issued = earlier.get("issued") or {}
+        if {"status", "page", "unusual"} - set(earlier) or (issued and {"file", "run"} - set(issued)):
+            return False  # somebody else's
         files = [earlier["page"], *([issued["file"]] if issued else [])]
         runs = {issue.run_id for issue in read_issues(self.client, self.name)}
         readable = earlier["status"] in ("done", "alarm") and all(Path(str(file)).is_file() for file in files)

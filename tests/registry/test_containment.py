@@ -86,3 +86,20 @@ def test_nothing_of_an_unsigned_version_is_read_when_a_key_is_set(
     known = read_versions(registry, NAME)
     assert known.versions == [] and known.numbers == set("12345")
     assert all("not signed" in known.left_aside[number] for number in "1234")
+
+
+def test_a_tag_that_names_anothers_manifest_evicts_nobody(registry: MlflowClient, tmp_path: Path) -> None:
+    junk = str(registry.create_model_version(NAME, source=str(tmp_path), tags={**GOOD, "manifest": "x"}).version)
+    for number in "1234":
+        registry.set_model_version_tag(
+            NAME, junk, "manifest", registry.get_model_version(NAME, number).tags["manifest"]
+        )
+        known = read_versions(registry, NAME)
+        assert [one.number for one in known.versions] == ["1", "2", "3", "4"] and junk in known.left_aside
+
+
+def test_factors_that_no_market_could_have_are_left_aside(registry: MlflowClient, tmp_path: Path) -> None:
+    config = json.loads(CONFIG)
+    config["factors"] = {"a": "x"}
+    number = register_strange(registry, tmp_path, json.dumps({**GOOD, "config": json.dumps(config)}).encode(), {})
+    assert number in read_versions(registry, NAME).left_aside

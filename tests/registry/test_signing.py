@@ -154,3 +154,15 @@ def test_a_move_that_nobody_signed_is_not_completed(signed: MlflowClient) -> Non
     settle(signed, NAME, "12")
     assert read_standing(signed, NAME).champion == "2"
     assert "intended" not in signed.get_registered_model(NAME).tags
+
+
+def test_a_signed_move_of_another_model_is_not_completed(signed: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed.create_registered_model("other")
+    monkeypatch.setattr("drf.registry.aliases._make", lambda *_: None)  # stopped before its first step
+    move(signed, "other", read_standing(signed, "other"), Move(Standing("1", None, ("1",))))
+    monkeypatch.undo()
+    tags = signed.get_registered_model("other").tags
+    for key in ("intended", "intended_signature"):
+        signed.set_registered_model_tag(NAME, key, tags[key])
+    settle(signed, NAME, "12")
+    assert read_standing(signed, NAME).champion == "2"
