@@ -35,9 +35,9 @@ def draw_contributions(contributions: pd.Series, title: str) -> Figure:
     return figure
 
 
-def main(panel_file: str, asset: str, folder: str) -> None:
+def main(panel_file: str, asset: str, folder: str, name: str = "drf-lstm-lrp") -> None:
     connect()
-    model = mlflow.pyfunc.load_model("models:/drf-lstm-lrp@champion")
+    model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
     panel = pd.read_parquet(panel_file)
     descriptors = model.predict(panel, params={"detail": "descriptors"})
     newest = descriptors[descriptors["date"] == descriptors["date"].max()].set_index("asset")

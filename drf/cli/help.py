@@ -40,7 +40,7 @@ Settings:
   replace=true         issue the month again if its forecasts would differ
   portfolio.at_alarm=hold  issue nothing while an alarm stands
   output=FOLDER        folder of the pages; default: month-end
-Exit codes: 0 done, 2 refused, 3 held back because inputs are unusual, 4 alarm on the champion, 75 another command is
+Exit codes: 0 done, 2 refused, 3 held back (unusual inputs, or an alarm), 4 alarm on the champion, 75 another command is
 at work: try again, 99 this month was done before."""
 
 _MORE = {"evaluate": _PEOPLE, "month-end": _MONTH}

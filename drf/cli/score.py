@@ -57,4 +57,4 @@ def _parse(words: list[str]) -> argparse.Namespace:
     program.add_reading(parser)
     parser.add_argument("--force", action="store_true", help="issue although the newest month's inputs are unusual")
     parser.add_argument("--replace", action="store_true", help="issue a month again that was issued already")
-    return parser.parse_args(words)
+    return parser.parse_args(words if words[-1:] != [""] else words[:-1])  # MLflow's runner hands an empty option over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from hydra import compose, initialize_config_dir
@@ -36,12 +36,15 @@ class Settings(Generic[C]):
         Words given to change the settings. The settings that they name were chosen, and are not tuned.
     choices
         Config group -> the file that was chosen.
+    words
+        Words that choose the data, if they are known without the choices.
     """
 
     config: C
     record: Record
     overrides: Sequence[str]
     choices: Mapping[str, str]
+    words: Sequence[str] | None = None
 
     @classmethod
     def of(
@@ -57,13 +60,18 @@ class Settings(Generic[C]):
         return cls(read(composed, schema), Record.of(composed), tuple(overrides), dict(choices))
 
     @classmethod
-    def recorded(cls, values: Mapping[str, Any], schema: type[C], choices: Mapping[str, str]) -> Settings[C]:
-        """Check settings that an earlier run recorded; the errors are the same as in :meth:`of`."""
-        return cls.of(OmegaConf.create(dict(values)), schema, (), choices)
+    def recorded(cls, values: Mapping[str, Any], schema: type[C], words: Sequence[str]) -> Settings[C]:
+        """Check settings that an earlier run recorded; the errors are the same as in :meth:`of`.
+
+        ``words``: choose their data on a command's line.
+        """
+        return replace(cls.of(OmegaConf.create(dict(values)), schema, (), {}), words=words)
 
     @property
     def data_words(self) -> list[str]:
         """Words that choose the same data on another command's line."""
+        if self.words is not None:
+            return list(self.words)
         return data_words(self.record, self.choices.get("data", "simulated"))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 from .config import Record, flatten
@@ -56,11 +57,11 @@ def _source(source: Mapping[str, Any]) -> list[str]:
         other = {name: value for name, value in source.items() if name != "months" and common.get(name) != value}
         return ["simulated", digest(other, 6)] if other else []
     path = next((str(source[name]) for name in ("path", "prices") if source.get(name)), source["_target_"])
-    address, _, _ = path.partition("#")
+    address, _, table = path.partition("#")
     name = PurePath(address.rstrip("/")).name.lower()
     stem = name.split(".")[0] if "/" in address or "." in name else name
     words = re.sub(r"[^a-z0-9]+", "-", _DATE.sub("", stem)).strip("-")
-    return [words or "panel"]
+    return [words or "panel", *([table.lower()] if re.fullmatch(r"\w+", table, re.ASCII) else [])]
 
 
 def data_words(record: Record, choice: str) -> list[str]:
@@ -84,7 +85,7 @@ def data_words(record: Record, choice: str) -> list[str]:
     values = {name: value for name, value in chosen.items() if not _follows(name, follow)}
     words = [] if choice == "simulated" else [f"data={choice}"]
     return words + [
-        f"{'' if name in usual or name == 'registry.name' else '+'}{name}={_as_word(value)}"
+        f"{'' if name in usual or name == 'registry.name' else '++'}{name}={_as_word(value)}"
         for name, value in values.items()
         if name not in usual or usual[name] != value
     ]
@@ -97,6 +98,8 @@ def _defaults(choice: str) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             usual = flatten(OmegaConf.masked_copy(compose("config", [f"data={choice}"]), ["data"]))
+    except MissingConfigException:  # a file of one's own, given by --config-dir
+        usual = {}
     finally:
         if running is not None:
             GlobalHydra.instance().initialize(running)
@@ -109,7 +112,7 @@ def _follows(name: str, keys: set[str]) -> bool:
 
 def _as_word(value: Any) -> str:
     """Return a value as Hydra reads it."""
-    if isinstance(value, str) and not re.fullmatch(r"[\w/][\w./\-+:@]*", value):
+    if isinstance(value, str) and not re.fullmatch(r"[\w/][\w./\-+:@]*", value, re.ASCII):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return f"[{','.join(_as_word(entry) for entry in value)}]"

@@ -129,5 +129,5 @@ def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd
     if why := compare_markets(history, panel).difference:
         raise InputError(
             f"{title} was trained on another market than that of the data given ({why}): give its data "
-            f"({words or 'data=simulated'}), or train on these data (drf train) and go on with the model of theirs"
+            f"({words or 'data=simulated'}), or train on these data (drf train; registry.name=... if the name is taken)"
         )

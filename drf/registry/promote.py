@@ -84,7 +84,7 @@ class Candidate:
     """A version under evaluation: its results, or why it cannot be judged, and the verdicts of the gates.
 
     ``comparison`` is the verdict of its comparison with the champion. For a refresh, the verdicts ``skill`` are
-    reported and not required.
+    reported and not required. ``other_inputs``: it was trained on other inputs than the champion of its recipe.
     """
 
     version: Version
@@ -97,6 +97,7 @@ class Candidate:
     skill_decides: bool = True
     comparison: Verdict | None = None
     audit: Verdict | None = None
+    other_inputs: bool = False
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -111,6 +112,8 @@ class Candidate:
     @property
     def supersedes(self) -> bool:
         """Tell whether older versions of the recipe need no evaluation: this one passed, or lacks only skill."""
+        if self.other_inputs:
+            return False
         excused = [*self.skill, *([self.comparison] if self.role == NEW else [])]
         return self.examination is not None and all(verdict.passed or verdict in excused for verdict in self.verdicts)
 
@@ -267,7 +270,7 @@ def _judge(rules: Rules, version: Version, champion_number: str | None, champion
         )
     candidate = _examined(rules, version, role)
     if role == REFRESH and _on_other_inputs(candidate, champion):
-        candidate.role = NEW
+        candidate.role, candidate.other_inputs = NEW, True
     candidate.skill_decides = candidate.role == NEW or rules.refresh == "gated"
     _judge_skill(rules, candidate)
     if champion_number is not None and candidate.examination is not None:

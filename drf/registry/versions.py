@@ -337,11 +337,19 @@ def _other_models(client: mlflow.MlflowClient, name: str) -> list[str]:
 
 
 def model_of_panel(path: str) -> str:
-    """Return the only registered model of a panel's file, in any universe; else that of the built-in market."""
+    """Return the only registered model of a panel's file, in any universe; else that of the built-in market.
+
+    Raises
+    ------
+    InputError
+        If there are several.
+    """
     own = of_panel(path)
     names = [model.name for model in mlflow.MlflowClient().search_registered_models(max_results=1000)]
     fitting = [name for name in names if re.fullmatch(rf"{re.escape(own)}(-top\d+)?", name)]
-    return fitting[0] if len(fitting) == 1 else BUILT_IN
+    if len(fitting) > 1:
+        raise InputError(f"{path}: {first_few(fitting)} are all of this panel: name one (--model, or --name)")
+    return fitting[0] if fitting else BUILT_IN
 
 
 def mark(client: mlflow.MlflowClient, name: str, number: str, tags: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from . import charts
 from .document import Chart, Column, Document, Picture, Section, Table, as_sentence
 from .live_figures import live_charts, live_pictures
 from .lookup import stocks_asked
-from .standing import AT_ALARM, promotion_in_words
+from .standing import at_alarm, promotion_in_words
 
 _SHOWN = 10
 
@@ -30,6 +30,8 @@ class Month:
 
     Attributes
     ----------
+    name
+        Registered model.
     month
         Month end at which the forecasts were made.
     champion
@@ -48,6 +50,7 @@ class Month:
         The configuration as YAML, and the code's commit.
     """
 
+    name: str
     month: pd.Timestamp
     champion: str
     orders: pd.DataFrame | None
@@ -113,7 +116,7 @@ def _health(month: Month, live: Live | None) -> str:
         *([month.decision.alarm] if month.decision and month.decision.alarm else []),
     ]
     if alarms:
-        return f"ALARM: {'; '.join(alarms)}. What to do: {' '.join(AT_ALARM)}"
+        return f"ALARM: {'; '.join(alarms)}. What to do: {' '.join(at_alarm(month.name))}"
     words = []
     if month.decision is not None:
         words.append("it passes its gates")

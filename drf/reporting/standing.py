@@ -89,14 +89,16 @@ def alarm_in_words(decision: Decision) -> str:
     return f"ALARM: {decision.alarm}" if decision.alarm else ""
 
 
-AT_ALARM = (
-    "Look: open the page and the evaluation's report; is it the data, the market, or the model?",
-    "Hold: no orders are issued while an alarm stands with drf month-end portfolio.at_alarm=hold; "
-    "drf evaluate hold=true reason=... freezes the aliases.",
-    "Roll back: drf evaluate rollback=true reason=... returns to the version before, if that one was better.",
-    "Retire: train another recipe (drf train), and let drf evaluate replace the champion.",
-)
-"""What people can do at an alarm, in the order in which they would."""
+def at_alarm(name: str) -> list[str]:
+    """Return what people can do at an alarm on a registered model, in the order in which they would."""
+    model = f"registry.name={name}"
+    return [
+        "Look: open the page and the evaluation's report; is it the data, the market, or the model?",
+        "Hold: no orders are issued while an alarm stands with drf month-end portfolio.at_alarm=hold; "
+        f"drf evaluate {model} hold=true reason=... freezes the aliases.",
+        f"Roll back: drf evaluate {model} rollback=true reason=... returns to the version before, if it was better.",
+        "Retire: train another recipe (drf train) on the same data, and let drf evaluate replace the champion.",
+    ]
 
 
 def promotion_in_words(decision: Decision) -> str:

@@ -42,7 +42,7 @@ from ..registry.market import compare_markets
 from ..registry.versions import HEALTH, HEALTHY, Version, read_versions
 from ..reporting.html import render
 from ..reporting.month_report import Month, month_document
-from ..reporting.standing import AT_ALARM
+from ..reporting.standing import at_alarm
 from ..tracking.locks import store_lock
 from ..tracking.runs import git_commit, leave_what_is_taken
 from ..tracking.store import connect
@@ -270,10 +270,12 @@ class _Steps:
         """Hold the orders back if the rule asks for it and an alarm on the record or the champion stands."""
         if self.config.portfolio.at_alarm == "issue" or self._skips("score"):
             return
-        issued = read_issues(self.client, self.name)
-        record = read_record(self.client, self.name, self.panel).alarm if issued else ""
+        issued = read_issues(self.client, self.name, "champion")
+        own = bool(issued) and issued[-1].recipe == self.scorer.recipe  # another recipe's record is not this one's
+        record = read_record(self.client, self.name, self.panel).alarm if own else ""
         health = self.version.tags.get(HEALTH, HEALTHY)
-        self.held = [text for text in (record, "" if health == HEALTHY else health) if text]
+        overdue = self.version.overdue(self.panel) if self._skips("train") or self._skips("evaluate") else ""
+        self.held = [text for text in (record, "" if health == HEALTHY else health, overdue) if text]
         for text in self.held:
             self._note(f"nothing is issued (portfolio.at_alarm=hold): {text}")
 
@@ -335,7 +337,7 @@ class _Steps:
 
     def _train(self, newest: Version) -> str | None:
         given = json.loads(self.settings.record.line)["data"]
-        settings = Settings.recorded(training_config(newest, given), TrainConfig, self.settings.choices)
+        settings = Settings.recorded(training_config(newest, given), TrainConfig, self.settings.data_words)
         if recipe_of(settings.config) != newest.recipe:
             self._note("the recipe changes with the data that were given: what is trained is no refresh")
         result = train(settings)
@@ -372,7 +374,7 @@ class _Steps:
             "trained": self.training,
             "decision": self.evaluation.decision.reason if self.evaluation else "left out",
             "alarms": alarms,
-            "what to do": list(AT_ALARM) if alarms else [],
+            "what to do": at_alarm(self.name) if alarms else [],
             "notes": self.notes,
             "page": str(file),
             "seconds": round(time.perf_counter() - began, 1),
@@ -403,6 +405,7 @@ class _Steps:
         issuer = self.issuance.issued.issue.version if self.issuance else None
         record: ConfigRecord = self.settings.record
         return Month(
+            name=self.name,
             champion=self.scorer.title if issuer is None else f"version {issuer} (champion)",
             month=self.panel["date"].max(),
             orders=self.issuance.issued.orders if self.issuance else None,

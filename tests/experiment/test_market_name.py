@@ -19,6 +19,8 @@ OWN = ["data=panel", "data.path=own/panel.parquet"]
         OWN,
         [*OWN, "data.universe=500", "data.unknown=['.',B,-99]", "data.encoding=cp932"],
         ["data=panel", "data.path='own/a b (v2) 日本=1.csv'", "data.descriptors=[PER,PBR,CAP]"],
+        ["data=panel", "data.path='日本.parquet'"],
+        ["data=jkp", "data.path=jkp.csv", "data.keep=null"],
         ["data=raw", "data.prices=p_*.csv", "data.market_index=i.csv", "data.statements='m.db#SELECT * FROM s'"],
         ["data=jkp", "data.path=jkp.csv", "+data.keep.excntry=JPN"],
         ["factors=paper16_macro", *OWN, "data.macro.path=fx.csv", "data.macro.lag_months=2"],
@@ -51,7 +53,8 @@ def test_the_built_in_market_alone_has_the_short_name() -> None:
 
 
 def test_dates_in_a_files_name_are_left_out() -> None:
-    files = ["panel.parquet", "x/panel_2024-10.csv", "panel_20241031.csv.gz", "panel2024Q3.parquet", "panel.db#prices"]
+    files = ["panel.parquet", "x/panel_2024-10.csv", "panel_20241031.csv.gz", "panel2024Q3.parquet"]
     assert {of_panel(file) for file in files} == {f"{BUILT_IN}-panel"}
     assert of_panel("2024/jp500.parquet") == f"{BUILT_IN}-jp500"
+    assert of_panel("market.db#japan") == f"{BUILT_IN}-market-japan" != of_panel("market.db#us")
     assert of_panel("日本.parquet") == f"{BUILT_IN}-panel"

@@ -68,7 +68,7 @@ def page_of(**changes: object) -> str:
     orders = lived.issued[-1].orders.assign(inputs=0.9, reasons="PER +1.00 %, ROE -0.50 %", quantile=1)
     about = {
         "month": DATES[-1], "champion": "version 1 (champion)", "orders": orders, "record": lived, "unusual": [],
-        "trained": "not due", "decision": decision(), "notes": [], "config": "a: 1", "commit": "abc",
+        "trained": "not due", "decision": decision(), "notes": [], "config": "a: 1", "commit": "abc", "name": "mine",
     }  # fmt: skip
     return render(month_document(Month(**{**about, **changes})))  # type: ignore[arg-type]
 
