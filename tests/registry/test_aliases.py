@@ -172,7 +172,7 @@ def test_a_stopped_move_gives_way_to_a_hold_that_came_after(registry: MlflowClie
     first = Standing().promote("1")
     move(registry, NAME, Standing(), Move(first))
     made = Move(first.promote("2"), unless_held=True)
-    registry.set_registered_model_tag(NAME, "intended", json.dumps(asdict(made)))
+    registry.set_registered_model_tag(NAME, "intended", json.dumps({"name": NAME, **asdict(made)}))
     set_hold(registry, NAME, "under review")
     assert settle(registry, NAME, ALL) == []
     assert read_standing(registry, NAME).champion == "1"
@@ -194,7 +194,7 @@ def test_a_version_deleted_while_a_move_to_it_was_stopped_holds_up_nothing(regis
     first = Standing().promote("1")
     move(registry, NAME, Standing(), Move(first))
     made = Move(first.promote("2"), {"2": {"gates": "strict"}})
-    registry.set_registered_model_tag(NAME, "intended", json.dumps(asdict(made)))
+    registry.set_registered_model_tag(NAME, "intended", json.dumps({"name": NAME, **asdict(made)}))
     registry.delete_model_version(NAME, "2")
     settle(registry, NAME, ALL - {"2"})
     assert read_standing(registry, NAME).champion is None

@@ -63,7 +63,7 @@ def test_rollback_gives_back_rejects_and_holds(three: MlflowClient) -> None:
     known = read_versions(three, NAME, ("2", "1"))
     assert "rejected before: rolled back to version 2: no reason was given" in known.left_aside["3"]
     assert (done(three, "rollback=true").after.champion, read_standing(three, NAME).previous) == ("1", None)
-    with pytest.raises(InputError, match=r"no version with the alias previous.*rollback=VERSION"):
+    with pytest.raises(InputError, match=r"no earlier champion.*rollback=VERSION"):
         done(three, "rollback=true")
     assert done(three, "rollback=3", "reason=it was right").after.champion == "3"
     assert {version.number for version in read_versions(three, NAME, ("3",)).versions} == {"3"}
