@@ -80,6 +80,7 @@ def load_scorer(uri: str) -> Scorer:
         try:
             aliases = client.get_registered_model(name).aliases
             number = str(aliases[named[2]] if named[2] else int(named[3]))
+            client.get_model_version(name, number)
         except (mlflow.MlflowException, KeyError) as error:
             known = sorted(model.name for model in client.search_registered_models())
             others = f" ({first_few(known)} are registered)" if known and name not in known else ""
