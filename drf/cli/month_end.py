@@ -13,7 +13,8 @@ from ..live.track_record import Record
 from ..reporting.terminal import evaluation_text, issue_text, record_text, training_text, watch_text
 from ..tracking.store import without_secrets
 from ..workflows.evaluate import EvaluationResult
-from ..workflows.month_end import MonthEndResult, Notice, StepResult, WatchedMonth, month_end
+from ..workflows.month_end import MonthEndResult, month_end
+from ..workflows.month_end_steps import Notice, StepResult, WatchedMonth
 from ..workflows.train import TrainingResult
 from . import program
 from .failures import ALARM, HELD_BACK, NOTHING_TO_DO, TRY_AGAIN, failure_of

@@ -22,7 +22,8 @@ from . import score as _score
 from . import train as _train
 from .evaluate import EvaluationResult
 from .monitor import MonitorConfig, MonitorResult
-from .month_end import Listener, MonthEndResult
+from .month_end import MonthEndResult
+from .month_end_steps import Listener
 from .score import ScoreConfig, ScoreResult
 from .train import TrainingResult
 

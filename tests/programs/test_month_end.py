@@ -170,10 +170,10 @@ def killed(*_: object, **__: object) -> None:
 
 POINTS = [
     "drf.live.issuance.write_issue",
-    "drf.workflows.month_end.log_record",
-    "drf.workflows.month_end.train",
-    "drf.workflows.month_end.evaluate",
-    "drf.workflows.month_end.write_end",
+    "drf.workflows.month_end_steps.log_record",
+    "drf.workflows.month_end_steps.train",
+    "drf.workflows.month_end_steps.evaluate",
+    "drf.workflows.month_end_steps.write_end",
 ]
 
 
