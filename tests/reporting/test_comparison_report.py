@@ -1,11 +1,9 @@
-"""The report: what it says, and how a browser shows it."""
+"""The report of a comparison: its page, and how a browser shows it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import cache
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,101 +12,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.comparison.evidence import gather, on_rows
-from drf.comparison.headline import portray
-from drf.comparison.rows import Judging, Row, comparison_table
-from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
-from drf.data.simulate import SimulatedMarket
-from drf.evaluation.contributions import risk_table
-from drf.evaluation.metrics import monthly_series, summarise
-from drf.evaluation.portfolio import make_weights
-from drf.evaluation.trials import Trials
-from drf.models.catalogue import row_named
+from drf.comparison.rows import Row, comparison_table
+from drf.data.paper_descriptors import FACTORS
 from drf.registry.gates import Verdict
-from drf.reporting import findings
-from drf.reporting.comparison_report import Material, comparison_report, gates_section
+from drf.reporting.comparison_report import comparison_report, gates_section
 from drf.reporting.document import Picture
 from drf.reporting.drawing import comparison_figures
 from drf.reporting.html import render, with_verdict
 from drf.reporting.paper import picture
-from drf.reporting.terminal import printed
-from drf.samples.lagged import make_samples
-from tests.making import rule
 from tests.reporting.browser import look_at, needs_chromium
-
-RULE = rule()
-DRIVERS = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
-SKILL = {"linear": 0.02, "forest": 0.06, "lstm": 0.12, "lstm_lrp": 0.12}
-
-
-@cache
-def market() -> pd.DataFrame:
-    return SimulatedMarket(60, 48, seed=2).panel()
-
-
-@pytest.fixture(scope="module")
-def panel() -> pd.DataFrame:
-    return market()
-
-
-def contributions(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    names = [f"{name}_lag0" for name in DESCRIPTORS]
-    values = pd.DataFrame(rng.normal(0.001, 0.001, (len(table), len(names))), columns=names)
-    return pd.concat([table[["date", "asset"]], values], axis=1)
+from tests.reporting.compared import (
+    DRIVERS,
+    RULE,
+    SKILL,
+    compared_evidence,
+    compared_rows,
+    material,
+)
 
 
 @pytest.fixture(scope="module")
-def rows(panel: pd.DataFrame) -> list[Row]:
-    """Rows of known skill on 35 months."""
-    samples = make_samples(panel, ["CAP", "ROE"], (0, 12))
-    kept = ~np.isnan(samples.y)
-    made = []
-    for name, skill in SKILL.items():
-        rng = np.random.default_rng(7)
-        each = [skill * samples.y[kept] + 0.02 * rng.standard_normal(kept.sum()) for _ in range(3)]
-        table = pd.DataFrame({"date": samples.dates[samples.month[kept]], "asset": samples.asset[kept]})
-        table = table.assign(y_true=samples.y[kept].astype(float), y_pred=np.mean(each, axis=0))
-        relevance = contributions(table, rng)
-        model = row_named(name)
-        assert model is not None
-        row = Row(
-            model=model,
-            relevance=relevance,
-            newest_relevance=None,
-            risk=risk_table(relevance, make_weights(table, RULE), FACTORS),
-            carried=None,
-            by_seed=np.array(each if name.startswith("lstm") else each[:1]),
-            forecast=table[:0],
-            **judged(table),
-        )
-        made.append(row)
-    return made
-
-
-def judged(table: pd.DataFrame) -> dict[str, Any]:
-    """What of a row follows from its predictions."""
-    metrics, months = summarise(table, RULE), np.sort(table["date"].unique())
-    return {
-        "predictions": table,
-        "raw": table["y_pred"].to_numpy(),
-        "scale": pd.Series(1.0, index=months),
-        "newest_scale": 1.0,
-        "judged": table,
-        "weights": make_weights(table, RULE),
-        "metrics": {**metrics, "r2_raw": metrics["r2"], "promised_return_raw": metrics["promised_return"]},
-        "series": monthly_series(table, RULE),
-    }
+def rows() -> list[Row]:
+    return compared_rows()
 
 
 @pytest.fixture(scope="module")
-def evidence(rows: list[Row], panel: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    trials = Trials(pd.DataFrame({"sharpe": np.linspace(-0.2, 0.3, 20), "periods": 12}), 20.0)
-    noise = np.random.default_rng(0).normal(0, 1, (12, 6))
-    return gather(rows, judging(panel), trials, {"lstm": pd.DataFrame(noise)}, periods=None, seed=0)
-
-
-def judging(panel: pd.DataFrame) -> Judging:
-    return Judging(make_samples(panel, ["CAP", "ROE"], (0, 12)), panel, FACTORS, RULE)
+def evidence() -> dict[str, pd.DataFrame]:
+    return compared_evidence()
 
 
 @pytest.fixture(scope="module")
@@ -116,135 +46,6 @@ def page(rows: list[Row], evidence: dict[str, pd.DataFrame]) -> str:
     table, net = comparison_table(rows), evidence["sharpe"].query("returns == 'net'")
     drawn = {name: picture(figure) for name, figure in comparison_figures(rows, table, net, FACTORS, RULE).items()}
     return render(comparison_report(material(rows, evidence, drivers=DRIVERS, figures=drawn)))
-
-
-def material(rows: list[Row], evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
-    near = rows[-1] if changes.get("drivers") else replace(rows[-1], relevance=None, risk=None)
-    told = {
-        "name": "a training",
-        "headline": "lstm_lrp",
-        "drivers": None,
-        "figures": {},
-        "protocol": ["Panel: <tiny> & made up."],
-    }
-    told |= {"simulated": False, "neutral": 1.5, "config": "seed: 0", "commit": "abc"}
-    told |= {"series": {row.name: row.series for row in rows}, "portrait": portray(near, judging(market()))}
-    told |= {"comparison": comparison_table(rows), "evidence": evidence, "factors": FACTORS}
-    return Material(**{**told, **changes})
-
-
-def test_evidence_covers_every_row(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
-    names = {row.name for row in rows}
-    for name in ("tests", "sharpe", "deflated", "confidence_set", "quantiles", "variants"):
-        assert set(evidence[name]["row"]) == names
-    for name, frame in evidence.items():
-        assert isinstance(frame, pd.DataFrame), name
-    assert set(evidence["seeds"]["row"]) == {"lstm", "lstm_lrp"}
-    metrics = on_rows(evidence)
-    assert metrics["lstm"]["evidence/sharpe_net_low"] < rows[2].metrics["sharpe_net"]
-    assert metrics["lstm"]["evidence/sharpe_sd_of_seeds"] > 0
-    assert "evidence/sharpe_net_difference" not in metrics["linear"]
-
-
-def test_the_seeds_are_judged_each_on_its_own(rows: list[Row], evidence: Mapping[str, pd.DataFrame]) -> None:
-    table = evidence["seeds"].query("row == 'lstm'").set_index("seed")["sharpe"]
-    lstm = rows[2]
-    own = [summarise(lstm.predictions.assign(y_pred=seed), RULE)["sharpe"] for seed in lstm.by_seed]
-    assert table[["0", "1", "2"]].tolist() == pytest.approx(own)
-    assert table["mean"] == pytest.approx(np.mean(own))
-    assert table["sd"] == pytest.approx(np.std(own, ddof=1))
-
-
-def test_the_first_screen_answers_in_words_that_follow_from_the_numbers(
-    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
-) -> None:
-    table = comparison_table(rows)
-    best = findings.best_row(table)
-    assert best in ("lstm", "lstm_lrp")
-    assert f"{table.set_index('row')['sharpe_net'][best]:.2f}" in findings.which_model(table, best)
-    assert re.search(r"Against linear: .*, better beyond chance\.", findings.how_sure(evidence, best))
-    assert ", excludes 0." in findings.how_sure(evidence, best)
-    assert "they cannot be told apart" in findings.how_sure(evidence, "forest") or (
-        evidence["sharpe"].query("row == 'forest' and returns == 'net'")["difference_low"].item() > 0
-    )
-    linear = findings.which_model(table, "linear")
-    assert linear.startswith("linear, the row that can be promoted")
-    assert f"{best} {table['sharpe_net'].max():.2f}, above it" in linear
-    assert findings.what_drives(pd.Series({"Value": 0.006, "Risk": -0.002}), "lstm_lrp").startswith(
-        "Value 75 %, Risk -25 %: shares of the sizes of its contributions, with their signs, to lstm_lrp's forecast"
-    )
-    words = " ".join(findings.caveats(evidence, table, best, simulated=True, neutral=1.5))
-    assert "1.50 % of the inputs" in words
-    assert "The market is simulated" in words
-    assert f"standard error of about {np.sqrt(12 / 35):.2f}" in words
-
-
-def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: float) -> list[Row]:
-    """The rows on a part of their forecasts, with some columns set."""
-    made = []
-    for row in rows:
-        chosen = kept(row.predictions).to_numpy()
-        table = row.predictions[chosen].reset_index(drop=True).assign(**values)
-        seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
-        if "y_pred" not in values:
-            seeds = row.by_seed[:, chosen]
-        assert row.relevance is not None
-        relevance = row.relevance[chosen].reset_index(drop=True)
-        made.append(replace(row, by_seed=seeds, relevance=relevance, **judged(table)))
-    return made
-
-
-def last(months: int) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda table: table["date"].isin(sorted(table["date"].unique())[-months:])
-
-
-def all_rows(table: pd.DataFrame) -> pd.Series:
-    return table["date"].notna()
-
-
-def three_stocks_in_one_month(table: pd.DataFrame) -> pd.Series:
-    return (table["date"] != table["date"].iloc[-1]) | (table.groupby("date").cumcount() < 3)
-
-
-FEW_TRIALS = Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0)
-
-
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize(
-    ("kept", "values", "reason"),
-    [
-        (last(1), {}, "there are only 1 periods (4 needed)"),
-        (last(2), {}, "there are only 2 periods (4 needed)"),
-        (last(3), {}, "there are only 3 periods (4 needed)"),
-        (all_rows, {"y_pred": 0.01}, "are the same for all stocks"),
-        (all_rows, {"y_true": 0.01}, "are the same for all stocks"),
-        (three_stocks_in_one_month, {}, "1 of 35 periods have no long-short return"),
-    ],
-)
-def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
-    rows: list[Row],
-    panel: pd.DataFrame,
-    kept: Callable[[pd.DataFrame], pd.Series],
-    values: dict[str, float],
-    reason: str,
-) -> None:
-    spoilt = only(rows, kept, **values)
-    tables = gather(spoilt, judging(panel), FEW_TRIALS, {}, periods=None, seed=0)
-    comparison = comparison_table(spoilt)
-    assert comparison["note"].str.contains(reason, regex=False).all()
-    for name, table in {**tables, "comparison": comparison}.items():
-        if "note" in table:
-            unknown = table.drop(columns=["better", "difference", "difference_low", "difference_high"], errors="ignore")
-            silent = unknown[unknown.isna().any(axis=1) & (table["note"].fillna("") == "")]
-            assert silent.empty, (name, silent.to_string())
-    text = render(comparison_report(material(spoilt, tables, drivers=DRIVERS)))
-    assert reason in text
-    assert reason in printed(comparison)
-    assert "nan" not in printed(comparison).lower()
-
-
-def test_eleven_months_are_few_but_enough(rows: list[Row]) -> None:
-    assert (comparison_table(only(rows, last(11)))["note"] == "").all()
 
 
 def test_the_page_holds_everything_itself(page: str) -> None:
@@ -406,32 +207,6 @@ def test_the_tables_of_the_page_hold_the_numbers(rows: list[Row], evidence: Mapp
     assert seeds[0][2:] == [
         f"{first['mae']:.5f}", f"{first['rank_ic']:.4f}", f"{first['sharpe']:.2f}", f"{first['sharpe_net']:.2f}",
     ]  # fmt: skip
-
-
-COLUMNS = {
-    "quantiles": ["row", "quantile", "annual_return", "t", "smallest_step", "p_not_rising", "note"],
-    "variants": ["row", "variant", "annual_return", "sharpe", "sharpe_net", "rank_ic", "rank_ic_t", "note"],
-    "overfitting": ["study", "trials", "periods", "splits", "pbo", "note"],
-    "seeds": ["row", "seed", "mae", "rmse", "rank_ic", "sharpe", "sharpe_net", "note"],
-    "superior_ability": ["benchmark", "rivals", "p", "note", "by"],
-    "confidence_set": ["row", "loss", "p", "note", "included", "by"],
-}
-
-
-def test_tables_of_the_evidence_have_their_columns(evidence: Mapping[str, pd.DataFrame]) -> None:
-    for name, columns in COLUMNS.items():
-        assert list(evidence[name]) == columns, name
-    assert set(evidence["variants"]["variant"]) == {"as reported", "value-weighted", "winsorised", "sector-neutral"}
-    assert evidence["overfitting"]["periods"].item() == 12
-
-
-def test_losses_of_the_confidence_set_are_squared_errors_and_returns(
-    rows: list[Row], evidence: Mapping[str, pd.DataFrame]
-) -> None:
-    loss = evidence["confidence_set"].set_index(["by", "row"])["loss"]
-    for row in rows:
-        assert loss["squared error", row.name] == pytest.approx((row.series["rmse"] ** 2).mean())
-        assert loss["return after costs", row.name] == pytest.approx(-row.series["long_short_net"].mean())
 
 
 EMPTY = "<!-- gates --><!-- /gates -->"
