@@ -8,7 +8,7 @@ import mlflow
 import pandas as pd
 
 from ..data.universe import largest
-from ..registry.market import SAME_INPUT, compare_markets
+from ..registry.market import SAME_INPUT, MarketComparison
 from .as_of import out_of_date
 from .input_statistics import Finding, watch
 from .issues import USUAL, last_before, read_tables
@@ -44,7 +44,7 @@ class Watch:
         return f"not watched: {self.not_watched}" if self.not_watched else USUAL
 
 
-def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch:
+def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: MarketComparison) -> Watch:
     """Return unusual inputs of a version's newest month, and whether that month is the last that has ended.
 
     Parameters
@@ -53,10 +53,12 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch
         In contract form, of months that have ended.
     day
         Day of the check.
+    market
+        The panel compared with that of the version's training.
     """
     month = panel["date"].max()
     late = out_of_date(month, day)
-    found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *_other_inputs(scorer, panel)]
+    found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *_other_inputs(market)]
     try:
         found += watch(largest(panel, scorer.universe), scorer.descriptors, scorer.lags)
     except ValueError as error:
@@ -64,10 +66,9 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp) -> Watch
     return Watch([str(finding) for finding in found], late=bool(late))
 
 
-def _other_inputs(scorer: Scorer, panel: pd.DataFrame) -> list[Finding]:
+def _other_inputs(market: MarketComparison) -> list[Finding]:
     """Return a finding for each descriptor whose history is another than in the version's training."""
-    other = compare_markets(scorer.evidence.history, panel).other_inputs
-    return [Finding(name, "training", agreement, SAME_INPUT, 1.0) for name, agreement in other.items()]
+    return [Finding(name, "training", agreement, SAME_INPUT, 1.0) for name, agreement in market.other_inputs.items()]
 
 
 def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:

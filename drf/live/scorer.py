@@ -16,7 +16,7 @@ from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import read_recorded
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
-from ..registry.market import require_same_market
+from ..registry.market import MarketComparison, require_same_market
 from ..registry.statements import require_standing
 from ..registry.training_evidence import Evidence
 from ..registry.versions import VERDICT, WORDS
@@ -97,10 +97,10 @@ def load_scorer(uri: str) -> Scorer:
     return Scorer(model, evidence, name, number, role, rule, evidence.tags[RECIPE], train_last)
 
 
-def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> None:
-    """Refuse a panel of another market than the version's; raises InputError."""
+def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> MarketComparison:
+    """Refuse a panel of another market than the version's, with InputError; return how the two compare."""
     title = f"{scorer.title} of {scorer.name}" if scorer.name else scorer.title
-    require_same_market(title, scorer.evidence.tags.get(WORDS, ""), scorer.evidence.history, panel)
+    return require_same_market(title, scorer.evidence.tags.get(WORDS, ""), scorer.evidence.history, panel)
 
 
 def require_promoted(scorer: Scorer) -> None:

@@ -109,8 +109,8 @@ def _agreement(then: pd.Series, now: pd.Series, months: pd.Series) -> float:
     return float((a * b).sum()) / spread if known.sum() >= _FEWEST and spread > 0 else np.nan
 
 
-def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd.DataFrame) -> None:
-    """Refuse a panel of another market than that of a version's training.
+def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd.DataFrame) -> MarketComparison:
+    """Refuse a panel of another market than that of a version's training; return how the two compare.
 
     Parameters
     ----------
@@ -126,8 +126,10 @@ def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd
     InputError
         Saying how they differ.
     """
-    if why := compare_markets(history, panel).difference:
+    comparison = compare_markets(history, panel)
+    if why := comparison.difference:
         raise InputError(
             f"{title} was trained on another market than that of the data given ({why}): give its data "
             f"({words or 'data=simulated'}), or train on these data (drf train; registry.name=... if the name is taken)"
         )
+    return comparison

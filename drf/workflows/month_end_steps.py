@@ -32,7 +32,7 @@ from ..live.refit import is_due, newest_of_recipe, training_config
 from ..live.scorer import Scorer
 from ..live.track_record import Record, read_record
 from ..registry.aliases import read_standing
-from ..registry.market import compare_markets
+from ..registry.market import MarketComparison
 from ..registry.versions import HEALTH, HEALTHY, Version, read_versions
 from ..reporting.html import render
 from ..reporting.month_report import Month, month_document
@@ -76,6 +76,7 @@ class MonthEndSteps:
     version: Version
     panel: pd.DataFrame
     afterwards: bool
+    comparison: MarketComparison
     watched: Watch = field(default_factory=lambda: Watch([]))
     issuance: Issuance | None = None
     shadow_issuance: Issuance | None = None
@@ -123,7 +124,7 @@ class MonthEndSteps:
         if self._skips("watch"):
             self.watched = Watch([], "skip=[watch]")
         else:
-            self.watched = watch_month(self.scorer, self.panel, day_of(self.config.as_of))
+            self.watched = watch_month(self.scorer, self.panel, day_of(self.config.as_of), self.comparison)
         self.listener(WatchedMonth(self.panel["date"].max(), self.watched))
         if self.watched.not_watched:
             self.notes.append(f"the inputs were not watched: {self.watched.not_watched}")
@@ -183,7 +184,7 @@ class MonthEndSteps:
         newest = newest_of_recipe(read_versions(self.client, self.name, (self.version.number,)), self.version)
         if self.afterwards:
             self.training = "not from data that know what came after the month"
-        elif other := compare_markets(self.scorer.evidence.history, self.panel).other_inputs:
+        elif other := self.comparison.other_inputs:
             self.training = (
                 f"held: {first_few(other, 5)} are others than in the training of {self.scorer.title}: a training on "
                 "them is a new recipe: give drf train yourself"

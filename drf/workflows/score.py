@@ -99,11 +99,11 @@ def score(config: ScoreConfig) -> ScoreResult:
         raise InputError(f"--model {error}") from error
     knows_returns = RETURN in frame and bool(frame[RETURN].notna().any())
     panel = check_panel(frame, scorer.descriptors, least_stocks=1, with_returns=knows_returns)
-    require_market_of(scorer, panel)
+    market = require_market_of(scorer, panel)
     require_promoted(scorer)
     panel, afterwards = up_to(panel, config.as_of)
     month = panel["date"].max()
-    watched = watch_month(scorer, panel, day_of(config.as_of))
+    watched = watch_month(scorer, panel, day_of(config.as_of), market)
     if watched.unusual and not config.force:
         return ScoreResult(month, watched, None, None, store)
     issuance = issue_month(scorer, panel, watched, afterwards, config.replace)

@@ -18,6 +18,7 @@ from drf.live.input_watch import Watch, watch_month
 from drf.live.issuance import Issuance, issue_month
 from drf.live.issues import EXPERIMENT, Issued, deleted_issues, differences, read_issues, read_tables, write_issue
 from drf.live.scorer import load_scorer, require_promoted
+from drf.registry.market import compare_markets
 from drf.tracking.locks import store_lock
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
 
@@ -27,6 +28,11 @@ def client(store: str) -> MlflowClient:
     made = MlflowClient()
     version(made)
     return made
+
+
+def unusual(panel: pd.DataFrame, day: pd.Timestamp) -> list[str]:
+    scorer = champion()
+    return watch_month(scorer, panel, day, compare_markets(scorer.evidence.history, panel)).unusual
 
 
 def live_runs(client: MlflowClient) -> list[mlflow.entities.Run]:
@@ -129,7 +135,7 @@ def test_a_refresh_a_replacement_or_another_recipe_does_not_renew_the_promise(cl
 def test_inputs_of_another_vendor_are_unusual_and_named(client: MlflowClient) -> None:
     panel = market_to(TRAINED)
     panel["ROE"] = np.random.default_rng(0).permutation(panel["ROE"])
-    found = watch_month(champion(), panel, panel["date"].max() + pd.Timedelta(days=1)).unusual
+    found = unusual(panel, panel["date"].max() + pd.Timedelta(days=1))
     assert next(text for text in found if "of the version's training" in text).startswith("ROE: rank correlation")
 
 
@@ -186,9 +192,9 @@ def test_a_panel_that_has_lost_what_was_issued_is_unusual(client: MlflowClient) 
     issue(TRAINED)
     panel = market_to(TRAINED + 1)
     day = panel["date"].max()
-    assert watch_month(champion(), panel, day).unusual == []
+    assert unusual(panel, day) == []
     renamed = panel.assign(asset="X" + panel["asset"].astype(str))
-    (said,) = watch_month(champion(), renamed, day).unusual
+    (said,) = unusual(renamed, day)
     assert said.startswith("stocks: share of what was issued last that the panel still has is 0.00")
 
 
