@@ -1,4 +1,4 @@
-"""Failures around the program: what a command says of a full disk, a locked store or a server that is away.
+"""Failures outside the program: messages for a full disk, a locked store or an unreachable server.
 
 Each is one line with its remedy. Exit code 75 means that the same command may succeed a little later.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ..errors import ChampionError, InputError, TryAgainError, cause_of, first_line
 
 REFUSED, HELD_BACK, ALARM, TRY_AGAIN, NOTHING_TO_DO, INTERRUPTED = 2, 3, 4, 75, 99, 130
-"""Exit codes: refused input; unusual inputs, from which nothing was issued; an alarm about the champion or the live
-record; another command at work, or a store that cannot be reached; nothing to do, since it was done before; Ctrl-C."""
+"""Exit codes for refused input, unusual inputs (nothing issued), an alarm about the champion or live record, another
+running command or an unreachable store, work already done, and Ctrl-C."""
 
 FULL_DISK = "no space is left on the disk: make room, then give the same command again"
 
@@ -38,7 +38,7 @@ class Failure:
 
 
 def failure_of(error: BaseException | None) -> Failure | None:
-    """Return what to say of an exception, whatever a library has wrapped it in; None if the program is at fault."""
+    """Return the failure for an exception, even if a library wrapped it; None if the program is at fault."""
     while error is not None:
         if (found := _one(error)) is not None:
             return found

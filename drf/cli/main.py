@@ -41,7 +41,7 @@ def evaluate() -> None:
 
 
 def _run(command: str) -> None:
-    """Run a command; print its help before anything heavy is imported."""
+    """Run a command; if help is asked for, print it before anything heavy is imported."""
     if command in GROUPS and {"-h", "--help"} & set(sys.argv[1:]):
         print(command_help(command))
     else:

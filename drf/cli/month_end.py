@@ -73,7 +73,7 @@ def _last_words(result: MonthEndResult) -> str:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    """Print the JSON object of a failed month end, and re-raise the error for the line that explains it."""
+    """Print the JSON object of a failed month end, then re-raise the error so that one line explains it."""
     failure = failure_of(error)
     text = without_secrets(" ".join((failure.text if failure else first_line(error)).split()))
     status = "fault" if failure is None else "try again" if failure.code == TRY_AGAIN else "refused"

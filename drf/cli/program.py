@@ -85,7 +85,7 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
 
 
 def _end(error: BaseException) -> NoReturn:
-    """Exit with one line on a failure around the program; a fault of the program itself keeps its traceback."""
+    """Exit with one line on a failure outside the program; print the traceback of a fault in the program."""
     failure = failure_of(KeyboardInterrupt() if _Interrupt.seen else error)
     if failure is None:
         traceback.print_exception(error)
@@ -94,7 +94,7 @@ def _end(error: BaseException) -> NoReturn:
 
 
 class _Interrupt:
-    """Ctrl-C, which worker processes receive too: their end must not hide it."""
+    """Record of Ctrl-C, which worker processes also receive; their exit must not hide it."""
 
     seen = False
 

@@ -1,4 +1,4 @@
-"""Packed files: their bytes, unpacked as they are read, up to a limit."""
+"""Packed files, unpacked up to a size limit as they are read."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 _MOST_TIMES, _ALWAYS = 100, 64 * 2**20
-"""Largest expanded size: so many times the packed size, and always so many bytes. Tables of numbers pack three to
-thirty times; an archive that expands further was made to fill a disk or a memory."""
+"""Limits on the expanded size: a multiple of the packed size, or a fixed number of bytes if larger. Tables of numbers
+compress by a factor of three to thirty. An archive that expands further was made to fill a disk or memory."""
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     ValueError
-        If an archive holds several tables, or expands beyond all proportion; the latter as it is read.
+        If an archive holds several tables, or, while being read, expands out of all proportion.
     """
     ending = path.suffix.lower()
     if ending not in (".zip", ".gz", ".bz2"):
@@ -36,7 +36,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def require_proportion(path: Path) -> None:
-    """Refuse a workbook, which is an archive too, whose parts expand beyond all proportion; raises ValueError."""
+    """Refuse a workbook (also an archive) that expands out of all proportion; raises ValueError."""
     with zipfile.ZipFile(path) as packed:
         if sum(part.file_size for part in packed.infolist()) > max(_ALWAYS, _MOST_TIMES * path.stat().st_size):
             raise ValueError(_TOO_LARGE)

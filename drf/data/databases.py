@@ -1,4 +1,4 @@
-"""Tables of a database file: a table's name or one SELECT, asked on a connection that can do nothing but read."""
+"""Tables of a database file, read by table name or one SELECT over a read-only connection."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def ask_duckdb(file: Path, query: str, most: str) -> pd.DataFrame:
 
 
 def _limited(query: str, most: str) -> str:
-    return f"SELECT * FROM (\n{_select(query)}\n){most}"  # on lines of its own, since it may end in a comment
+    return f"SELECT * FROM (\n{_select(query)}\n){most}"  # the query has its own lines, as it may end in a comment
 
 
 def _select(query: str) -> str:

@@ -254,7 +254,7 @@ def whole_or_not(file: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_csv(table: pd.DataFrame, file: Path) -> None:
-    """Write a table as CSV in which no text can become a formula of a spreadsheet.
+    """Write a table as CSV, with no text that a spreadsheet would run as a formula.
 
     A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end gets an apostrophe before it.
     """

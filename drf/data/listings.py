@@ -185,7 +185,7 @@ def _require_end(delistings: pd.DataFrame) -> None:
 
 
 def _number_of_listing(bars: pd.DataFrame, ends: pd.DataFrame, carry_months: int) -> pd.Series:
-    """Give each stock's listings numbers, in bars sorted by stock and month; a new company begins a new number."""
+    """Give each stock's listings numbers, in bars sorted by stock and month; a new company gets a new number."""
     other = bars["asset"].ne(bars["asset"].shift())
     long_gap = bars["row"].diff() > carry_months + 1
     delisted = pd.MultiIndex.from_frame(bars[["asset", "row"]]).isin(pd.MultiIndex.from_frame(ends[["asset", "last"]]))

@@ -50,8 +50,9 @@ def map_panel(
         logarithm. Dates are moved to the month end at which the descriptors were known.
     returns
         ``column``; ``percent``, true if its unit is per cent. Without ``path``, the column is the panel's own and holds
-        the return over the month after its date. With ``path``, it is in a file with a row a stock and month, whose
-        ``date``, ``form`` and ``asset`` name its columns and whose return is over the month of its own date.
+        the return over the month after its date. With ``path``, the column is in a file with one row per stock and
+        month, and holds the return over the month of the row's date. ``date``, ``form`` and ``asset`` describe the
+        file's columns.
     keep
         Column -> value or values to keep; rows with other values are left out, and counted.
     most_unmatched

@@ -48,10 +48,10 @@ def sharpe_intervals(returns: pd.DataFrame, benchmark: str | None = None, level:
 
     Returns
     -------
-    One row a column: ``row``, ``periods``, ``sharpe`` a year with ``low`` and ``high``, and ``note`` on what cannot be
-    estimated, and why. With a benchmark also ``difference`` to it with ``difference_low`` and ``difference_high``, and
-    ``better``, the probability that the row's true ratio is the larger, 0.5 for equal returns (all empty for the
-    benchmark itself).
+    One row per column: ``row``, ``periods``, annualised ``sharpe`` with ``low`` and ``high``, and ``note``, which says
+    what cannot be estimated and why. With a benchmark, also ``difference`` from it with ``difference_low`` and
+    ``difference_high``, and ``better``, the probability that the row's true ratio is higher (0.5 for equal returns).
+    All are empty for the benchmark itself.
     """
     lines = [{"row": name, **_own(returns[name].dropna().to_numpy(), level)} for name in returns]
     table = pd.DataFrame(lines).assign(note=lambda made: made.pop("note"))

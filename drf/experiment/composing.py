@@ -37,7 +37,7 @@ class Settings(Generic[C]):
     choices
         Config group -> the file that was chosen.
     words
-        Words that choose the data, if they are known without the choices.
+        Command-line words that choose the data, if known without the choices.
     """
 
     config: C
@@ -63,13 +63,13 @@ class Settings(Generic[C]):
     def recorded(cls, values: Mapping[str, Any], schema: type[C], words: Sequence[str]) -> Settings[C]:
         """Check settings that an earlier run recorded; the errors are the same as in :meth:`of`.
 
-        ``words``: choose their data on a command's line.
+        ``words``: the words that choose their data on a command line.
         """
         return replace(cls.of(OmegaConf.create(dict(values)), schema, (), {}), words=words)
 
     @property
     def data_words(self) -> list[str]:
-        """Words that choose the same data on another command's line."""
+        """Command-line words that choose the same data for another command."""
         if self.words is not None:
             return list(self.words)
         return data_words(self.record, self.choices.get("data", "simulated"))

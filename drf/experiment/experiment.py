@@ -46,7 +46,7 @@ class Experiment:
     data
         Fingerprint of the panel.
     data_words
-        Words that choose the same data on another command's line.
+        Command-line words that choose the same data for another command.
     """
 
     config: TrainConfig
@@ -73,7 +73,7 @@ class Experiment:
 
     @property
     def reference(self) -> Family:
-        """The family ``linear``, against which versions are judged also where it is no row of the comparison."""
+        """The family ``linear``, with which versions are compared even if it is not a row of the comparison."""
         label = self.config.window.label
         (linear,) = make_families({BENCHMARK: {"label": label}}, tuned=False)
         return linear

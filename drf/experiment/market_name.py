@@ -1,4 +1,4 @@
-"""Names of markets: the registered model of a data config, and the words that choose the same data again.
+"""Names of markets: a data config's registered model, and the command-line words for the same data.
 
 A registered model holds versions of one market, so its name follows from the market unless ``registry.name`` says
 otherwise. Dates in a file's name are left out, because data are delivered under a new date each month.
@@ -29,7 +29,7 @@ _DATE = re.compile(r"(19|20)\d\d([-_.]?(q[1-4]|\d\d))?([-_.]?\d\d)?(?!\d)", re.I
 
 
 def registered_model(data: Any) -> str:
-    """Return the registered model of a ``data`` config: ``drf-lstm-lrp`` and, for other markets, what they are.
+    """Return the registered model of a ``data`` config: ``drf-lstm-lrp``, plus words for any other market.
 
     ``data.path=own/japan_2024-10.parquet data.universe=500`` gives ``drf-lstm-lrp-japan-top500``.
     """
@@ -65,7 +65,7 @@ def _source(source: Mapping[str, Any]) -> list[str]:
 
 
 def data_words(record: Record, choice: str) -> list[str]:
-    """Return the words that choose a training's data and registered model on another command's line.
+    """Return the words that choose a training's data and registered model for another command.
 
     There are none for the built-in market.
 
@@ -111,7 +111,7 @@ def _follows(name: str, keys: set[str]) -> bool:
 
 
 def _as_word(value: Any) -> str:
-    """Return a value as Hydra reads it."""
+    """Return a value in Hydra's syntax."""
     if isinstance(value, str) and not re.fullmatch(r"[\w/][\w./\-+:@]*", value, re.ASCII):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):

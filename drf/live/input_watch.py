@@ -67,7 +67,7 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: 
 
 
 def _other_inputs(market: MarketComparison) -> list[Finding]:
-    """Return a finding for each descriptor whose history is another than in the version's training."""
+    """Return a finding for each descriptor whose history differs from the version's training."""
     return [Finding(name, "training", agreement, SAME_INPUT, 1.0) for name, agreement in market.other_inputs.items()]
 
 

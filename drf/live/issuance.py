@@ -109,7 +109,7 @@ def make_issue(
 def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
     """Return the backtest's performance, with historical market values and the panel's sectors.
 
-    The trials on the version's market are counted now: a number on a tag could have been changed.
+    The trials on the version's market are counted afresh, because a number in a tag could have been changed.
     """
     then = scorer.evidence.history.drop(columns=SECTOR, errors="ignore")
     if SECTOR in panel:

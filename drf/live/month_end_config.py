@@ -17,13 +17,13 @@ Step = Literal["watch", "score", "monitor", "train", "evaluate"]
 
 @dataclass(frozen=True, kw_only=True)
 class IssuingRule(PortfolioRule):
-    """Portfolio rule of the evaluation, and what becomes of the orders at an alarm.
+    """Portfolio rule of the evaluation, and the treatment of orders during an alarm.
 
     Attributes
     ----------
     at_alarm
-        ``issue``: the month is issued all the same, and the exit code says that there is an alarm. ``hold``: nothing
-        is issued while an alarm on the champion or on the live record stands.
+        ``issue``: the month is issued all the same, and the exit code says that there is an alarm. ``hold``: nothing is
+        issued while an alarm on the champion or on the live record is active.
     """
 
     at_alarm: Literal["issue", "hold"] = "issue"

@@ -80,11 +80,11 @@ def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
 
 
 _NOTICEABLE = 1e-4
-"""Change of a month's net return that is reported, decimals a month."""
+"""Smallest change of a month's net return that is reported, in decimals a month."""
 
 
 def restated_outcomes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
-    """Return a sentence for each month that came out otherwise than when it was last looked at.
+    """Return a sentence for each month whose outcome has changed since it was last checked.
 
     ``before``: ``month``, ``role``, ``version`` and ``net`` of an earlier table of :func:`came_true`.
     """

@@ -37,12 +37,12 @@ def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any
     given
         The ``data`` config to train on, with its source and macro series; universe and descriptors are the version's.
 
-    Places that the version records are not used: fits and studies are kept where the defaults say, on this machine.
+    Places recorded in the version are ignored. Fits and studies are kept on this machine, where the defaults say.
 
     Raises
     ------
     InputError
-        If the recorded settings refer to others, which would be looked up here.
+        If the recorded settings refer to other settings, which would be looked up here.
     """
     if "${" in version.tags["config"]:
         raise InputError(f"{version.title}: its recorded settings refer to others (${{...}}): train it again")

@@ -51,7 +51,7 @@ class Record:
     notes
         Sentences on gaps in the record.
     restated
-        Sentences on months that came out otherwise than when the record was last logged.
+        Sentences on months whose outcome has changed since the record was last logged.
     """
 
     name: str
@@ -157,7 +157,7 @@ def _last_logged(client: mlflow.MlflowClient, name: str) -> pd.DataFrame | None:
             file = client.download_artifacts(runs[0].info.run_id, OUTCOMES, folder)
             table = pd.read_csv(file)[["month", "role", "version", "net"]]
             return table.astype({"month": "datetime64[ns]", "role": str, "version": str, "net": float})
-    except Exception:  # nothing was logged, or each kind of store has exceptions of its own
+    except Exception:  # nothing was logged, or reading failed: each kind of store has its own exceptions
         return None
 
 

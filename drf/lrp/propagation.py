@@ -34,7 +34,8 @@ class UnsupportedOperationError(TypeError):
 class Propagation(ABC):
     """Method of attribution, for one run of a model.
 
-    Operations are numbered in the order in which they run. The numbers, their *sites*, are the same for every method.
+    Operations are numbered in the order in which they run. These numbers, called *sites*, are the same for every
+    method.
     """
 
     def __init__(self, blind: bool = False) -> None:

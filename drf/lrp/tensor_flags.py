@@ -77,7 +77,7 @@ def is_gate(value: object) -> bool:
 
 
 def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
-    """Attach a signal, 1 everywhere, to a tensor of whole numbers; it receives the tensor's relevance."""
+    """Attach a signal, 1 everywhere, to a tensor of whole numbers; the signal receives its relevance."""
     setattr(indices, _INDICES, ones)
     return indices
 

@@ -49,7 +49,7 @@ class Standing:
     line: tuple[str, ...] = ()
 
     def promote(self, number: str) -> Standing:
-        """Return the standing after a promotion; the champion becomes ``previous``, unless it is confirmed itself."""
+        """Return the standing after a promotion; the champion becomes ``previous``, unless it is only confirmed."""
         if number == self.champion:
             return replace(self, previous=None if self.previous == number else self.previous)
         return Standing(number, self.champion or self.previous, (*self.line, number))
@@ -192,7 +192,7 @@ def _by_hand(
 
 
 def _other_previous(client: mlflow.MlflowClient, name: str, left: Standing, existing: Container[str]) -> str | None:
-    """Give ``previous`` to the champion before the alias was moved by hand to the version that was previous."""
+    """Give ``previous`` to the former champion if its alias was moved by hand to the previous version."""
     if left.champion is not None and left.champion != left.previous and left.champion in existing:
         client.set_registered_model_alias(name, PREVIOUS, left.champion)
         return left.champion

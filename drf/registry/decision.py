@@ -73,7 +73,7 @@ class Decision:
     promoted_under
         Version -> the gates under which it became champion, where it did.
     overdue
-        Sentence if the champion is older than its recipe's refits.
+        Sentence if the champion is older than its recipe's refit interval.
     """
 
     before: Standing

@@ -43,7 +43,7 @@ class EvaluateConfig:
     Attributes
     ----------
     data
-        The market to judge on; it must be that of the versions.
+        Market to judge on; it must be the versions' market.
     audit
         True if the leak suite is to run on the newest version's settings, and every version must pass it, whatever the
         gate config says.

@@ -45,14 +45,14 @@ class EvaluationMarket:
     def of(cls, config: EvaluateConfig, versions: RegisteredVersions, standing: Standing) -> EvaluationMarket:
         """Load the market that the config names.
 
-        The market has the descriptors of the champion, or of the newest version if there is none, and those of other
-        versions that its source also provides.
+        The market has the descriptors of the champion, or of the newest version if there is no champion. Descriptors of
+        other versions are added where its source provides them.
 
         Raises
         ------
         InputError
-            If the data cannot be read, lack what the version or the portfolio rule needs, or are of another market than
-            that version's.
+            If the data cannot be read, lack what the version or the portfolio rule needs, or belong to another market
+            than the version.
         """
         reference = versions.get(standing.champion) or max(versions.versions, key=lambda version: version.age)
         others = {name for version in versions.versions for name in _descriptors(version.config)}

@@ -72,7 +72,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         )
     except InputError:
         raise
-    except Exception as error:  # whatever a version's model or tables may do must not end the evaluation of others
+    except Exception as error:  # a faulty model or table of one version must not stop the evaluation of others
         raise InputError(f"{version.uri} cannot forecast this panel: {first_line(error)}") from error
 
 

@@ -46,8 +46,8 @@ class Spec:
     stocks
         Median number of stocks a month in the training's panel; 0: unknown.
     least
-        Fewest stocks a month that are forecast without ``allow_small``: as many as a quantile held in training. Ranks
-        among fewer mean something else.
+        Fewest stocks in a month that is forecast without ``allow_small``: as many as one quantile had in training.
+        Ranks among fewer stocks have another meaning.
     """
 
     lags: list[int]
@@ -120,7 +120,7 @@ class Forecaster:
             make up the models' own forecast (``network``), scaled in the same way: ``inputs``, ``intercept``,
             ``network_bias``, ``stabiliser``, ``initial_state``.
         allow_small
-            True to forecast months of fewer stocks than a quantile held in training.
+            True to forecast months with fewer stocks than one quantile had in training.
 
         Returns
         -------
@@ -203,7 +203,7 @@ class Forecaster:
         return samples
 
     def _require_stocks(self, dates: pd.Series, forecast: pd.DatetimeIndex) -> None:
-        """Refuse a month to forecast that has fewer stocks than a quantile held in training; raises ValueError."""
+        """Refuse to forecast a month with fewer stocks than one quantile had in training; raises ValueError."""
         stocks = dates.value_counts().reindex(forecast)
         least, month = int(stocks.min()), stocks.idxmin()
         if least < self.spec.least:

@@ -194,7 +194,7 @@ def _better(gate: str, value: float, threshold: float, whom: str, lacking: str) 
 def _at_least(
     gate: str, value: float, threshold: float, what: str = "", lasting: bool = False, lacking: str = ""
 ) -> Verdict:
-    """Return the verdict on a value with a lower limit; ``lacking``: what is missing where it cannot be estimated."""
+    """Return the verdict on a value with a lower limit; ``lacking`` names what is missing for an estimate."""
     passed = bool(value >= threshold)  # False for NaN: what cannot be estimated does not pass
     words = _words(value, what, f"needed at least {threshold:.3g}", lacking)
     return Verdict(gate, float(value), threshold, passed, lasting and not np.isnan(value), words)

@@ -151,13 +151,13 @@ def renamings(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict
 
 
 def _pairs(old: pd.DataFrame, candidates: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Pair stocks that share most of their values in one month, except where more than one matches."""
+    """Pair stocks that share most of their values in one month, unless a stock has several matches."""
     equal = np.zeros((len(old), len(candidates)), dtype=int)
     for name in columns:
         a, b = old[name].to_numpy()[:, None], candidates[name].to_numpy()[None]
         with np.errstate(invalid="ignore"):
             equal += np.abs(a - b) <= _RELATIVE * np.abs(a) + 1e-12
-    same = equal > len(columns) / 2  # some may have been restated since
+    same = equal > len(columns) / 2  # some values may have been restated since
     alone = same & (same.sum(axis=1, keepdims=True) == 1) & (same.sum(axis=0, keepdims=True) == 1)
     rows, places = np.nonzero(alone)
     return dict(zip(old["asset"].to_numpy()[rows], candidates["asset"].to_numpy()[places], strict=True))

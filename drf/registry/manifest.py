@@ -21,7 +21,7 @@ def make_manifest(folder: Path) -> str:
     Raises
     ------
     ValueError
-        If the folder holds a link: what lies behind it could change unseen.
+        If the folder holds a link, because its target could change unnoticed.
     """
     if linked := sorted(place for place in folder.rglob("*") if place.is_symlink()):
         raise ValueError(f"its file {linked[0].relative_to(folder).as_posix()} is a link")

@@ -1,7 +1,7 @@
-"""Market of a version: whether a panel is of the market that the version was trained on.
+"""Market of a version, and the check that a panel belongs to it.
 
-A version carries the panel of its training. Stocks, dates and the order of the stocks' returns within a month tell
-markets apart whatever the currency, the vendor's restatements or a renaming; names of files do not.
+A version carries the panel of its training. Markets are distinguished by their stocks, dates and order of returns
+within a month, whatever the currency, the vendor's restatements or a renaming. File names do not distinguish them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ..errors import InputError
 from .history import renamings
 
 _SAME = 0.5
-"""Least share of stocks, and least agreement, within one market. Across restated, renamed and converted panels of one
-market both stay above 0.9; across markets the agreement is near 0."""
+"""Smallest share of common stocks, and smallest agreement, of the same market. Across restated, renamed and converted
+panels of one market both stay above 0.9; across markets the agreement is near 0."""
 
 SAME_INPUT = 0.75
-"""Least agreement of a descriptor with the values of the training. Restating 1 % of the values each month leaves 0.76
-after two years; another vendor's definitions of an accounting ratio agree less."""
+"""Least agreement of a descriptor with the values of the training. With 1 % of the values restated each month,
+agreement is 0.76 after two years. Another vendor's definitions of an accounting ratio agree less."""
 
 _LATEST = 36
 """Months compared, the newest that both panels have."""
 
 _FEWEST = 30
-"""Fewest pairs of values from which an agreement is told."""
+"""Fewest pairs of values from which agreement is computed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MarketComparison:
     returns
         Rank correlation of the stocks' returns within months; NaN if too few are known.
     descriptors
-        The same for each descriptor.
+        Rank correlation of each descriptor.
     """
 
     last: pd.Timestamp
@@ -56,12 +56,12 @@ class MarketComparison:
 
     @property
     def other_inputs(self) -> dict[str, float]:
-        """Descriptors that are other quantities than in the training, as after a change of vendor, with agreement."""
+        """Descriptors that differ from the training's, as after a change of vendor, with their agreement."""
         return {str(name): float(value) for name, value in self.descriptors.items() if value < SAME_INPUT}
 
     @property
     def difference(self) -> str:
-        """Reason why the panel is of another market; empty if it is of the same."""
+        """Reason why the panel is of another market; empty if the market is the same."""
         if not self.months:
             return f"no month is common to the panel and its training, which ended in {self.last:%Y-%m}"
         if self.stocks < _SAME:
@@ -101,7 +101,7 @@ def compare_markets(history: pd.DataFrame, panel: pd.DataFrame) -> MarketCompari
 
 
 def _agreement(then: pd.Series, now: pd.Series, months: pd.Series) -> float:
-    """Return the rank correlation within months, over all months together; NaN if it cannot be told."""
+    """Return the rank correlation within months, over all months together; NaN if it cannot be computed."""
     known = then.notna() & now.notna()
     ranks = [values[known].groupby(months[known]).rank() for values in (then, now)]
     a, b = (values - values.groupby(months[known]).transform("mean") for values in ranks)
@@ -115,7 +115,7 @@ def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd
     Parameters
     ----------
     title
-        The version, as the message begins.
+        Version, worded to begin the message.
     words
         Words that choose its data, see :func:`drf.experiment.market_name.data_words`.
     history, panel
@@ -124,7 +124,7 @@ def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd
     Raises
     ------
     InputError
-        Saying how they differ.
+        If they differ, saying how.
     """
     comparison = compare_markets(history, panel)
     if why := comparison.difference:

@@ -283,7 +283,7 @@ def _judge(rules: Rules, version: Version, champion_number: str | None, champion
 def _on_other_inputs(candidate: Candidate, champion: Candidate | None) -> bool:
     """Tell whether a version was trained on other inputs than the champion, as after a change of vendor.
 
-    Its recipe is the champion's, and yet it is no refresh: it must show skill and be better.
+    Although it has the champion's recipe, such a version is no refresh: it must show skill and be better.
     """
     own, other = candidate.examination, champion.examination if champion else None
     if own is None or other is None or own.history.empty or other.history.empty:

@@ -26,7 +26,7 @@ def require_key() -> None:
     Raises
     ------
     InputError
-        Saying why not; also if the variable of the verifying key is set and empty.
+        If the key is unusable (the message says why), or the verifying key's variable is set but empty.
     """
     _key(VERIFYING_KEY)
     signature_of("{}")
@@ -116,7 +116,7 @@ def is_signed(text: str, signature: str | None) -> bool:
 
 @contextmanager
 def _alone(text: str) -> Iterator[tuple[str, str]]:
-    """Write a text into a folder of its own, which the package signs as a whole; give the folder and the signature."""
+    """Write a text into its own folder, for signing as a whole; yield the folder and the signature's path."""
     with tempfile.TemporaryDirectory() as folder:
         signed = Path(folder) / "signed"
         signed.mkdir()
@@ -130,7 +130,7 @@ def _key(variable: str) -> str | None:
     Raises
     ------
     InputError
-        If it is set to nothing: a missing secret must not switch the check off.
+        If it is set but empty, because a missing secret must not switch the check off.
     """
     key = os.environ.get(variable)
     if key is not None and not key.strip():

@@ -1,8 +1,8 @@
-"""Signed statements: which version was registered, and which is champion, in the words of who has the key.
+"""Signed statements by the holder of the key: which version was registered, and which is champion.
 
-The signature of a version covers its files, and files can be moved: a version could point to another's, and an alias to
-a version that nobody promoted. So a statement at registration names the version with its files, and a statement with
-each decision names the holders of the aliases. They are tags, each with its signature in a second tag.
+A version's signature covers its files, but files can be moved. A version could point to another version's files, and an
+alias to a version that nobody promoted. So a statement at registration names the version with its files, and a
+statement with each decision names the holders of the aliases. They are tags, each with its signature in a second tag.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STATEMENT, SIGNATURE = "statement", "statement_signature"
 
 
 def state_registration(client: mlflow.MlflowClient, name: str, number: str, manifest: str) -> None:
-    """Write and sign that a version of this name and number has these files, if a signing key is set."""
+    """Sign a statement that the version of this name and number has these files, if a signing key is set."""
     text = json.dumps({"statement": "registered", "name": name, "number": number, "manifest": manifest})
     if (signature := signature_of(text)) is not None:
         client.set_model_version_tag(name, number, STATEMENT, text)
@@ -46,7 +46,7 @@ def require_registration(entry: ModelVersion, manifest: str) -> None:
 
 
 def state_standing(client: mlflow.MlflowClient, name: str, standing: Mapping[str, object]) -> None:
-    """Write and sign who holds the aliases after a decision; without a signing key, an earlier statement goes."""
+    """Sign a statement of who holds the aliases after a decision; without a signing key, drop the old one."""
     text = json.dumps({"statement": "decided", "name": name, **standing})
     signature = signature_of(text)
     if signature is not None:
@@ -74,7 +74,7 @@ def require_standing(client: mlflow.MlflowClient, name: str, champion: str) -> N
 
 
 def _read(text: str, kind: str) -> dict[str, str]:
-    """Return a signed statement of a kind: whoever can write tags could put another kind in its place."""
+    """Return a signed statement after checking its kind, since whoever can write tags could swap kinds."""
     said: dict[str, str] = json.loads(text)
     if said.get("statement") != kind:
         raise ValueError(f"its statement is not one of a version that was {kind}")

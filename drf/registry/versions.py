@@ -37,7 +37,7 @@ VERDICT, JUDGED, ARCHIVED, GATES = "verdict", "judged", "archived", "gates"
 gates under which its recipe became champion."""
 
 HEALTH, HEALTHY = "health", "passes its gates"
-"""The champion's tag: its fault at the last evaluation, or that it has none."""
+"""Tag of the champion: its fault at the last evaluation, or a note that it has none."""
 
 DRIVERS = "drivers"
 """Tag of a version: what drives its forecasts, in words, as its training found."""
@@ -46,7 +46,7 @@ REJECTED, SUPERSEDED = "rejected", "superseded"
 """Verdicts: rejected by a person's rollback, and superseded by a newer version of the recipe."""
 
 MARKET_NAME, WORDS = "market", "data"
-"""Tags of a version: its market in words, and the words that choose the market's data on a command's line."""
+"""Tags of a version: its market in words, and the command-line words that choose the market's data."""
 
 _NEEDED = {"row_run", "parent_run", "train_last"}
 
@@ -96,7 +96,7 @@ class Version:
             If it was registered by another release of this program, which this one cannot read.
         """
         config = read_recorded(tags["config"])
-        make_factors(config.factors, config.data.descriptors)  # refuses what no market could have
+        make_factors(config.factors, config.data.descriptors)  # refuses factors that no market could have
         row = row_named(tags.get("row", config.registry.row))
         if row is None:
             raise InputError(f"its row, {tags['row']}, is unknown")
@@ -124,9 +124,9 @@ class Version:
         return f"models:/{self.name}/{self.number}"
 
     def overdue(self, panel: pd.DataFrame) -> str:
-        """Return a sentence if the version is older than its recipe's refits; empty if it is not.
+        """Return a sentence if the version is older than its recipe's refit interval; else an empty text.
 
-        ``panel``: in contract form; its newest month with a known return is today's.
+        ``panel``: in contract form; its newest month with a known return counts as today.
         """
         newest, every = panel.loc[panel[RETURN].notna(), "date"].max(), self.config.window.refit_every
         if pd.isna(newest):
@@ -141,12 +141,12 @@ class Version:
 
     @property
     def title(self) -> str:
-        """The version as a message begins."""
+        """Version, worded to begin a message."""
         return f"version {self.number} of {self.name}"
 
     @property
     def words(self) -> str:
-        """Words that choose the version's data and registered model on the line of ``drf evaluate``."""
+        """Command-line words with which ``drf evaluate`` chooses the version's data and registered model."""
         return self.tags.get(WORDS, "")
 
     def is_like(self, other: Version) -> bool:
@@ -195,9 +195,7 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
                 owner[entry.tags[MANIFEST]] = str(entry.version)
         except InputError as error:
             reason = str(error)
-        except (
-            Exception
-        ) as error:  # whatever a stranger may have registered; the other versions are judged all the same
+        except Exception as error:  # strangers may register anything; the other versions are still judged
             reason = f"it was registered by another release of this program ({first_line(error)})"
         if reason is not None:
             left_aside[str(entry.version)] = reason
@@ -212,7 +210,7 @@ def tags_of(entry: ModelVersion) -> Mapping[str, str]:
     Raises
     ------
     InputError
-        If its files cannot be read, are unsigned or not those that were registered, or a tag was changed since.
+        If its files cannot be read, are unsigned or differ from the registered ones, or if a tag has changed since.
     """
     uri = f"models:/{entry.name}/{entry.version}"
     with tempfile.TemporaryDirectory() as folder:
@@ -248,7 +246,7 @@ def read_history(version: Version) -> pd.DataFrame:
     try:
         verify_file(manifest, version.tags[MANIFEST], place, written)
         return pd.read_parquet(io.BytesIO(written)).astype({"date": "datetime64[ns]"})
-    except Exception as error:  # a damaged Parquet file raises a dozen types
+    except Exception as error:  # a damaged Parquet file raises any of a dozen exceptions
         raise InputError(f"{version.uri}: {first_line(error)}") from error
 
 
@@ -259,7 +257,7 @@ _LONGEST = 2**31
 
 
 def _downloaded(uri: str, place: str, folder: Path) -> bytes:
-    """Copy one file of a version to a folder, by its place in the version, and return its content."""
+    """Copy the file at a given place in a version to a folder, and return its content."""
     try:
         file = Path(mlflow.artifacts.download_artifacts(f"{uri}/{place}", dst_path=str(folder)))
         size = file.stat().st_size
@@ -319,7 +317,7 @@ def require_versions(client: mlflow.MlflowClient, versions: RegisteredVersions, 
     Raises
     ------
     InputError
-        The message says why each version was left aside, and which data other registered models are of.
+        The message says why each version was left aside, and which data belong to the other registered models.
     """
     if not versions.versions:
         aside = [f"version {number}: {reason}" for number, reason in versions.left_aside.items()]
@@ -337,7 +335,7 @@ def _other_models(client: mlflow.MlflowClient, name: str) -> list[str]:
 
 
 def model_of_panel(path: str) -> str:
-    """Return the only registered model of a panel's file, in any universe; else that of the built-in market.
+    """Return the only registered model of a panel file, whatever its universe; else the built-in market's.
 
     Raises
     ------

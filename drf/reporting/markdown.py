@@ -8,7 +8,7 @@ from .document import Table
 
 
 def plain(text: str) -> str:
-    """Return a text in which nothing becomes a link, a picture or HTML: people's words may stand in a description."""
+    """Return a text escaped against links, pictures and HTML, as descriptions may hold people's words."""
     return re.sub(r"([\[\]<!])", r"\\\1", text)
 
 

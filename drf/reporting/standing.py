@@ -83,14 +83,14 @@ def _why_not(number: str, decision: Decision, evaluation: Evaluation) -> str:
 
 
 def alarm_in_words(decision: Decision) -> str:
-    """Return the fault of the champion as "ALARM: why"; plain words before the first champion; else empty."""
+    """Return the champion's fault as "ALARM: why", plain words before the first champion, or empty text."""
     if decision.alarm and not (decision.before.line or decision.after.champion):
         return "There is no champion yet"
     return f"ALARM: {decision.alarm}" if decision.alarm else ""
 
 
 def at_alarm(name: str) -> list[str]:
-    """Return what people can do at an alarm on a registered model, in the order in which they would."""
+    """Return the steps open to people at an alarm on a registered model, in the order to take them."""
     model = f"registry.name={name}"
     return [
         "Look: open the page and the evaluation's report; is it the data, the market, or the model?",

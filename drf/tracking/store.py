@@ -60,8 +60,8 @@ def connect() -> str:
 def open_experiment(name: str) -> None:
     """Open an MLflow experiment for the runs that follow; make it if it is absent.
 
-    ``MLFLOW_EXPERIMENT_NAME`` and ``MLFLOW_EXPERIMENT_ID`` are obeyed. A command opens it when nothing can be refused
-    any more, so that a refused command leaves no empty experiment.
+    ``MLFLOW_EXPERIMENT_NAME`` and ``MLFLOW_EXPERIMENT_ID`` are obeyed. A command opens it only when nothing more can be
+    refused, so that a refused command leaves no empty experiment.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def open_experiment(name: str) -> None:
 
 
 def _try_artifacts(location: str) -> None:
-    """Load the driver of an artifact store: a missing one shows before any work is done."""
+    """Load the driver of an artifact store, so that a missing driver shows before any work is done."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     repository = get_artifact_repository(location)
@@ -94,7 +94,7 @@ def _try_artifacts(location: str) -> None:
 
 
 def _refusal(what: str, error: Exception) -> InputError:
-    """Return the refusal of a store: to be tried again where another program has locked it."""
+    """Return the refusal of a store; it asks to try again if another program has locked the store."""
     kind = TryAgainError if "locked" in str(error) else InputError
     install = f": pip install {error.name}" if isinstance(error, ImportError) and error.name else ""
     return kind(f"{what}: {_reason(error)}{install}")
@@ -104,7 +104,7 @@ _SQLITE = "sqlite:///"
 
 
 def _require_plain(uri: str) -> None:
-    """Refuse a path that MLflow would read as an address: it would use another file than the one named."""
+    """Refuse a path that MLflow would read as an address, since it would then use another file."""
     path = uri.removeprefix(_SQLITE)
     if odd := re.search(r"\?|%[0-9A-Fa-f]{2}", path):
         raise InputError(
@@ -125,7 +125,7 @@ def _require_server(uri: str) -> None:
 
 
 def _require_database(uri: str) -> None:
-    """Refuse a database that does not answer: MLflow itself would ask it for minutes."""
+    """Refuse a database that does not answer, since MLflow itself would retry for minutes."""
     try:
         with create_engine(uri).connect():
             pass

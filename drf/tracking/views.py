@@ -109,7 +109,7 @@ def save_rows(client: mlflow.MlflowClient, experiment_id: str, run_id: str, name
 
 
 def _created(value: str) -> str:
-    """Return when a view was saved; empty, and so the oldest, if the tag is not one of a view."""
+    """Return the time when a view was saved; empty, which sorts as oldest, if the tag is not a view's."""
     try:
         return str(json.loads(value)["createdAt"])
     except Exception:  # anybody can write a tag

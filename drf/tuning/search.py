@@ -53,9 +53,9 @@ class TuningRule:
     validation_months, folds
         Number of months just before the first test month, and number of windows that they form.
     objective
-        Scale-free measure over the windows that picks the best trial, the same for all families. An error measure would
-        reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the returns; ``r2``: share of
-        the returns' within-month variance that the forecast would explain at its best scale.
+        Scale-free measure over the windows by which the best trial is chosen, the same for all families. An error
+        measure would reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the returns;
+        ``r2``: share of the returns' within-month variance that the forecast would explain at its best scale.
     batch
         Trials asked for at once. The batch does not depend on the number of workers, so neither do the results.
     journal

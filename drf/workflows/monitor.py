@@ -27,7 +27,7 @@ class MonitorConfig:
     panel
         File with ``date``, ``asset`` and ``ret_next``.
     name
-        Registered model; None: the one of the panel's market, else of the built-in market.
+        Registered model; None: the model of the panel's market, else the built-in market's model.
     encoding, unknown
         Encoding of a CSV file, and texts that stand for an unknown number.
     """

@@ -127,7 +127,7 @@ def _key(settings: Settings[MonthEndConfig], panel: pd.DataFrame) -> str:
 
 
 def _require_used(config: MonthEndConfig, scorer: Scorer) -> None:
-    """Refuse settings of the data that the champion's own take the place of; raises InputError."""
+    """Refuse data settings that the champion's own settings replace; raises InputError."""
     universe, descriptors = config.data.universe, config.data.descriptors
     if universe is not None and universe != scorer.universe:
         own = f"the {scorer.universe:,} largest stocks" if scorer.universe else "all stocks"
@@ -144,7 +144,7 @@ def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> S
     Raises
     ------
     InputError
-        If the version is absent, the data lack one of its descriptors, or are of another market.
+        If the version is absent, or the data lack one of its descriptors or are of another market.
     """
     if config.shadow is None:
         return None

@@ -1,4 +1,4 @@
-"""Steps of a month end: watch, score, monitor, train and evaluate, each with what it has found, and the page of all."""
+"""Steps of a month end (watch, score, monitor, train, evaluate) with their results and a common page."""
 
 from __future__ import annotations
 
@@ -131,11 +131,11 @@ class MonthEndSteps:
         return self.watched
 
     def hold_at_alarm(self) -> None:
-        """Hold the orders back if the rule asks for it and an alarm on the record or the champion stands."""
+        """Hold back the orders if the rule demands it and there is an alarm on the record or the champion."""
         if self.config.portfolio.at_alarm == "issue" or self._skips("score"):
             return
         issued = read_issues(self.client, self.name, "champion")
-        own = bool(issued) and issued[-1].recipe == self.scorer.recipe  # another recipe's record is not this one's
+        own = bool(issued) and issued[-1].recipe == self.scorer.recipe  # another recipe's record does not count here
         record = read_record(self.client, self.name, self.panel).alarm if own else ""
         health = self.version.tags.get(HEALTH, HEALTHY)
         overdue = self.version.overdue(self.panel) if self._skips("train") or self._skips("evaluate") else ""

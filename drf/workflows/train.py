@@ -99,7 +99,7 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
 
 
 def _reference(experiment: Experiment, rows: Sequence[Row], checkpoints: Checkpoints) -> list[Row]:
-    """Return the row linear if the comparison has none and a version is registered: the gates compare with it."""
+    """Return the row linear if the comparison lacks it and a version is registered; the gates use it."""
     if experiment.registered_row not in experiment.rows or any(row.name == BENCHMARK for row in rows):
         return []
     config, family = experiment.config, experiment.reference
