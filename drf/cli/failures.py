@@ -77,7 +77,8 @@ def _of_a_database(error: BaseException) -> Failure | None:
 def _of_a_server(error: BaseException) -> Failure | None:
     import requests
 
-    if isinstance(error, (requests.ConnectionError, requests.Timeout)):
+    away = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    if isinstance(error, away):
         return Failure("MLflow's server does not answer: try again later", TRY_AGAIN)
     status = getattr(error, "get_http_status_code", lambda: None)()
     if status in (401, 403):

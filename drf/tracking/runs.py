@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from ..data.files import write_csv, write_parquet
 from ..errors import InputError, first_line
 from ..models.catalogue import ModelRow
 from ..training.checkpoints import LOCK, is_dead
-from .store import without_secrets
+from .store import is_cut, without_secrets
 from .user import user
 
 # Where a program runs, and the folder that it locks: for a training, the folder with its finished fits.
@@ -61,12 +61,12 @@ class RunLog:
         """Log settings; MLflow cuts values that are too long for it, with a warning."""
         entries = [Param(key, str(value)) for key, value in params.items()]
         for part in _parts(entries, _SHORT_BATCH):
-            self.client.log_batch(self.run_id, params=part)
+            self._write(self.client.log_batch, params=part)
 
     def tags(self, tags: Mapping[str, str]) -> None:
         entries = [RunTag(key, value) for key, value in tags.items()]
         for part in _parts(entries, _SHORT_BATCH):
-            self.client.log_batch(self.run_id, tags=part)
+            self._write(self.client.log_batch, tags=part)
 
     def metrics(self, metrics: Mapping[str, float], model_id: str | None = None) -> None:
         """Log numbers; those that could not be estimated (NaN) are named in the tag ``not_estimated`` instead.
@@ -79,14 +79,14 @@ class RunLog:
         where = {"model_id": model_id, "run_id": self.run_id, **self._of}
         entries = [Metric(key, value, now, 0, **where) for key, value in known.items()]
         for part in _parts(entries, _BATCH):
-            self.client.log_batch(self.run_id, metrics=part)
+            self._write(self.client.log_batch, metrics=part)
         if missing := sorted(set(metrics) - set(known)):
             self.tags({"not_estimated": ", ".join(missing)})
 
     def input(self, dataset: Dataset, context: str) -> None:
         """Name the data that the run has used; ``context``: their purpose."""
         tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
-        self.client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), [tag])])
+        self._write(self.client.log_inputs, datasets=[DatasetInput(dataset._to_mlflow_entity(), [tag])])
         self.of_data(dataset.name, dataset.digest)
 
     def of_data(self, name: str, digest: str) -> None:
@@ -103,7 +103,7 @@ class RunLog:
             if np.isfinite(value)
         ]
         for part in _parts(entries, _BATCH):
-            self.client.log_batch(self.run_id, metrics=part)
+            self._write(self.client.log_batch, metrics=part)
 
     def tables(self, tables: Mapping[str, pd.DataFrame | None]) -> None:
         """Log tables as artifacts, all at once: Parquet or CSV by the ending of their names, which may hold folders.
@@ -114,14 +114,14 @@ class RunLog:
             for name, table in tables.items():
                 if table is not None:
                     _write(table, Path(folder) / name)
-            self.client.log_artifacts(self.run_id, folder)
+            self._write(self.client.log_artifacts, local_dir=folder)
 
     def figures(self, figures: Mapping[str, bytes]) -> None:
         """Log PNG files by name under ``figures/``."""
         with tempfile.TemporaryDirectory() as folder:
             for name, png in figures.items():
                 (Path(folder) / f"{name}.png").write_bytes(png)
-            self.client.log_artifacts(self.run_id, folder, "figures")
+            self._write(self.client.log_artifacts, local_dir=folder, artifact_path="figures")
 
     def read_text(self, name: str) -> str | None:
         """Return a text artifact; None if the run has none of that name."""
@@ -131,14 +131,31 @@ class RunLog:
             return Path(self.client.download_artifacts(self.run_id, name, folder)).read_text(encoding="utf-8")
 
     def text(self, text: str, name: str) -> None:
-        self.client.log_text(self.run_id, text, name)
+        self._write(self.client.log_text, text=text, artifact_file=name)
 
     def describe(self, markdown: str) -> None:
         """Set the Markdown description on the run's page; cut it at MLflow's limit."""
-        self.client.set_tag(self.run_id, NOTE, markdown[:_LONGEST_NOTE])
+        self._write(self.client.set_tag, key=NOTE, value=markdown[:_LONGEST_NOTE])
 
     def rename(self, name: str) -> None:
-        self.client.update_run(self.run_id, name=name)
+        self._write(self.client.update_run, name=name)
+
+    def end(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED."""
+        self._write(self.client.set_terminated, status=status)
+
+    def _write(self, request: Callable[..., Any], **content: Any) -> None:
+        """Write to the run, and once more if the server broke off its answer.
+
+        MLflow itself repeats requests without an answer, and not those whose answer is cut. To write the same content
+        twice leaves the run as it is.
+        """
+        try:
+            request(self.run_id, **content)
+        except Exception as error:  # MLflow wraps the exceptions of its transports
+            if not is_cut(error):
+                raise
+            request(self.run_id, **content)
 
 
 def metrics_are_of(client: mlflow.MlflowClient, run_id: str, model_id: str) -> None:
@@ -260,7 +277,7 @@ class RunTree:
 
     def close(self, log: RunLog, status: str = "FINISHED") -> None:
         self._open.pop(log.run_id, None)
-        self.client.set_terminated(log.run_id, status)
+        log.end(status)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -302,9 +319,9 @@ def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: 
     except BaseException as error:
         with contextlib.suppress(Exception):  # the store itself may be what failed
             log.tags({"error": without_secrets(f"{type(error).__name__}: {error}")[:500]})
-            client.set_terminated(log.run_id, "FAILED")
+            log.end("FAILED")
         raise
-    client.set_terminated(log.run_id, "FINISHED")
+    log.end("FINISHED")
 
 
 def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, model: str) -> None:

@@ -13,7 +13,7 @@ from filelock import FileLock
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from ..errors import InputError, TryAgainError, first_line
+from ..errors import InputError, TryAgainError, cause_of, first_line
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,15 @@ def connect() -> str:
         except Exception as error:  # every kind of store has exceptions of its own, missing drivers among them
             raise _refusal(f"MLflow at {without_secrets(uri)} cannot be used", error) from error
     return uri
+
+
+def is_cut(error: BaseException | None) -> bool:
+    """Tell whether an exception comes from a server that went away in the middle of its answer."""
+    while error is not None:
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            return True
+        error = cause_of(error)
+    return False
 
 
 def open_experiment(name: str) -> None:

@@ -44,6 +44,7 @@ KINDS: list[tuple[BaseException, int, str]] = [
     (MlflowException("(sqlite3.OperationalError) database is locked"), 75, "locked MLflow's store"),
     (requests.ConnectionError("refused"), 75, "does not answer"),
     (requests.Timeout("slow"), 75, "does not answer"),
+    (requests.exceptions.ChunkedEncodingError("broken"), 75, "does not answer"),
     (from_server("PERMISSION_DENIED"), 2, "ask for the rights"),
     (MlflowException("API request to http://h/x failed with error code 503 != 200"), 75, "not available"),
 ]  # fmt: skip

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 from mlflow import MlflowClient
 
 from drf.errors import InputError
 from drf.models.catalogue import plain_row
-from drf.tracking.runs import RunTree, git_commit
+from drf.tracking.runs import RunLog, RunTree, git_commit
 from drf.training.checkpoints import Checkpoints
 
 
@@ -31,6 +33,46 @@ def test_a_tree_that_ends_well_closes_every_run_as_finished(store: str) -> None:
     tags = MlflowClient().get_run(trial.run_id).data.tags
     assert tags["mlflow.parentRunId"] == row.run_id
     assert MlflowClient().get_run(row.run_id).data.tags["mlflow.parentRunId"] == tree.parent.run_id
+
+
+class CutOnce:
+    """A client whose server takes every request, and breaks off its first answer to each."""
+
+    def __init__(self, answers_broken: int) -> None:
+        self.answers_broken = answers_broken
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def request(*args: object, **kwargs: object) -> object:
+            result = getattr(MlflowClient(), name)(*args, **kwargs)
+            if self.answers_broken:
+                self.answers_broken -= 1
+                try:
+                    raise requests.exceptions.ChunkedEncodingError("IncompleteRead(0 bytes read, 2 more expected)")
+                except requests.RequestException as error:
+                    raise mlflow.MlflowException(f"API request failed with exception {error}")  # noqa: B904 - as MLflow
+            return result
+
+        return request
+
+
+def test_what_is_written_while_the_server_breaks_off_its_answer_stands_once(store: str) -> None:
+    with RunTree("train") as tree:
+        run_id = tree.parent.run_id
+        for write in (
+            lambda log: log.metrics({"a": 1.0}),
+            lambda log: log.params({"b": 2}),
+            lambda log: log.tags({"c": "3"}),
+            lambda log: log.text("d", "d.txt"),
+            lambda log: log.tables({"e.csv": pd.DataFrame({"e": [5]})}),
+        ):
+            write(RunLog(CutOnce(1), run_id))  # type: ignore[arg-type]
+            with pytest.raises(mlflow.MlflowException, match="IncompleteRead"):
+                write(RunLog(CutOnce(2), run_id))  # type: ignore[arg-type]
+    client = MlflowClient()
+    run = client.get_run(run_id)
+    assert run.data.metrics == {"a": 1.0} and run.data.params == {"b": "2"} and run.data.tags["c"] == "3"
+    assert len({entry.value for entry in client.get_metric_history(run_id, "a")}) == 1
+    assert {file.path for file in client.list_artifacts(run_id)} == {"d.txt", "e.csv"}
 
 
 @pytest.mark.parametrize("error", [ValueError("too bad"), KeyboardInterrupt("stop"), SystemExit(143)])
