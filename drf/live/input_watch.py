@@ -11,7 +11,7 @@ from ..data.universe import largest
 from ..registry.market import SAME_INPUT, MarketComparison
 from .as_of import out_of_date
 from .input_statistics import Finding, watch
-from .issues import USUAL, last_before, read_tables
+from .issues import USUAL, last_before
 from .scorer import Scorer, own_issues
 
 _LEAST_HELD = 0.5
@@ -73,9 +73,9 @@ def _other_inputs(market: MarketComparison) -> list[Finding]:
 
 def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:
     """Return a finding if most of the last issued portfolio is missing from the newest month, as after a renaming."""
-    earlier = last_before(own_issues(scorer), month)
+    earlier = last_before(mlflow.MlflowClient(), own_issues(scorer), month)
     if earlier is None:
         return []
-    weights = read_tables(mlflow.MlflowClient(), earlier).orders.set_index("asset")["weight"].abs()
+    weights = earlier.orders.set_index("asset")["weight"].abs()
     there = float(weights[weights.index.isin(newest["asset"])].sum() / weights.sum()) if weights.any() else 1.0
     return [Finding("stocks", "held", there, _LEAST_HELD, 1.0)] if there < _LEAST_HELD else []

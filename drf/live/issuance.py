@@ -21,15 +21,16 @@ from .issues import (
     Issued,
     deleted_issues,
     differences,
+    first_whole,
+    issues_left_aside,
     issuing,
     last_before,
-    read_tables,
     require_in_order,
     write_issue,
 )
 from .orders import held_now, inputs_known, make_orders
 from .outcome import promise_of
-from .scorer import Scorer, own_issues, recent
+from .scorer import Scorer, decision_of, own_issues, recent
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ def make_issue(
         cost_bps=scorer.rule.cost_bps,
         watch=watched.state,
         afterwards=afterwards or watched.late or month <= scorer.train_last,
+        decided=decision_of(scorer),
     )
     orders = orders.assign(
         inputs=inputs_known(needed, orders["asset"], scorer.descriptors, scorer.lags),
@@ -180,20 +182,21 @@ def issue_month(
     with issuing(client, scorer.name):
         for what in deleted_issues(client, scorer.name):
             log.info("note: deleted in MLflow, and so not in the record: %s", what)
+        for what in issues_left_aside(client, scorer.name):
+            log.info("note: left aside from the record: %s", what)
         own = own_issues(scorer)
-        require_in_order(own, month)
-        earlier, first = last_before(own, month), next((issue for issue in own if issue.recipe == scorer.recipe), None)
-        before = read_tables(client, earlier) if earlier else None
-        promise = read_tables(client, first).promise if first else None
+        require_in_order(client, own, month)
+        before = last_before(client, own, month)
+        first = first_whole(client, (issue for issue in own if issue.recipe == scorer.recipe))
+        promise = first.promise if first else None
         issued, unknown = make_issue(scorer, panel, data, before, promise, watched, afterwards)
-        recorded = next((issue for issue in own if issue.month == month), None)
-        if recorded is None:
+        standing = first_whole(client, (issue for issue in own if issue.month == month))
+        if standing is None:
             return Issuance(issued, write_issue(client, issued, watched.unusual), True, [], unknown)
-        standing = read_tables(client, recorded)
-        other = differences(standing, issued)
+        run_id, other = standing.issue.run_id, differences(standing, issued)
         if not other or not replace:
-            return Issuance(standing, recorded.run_id, False, other, unknown)
-        issued = dataclasses.replace(issued, issue=dataclasses.replace(issued.issue, replaces=recorded.run_id))
+            return Issuance(standing, run_id, False, other, unknown)
+        issued = dataclasses.replace(issued, issue=dataclasses.replace(issued.issue, replaces=run_id))
         return Issuance(issued, write_issue(client, issued, watched.unusual), True, other, unknown)
 
 

@@ -11,8 +11,9 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
@@ -21,6 +22,7 @@ import pandas as pd
 from mlflow.entities import Run, ViewType
 
 from ..errors import InputError, first_few, first_line
+from ..registry.signing import require_signature, signature_of
 from ..tracking.locks import store_lock
 from ..tracking.runs import close_the_dead, whole_run
 from .orders import turnover
@@ -33,6 +35,9 @@ CHAMPION, SHADOW = "champion", "shadow"
 USUAL = "usual"
 
 TABLE, PROMISE = "forecasts.parquet", "promise.parquet"
+
+SIGNATURE = "signature"
+"""Tag with the signature of an issue."""
 
 _KIND, _DIGEST = "forecast", "sha256"
 _WAIT = 60  # seconds to wait for another command to finish its issue
@@ -67,6 +72,8 @@ class Issue:
         SHA-256 of the tables and of the other fields of the issue.
     replaces
         Run of the issue that this one replaces; empty if there is none.
+    decided
+        Time of the signed decision that made the version champion; empty without keys.
     """
 
     month: pd.Timestamp
@@ -81,6 +88,7 @@ class Issue:
     afterwards: bool = False
     digest: str = ""
     replaces: str = ""
+    decided: str = ""
     run_id: str = ""
 
     @property
@@ -108,6 +116,7 @@ class Issue:
             "afterwards": str(self.afterwards).lower(),
             _DIGEST: self.digest,
             "replaces": self.replaces,
+            **({"decided": self.decided} if self.decided else {}),
         }
 
     @classmethod
@@ -126,6 +135,7 @@ class Issue:
             afterwards=tags["afterwards"] == "true",
             digest=tags[_DIGEST],
             replaces=tags.get("replaces", ""),
+            decided=tags.get("decided", ""),
             run_id=run.info.run_id,
         )
 
@@ -172,21 +182,38 @@ def live_experiment(client: mlflow.MlflowClient) -> str:
 def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None) -> list[Issue]:
     """Return the standing issues of a registered model by month, of one role or of all.
 
-    If commands on two machines issued the same month at once, the earlier issue counts.
-
-    Raises
-    ------
-    InputError
-        If the run of an issue was changed so that it cannot be read.
+    If commands on two machines issued the same month at once, the earlier issue counts. Runs that cannot be believed
+    are left aside, see :func:`issues_left_aside`.
     """
+    return [issue for issue in _believed(client, name)[0] if role in (None, issue.role)]
+
+
+def issues_left_aside(client: mlflow.MlflowClient, name: str) -> list[str]:
+    """Return a sentence on each run that looks like an issue and is not believed: it is no issue, or was changed."""
+    return _believed(client, name)[1]
+
+
+def _believed(client: mlflow.MlflowClient, name: str) -> tuple[list[Issue], list[str]]:
     every = {run.info.run_id: run for run in _search(client, name, ViewType.ALL)}
-    written = [_read(run) for run in every.values() if run.info.lifecycle_stage == "active"]
+    written, aside = [], []
+    for run in every.values():
+        if run.info.lifecycle_stage == "active":
+            issue = _read(run)
+            written.append(issue) if isinstance(issue, Issue) else aside.append(issue)
+    written.sort(key=lambda issue: (issue.month, issue.role, issue.issued))
+    slots = Counter(issue.slot for issue in written)
+    for issue in [issue for issue in written if issue.replaces or slots[issue.slot] > 1]:
+        try:
+            read_tables(client, issue)
+        except InputError as error:  # one without its tables takes no other's place
+            written.remove(issue)
+            aside.append(str(error))
     replaced = {run_id for issue in written for run_id in _replaced(issue.replaces, every)}
     standing: dict[tuple[pd.Timestamp, str, str], Issue] = {}
-    for issue in sorted(written, key=lambda issue: (issue.month, issue.role, issue.issued)):
-        if issue.run_id not in replaced and role in (None, issue.role):
+    for issue in written:
+        if issue.run_id not in replaced:
             standing.setdefault(issue.slot, issue)
-    return list(standing.values())
+    return list(standing.values()), aside
 
 
 def _replaced(run_id: str, every: Mapping[str, Run]) -> Iterator[str]:
@@ -216,17 +243,19 @@ def _search(client: mlflow.MlflowClient, name: str, view: int) -> list[Run]:
             return runs
 
 
-def _read(run: Run) -> Issue:
+def _read(run: Run) -> Issue | str:
+    """Return the issue of a run, or a sentence that says why it is none."""
     try:
         issue = Issue.of(run)
-        if issue.month is pd.NaT:
-            raise ValueError("month is no date")
+        if issue.month is pd.NaT or issue.month.tz is not None:
+            raise ValueError("its month is no date")
+        require_signature(_signed(issue), run.data.tags.get(SIGNATURE), "the issue")
         return issue
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"the issue {run.info.run_name} (run {run.info.run_id}) cannot be read: its tags were changed "
-            f"({first_line(error)}): delete the run, or put them right"
-        ) from error
+    except InputError:  # a key that cannot be used
+        raise
+    except (KeyError, ValueError, OverflowError) as error:
+        why = f"it is no issue, or its tags were changed ({first_line(error)})"
+        return f"{run.info.run_name} (run {run.info.run_id}): {why}"
 
 
 def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
@@ -251,10 +280,29 @@ def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
     return Issued(issue, orders, pd.read_parquet(io.BytesIO(promise)))
 
 
+def _signed(issue: Issue) -> str:
+    """Return the text that is signed for an issue: all its tags, with the digest of its tables."""
+    return json.dumps(issue.tags(), sort_keys=True)
+
+
 def _digest(issue: Issue, table: bytes, promise: bytes) -> str:
     """Return the SHA-256 of everything in an issue."""
     tags = json.dumps({name: value for name, value in issue.tags().items() if name != _DIGEST}, sort_keys=True)
     return hashlib.sha256(b"".join([tags.encode(), table, promise])).hexdigest()
+
+
+def whole_issues(client: mlflow.MlflowClient, issues: Iterable[Issue]) -> Iterator[Issued | InputError]:
+    """Read the tables of issues; yield the error of one that cannot be read or was changed in its place."""
+    for issue in issues:
+        try:
+            yield read_tables(client, issue)
+        except InputError as error:
+            yield error
+
+
+def first_whole(client: mlflow.MlflowClient, issues: Iterable[Issue]) -> Issued | None:
+    """Return the first issue whose tables are whole; None if there is none."""
+    return next((issued for issued in whole_issues(client, issues) if isinstance(issued, Issued)), None)
 
 
 @contextlib.contextmanager
@@ -271,7 +319,9 @@ def write_issue(client: mlflow.MlflowClient, issued: Issued, unusual: Sequence[s
     ``unusual``: findings of the input checks, in words.
     """
     table, promise = _as_bytes(issued.orders, index=False), _as_bytes(issued.promise, index=None)
-    tags = {**issued.issue.tags(), _DIGEST: _digest(issued.issue, table, promise)}
+    issue = replace(issued.issue, digest=_digest(issued.issue, table, promise))
+    signature = signature_of(_signed(issue))
+    tags = {**issue.tags(), **({SIGNATURE: signature} if signature is not None else {})}
     with whole_run(client, live_experiment(client), issued.issue.title, tags) as run:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / TABLE).write_bytes(table)
@@ -331,13 +381,12 @@ def issues_of_role(issued: Sequence[Issued], role: str, version: str | None = No
     return [issue for issue in issued if issue.issue.role == role and version in (None, issue.issue.version)]
 
 
-def last_before(issues: Sequence[Issue], month: pd.Timestamp) -> Issue | None:
-    """Return the newest issue before a month."""
-    earlier = [issue for issue in issues if issue.month < month]
-    return earlier[-1] if earlier else None
+def last_before(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.Timestamp) -> Issued | None:
+    """Return the newest issue before a month whose tables are whole; None if there is none."""
+    return first_whole(client, [issue for issue in reversed(issues) if issue.month < month])
 
 
-def require_in_order(issues: Sequence[Issue], month: pd.Timestamp) -> None:
+def require_in_order(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.Timestamp) -> None:
     """Refuse a month before one that was already issued: later trades did not start from its weights.
 
     Raises
@@ -345,6 +394,7 @@ def require_in_order(issues: Sequence[Issue], month: pd.Timestamp) -> None:
     InputError
         Naming them.
     """
-    later = [f"{issue.month:%Y-%m}" for issue in issues if issue.month > month]
+    after = whole_issues(client, [issue for issue in issues if issue.month > month])
+    later = [f"{issued.issue.month:%Y-%m}" for issued in after if isinstance(issued, Issued)]
     if later:
         raise InputError(f"{month:%Y-%m} cannot be issued after {first_few(later)}, which was issued already")

@@ -17,7 +17,7 @@ from ..experiment.config import read_recorded
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
 from ..registry.market import MarketComparison, require_same_market
-from ..registry.statements import require_standing
+from ..registry.statements import last_decided, require_decision
 from ..registry.training_evidence import Evidence
 from ..registry.versions import VERDICT, WORDS
 from ..tracking.searches import RECIPE
@@ -106,6 +106,8 @@ def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> MarketComparison:
 def require_promoted(scorer: Scorer) -> None:
     """Refuse to issue from a version that was given the alias by hand and was never promoted.
 
+    If a verifying key is set, its decision must be signed, and not older than that of an issued month.
+
     Raises
     ------
     InputError
@@ -113,13 +115,15 @@ def require_promoted(scorer: Scorer) -> None:
     """
     if scorer.role != CHAMPION or scorer.name is None or scorer.number is None:
         return
+    client = mlflow.MlflowClient()
+    known = max((issue.decided for issue in read_issues(client, scorer.name, CHAMPION)), default="")
     try:
-        require_standing(mlflow.MlflowClient(), scorer.name, scorer.number)
+        require_decision(client, scorer.name, scorer.number, known)
     except ValueError as error:
         raise InputError(
             f"nothing is issued from version {scorer.number} of {scorer.name}: {first_line(error)}"
         ) from error
-    verdict = mlflow.MlflowClient().get_model_version(scorer.name, scorer.number).tags.get(VERDICT)
+    verdict = client.get_model_version(scorer.name, scorer.number).tags.get(VERDICT)
     if verdict != "champion":
         found = f"its verdict is {verdict}" if verdict else "it was never judged"
         raise InputError(
@@ -127,6 +131,13 @@ def require_promoted(scorer: Scorer) -> None:
             f"nothing is issued from it: confirm it (drf evaluate promote={scorer.number} reason=... "
             f"registry.name={scorer.name}), or give the alias back"
         )
+
+
+def decision_of(scorer: Scorer) -> str:
+    """Return the time of the signed decision that made the version champion; empty if there is none."""
+    if scorer.role != CHAMPION or scorer.name is None:
+        return ""
+    return last_decided(mlflow.MlflowClient().get_registered_model(scorer.name).tags)
 
 
 def own_issues(scorer: Scorer) -> list[Issue]:

@@ -11,9 +11,19 @@ import mlflow
 import pandas as pd
 from tqdm import tqdm
 
-from ..errors import InputError
+from ..errors import InputError, first_few
 from .alarm import ALPHA
-from .issues import CHAMPION, SHADOW, Issued, deleted_issues, issues_of_role, live_experiment, read_issues, read_tables
+from .issues import (
+    CHAMPION,
+    SHADOW,
+    Issued,
+    deleted_issues,
+    issues_left_aside,
+    issues_of_role,
+    live_experiment,
+    read_issues,
+    whole_issues,
+)
 from .outcome import (
     Live,
     came_true,
@@ -50,6 +60,8 @@ class Record:
         Contributions and exposures of the champion's issued portfolios, see :func:`~.outcome.drift`.
     notes
         Sentences on gaps in the record.
+    broken
+        Sentences on issues that are left aside: they are not whole, were changed, or were never issued.
     restated
         Sentences on months whose outcome has changed since the record was last logged.
     """
@@ -62,10 +74,17 @@ class Record:
     contributions: pd.DataFrame
     exposures: pd.DataFrame
     notes: list[str]
+    broken: list[str]
     restated: list[str]
 
     @property
     def alarm(self) -> str:
+        """Shortfall of the champion's live months, and issues left aside, as sentences; empty if there are none."""
+        aside = f"left aside from the record: {first_few(self.broken)}" if self.broken else ""
+        return "; ".join(text for text in (self.shortfall, aside) if text)
+
+    @property
+    def shortfall(self) -> str:
         """Shortfall of the champion's live months as a sentence; empty if there is none."""
         live = self.champion
         if live is None or not live.alarm:
@@ -99,7 +118,7 @@ class Record:
             self.outcomes,
             *(issue.months for issue in (self.champion, *self.shadows.values()) if issue is not None),
         ]
-        text = "".join([runs, *(table.to_csv() for table in tables), *self.notes])
+        text = "".join([runs, *(table.to_csv() for table in tables), *self.notes, *self.broken])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -114,21 +133,23 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
     Raises
     ------
     InputError
-        If nothing was issued, or the table of an issue is gone or was changed.
+        If nothing was issued.
     """
-    issues = read_issues(client, name)
+    issues, broken = read_issues(client, name), issues_left_aside(client, name)
     notes = [f"deleted in MLflow, and so not in the record: {what}" for what in deleted_issues(client, name)]
-    if not issues:
-        raise InputError(f"nothing was issued by {name}: run drf score first ({'; '.join(notes) or 'no issue'})")
-    bar = tqdm(issues, desc="issues", disable=len(issues) < 24)
-    issued = [read_tables(client, issue) for issue in bar]
+    issued = []
+    for whole in whole_issues(client, tqdm(issues, desc="issues", disable=len(issues) < 24)):
+        issued.append(whole) if isinstance(whole, Issued) else broken.append(str(whole))
+    if not issued:
+        why = first_few([*notes, *broken]) or "no issue"
+        raise InputError(f"nothing was issued by {name}: run drf score first ({why})")
     outcomes, mine = came_true(issued, panel), issues_of_role(issued, CHAMPION)
     gaps = not_issued([issue.issue for issue in mine], panel)
     if gaps:
         notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
     if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
         notes.append(f"{after} month(s) were issued after later returns were known, and do not count")
-    if waiting := not_come_true(issues, outcomes, panel):
+    if waiting := not_come_true([whole.issue for whole in issued], outcomes, panel):
         notes.append(f"the panel lacks the returns of {len(waiting)} issued month(s): {', '.join(waiting)}")
     if lost := int(outcomes["unknown"].sum()):
         notes.append(f"{lost} return(s) of held stocks are unknown and count as 0")
@@ -144,6 +165,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
         contributions=drift(contributions_of(mine)) if mine else pd.DataFrame(),
         exposures=drift(exposed) if len(exposed) else pd.DataFrame(),
         notes=notes,
+        broken=broken,
         restated=restated_outcomes(logged, outcomes) if (logged := _last_logged(client, name)) is not None else [],
     )
 

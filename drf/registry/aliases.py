@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..tracking.locks import store_lock
 from ..tracking.user import user
 from .signing import is_signed, signature_of
-from .statements import state_standing
+from .statements import last_decided, state_decision, utc_now
 
 CHAMPION, PREVIOUS = "champion", "previous"
 
@@ -124,12 +124,15 @@ class Move:
         A hold from then on, if there is to be one.
     unless_held
         True if a hold prevents the move; people's decisions ignore a hold.
+    grounds
+        Reasons of the decision, for its signed statement.
     """
 
     after: Standing
     marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     hold: Hold | None = None
     unless_held: bool = False
+    grounds: Mapping[str, object] = field(default_factory=dict)
 
 
 def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> list[str]:
@@ -143,7 +146,7 @@ def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> 
     with _lock(name):
         tags, aliases = _model(client, name)
         written, left = tags.get(_INTENDED), _written(tags.get(_LEFT), _standing_of)
-        intended = _written(written, lambda move: _move_of(move, name))
+        intended = _written(written, lambda move: _move_of(move, name, last_decided(tags)))
         intended = intended if written and is_signed(written, tags.get(_SIGNED)) else None
         now = Standing(aliases.get(CHAMPION), aliases.get(PREVIOUS))
         held = intended is not None and intended.unless_held and _HOLD in tags
@@ -217,7 +220,7 @@ def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Mov
             )
         if intended.unless_held and hold is not None:
             raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
-        text = json.dumps({"name": name, **asdict(intended)})
+        text = json.dumps({"name": name, "decided": utc_now(), **asdict(intended)})
         if (signature := signature_of(text)) is not None:
             client.set_registered_model_tag(name, _SIGNED, signature)
         client.set_registered_model_tag(name, _INTENDED, text)
@@ -235,7 +238,7 @@ def _make(client: mlflow.MlflowClient, name: str, intended: Move, existing: Cont
             client.set_registered_model_alias(name, alias, holder)
         else:
             client.delete_registered_model_alias(name, alias)
-    state_standing(client, name, asdict(intended.after))
+    state_decision(client, name, asdict(intended.after), intended.grounds)
     client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(intended.after)))
     client.delete_registered_model_tag(name, _INTENDED)
 
@@ -259,7 +262,7 @@ def _written(text: str | None, read: Callable[[Any], T]) -> T | None:
     """Return the content of a tag; None if it is absent, or was not written by this program."""
     try:
         return None if text is None else read(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
@@ -270,14 +273,14 @@ def _standing_of(written: Any) -> Standing:
     return Standing(champion, previous, tuple(str(number) for number in written["line"]))
 
 
-def _move_of(written: Any, name: str) -> Move:
-    if written["name"] != name:
-        raise ValueError(f"is a move of {written['name']}")
+def _move_of(written: Any, name: str, last: str) -> Move:
+    if written["name"] != name or written["decided"] <= last:
+        raise ValueError("is a move of another model, or one that was made before")
     hold = _hold_of(written["hold"]) if written["hold"] else None
     marks = {
         str(number): {str(key): str(text) for key, text in tags.items()} for number, tags in written["marks"].items()
     }
-    return Move(_standing_of(written["after"]), marks, hold, bool(written["unless_held"]))
+    return Move(_standing_of(written["after"]), marks, hold, bool(written["unless_held"]), dict(written["grounds"]))
 
 
 def _hold_of(written: Any) -> Hold:

@@ -45,7 +45,7 @@ def _promote(
     after = standing.promote(number)
     under = f"no gates, by {user()}: {reason}"
     tags = {VERDICT: "champion", "reason": reason, GATES: under}
-    move(client, name, standing, Move(after, {number: tags}))
+    move(client, name, standing, Move(after, {number: tags}, grounds=tags))
     _take_from_archive(client, name, number)
     hold = read_hold(client, name)
     still = f"; the aliases stay {hold.in_words()}" if hold is not None else ""
@@ -80,7 +80,7 @@ def _roll_back(
     marks = {number: {VERDICT: "champion", "reason": what}}
     if gone is not None:
         marks[gone] = {VERDICT: REJECTED, "reason": f"rolled back to version {number}: {reason}"}
-    move(client, name, standing, Move(after, marks, Hold.now(what)))
+    move(client, name, standing, Move(after, marks, Hold.now(what), grounds={"reason": what, "by": user()}))
     _take_from_archive(client, name, number)
     was = f", was version {gone}" if gone else ""
     words = f"rolled back: version {number} is champion again{was} ({reason})"

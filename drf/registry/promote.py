@@ -264,13 +264,13 @@ def _examined(rules: Rules, version: Version, role: str) -> Candidate:
 def _judge(rules: Rules, version: Version, champion_number: str | None, champion: Candidate | None) -> Candidate:
     """Evaluate a waiting version as its role demands; ``champion_number``: a champion that may be unreadable."""
     role = REFRESH if champion is not None and version.is_like(champion.version) else NEW
-    if role == REFRESH and rules.refresh == "never":
-        return Candidate(
-            version, role, problem="refreshes of the champion's recipe are not promoted (registry.refresh=never)"
-        )
     candidate = _examined(rules, version, role)
     if role == REFRESH and _on_other_inputs(candidate, champion):
         candidate.role, candidate.other_inputs = NEW, True
+    elif role == REFRESH and rules.refresh == "never":
+        return Candidate(
+            version, role, problem="refreshes of the champion's recipe are not promoted (registry.refresh=never)"
+        )
     candidate.skill_decides = candidate.role == NEW or rules.refresh == "gated"
     _judge_skill(rules, candidate)
     if champion_number is not None and candidate.examination is not None:

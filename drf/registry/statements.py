@@ -2,17 +2,23 @@
 
 A version's signature covers its files, but files can be moved. A version could point to another version's files, and an
 alias to a version that nobody promoted. So a statement at registration names the version with its files, and a
-statement with each decision names the holders of the aliases. They are tags, each with its signature in a second tag.
+statement with each decision names the holders of the aliases and the grounds. They are tags, each with its signature in
+a second tag. A decision names the one before it, so that a gap shows, and an old decision cannot take a new one's place
+once a month was issued under the new one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
+from ..tracking.searches import decisions_on
+from .manifest import digest_of
 from .signing import require_signature, signature_of, verifying
 
 STATEMENT, SIGNATURE = "statement", "statement_signature"
@@ -45,37 +51,104 @@ def require_registration(entry: ModelVersion, manifest: str) -> None:
         raise ValueError("its manifest is not the one that was signed at its registration")
 
 
-def state_standing(client: mlflow.MlflowClient, name: str, standing: Mapping[str, object]) -> None:
-    """Sign a statement of who holds the aliases after a decision; without a signing key, drop the old one."""
-    text = json.dumps({"statement": "decided", "name": name, **standing})
+def state_decision(
+    client: mlflow.MlflowClient, name: str, standing: Mapping[str, object], grounds: Mapping[str, object]
+) -> None:
+    """Sign a statement of who holds the aliases after a decision, and on what grounds.
+
+    It names the statement before it by its digest, so that the decisions form a chain. Without a signing key, the old
+    statement is dropped.
+    """
+    before = client.get_registered_model(name).tags.get(STATEMENT)
+    text = json.dumps(
+        {
+            "statement": "decided",
+            "name": name,
+            **standing,
+            "decided": utc_now(),
+            "before": digest_of(before.encode()) if before else None,
+            "grounds": dict(grounds),
+        }
+    )
     signature = signature_of(text)
     if signature is not None:
         client.set_registered_model_tag(name, SIGNATURE, signature)
         client.set_registered_model_tag(name, STATEMENT, text)
-    elif STATEMENT in client.get_registered_model(name).tags:
+    elif before is not None:
         client.delete_registered_model_tag(name, STATEMENT)
 
 
-def require_standing(client: mlflow.MlflowClient, name: str, champion: str) -> None:
-    """Check that a signed decision made a version champion, if a verifying key is set.
+def utc_now() -> str:
+    """Return the time of a decision, in UTC; later times are later in the alphabet."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def last_decided(tags: Mapping[str, str]) -> str:
+    """Return the time of the newest decision from the tags of its registered model; empty if none was signed."""
+    try:
+        return str(_read(tags[STATEMENT], "decided")["decided"])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return ""
+
+
+def require_decision(client: mlflow.MlflowClient, name: str, champion: str, not_before: str = "") -> str:
+    """Check that a signed decision made a version champion, if a verifying key is set; return when it was decided.
+
+    Parameters
+    ----------
+    not_before
+        Time of a decision that is known from elsewhere; an older one has been put back.
 
     Raises
     ------
     ValueError
-        If the newest decision is unsigned, or made another version champion.
+        If the newest decision is unsigned, made another version champion, or is older than a known one.
     """
     if not verifying():
-        return
+        return ""
     tags = client.get_registered_model(name).tags
     require_signature(tags.get(STATEMENT, ""), tags.get(SIGNATURE) if STATEMENT in tags else None, "the last decision")
     said = _read(tags[STATEMENT], "decided")
     if (said["name"], said["champion"]) != (name, champion):
         raise ValueError(f"the last signed decision made version {said['champion']} of {said['name']} champion")
+    if said["decided"] < not_before:
+        raise ValueError(
+            f"its decision is of {said['decided']}, and a month was issued under one of {not_before}: an earlier state "
+            "of the registry was put back"
+        )
+    return str(said["decided"])
 
 
-def _read(text: str, kind: str) -> dict[str, str]:
+def decision_tags(client: mlflow.MlflowClient, name: str) -> dict[str, str]:
+    """Return the newest statement of a decision with its signature, as tags for the decision's run."""
+    tags = client.get_registered_model(name).tags
+    return {key: tags[key] for key in (STATEMENT, SIGNATURE)} if STATEMENT in tags and SIGNATURE in tags else {}
+
+
+def gap_in_decisions(client: mlflow.MlflowClient, name: str) -> list[str]:
+    """Follow the chain of signed decisions through the runs of evaluations, if a verifying key is set.
+
+    Returns
+    -------
+    A sentence if a decision is in no run, else nothing.
+    """
+    tags = client.get_registered_model(name).tags
+    if not verifying() or not last_decided(tags):
+        return []
+    text = tags[STATEMENT]
+    in_runs = (run.data.tags.get(STATEMENT, "") for run in decisions_on(client, name))
+    known = {digest_of(statement.encode()): statement for statement in in_runs}
+    while (before := _read(text, "decided")["before"]) is not None:
+        if before not in known:
+            when = _read(text, "decided")["decided"]
+            return [f"the decision before that of {when} is in no run: the run was removed or changed, or never ended"]
+        text = known[before]
+    return []
+
+
+def _read(text: str, kind: str) -> dict[str, Any]:
     """Return a signed statement after checking its kind, since whoever can write tags could swap kinds."""
-    said: dict[str, str] = json.loads(text)
-    if said.get("statement") != kind:
+    said = json.loads(text)
+    if not isinstance(said, dict) or said.get("statement") != kind:
         raise ValueError(f"its statement is not one of a version that was {kind}")
     return said

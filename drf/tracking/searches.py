@@ -91,6 +91,11 @@ def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None =
     return count_trials(list(searches.values()), _seen_in(client, left))
 
 
+def decisions_on(client: mlflow.MlflowClient, name: str) -> list[Run]:
+    """Return the runs of all evaluations of a registered model, in any experiment of the store."""
+    return _all_runs(client, _all_experiments(client), f"tags.kind = 'evaluation' and tags.registered_model = '{name}'")
+
+
 def _is_on(training: Run, market: pd.Series | None) -> bool:
     written = from_tag(training.data.tags.get(MARKET))
     return market is None or written is None or same_market(written, market)

@@ -6,11 +6,14 @@ trial goes to another machine with the values reported so far.
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import optuna
@@ -28,6 +31,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ..errors import InputError, first_line
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT = 20  # seconds
 GRACE = 90  # seconds without a heartbeat after which a trial is taken for dead
@@ -58,7 +63,7 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
     Raises
     ------
     InputError
-        If the folder of the journal does not exist, or the database cannot be opened.
+        If the folder of the journal does not exist, the journal is damaged, or the database cannot be opened.
     """
     if address is None:
         folder = Path(journal).absolute().parent
@@ -66,7 +71,10 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
             raise InputError(f"tuning.journal={journal}: the folder {folder} does not exist")
         # The system frees this lock when a process dies. Optuna's own lock needs symbolic links, and half a minute to
         # be freed.
-        return JournalStorage(JournalFileBackend(journal, lock_obj=FileLock(f"{journal}.filelock")))  # type: ignore[arg-type]
+        lock = FileLock(f"{journal}.filelock")
+        with lock:
+            _cut_torn_end(Path(journal))
+        return JournalStorage(JournalFileBackend(journal, lock_obj=lock))  # type: ignore[arg-type]
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             return _open_database(address)
@@ -78,6 +86,40 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
                 raise InputError(f"tuning.storage={address}: the database cannot be opened ({reason})") from error
             time.sleep(1)  # another machine makes the tables at this moment
     raise AssertionError("not reached")
+
+
+def _cut_torn_end(journal: Path) -> None:
+    """Cut off the end of a journal that a full disk or a power cut left half written; the caller holds its lock.
+
+    Each line is one entry, so what was written before stays whole.
+
+    Raises
+    ------
+    InputError
+        If a line before the end is damaged.
+    """
+    if not journal.is_file():
+        return
+    *lines, end = journal.read_bytes().split(b"\n")
+    good = list(takewhile(_is_entry, lines))
+    torn = [line for line in (*lines[len(good) :], end) if line]
+    if len(good) < len(lines) and any(map(_is_entry, lines[len(good) :])):
+        raise InputError(
+            f"tuning.journal={journal}: line {len(good) + 1} is damaged: put back a copy of the file, or remove it, "
+            "and its trials are made again"
+        )
+    if torn:
+        log.warning("note: %s ended in the middle of an entry, which was cut off: the trial is made again", journal)
+    if torn or len(good) < len(lines):
+        with journal.open("r+b") as file:
+            file.truncate(sum(len(line) + 1 for line in good))
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):  # JSON that cannot be decoded is a ValueError too
+        return False
 
 
 def _open_database(address: str) -> RDBStorage:

@@ -13,6 +13,7 @@ from mlflow.data.dataset import Dataset
 from ..registry.aliases import Move
 from ..registry.decision import Decision, Evaluation
 from ..registry.gates import REPLACEMENT
+from ..registry.statements import decision_tags
 from ..registry.versions import (
     ARCHIVED,
     GATES,
@@ -38,10 +39,11 @@ CHALLENGER = "challenger"
 """The alias of a version that passed its own gates and is not champion."""
 
 
-def promotion(decision: Decision, versions: RegisteredVersions) -> Move:
+def promotion(decision: Decision, versions: RegisteredVersions, data: str = "") -> Move:
     """Return the move that a decision asks for, with the tags of the new champion in the same step.
 
-    A refresh inherits the gates of the champion that it refreshes: its recipe was promoted under them.
+    A refresh inherits the gates of the champion that it refreshes: its recipe was promoted under them. ``data``: the
+    panel's fingerprint, for the signed statement.
     """
     number, old = decision.after.champion, versions.get(decision.before.champion)
     assert number is not None
@@ -50,7 +52,9 @@ def promotion(decision: Decision, versions: RegisteredVersions) -> Move:
     )
     under = old.gates if is_refresh and old is not None and old.gates else decision.asked
     tags = {VERDICT: "champion", "reason": decision.reason, GATES: under}
-    return Move(decision.after, {number: tags}, unless_held=True)
+    scores = next(evaluation.scores for evaluation in decision.evaluations if evaluation.number == number)
+    grounds = {**tags, "data": data, "scores": {str(key): float(value) for key, value in scores.items()}}
+    return Move(decision.after, {number: tags}, unless_held=True, grounds=grounds)
 
 
 def write_verdicts(
@@ -138,6 +142,7 @@ def log_decision(
             "decided_by": user(),
             **({"health": decision.alarm[:4000] or "the champion passes its gates"} if decision.asked else {}),
             "git_commit": git_commit(),
+            **decision_tags(tree.client, name),
         }
     )
     scored = [evaluation for evaluation in decision.evaluations if len(evaluation.scores)]

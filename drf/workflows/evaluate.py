@@ -17,6 +17,7 @@ from ..registry.evaluation_config import EvaluateConfig, gates_in_words
 from ..registry.evaluation_market import EvaluationMarket
 from ..registry.gates import Thresholds
 from ..registry.overrides import carry_out
+from ..registry.statements import gap_in_decisions
 from ..registry.versions import RegisteredVersions, read_versions, require_versions
 from ..tracking.runs import Presence, RunPlace, RunTree, leave_what_is_taken
 from ..tracking.store import connect, open_experiment, without_secrets
@@ -74,6 +75,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
         return EvaluationResult(name, decision, _shown(config, market), None, ())
     notices = settle(client, name, read_versions(client, name).numbers)
     standing, versions = _registry(client, name)
+    notices += gap_in_decisions(client, name) if versions.numbers else []
     if config.asked:
         leave_what_is_taken(client)
         open_experiment(config.tracking.experiment)
@@ -88,7 +90,7 @@ def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
         with Presence() as here, RunTree("evaluate", here) as tree:
             decision = market.decide(client, config, _asked(settings), versions, standing)
             if decision.promoted is not None:
-                move(client, name, standing, promotion(decision, versions))
+                move(client, name, standing, promotion(decision, versions, market.dataset.digest))
             write_verdicts(client, name, versions, decision, config.registry.keep)
             every = list(market.audits.values())
             log_decision(tree, settings.record.flat, name, decision, market.dataset, notices, every)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mlflow
+import pandas as pd
 
 from ..data.files import Reading, read_file
 from ..data.panel import check_panel
@@ -13,7 +14,9 @@ from ..data.paper_descriptors import DESCRIPTORS
 from ..experiment.schema import RegistryConfig
 from ..experiment.validation import make
 from ..live.track_record import Record, read_record
-from ..registry.versions import model_of_panel
+from ..registry.aliases import read_standing
+from ..registry.market import require_same_market
+from ..registry.versions import model_of_panel, read_history, read_versions
 from ..tracking.store import connect, without_secrets
 from .track_record_log import log_record
 
@@ -66,7 +69,7 @@ def monitor(config: MonitorConfig) -> MonitorResult:
     Raises
     ------
     InputError
-        If the panel is refused, nothing was issued, or an issue was changed.
+        If the panel is refused or belongs to another market, or nothing was issued.
     """
     if config.name is not None:
         make(RegistryConfig, {"name": config.name}, "registry")
@@ -74,5 +77,18 @@ def monitor(config: MonitorConfig) -> MonitorResult:
     panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
     store = without_secrets(connect())
     client = mlflow.MlflowClient()
-    record = read_record(client, config.name or model_of_panel(config.panel), panel)
+    name = config.name or model_of_panel(config.panel)
+    _require_market(client, name, panel)
+    record = read_record(client, name, panel)
     return MonitorResult(record, log_record(client, record), store)
+
+
+def _require_market(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> None:
+    """Refuse a panel of another market than the champion's; one that starts after its training cannot be compared."""
+    number = read_standing(client, name).champion
+    champion = read_versions(client, name, (number,)).get(number)
+    if champion is None:
+        return
+    history = read_history(champion)
+    if history["date"].isin(panel["date"]).any():
+        require_same_market(champion.title, champion.words, history, panel)

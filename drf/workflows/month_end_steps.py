@@ -24,7 +24,7 @@ from ..experiment.schema import TrainConfig
 from ..live.as_of import day_of
 from ..live.input_watch import Watch, watch_month
 from ..live.issuance import Issuance, issue_month
-from ..live.issues import read_issues
+from ..live.issues import first_whole, issues_left_aside, read_issues
 from ..live.month_end_config import MonthEndConfig, Step
 from ..live.month_end_log import PAGE, write_end
 from ..live.outcome import Live
@@ -134,9 +134,9 @@ class MonthEndSteps:
         """Hold back the orders if the rule demands it and there is an alarm on the record or the champion."""
         if self.config.portfolio.at_alarm == "issue" or self._skips("score"):
             return
-        issued = read_issues(self.client, self.name, "champion")
-        own = bool(issued) and issued[-1].recipe == self.scorer.recipe  # another recipe's record does not count here
-        record = read_record(self.client, self.name, self.panel).alarm if own else ""
+        newest = first_whole(self.client, reversed(read_issues(self.client, self.name, "champion")))
+        own = newest is not None and newest.issue.recipe == self.scorer.recipe  # another recipe's record says nothing
+        record = read_record(self.client, self.name, self.panel).shortfall if own else ""
         health = self.version.tags.get(HEALTH, HEALTHY)
         overdue = self.version.overdue(self.panel) if self._skips("train") or self._skips("evaluate") else ""
         self.held = [text for text in (record, "" if health == HEALTHY else health, overdue) if text]
@@ -169,8 +169,9 @@ class MonthEndSteps:
         """Compare the issued forecasts with the realised returns."""
         if self._skips("monitor"):
             return
-        if not read_issues(self.client, self.name):
-            self._note("nothing was issued yet, so nothing came true")
+        if first_whole(self.client, read_issues(self.client, self.name)) is None:
+            aside = first_few(issues_left_aside(self.client, self.name))
+            self._note(f"nothing was issued yet, so nothing came true{f'; left aside: {aside}' if aside else ''}")
             return
         self.record = read_record(self.client, self.name, self.panel)
         log_record(self.client, self.record)

@@ -9,6 +9,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from drf.errors import InputError, TryAgainError
@@ -16,8 +18,18 @@ from drf.evaluation.trials import Trials
 from drf.live import issues
 from drf.live.input_watch import Watch, watch_month
 from drf.live.issuance import Issuance, issue_month
-from drf.live.issues import EXPERIMENT, Issued, deleted_issues, differences, read_issues, read_tables, write_issue
+from drf.live.issues import (
+    EXPERIMENT,
+    Issued,
+    deleted_issues,
+    differences,
+    issues_left_aside,
+    read_issues,
+    read_tables,
+    write_issue,
+)
 from drf.live.scorer import load_scorer, require_promoted
+from drf.live.track_record import read_record
 from drf.registry.market import compare_markets
 from drf.tracking.locks import store_lock
 from tests.live.making import NAME, TRAINED, by_hand, champion, issue, market_to, version
@@ -238,11 +250,39 @@ def test_tags_that_were_changed_are_refused(client: MlflowClient, tag: str, valu
 
 
 @pytest.mark.parametrize(("tag", "value"), [("cost_bps", "none"), ("month", "NaT"), ("month", "soon")])
-def test_tags_that_say_nothing_are_refused(client: MlflowClient, tag: str, value: str) -> None:
+def test_an_issue_whose_tags_say_nothing_is_left_aside(client: MlflowClient, tag: str, value: str) -> None:
     made = issue(TRAINED)
     client.set_tag(made.run_id, tag, value)
-    with pytest.raises(InputError, match="its tags were changed"):
-        read_issues(client, NAME)
+    assert read_issues(client, NAME) == []
+    (said,) = issues_left_aside(client, NAME)
+    assert "its tags were changed" in said and made.run_id in said
+
+
+TAGS = st.dictionaries(
+    st.sampled_from(["month", "role", "version", "recipe", "cost_bps", "sha256", "replaces", "issued", "decided"]),
+    st.one_of(
+        st.text(min_size=1, max_size=20), st.sampled_from(["9999-12-31", "1e999", "nan", "2999-01-31", "shadow"])
+    ),
+)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tags=TAGS, replaces=st.booleans())
+def test_a_strangers_run_harms_no_issue(client: MlflowClient, tags: dict[str, str], replaces: bool) -> None:
+    """A finished run that looks like an issue, earlier than the true one or in its place, and without its tables."""
+    made = issue(TRAINED)
+    theirs = {**client.get_run(made.run_id).data.tags, "issued": "1", **({"replaces": made.run_id} if replaces else {})}
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    run = client.create_run(experiment, tags={**theirs, **tags}).info.run_id
+    client.set_terminated(run)
+    assert made.run_id in {one.run_id for one in read_issues(client, NAME)}
+    again = issue(TRAINED)
+    assert (again.run_id, again.is_new) == (made.run_id, False)
+    record = read_record(client, NAME, market_to(TRAINED + 1))
+    assert [one.issue.run_id for one in record.issued] == [made.run_id]
+    if run in {one.info.run_id for one in live_runs(client) if one.data.tags.get("registered_model") == NAME}:
+        assert "left aside from the record" in record.alarm and not record.shortfall
+    client.delete_run(run)
 
 
 def test_a_deleted_issue_is_said_and_a_deleted_experiment_refused(client: MlflowClient) -> None:

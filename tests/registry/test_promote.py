@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from drf.data.simulate import SimulatedMarket
 from drf.errors import InputError
 from drf.evaluation.trials import Trials
 from drf.registry import promote
 from drf.registry.aliases import Hold, Standing
 from drf.registry.decision import Decision
+from drf.registry.evaluation_config import Refresh
 from drf.registry.examine import Examination
 from drf.registry.promote import Rules, decide
 from drf.registry.versions import SUPERSEDED, RegisteredVersions, Version, read_versions
@@ -94,6 +96,19 @@ def test_a_refresh_becomes_champion_by_itself_whatever_its_months_have_shown(mon
     never = decision(monkeypatch, told, FIRST, "aa", refresh="never")
     assert never.promoted is None
     assert "registry.refresh=never" in never.reason
+
+
+@pytest.mark.parametrize("refresh", ["auto", "gated", "never"])
+def test_a_version_of_the_recipe_on_another_vendors_inputs_is_a_new_recipe(
+    monkeypatch: pytest.MonkeyPatch, refresh: Refresh
+) -> None:
+    panel = SimulatedMarket(stocks=40, months=30, seed=0).panel()
+    other = panel.assign(PER=-panel["PER"])
+    good = seen(forecasts(0.3))
+    told = {"1": replace(good, history=panel), "2": replace(good, history=other)}
+    made = decision(monkeypatch, told, FIRST, "aa", refresh=refresh)
+    assert {one.number: one.role for one in made.evaluations} == {"1": "champion", "2": "new recipe"}
+    assert made.promoted is None and "better than the champion" in made.reason
 
 
 def test_a_refresh_that_is_not_sound_or_disagrees_with_the_champion_stays_outside(

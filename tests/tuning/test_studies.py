@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
@@ -52,6 +55,51 @@ def test_open_trials_of_an_interrupted_journal_are_taken_up(tmp_path: Path) -> N
     assert (taken.number, taken.params) == (left.number, left.params)
     with alive([taken], again):
         pass  # nobody listens
+
+
+def written_journal(folder: Path) -> Path:
+    """A journal with three finished trials."""
+    file = folder / "journal"
+    study = optuna.create_study(study_name="x", storage=open_storage(str(file), None))
+    for value in range(3):
+        study.tell(study.ask(), float(value))
+    return file
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cut=st.integers(1, 400), tail=st.sampled_from([b"", b"\0" * 64, b"\0\n", b"\n", b"\n\n", b'{"half', b"\xff\xfe"])
+)
+def test_a_journal_with_a_torn_end_goes_on(tmp_path_factory: pytest.TempPathFactory, cut: int, tail: bytes) -> None:
+    file = written_journal(tmp_path_factory.mktemp("torn"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: max(0, len(whole) - cut)] + tail)
+    study = optuna.create_study(study_name="x", storage=open_storage(str(file), None), load_if_exists=True)
+    before = len(study.trials)
+    study.tell(study.ask(), 9.0)
+    again = optuna.load_study(study_name="x", storage=open_storage(str(file), None))
+    assert len(again.trials) == before + 1 <= 4
+    assert all(line.startswith(b"{") and line.endswith(b"}\n") for line in file.read_bytes().splitlines(keepends=True))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace(b"\n", b"\n\n", 3),
+        lambda text: text.replace(b"}\n{", b"}{", 1),
+        lambda text: b"PK" + text,
+        lambda text: text[:40] + b"\0" * 40 + text[80:],
+    ],
+)
+def test_a_journal_that_is_damaged_before_its_end_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    file = written_journal(tmp_path)
+    damaged = damage(file.read_bytes())
+    file.write_bytes(damaged)
+    with pytest.raises(
+        InputError, match=r"tuning\.journal=.*: line \d is damaged: put back a copy"
+    ):
+        open_storage(str(file), None)
+    assert file.read_bytes() == damaged
 
 
 def _hold(journal: str, ready: object) -> None:
