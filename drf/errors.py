@@ -1,7 +1,5 @@
 """Errors that the program explains to its user, and the words that they share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 

@@ -1,7 +1,5 @@
 """``drf data build``: make a panel and keep it."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

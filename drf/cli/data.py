@@ -1,7 +1,5 @@
 """``drf data COMMAND``: look at a panel, or make one."""
 
-from __future__ import annotations
-
 import sys
 
 from ..data.paper_descriptors import DESCRIPTORS

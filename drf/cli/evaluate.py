@@ -1,7 +1,5 @@
 """``drf evaluate``: judge the registered versions, and move the alias champion."""
 
-from __future__ import annotations
-
 from ..experiment.composing import Settings
 from ..registry.evaluation_config import EvaluateConfig
 from .failures import ALARM

@@ -3,8 +3,6 @@
 Each is one line with its remedy. Exit code 75 means that the same command may succeed a little later.
 """
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass
 

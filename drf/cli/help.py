@@ -1,7 +1,5 @@
 """Help: what each command does, and what can be chosen."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """A command whose settings are words ``key=value``, composed by Hydra."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """``drf data inspect``: look at a panel before it is trusted."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The commands by their names: ``drf train window=paper``, ``drf month-end data=panel data.path=panel.parquet``."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 

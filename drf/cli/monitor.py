@@ -1,7 +1,5 @@
 """``drf monitor``: compare issued forecasts with realised returns."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

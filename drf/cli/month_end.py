@@ -1,7 +1,5 @@
 """``drf month-end``: watch, score, monitor, train and evaluate, once a month. The last line is a JSON object."""
 
-from __future__ import annotations
-
 import json
 from typing import NoReturn
 

@@ -1,7 +1,5 @@
 """Command-line conventions: refusals in one line, exit codes, signals, and printed logs."""
 
-from __future__ import annotations
-
 import argparse
 import functools
 import logging

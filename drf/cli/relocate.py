@@ -1,7 +1,5 @@
 """``drf relocate``: correct the paths of an MLflow store that was moved or copied."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``drf score``: forecast the newest month of a panel and issue orders."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -1,7 +1,5 @@
 """``drf train``: fit the models walk-forward, compare them in MLflow, register the newest."""
 
-from __future__ import annotations
-
 from ..experiment.composing import Settings
 from ..experiment.schema import TrainConfig
 from . import program

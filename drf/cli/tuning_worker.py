@@ -4,8 +4,6 @@ It works on the same studies in the same database until all their trials are don
 overrides as the training. The training alone writes runs, rows and the registry, and waits for the trials.
 """
 
-from __future__ import annotations
-
 from optuna.trial import FrozenTrial
 
 from ..errors import InputError

@@ -1,7 +1,5 @@
 """Evidence behind a comparison: the uncertainty of every number, for all rows on the same months. Tables only."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Headline row of a report in detail: quantiles, exposures, earnings of its factors, newest holdings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Rows of the comparison: forecasts of all families with metrics, monthly series and contributions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Packed files, unpacked up to a size limit as they are read."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

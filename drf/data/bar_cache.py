@@ -1,7 +1,5 @@
 """Bar cache: monthly bars kept in a file between runs, so that only months with changed prices are summed up anew."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from pathlib import Path

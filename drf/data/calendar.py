@@ -4,8 +4,6 @@ Every other file asks the calendar, so that a frequency is written here alone. I
 so it may depend only on pandas.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

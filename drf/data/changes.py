@@ -1,7 +1,5 @@
 """Differences between two states of a panel: new, missing and changed months, stocks and values."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -3,8 +3,6 @@
 Polars reads the file lazily and takes some of the stocks at a time, so memory does not grow with the file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Tables of a database file, read by table name or one SELECT over a read-only connection."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path

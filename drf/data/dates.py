@@ -6,8 +6,6 @@ readings is refused, naming both. A number that counts days or seconds from some
 convention.
 """
 
-from __future__ import annotations
-
 import datetime
 import math
 import re

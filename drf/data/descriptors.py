@@ -6,8 +6,6 @@ month end; ``value`` is the market value. A rolling descriptor is missing unless
 risk, 58 of 60 for the long return.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

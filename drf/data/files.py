@@ -1,7 +1,5 @@
 """Files: tables of every supported format, with one clear line for a table that cannot be read."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import logging

@@ -1,7 +1,5 @@
 """Formats: for each kind of file, how its columns are named and its rows are read."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

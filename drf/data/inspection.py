@@ -1,7 +1,5 @@
 """Inspection of a panel: coverage, outliers, stale values, survivorship, and refusals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Joins of two tables by the names of stocks, with a count of the stocks that have no partner."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 

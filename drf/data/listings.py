@@ -5,8 +5,6 @@ loss in the meantime is the return over the month in which it is traded again. A
 ``carry_months`` without a price, or after a delisting, is another company's.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

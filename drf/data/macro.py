@@ -4,8 +4,6 @@ The sensitivity to a series is the slope of the stock's past monthly returns on 
 It uses the 60 newest months whose change is published at the date; at least 24 of them must be known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Names: the one reader of stock names for all tables and commands."""
 
-from __future__ import annotations
-
 import datetime
 import math
 import re

@@ -1,7 +1,5 @@
 """Numbers: the one reader of number columns for all tables and commands but daily prices."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -4,8 +4,6 @@ Columns: ``date`` (calendar month end), ``asset``, the descriptors as known at `
 decimal return over the month after ``date``, empty in the newest month. Optional: ``sector``, a name, empty if unknown.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Names of the papers' sixteen descriptors and the five factors that they form (Nakagawa et al. 2018, table 1)."""
 
-from __future__ import annotations
-
 FACTORS: dict[str, tuple[str, ...]] = {
     "Risk": ("VOL60", "BETA", "SKEW"),
     "Quality": ("ROE", "ROA", "ACCRUALS", "LEVERAGE"),

@@ -4,8 +4,6 @@ A statement counts from the day it was available (or, where that is not known, s
 until a newer one is available or it has gone stale. Cases that needed treatment are counted and printed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

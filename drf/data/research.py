@@ -1,7 +1,5 @@
 """Mapping of research panels to the contract: other names, signs, units and date conventions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

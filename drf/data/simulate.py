@@ -9,8 +9,6 @@ each series' surprises, and the response to the first series is rewarded. A mark
 added, and so is fat-tailed noise many times larger than the signal.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Sources of panels: each file of ``conf/data`` names a class, whose fields are the keys of that file."""
 
-from __future__ import annotations
-
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Universe: the stocks that are used in each month."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 

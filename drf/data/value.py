@@ -6,8 +6,6 @@ known in month t: closes as traded are the vendor's times :math:`S(t, T)` if adj
 are the statement's times :math:`S(f, t)` if as reported, or over :math:`S(t, T)` if adjusted.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

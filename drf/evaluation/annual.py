@@ -1,7 +1,5 @@
 """Annualisation of periodic numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

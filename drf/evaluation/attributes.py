@@ -1,7 +1,5 @@
 """Attributes of stocks that a portfolio rule needs in addition to their forecasts, read from the panel."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

@@ -10,8 +10,6 @@ weights w that sum to 0 earned :math:`\lambda_f \sum_i w_i C_{i,f}` by factor f,
 :math:`\sum_i w_i e_i`, is specific to its stocks. The parts sum to its return exactly.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

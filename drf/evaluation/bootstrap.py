@@ -4,8 +4,6 @@ All columns of a table are resampled together, in blocks of months of random len
 within a month and what neighbouring months share.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

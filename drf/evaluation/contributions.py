@@ -1,7 +1,5 @@
 """Contributions of factors, descriptors and lags to the forecasts of a portfolio, from a row's relevance table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

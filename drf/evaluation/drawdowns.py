@@ -1,7 +1,5 @@
 """Drawdowns: depth, length and recovery."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -9,8 +9,6 @@ itself divided by X, so the quotient is well-behaved however small X is. At X = 
 or unknown, F is taken to be 0.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -10,8 +10,6 @@ Lewis, Stock and Watson (2018) recommend, with their :math:`B = 0.4\, n^{2/3}`, 
 noise significant far too often. ``benchmarks/size_and_power.py ic`` measures what this achieves.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -16,8 +16,6 @@ of 1/n, and in short records this noise would account for most of the width. The
 degrees of freedom. ``benchmarks/size_and_power.py intervals`` measures coverage and width.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy import stats

@@ -1,7 +1,5 @@
 """Metrics of a row of the comparison, from its forecasts alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

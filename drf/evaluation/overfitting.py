@@ -6,8 +6,6 @@ ranks it among all trials. With :math:`\omega` its relative rank (rank / (N + 1)
 logit :math:`\ln(\omega / (1 - \omega))` is not above 0: the winner is no better than the median.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

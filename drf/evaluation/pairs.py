@@ -1,7 +1,5 @@
 """Pairs of rows, compared on the months that both have."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 

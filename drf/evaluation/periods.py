@@ -1,7 +1,5 @@
 """Results of rows in parts of their months."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

@@ -18,8 +18,6 @@ months, k is the prior's 0.5. A forecast becomes its month's mean + k times its 
 portfolios and Sharpe ratios do not change.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

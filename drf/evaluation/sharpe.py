@@ -14,8 +14,6 @@ constant). PSR(S*_N) is the deflated Sharpe ratio (Bailey and Lopez de Prado 201
 the n at which PSR reaches a level.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy import stats

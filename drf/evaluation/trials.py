@@ -10,8 +10,6 @@ and a trial with unknown returns counts as independent. So missing knowledge doe
 ``benchmarks/size_and_power.py trials`` measures how often the best of so many trials is mistaken for skill.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Variants: the same forecasts with value weights, winsorised returns, and within sectors."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

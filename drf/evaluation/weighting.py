@@ -4,8 +4,6 @@ name in reports.
 A new rule is a class here and an entry of :data:`WEIGHTINGS`; configuration, tables and reports follow.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 

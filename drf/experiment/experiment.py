@@ -1,8 +1,6 @@
 """Experiment: the objects that a training starts from. Everything that can be refused is refused here, before a run is
 opened."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Factors: the descriptors that a training uses, by the factor that each belongs to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

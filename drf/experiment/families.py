@@ -1,7 +1,5 @@
 """Families from the ``model`` config: settings checked against the model's class, and search spaces."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 

@@ -5,8 +5,6 @@ data's fingerprint, every setting, the source code of this project and the versi
 setting counts unless it is named here as one that changes no number, so that a new setting cannot be forgotten.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

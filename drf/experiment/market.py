@@ -1,7 +1,5 @@
 """Market that a ``data`` config names: its panel, checked, with all its stocks."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 

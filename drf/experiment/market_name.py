@@ -4,8 +4,6 @@ A registered model holds versions of one market, so its name follows from the ma
 otherwise. Dates in a file's name are left out, because data are delivered under a new date each month.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ belong to another package are defined there (:class:`~drf.samples.windows.Window
 here.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence

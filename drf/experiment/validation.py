@@ -4,8 +4,6 @@ Settings are taken by a class or a function whose annotations say everything: ``
 number, at least 1. Pydantic checks; a refusal names the key, its value and what it may be.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import types

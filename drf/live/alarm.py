@@ -15,8 +15,6 @@ and so does the mean of two such sums. The promised mean and the deviation are e
 so the guarantee is approximate, the more so the longer one looks: ``benchmarks/alarm.py`` measures it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy import stats

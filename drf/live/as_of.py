@@ -1,7 +1,5 @@
 """As-of date: the months that are complete on it, and whether the panel is stale."""
 
-from __future__ import annotations
-
 import logging
 import re
 

@@ -7,8 +7,6 @@ number a month, and the newest one is compared with a band from the months befor
 units, does not show.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Input watch before a forecast: a version's inputs, the calendar, and the last issued portfolio."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import mlflow

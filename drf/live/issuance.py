@@ -1,7 +1,5 @@
 """Issuance: a version's forecasts of a month, made into an issue and recorded once."""
 
-from __future__ import annotations
-
 import dataclasses
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Month-end log: the summary of each month end, so that a second call returns the same."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

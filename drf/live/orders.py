@@ -1,7 +1,5 @@
 """Orders: target weights under the portfolio rule, the trades that lead to them, and reasons."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Outcomes of issued portfolios, compared with the backtest."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

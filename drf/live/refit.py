@@ -1,7 +1,5 @@
 """Refit: when the champion's recipe is due for retraining, and with which settings."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Scorer: a loaded version with its role."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Track record of a registered model: issues, outcomes, and whether the promise is kept."""
 
-from __future__ import annotations
-
 import hashlib
 import tempfile
 from collections.abc import Mapping

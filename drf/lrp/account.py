@@ -1,7 +1,5 @@
 """Account of an output: the parts into which f(x) is divided, by name."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Attribution of a model's outputs to its inputs: check the request, probe the model, take the account."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Composite: the rule of each layer."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

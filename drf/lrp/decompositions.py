@@ -4,8 +4,6 @@ They take the same arguments as the functions of the same names in ``torch.nn.fu
 deviation is a denominator and so a gate; in attention the weights are gates.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ A function that is in no table runs unchanged; if relevance reaches it, an error
 explained by its plain gradient. :func:`register` adds functions and layers to the table.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -9,8 +9,6 @@ mode with one output is a score; :func:`score_of` turns any output of any model 
 otherwise it is a tensor with one sample.
 """
 
-from __future__ import annotations
-
 import copy
 import itertools
 import math

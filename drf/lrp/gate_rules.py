@@ -14,8 +14,6 @@ On tasks whose true attribution is known, half, proportional and absolute do not
 comparison. ``proportional`` divides by a sum that can vanish, and warns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Inputs of an attribution: inputs, baselines and targets, checked and brought to one form."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Joint functions of many values, such as a softmax: differences split as by Aumann and Shapley."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Layers that torch computes in one call, with the rule that propagates relevance through each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -8,8 +8,6 @@ values say in which order. A result of two that is not found among those of thre
 an order of its own, as in a batch that was sorted by length.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@
     The Shapley rule against the neutral input, all zeros: the sum is f(x) - f(0) exactly, whatever biases there are.
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from torch import Tensor, nn

@@ -5,8 +5,6 @@ the maximum is their upper envelope. A value's share is the length of way on whi
 :math:`\Delta x_i` is its value after Aumann and Shapley (1974), and these sum to the maximum's difference.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

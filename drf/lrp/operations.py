@@ -1,7 +1,5 @@
 """Operations: the kind of each torch function, the table on which the rules of relevance rest."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Passes of an attribution: one forward under a method, one back for each target, chunk by chunk."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -4,8 +4,6 @@ They take what numpy can read: tensors, arrays, or pandas frames, whose index an
 numpy and matplotlib; the rest of ``drf.lrp`` needs neither. Red marks what raises the output, blue what lowers it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -11,8 +11,6 @@ Every method of attribution is a :class:`Propagation` with the same few kinds of
 the kind of each torch function.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any

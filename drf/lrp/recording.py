@@ -1,7 +1,5 @@
 """Recording: a run of a model as it is that keeps the value of every operation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

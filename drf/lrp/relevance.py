@@ -12,8 +12,6 @@ softmax        every logit by how far it is above the mean of all, see :mod:`~.j
 =============  =====================================================================================================
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

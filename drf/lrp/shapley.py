@@ -18,8 +18,6 @@ rule of DeepLIFT (Shrikumar et al. 2017, arXiv 1704.02685). For products it is t
 model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Normalisations by a sample's own statistics: their common rule."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary

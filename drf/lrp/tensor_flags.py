@@ -1,7 +1,5 @@
 """Tensor flags: whether a tensor in a model is a signal, a gate or an index, or was changed in place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Architectures in PyTorch alone, so that a registered model can rebuild them without the training code."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

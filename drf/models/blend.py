@@ -1,7 +1,5 @@
 """A blend of rows: the mean of their standardised forecasts and of the matching contributions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Boosted trees (LightGBM), with exact contributions by TreeSHAP."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -3,8 +3,6 @@
 A new family needs one :class:`ModelRow` here, a settings file in ``conf/model``, and its own file in this folder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

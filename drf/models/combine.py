@@ -4,8 +4,6 @@ So contributions change in the same way: they get the same multiple, and the off
 travels with every registered version, so it needs numpy alone.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 

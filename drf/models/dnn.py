@@ -1,7 +1,5 @@
 """The deep factor model: a dense ReLU network on all lags at once (Nakagawa et al. 2018)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Random forest."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

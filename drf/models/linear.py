@@ -1,7 +1,5 @@
 """The linear multi-factor model: least squares on all lags and descriptors, with and without shrinkage."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

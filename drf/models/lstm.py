@@ -1,7 +1,5 @@
 """The deep recurrent factor model: an LSTM over the lags, oldest first (Nakagawa et al. 2019)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Support vector regression with a Gaussian kernel."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 

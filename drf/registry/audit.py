@@ -5,8 +5,6 @@ training's path from panel to forecast again, and compares. It audits what is ru
 ranks, samples, windows and the fit of a family, on the user's own data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 All results come from the version and the evidence stored with it, so they depend on nothing else.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

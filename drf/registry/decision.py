@@ -1,7 +1,5 @@
 """Decisions: the evaluation of each version, and the choice among them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Examination of a version on one market: load it, check it, and let it forecast."""
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ Some ask whether the version is what its training recorded (replay, direction, b
 cannot change the answer. Others ask what its forecasts of unseen months show, and how it compares with the champion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated

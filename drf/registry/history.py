@@ -5,8 +5,6 @@ what the version forecast before the restatement. Changes are counted by month a
 plainly of another market: most of its stocks, or most of its returns, differ from those at the training.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Loading of a registered model, after a check that its files are those that were registered."""
 
-from __future__ import annotations
-
 import logging
 import re
 import shutil

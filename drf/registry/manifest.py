@@ -4,8 +4,6 @@ The manifest is stored with the files; its own digest is a tag of the version. T
 which checks its own files when it is loaded. The project's commands also check the manifest against the tag.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -4,8 +4,6 @@ A version carries the panel of its training. Markets are distinguished by their 
 within a month, whatever the currency, the vendor's restatements or a renaming. File names do not distinguish them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

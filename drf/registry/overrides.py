@@ -1,7 +1,5 @@
 """Decisions of people: promote, roll back, hold, archive. They override the gates, and each is recorded."""
 
-from __future__ import annotations
-
 import mlflow
 
 from ..errors import InputError

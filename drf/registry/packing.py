@@ -1,7 +1,5 @@
 """A model as MLflow keeps it: weights, the forecasting code that they need, inputs and outputs."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Choice of the champion: a refresh of its recipe, a better recipe, or the current champion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 

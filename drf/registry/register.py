@@ -1,7 +1,5 @@
 """Register the newest window's models as a new version, with all that a downstream job needs to load it."""
 
-from __future__ import annotations
-
 import contextlib
 import shlex
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Scores of a version's forecasts on months out of sample, and comparisons of two versions."""
 
-from __future__ import annotations
-
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 

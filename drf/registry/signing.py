@@ -5,8 +5,6 @@ private key. If ``DRF_SIGNING_KEY`` names a private key (PEM, elliptic curve), e
 ``DRF_VERIFYING_KEY`` names the public key, each loaded version must be signed.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ a second tag. A decision names the one before it, so that a gap shows, and an ol
 once a month was issued under the new one.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime

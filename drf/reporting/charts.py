@@ -1,7 +1,5 @@
 """Charts, each made from one table, as Plotly's JSON. :mod:`.paper` draws the same charts as pictures."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

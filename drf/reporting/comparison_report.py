@@ -1,7 +1,5 @@
 """Report of a comparison: its sections, in order."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ A document holds sentences, tables and charts. Each renderer (:mod:`.html`, :mod
 the same document in its own form.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

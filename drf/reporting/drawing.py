@@ -1,7 +1,5 @@
 """Figures for a comparison and for each of its rows; their names are file names in MLflow's runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

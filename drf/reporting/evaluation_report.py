@@ -1,7 +1,5 @@
 """Evaluation report: the champion and why, the versions side by side, and every gate."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..registry.decision import Decision, Evaluation

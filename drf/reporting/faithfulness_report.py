@@ -1,7 +1,5 @@
 """Faithfulness report: how far a map of relevance may be trusted, in words."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 # Below this rank agreement between equally good networks, a map's values for single inputs are mostly chance.

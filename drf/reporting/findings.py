@@ -1,7 +1,5 @@
 """Findings: sentences drawn from a comparison's tables. Numbers decide the words; nothing is chosen by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -6,8 +6,6 @@ or words take their place. Scripts and data are packed into the page, and the sc
 The registry's verdict is known only after the page is written: :func:`with_verdict` fills it into two marked places.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

@@ -1,7 +1,5 @@
 """Live figures: outcomes of the issued months beside the backtest's promise."""
 
-from __future__ import annotations
-
 from ..live.outcome import Live
 from .charts import live_beside_promise, live_rank_ic
 from .document import Chart, Picture

@@ -1,7 +1,5 @@
 """Lookup tables of a report: newest forecast and history of every stock and factor, as small integers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Markdown: tables of a document for MLflow's descriptions."""
 
-from __future__ import annotations
-
 import re
 
 from .document import Table

@@ -1,7 +1,5 @@
 """Month report: the champion's health, its forecasts and results, changes in the data, and the decision."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

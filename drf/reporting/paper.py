@@ -1,7 +1,5 @@
 """Paper: the same charts as PNG pictures, for paper, for MLflow, and where scripts are off."""
 
-from __future__ import annotations
-
 import datetime
 import io
 import re

@@ -4,8 +4,6 @@ Numbers are those of table 4 of Nakagawa, Uchida and Aoshima 2018 (arXiv 1810.01
 2019 (arXiv 1901.11493) only orderings are known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import pandas as pd

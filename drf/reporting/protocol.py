@@ -1,7 +1,5 @@
 """Protocol of a training in words."""
 
-from __future__ import annotations
-
 from ..experiment.experiment import Experiment
 from ..samples.windows import WindowRule
 

@@ -1,7 +1,5 @@
 """Sections on the headline row: its months, its drivers, its newest portfolio."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Standing: one sentence on what became of a version and why, for every page, card and printed line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ..registry.decision import Decision, Evaluation

@@ -1,7 +1,5 @@
 """Terminal: what commands print, as text."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Cards of an experiment, a training and its rows, as Markdown for MLflow's pages."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training report: the pictures and the document of one training, from its rows and tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

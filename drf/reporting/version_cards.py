@@ -1,7 +1,5 @@
 """Cards of models, versions and decisions, as Markdown for MLflow's pages."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pandas as pd

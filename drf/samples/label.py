@@ -1,7 +1,5 @@
 """Labels: the training target of a model, and the value of its output as a return."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Lagged samples: each stock's ranks at several past dates, and the return to forecast."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """Cross-sectional ranks: a stock's place among the others of the same month."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

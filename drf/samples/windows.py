@@ -1,7 +1,5 @@
 """Walk-forward windows: the months that a model learns from, and those that it then forecasts."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Sequence

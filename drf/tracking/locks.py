@@ -1,7 +1,5 @@
 """Locks between commands that work on the same store."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import tempfile

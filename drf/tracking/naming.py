@@ -1,7 +1,5 @@
 """Names of runs that tell trainings apart without ids."""
 
-from __future__ import annotations
-
 from pathlib import PurePath
 
 from ..experiment.experiment import Experiment

@@ -1,7 +1,5 @@
 """Addresses of MLflow's pages. Without ``workflowType``, MLflow would open its pages for language models."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 _TRAINING = "workflowType=machine_learning"

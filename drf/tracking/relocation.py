@@ -4,8 +4,6 @@ Anyone who continued with a copy would write into the original. A store's home i
 from another folder, the store is refused until its paths are corrected.
 """
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Searches on a market: the trials that MLflow holds in any experiment, counted once by recipe."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterable, Mapping
 

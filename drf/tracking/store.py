@@ -1,7 +1,5 @@
 """Store: where MLflow keeps runs. Its own settings decide; the default is a sqlite file in the working directory."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """User: the name of the person who gave the command."""
 
-from __future__ import annotations
-
 import getpass
 
 

@@ -4,8 +4,6 @@ MLflow keeps each view as a tag of the experiment, in an undocumented form. If t
 list, and nothing else is lost.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ each network stops when it would have stopped alone. Sums are taken in another o
 Products of many small matrices become one large one, which is what a GPU is good at; on a CPU nothing is gained.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np

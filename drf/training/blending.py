@@ -1,7 +1,5 @@
 """Blend the walks of several families into one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

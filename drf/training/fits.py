@@ -1,7 +1,5 @@
 """Fits: one family on one window with one seed, in a worker or, for networks, with others on a device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

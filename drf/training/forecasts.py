@@ -1,7 +1,5 @@
 """Results of a walk-forward: forecasts, contributions and the newest models, with their tables."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Parallel fits in single-threaded workers, with the same results for any number and place of workers."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

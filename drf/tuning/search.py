@@ -1,7 +1,5 @@
 """Tune each family by walk-forward validation on months before the first test month."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Search spaces: entries of ``space`` in ``conf/model`` as Optuna's distributions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -4,8 +4,6 @@ In a shared database every running trial sends heartbeats, as in Optuna's own op
 trial goes to another machine with the values reported so far.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import re

@@ -7,8 +7,6 @@
 Nothing is printed and no function exits. Log messages go to the logger ``drf``; a progress bar goes to stderr.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from ..experiment.composing import compose_settings

@@ -4,8 +4,6 @@ The description, ``panel.json``, holds the fingerprint, counts, treatments and t
 has changed. For raw prices, only the changed months are aggregated again (``panel.bars.parquet``).
 """
 
-from __future__ import annotations
-
 import glob
 import json
 import logging

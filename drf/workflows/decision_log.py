@@ -1,7 +1,5 @@
 """The record of a decision: tags of the versions, a run, and the reports of their trainings."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Mapping, Sequence

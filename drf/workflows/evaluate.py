@@ -1,7 +1,5 @@
 """Evaluate: judge the champion and the versions that wait, move the champion, and record the decision."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

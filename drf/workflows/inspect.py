@@ -1,7 +1,5 @@
 """Inspect: what a panel holds, and whether a training would refuse it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Monitor: compare the issued forecasts with the realised returns, and with the backtest."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ A second call for the same month, data and champion finds the finished work and 
 killed is resumed by the next, since each step finds its own work done.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Steps of a month end (watch, score, monitor, train, evaluate) with their results and a common page."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

@@ -1,7 +1,5 @@
 """Score: forecast a panel's newest month and issue it, with orders, once a month."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

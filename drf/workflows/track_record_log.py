@@ -1,7 +1,5 @@
 """Track-record log: what MLflow holds of the live record of a registered model."""
 
-from __future__ import annotations
-
 import mlflow
 
 from ..live.issues import live_experiment

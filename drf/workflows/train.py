@@ -1,7 +1,5 @@
 """Train: fit the families walk-forward, compare their rows, log all to MLflow and register the newest models."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Training log: what a training writes to its runs."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Mapping, Sequence

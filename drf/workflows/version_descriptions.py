@@ -1,7 +1,5 @@
 """Version descriptions: the cards that MLflow shows for a registered model and its versions, with people's notes."""
 
-from __future__ import annotations
-
 import contextlib
 
 import mlflow
