@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 
-from ..data.files import Reading
 from ..data.paper_descriptors import DESCRIPTORS
 from ..errors import InputError
 from ..workflows.inspect import inspect
@@ -18,8 +17,7 @@ Exit code 2 if a training would refuse it; nothing is written but the figure, if
 def main(words: Sequence[str]) -> None:
     """Run the command."""
     arguments = _parse(words)
-    reading = Reading(**program.reading_of(arguments))  # type: ignore[arg-type]
-    seen = inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, reading)
+    seen = inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, program.reading_of(arguments))
     print(seen.text)
     if seen.refusal:
         raise InputError(f"{arguments.panel}: {seen.refusal}")

@@ -19,7 +19,7 @@ backtest. Exit code 4: the backtest's promise is not kept."""
 def main() -> None:
     """Run the command."""
     arguments = _parse(sys.argv[1:])
-    config = MonitorConfig(panel=arguments.panel, name=arguments.name, **program.reading_of(arguments))  # type: ignore[arg-type]
+    config = MonitorConfig(panel=arguments.panel, name=arguments.name, reading=program.reading_of(arguments))
     result = monitor(config)
     print(record_text(result.record))
     print(f"Run: {result.run_id} of the experiment {EXPERIMENT} in {result.store}")

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, ParamSpec
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from ..data.files import Reading
 from ..experiment.composing import explain, in_one_line
 from ..tracking.store import without_secrets
 from .failures import REFUSED, failure_of
@@ -49,14 +51,14 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a file is read."""
     parser.add_argument("--encoding", help="encoding of a CSV file that is not UTF-8, such as cp932")
     parser.add_argument("--unknown", help="texts that stand for an unknown number, such as .,B,-99")
+    parser.add_argument("--separator", help="separator of a CSV file's columns; default: found from the header")
+    parser.add_argument("--decimal", choices=[".", ","], help="decimal sign of a CSV file; default: found")
 
 
-def reading_of(arguments: argparse.Namespace) -> dict[str, object]:
-    """Return the options of :func:`add_reading` as settings of a workflow."""
-    return {
-        "encoding": arguments.encoding,
-        "unknown": arguments.unknown.split(",") if arguments.unknown else (),
-    }
+def reading_of(arguments: argparse.Namespace) -> Reading:
+    """Return the options of :func:`add_reading`."""
+    unknown = tuple(arguments.unknown.split(",")) if arguments.unknown else ()
+    return Reading(arguments.encoding, unknown, arguments.separator, arguments.decimal)
 
 
 def refusing(task: Callable[P, object]) -> Callable[P, None]:
@@ -67,6 +69,8 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
 
     @functools.wraps(task)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a console may lack letters
         _show_logs()
         _Interrupt.watch()
         try:
@@ -136,7 +140,21 @@ def split_overrides(arguments: list[str]) -> list[str]:
             words += shlex.split(text)
         except ValueError as error:
             refuse(f"--overrides {text}: {error}")
-    return [word.removeprefix("+") if word.startswith("+experiment=") else word for word in words]
+    return [_quoted(word.removeprefix("+") if word.startswith("+experiment=") else word) for word in words]
+
+
+def _quoted(word: str) -> str:
+    """Put quotes around a value that Hydra's grammar cannot read, such as a file's name with brackets or kanji."""
+    if word.startswith("~"):
+        refuse(f"{word}: a command needs all its settings: to switch one off, set it to null")
+    key, sign, value = word.partition("=")
+    if not sign or value.startswith(("[", "{", "'", '"')):
+        return word
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        return '{}="{}"'.format(key, value.replace('"', r"\""))
+    return word
 
 
 def called(command: str) -> str:

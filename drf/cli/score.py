@@ -23,7 +23,7 @@ def main() -> None:
     arguments = _parse(sys.argv[1:])
     names = ("panel", "output", "detail", "as_of", "force", "replace")
     given = {name: getattr(arguments, name) for name in names}
-    result = score(ScoreConfig(**given, model=arguments.model or None, **program.reading_of(arguments)))  # type: ignore[arg-type]
+    result = score(ScoreConfig(**given, model=arguments.model or None, reading=program.reading_of(arguments)))
     if watched := watch_text(result.watched, result.month):
         print(watched)
     if result.issuance is None:

@@ -6,6 +6,8 @@ import pandas as pd
 from ..errors import first_few
 from .panel import KEYS, RETURN
 
+_ROUNDING = 1e-12
+
 
 def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     """Return sentences on the differences between two states of a panel.
@@ -23,7 +25,7 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
         was, now = before[name].to_numpy()[at[same]], after[name].to_numpy()[same]
         known, known_now = ~pd.isna(was), ~pd.isna(now)
         learnt = ~known & known_now & (name == RETURN)
-        other = (was != now) & (known | known_now) & ~learnt
+        other = ~_same(was, now) & (known | known_now) & ~learnt
         lines += [
             _months(f"{name} is known now for", dates[learnt]),
             _months(f"{name} has changed for", dates[other]),
@@ -31,6 +33,13 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     odd = sorted(map(str, set(before) ^ set(after)))
     lines += [f"column {name} is {'new' if name in after else 'gone'}" for name in odd]
     return [line for line in lines if line]
+
+
+def _same(was: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Tell which values are the same within rounding, as after prices were rescaled."""
+    if was.dtype.kind != "f" or now.dtype.kind != "f":
+        return np.asarray(was == now)
+    return np.isclose(was, now, rtol=_ROUNDING, atol=0.0)
 
 
 def _months(words: str, dates: pd.Series) -> str:

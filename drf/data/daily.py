@@ -13,7 +13,7 @@ import pyarrow
 from ..errors import InputError, first_line
 from .dates import UnreadableDatesError, read_dates
 from .files import PLAIN, Reading, read_file
-from .formats import UNKNOWN, encoding
+from .formats import UNKNOWN, File, csv_layout
 from .names import read_names
 
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
@@ -85,24 +85,37 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
     kinds = lazy.collect_schema()
     if all(kinds[name] == pl.String for name in columns):  # CSV, as text: blanks around cells, blank lines
         lazy = lazy.with_columns(pl.col(name).str.strip_chars() for name in columns)
-        lazy = lazy.filter(~pl.all_horizontal(pl.col(name).is_null() for name in columns))
+        empty = [pl.col(name).is_null() | (pl.col(name) == "") for name in columns]
+        lazy = lazy.filter(~pl.all_horizontal(empty))
     numbers = [_number(name, kinds[name]) for name in columns[2:]]
-    return lazy.select(_days(lazy, prices), _names(lazy), *numbers)
+    lazy = lazy.select(_days(lazy, prices), _names(lazy), *numbers)
+    return lazy.with_columns(pl.col("split").replace(0.0, None)) if "split" in names else lazy  # 0: no split at Yahoo
 
 
 def _open(prices: str, reading: Reading) -> pl.LazyFrame:
     """Open a price file: Parquet and plain CSV in parts, every other format of :func:`read_file` as a whole."""
     file = Path(prices).expanduser()
-    plain = file.is_file() and not reading.encoding and not reading.unknown
+    plain = file.is_file() and reading == PLAIN
     if plain and file.suffix.lower() in (".parquet", ".pq"):
         return pl.scan_parquet(file)
-    if plain and file.suffix.lower() == ".csv" and encoding(file) == "utf-8-sig":
+    if plain and file.suffix.lower() == ".csv" and _is_plain_csv(file):
         return pl.scan_csv(file, infer_schema=False)
     frame = read_file("data.prices", prices, reading=reading)
     try:
         return pl.from_pandas(frame).lazy()
     except (pyarrow.ArrowException, TypeError, ValueError) as error:  # cells of several kinds in one column
         raise _unreadable(prices, error) from error
+
+
+def _is_plain_csv(file: Path) -> bool:
+    """Tell whether Polars reads a CSV file as the other reader does: UTF-8, commas, points, lines that end as usual."""
+    with file.open("rb") as content:
+        start = content.read(2**16)
+        content.seek(max(0, file.stat().st_size - 64))
+        end = content.read()
+    layout = csv_layout(File(file))
+    usual = {"sep": ",", "decimal": ".", "skiprows": 0, "encoding": "utf-8-sig"}
+    return layout == usual and b"\x1a" not in end and (b"\n" in start or b"\r" not in start)
 
 
 def _unreadable(prices: str, error: Exception) -> InputError:
@@ -160,18 +173,17 @@ def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
     faults = {
         ("date", "not a date: write YYYY-MM-DD"): pl.col("date").is_null(),
         ("asset", "empty: name the stock"): pl.col("asset").is_null() | (pl.col("asset") == ""),
-        **{
-            (name, "negative with trading; CRSP's means of bid and ask stand on days without: correct it"): (
-                (pl.col(name) < 0) & ~quoted
-            )
-            for name in ("close", "adj_close")
-        },
-        **{
-            (name, "not a price above 0: leave out days without one"): (
-                pl.col(name).is_null() | pl.col(name).is_nan() | (pl.col(name) == 0) | pl.col(name).is_infinite()
-            )
-            for name in ("close", "adj_close")
-        },
+        ("close", "negative with trading; CRSP's means of bid and ask stand on days without: correct it"): (
+            (pl.col("close") < 0) & ~quoted
+        ),
+        ("close", "not a price above 0: leave out days without one"): _no_price("close"),
+        (
+            "adj_close",
+            "negative where close is not: dividends were subtracted: take closes that dividends multiply, or close",
+        ): (pl.col("adj_close") < 0) & ~(quoted & (pl.col("close") < 0)),
+        ("adj_close", "not a price above 0, and close is there: fill it, with close if no dividend was paid"): (
+            _no_price("adj_close")
+        ),
         ("volume", "not a number of shares, at least 0"): (pl.col("volume").is_null() & ~quoted)
         | pl.col("volume").is_nan()
         | ~(pl.col("volume") >= 0)
@@ -199,6 +211,11 @@ def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
                 f"data.prices={prices}: column {column}, {number} row(s), first row {first[0] + 1} ({first[1]}): {why}"
             )
     return lazy
+
+
+def _no_price(name: str) -> pl.Expr:
+    price = pl.col(name)
+    return price.is_null() | price.is_nan() | (price == 0) | price.is_infinite()
 
 
 def _bars(lazy: pl.LazyFrame) -> pl.DataFrame:

@@ -77,6 +77,14 @@ def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
     return pd.Series(days, index=column.index, name=column.name)
 
 
+_YEAR = re.compile(r"(?<!\d)(\d{4})(?=\d{4}(?!\d)|\D|$)")
+
+
+def is_open_end(cell: object) -> bool:
+    """Tell whether a cell holds a day that no market has seen, such as 9999-12-31: databases write it for "not yet"."""
+    return any(int(year) >= _LAST.year for year in _YEAR.findall(str(cell)))
+
+
 def _plain(column: pd.Series) -> pd.Series:
     """Return the column as numbers, timestamps or objects, whatever container type held it."""
     kind = column.dtype

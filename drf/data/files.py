@@ -17,7 +17,7 @@ from charset_normalizer import from_bytes
 
 from ..errors import InputError, first_few, first_line
 from .archives import opened
-from .dates import UnreadableDatesError, read_dates
+from .dates import UnreadableDatesError, is_open_end, read_dates
 from .formats import DUCKDB, FORMATS, SQLITE, File, Format, format_of, parquet_files
 from .names import read_names
 from .numbers import read_numbers
@@ -41,10 +41,14 @@ class Reading:
         Encoding of CSV files; None: UTF-8, or UTF-16 with its mark.
     unknown
         Marks of an unknown number, in addition to empty cells: texts (``.``, ``B``) and numbers (-99).
+    separator, decimal
+        Of CSV files; None: found from the first lines.
     """
 
     encoding: str | None = None
     unknown: Sequence[str | float] = ()
+    separator: str | None = None
+    decimal: str | None = None
 
 
 PLAIN = Reading()
@@ -139,7 +143,8 @@ def _files(key: str, path: str, reading: Reading) -> list[File]:
     address, _, query = path.partition("#")
     if query and format_of(Path(address)) not in (SQLITE, DUCKDB):
         address, query = path, ""  # # is part of the file name
-    return [File(place, query, reading.encoding) for place in _places(key, address)]
+    layout = (reading.encoding, reading.separator, reading.decimal)
+    return [File(place, query, *layout) for place in _places(key, address)]
 
 
 def _places(key: str, path: str) -> list[Path]:
@@ -194,11 +199,13 @@ def read_table(
     keys: Sequence[str] = (),
     may_be_empty: Sequence[str] = (),
     least: Mapping[str, float] = MappingProxyType({}),
+    open_ends: Sequence[str] = (),
     reading: Reading = PLAIN,
 ) -> pd.DataFrame:
     """Read a small table and check its columns: dates, numbers, and the columns that name a row (``asset`` is text).
 
-    ``least``: lowest value allowed in a column.
+    ``least``: lowest value allowed in a column. ``open_ends``: columns in which a date far in the future, such as
+    9999-12-31, stands for "not yet"; such rows are left out and counted.
 
     Raises
     ------
@@ -211,6 +218,11 @@ def read_table(
     if missing:
         raise InputError(f"{key}={path}: column {', '.join(missing)} missing: needed are {', '.join(columns)}")
     table = frame[columns].reset_index(drop=True)
+    for name in open_ends:
+        not_yet = table[name].map(is_open_end).astype(bool)
+        if not_yet.any():
+            log.info("%s=%s: %s rows are left out: %s says not yet", key, path, f"{not_yet.sum():,}", name)
+            table = table[~not_yet].reset_index(drop=True)
     if "asset" in columns:
         table["asset"] = read_names(table["asset"])
     for name in (*dates, *numbers):
@@ -232,7 +244,9 @@ def read_table(
         below = (table[name] < bound).to_numpy().nonzero()[0]
         if len(below):
             rows = f"{len(below)} row(s), first row {below[0] + 1} ({table[name].iloc[below[0]]:g})"
-            raise InputError(f"{key}={path}: column {name}, {rows}: below {max(bound, -1):.0f}: correct it")
+            what = f"below {bound:g}" if bound < 0 else "not above 0"
+            empty = ", or leave it empty if it is unknown" if name in may_be_empty else ""
+            raise InputError(f"{key}={path}: column {name}, {rows}: {what}: correct it{empty}")
     if keys and table.duplicated(list(keys)).any():
         row = table[table.duplicated(list(keys))].iloc[0]
         what = ", ".join(str(row[name]) for name in keys)

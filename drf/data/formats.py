@@ -1,6 +1,7 @@
 """Formats: for each kind of file, how its columns are named and its rows are read."""
 
 import codecs
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from .databases import ask_duckdb, ask_sqlite
 
 Columns = Sequence[str] | None
 
+_END_OF_DOS = "\x1a"
+"""Sign with which old programs end a text file."""
+
 UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 
 
@@ -29,11 +33,15 @@ class File:
         A table's name in a database, or a SELECT.
     encoding
         Encoding of a CSV file; None: found from its first bytes, else UTF-8.
+    separator, decimal
+        Of a CSV file; None: found from its first lines.
     """
 
     path: Path
     query: str = ""
     encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,24 +106,47 @@ def _folders(folder: Path, file: Path) -> tuple[str, ...]:
     return file.relative_to(folder).parts[:-1]
 
 
+def csv_layout(file: File) -> dict[str, Any]:
+    """Return how a CSV file is laid out, as arguments of :func:`pandas.read_csv`.
+
+    Columns are separated by what Excel's ``sep=`` line says, or by the semicolon, tab or bar that the header has in
+    place of commas. Then a number such as ``1,5`` has a decimal comma, if no number has a point.
+    """
+    written_in = file.encoding or encoding(file.path)
+    with opened(file.path) as content:
+        head = content.read(2**16).decode(written_in, errors="replace").lstrip("\ufeff")
+    first, *lines = head.splitlines() or [""]
+    named = re.fullmatch(r'"?sep=(.)"?', first.strip("\r\n ")) if first.lower().startswith(("sep=", '"sep=')) else None
+    header = lines[0] if named and lines else first
+    likely = max(";\t|", key=header.count)
+    found = named[1] if named else likely if likely in header and "," not in header else ","
+    separator = file.separator or found
+    cells = [cell.strip('" ') for line in lines for cell in line.split(separator)]
+    commas, points = (any(re.fullmatch(rf"[-+]?\d*{sign}\d+", cell) for cell in cells) for sign in (",", r"\."))
+    decimal = file.decimal or ("," if separator != "," and commas and not points else ".")
+    return {"sep": separator, "decimal": decimal, "skiprows": int(named is not None), "encoding": written_in}
+
+
 def _csv_names(file: File) -> list[str]:
     with opened(file.path) as content:
-        return list(pd.read_csv(content, nrows=0, encoding=file.encoding or encoding(file.path)).columns)
+        return list(pd.read_csv(content, nrows=0, **csv_layout(file)).columns)
 
 
 def _read_csv(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
     """Read names as text: codes keep their leading zeros, and a company may be called NA."""
     unknown = {name: UNKNOWN for name in _csv_names(file) if name not in texts}
     with opened(file.path) as content:
-        return pd.read_csv(
+        frame = pd.read_csv(
             content,
             usecols=None if columns is None else list(columns),
             dtype=dict.fromkeys(texts, str),
             keep_default_na=False,
             na_values=unknown,
             low_memory=False,
-            encoding=file.encoding or encoding(file.path),
+            **csv_layout(file),
         )
+    ends = len(frame) > 0 and str(frame.iloc[-1, 0]).strip() == _END_OF_DOS
+    return frame.iloc[:-1].infer_objects() if ends else frame
 
 
 def encoding(path: Path) -> str:

@@ -65,6 +65,11 @@ def add_sensitivities(
         If a series or the way to take its changes is missing, or no month has all sensitivities.
     """
     month = MONTHLY.end(levels["date"])
+    if len(levels) > 1 and len(levels) < len(MONTHLY.between(month.min(), month.max())) / 2:
+        raise InputError(
+            f"data.macro.path: {len(levels)} rows from {month.min():%Y-%m} to {month.max():%Y-%m} are not monthly: "
+            "give a value for each month, of a quarterly series the last that was published"
+        )
     if month.duplicated().any():
         twice = month[month.duplicated()].iloc[0]
         raise InputError(f"data.macro.path: the month of {twice.date()} appears more than once: keep one row a month")

@@ -25,8 +25,11 @@ SECTOR = "sector"  # optional
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
 
-# No market closes for longer at a month's end.
-_LAST_DAYS = 7
+# The last trading day of a month lies this many days before its end at most, and nearly always fewer than the second.
+_LONGEST_CLOSURE, _USUAL_CLOSURE = 14, 7
+
+# A return in excess of a month's bill rate may be below -1 by that rate.
+_BILL = 0.02
 
 log = logging.getLogger(__name__)
 PAIRS_TO_JUDGE = 10
@@ -68,6 +71,8 @@ def check_panel(
     _require_stocks(panel, least_stocks)
     _require_known_descriptors(panel, descriptors)
     if with_returns:
+        if lost := int((panel[RETURN] < -1).sum()):
+            log.info("panel: %s %s below -1 by less than a bill rate are taken as excess returns", f"{lost:,}", RETURN)
         _require_returns(panel, least_stocks)
         if "MOM1" in descriptors:
             _require_alignment(panel)
@@ -150,10 +155,12 @@ def require_monthly(where: str, dates: pd.Series) -> None:
 
 
 def _are_last_days(dates: pd.Series) -> bool:
-    """Tell whether each month has one date, and that date is among the month's last days."""
+    """Tell whether each month has one date, among the month's last days but where a market was closed for longer."""
     days = dates.drop_duplicates()
     months_end = MONTHLY.end(days)
-    return bool(not months_end.duplicated().any() and (months_end - days).dt.days.max() < _LAST_DAYS)
+    left = (months_end - days).dt.days
+    is_usual = (left < _USUAL_CLOSURE).mean() >= 0.75
+    return bool(not months_end.duplicated().any() and is_usual and left.max() < _LONGEST_CLOSURE)
 
 
 def _as_names(column: pd.Series) -> pd.Series:
@@ -180,7 +187,7 @@ def _as_numbers(column: pd.Series) -> pd.Series:
 def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns: bool) -> None:
     finite = pa.Check(lambda column: ~np.isinf(column), name="infinite: correct it, or leave it empty if unknown")
     no_worse_than_all = pa.Check(
-        lambda column: column >= -1,
+        lambda column: column >= -1 - _BILL,
         name="below -1: returns are decimals (-0.05 for a loss of 5 %), none can lose more than all",
     )
     numbers: dict[str, list[pa.Check]] = {name: [finite] for name in descriptors}

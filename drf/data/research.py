@@ -75,7 +75,7 @@ def map_panel(
     frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()}, asset, reading)
     counts, notices = {"rows": len(frame)}, list[str]()
     for column, values in keep.items():
-        kept = frame[column].astype(str).isin(_as_texts(values))
+        kept = _as_numbers(frame[column]).astype(str).isin(_as_texts(values))
         counts[f"rows whose {column} is another"] = int((~kept).sum())
         frame = frame[kept].reset_index(drop=True)
     if frame.empty:
@@ -143,9 +143,15 @@ def _read(
     return read_file(key, path, list(dict.fromkeys(wanted)), [asset], reading)
 
 
+def _as_numbers(column: pd.Series) -> pd.Series:
+    """Return a column with 1 and 0 for true and false."""
+    return column.map(lambda cell: int(cell) if isinstance(cell, (bool, np.bool_)) else cell)
+
+
 def _as_texts(values: Any) -> set[str]:
     several = values if isinstance(values, (list, tuple, set)) else [values]
-    return {str(value) for value in several} | {str(float(v)) for v in several if isinstance(v, (int, float))}
+    numbers = [value for value in several if isinstance(value, (int, float))]
+    return {str(value) for value in several} | {str(kind(v)) for v in numbers for kind in (int, float) if kind(v) == v}
 
 
 def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:

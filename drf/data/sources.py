@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import pandas as pd
 from annotated_types import Ge, Interval
@@ -33,7 +33,7 @@ class Source(ABC):
     """
 
     PLACES: ClassVar[frozenset[str]] = frozenset()
-    READING: ClassVar[frozenset[str]] = frozenset({"encoding", "unknown", "most_unmatched"})
+    READING: ClassVar[frozenset[str]] = frozenset({"encoding", "unknown", "separator", "decimal", "most_unmatched"})
 
     @property
     @abstractmethod
@@ -55,26 +55,38 @@ class Source(ABC):
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileSource(Source):
+    """A source that reads files; ``reading`` holds what the files do not state themselves."""
+
+    encoding: str | None = None
+    unknown: Sequence[str | float] = ()
+    separator: str | None = None
+    decimal: Literal[".", ","] | None = None
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.encoding, self.unknown, self.separator, self.decimal)
+
+
 @dataclass(frozen=True)
-class PanelFile(Source):
+class PanelFile(FileSource):
     """A panel from a file, by its ending (:mod:`drf.data.formats`)."""
 
     PLACES = frozenset({"path"})
 
     path: str
-    encoding: str | None = None
-    unknown: Sequence[str | float] = ()
 
     @property
     def name(self) -> str:
         return self.path
 
     def panel(self) -> pd.DataFrame:
-        return read_file("data.path", self.path, reading=Reading(self.encoding, self.unknown))
+        return read_file("data.path", self.path, reading=self.reading)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawTables(Source):
+class RawTables(FileSource):
     """A panel made from daily prices, a market index, statements and, if there are, delistings (:mod:`drf.data.raw`).
 
     Cases that needed treatment are logged. ``bars`` names a file that keeps the monthly bars, so that only new or
@@ -93,8 +105,6 @@ class RawTables(Source):
     prices_adjusted: PricesAdjusted | None = None
     shares_adjusted: SharesAdjusted = "none"
     most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
-    encoding: str | None = None
-    unknown: Sequence[str | float] = ()
     bars: str | None = None
 
     @property
@@ -102,7 +112,7 @@ class RawTables(Source):
         return f"made from {self.prices} and {self.statements}"
 
     def panel(self) -> pd.DataFrame:
-        reading = Reading(self.encoding, self.unknown)
+        reading = self.reading
         bars = self._bars(reading)
         items = [name for name in ITEMS if name != SHARES or "shares" not in bars]
         raw = RawData(
@@ -124,6 +134,7 @@ class RawTables(Source):
                 keys=("asset", "fiscal_year_end", "available_from"),
                 may_be_empty=("available_from", *items),
                 least={name: TINY for name in items if name == SHARES},
+                open_ends=("available_from",),
                 reading=reading,
             ),
             delistings=None
@@ -136,6 +147,7 @@ class RawTables(Source):
                 keys=("asset", "date"),
                 may_be_empty=("delisting_return",),
                 least={"delisting_return": -1},
+                open_ends=("date",),
                 reading=reading,
             ),
         )
@@ -163,7 +175,7 @@ class RawTables(Source):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResearchPanel(Source):
+class ResearchPanel(FileSource):
     """A panel made from a research panel by a mapping, see :func:`drf.data.research.map_panel`.
 
     With ``descriptors`` given, no others are looked for. Cases that needed treatment are logged.
@@ -179,8 +191,6 @@ class ResearchPanel(Source):
     keep: Mapping[str, Any] | None
     descriptors: Sequence[str] | None
     most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
-    encoding: str | None = None
-    unknown: Sequence[str | float] = ()
 
     @property
     def name(self) -> str:
@@ -200,7 +210,7 @@ class ResearchPanel(Source):
             self.returns,
             self.keep,
             self.most_unmatched,
-            Reading(self.encoding, self.unknown),
+            self.reading,
         )
         log.info("research panel: %s", "; ".join(treated))
         return panel

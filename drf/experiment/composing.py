@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..errors import InputError, cause_of, nearest
+from ..errors import InputError, cause_of, first_few, nearest
 from .config import Record, flatten, read
 from .config_folder import CONFIG_DIR
 from .market_name import data_words
@@ -128,12 +128,25 @@ def explain(error: BaseException, config_name: str) -> str:
     text = "\n".join(str(part) for part in _causes(error))
     key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     if key and re.search(r"Key '[^']+' (not in '|is not in struct)", text):
+        if (group := key[1].partition(".")[0]) and (owners := _choices_with(key[1])):
+            return f"{key[1]} is a key of {group}={first_few(owners)}: give {group}=... too"
         guess = nearest(key[1], _known_keys(config_name))
         return f"unknown config key {key[1]}{guess}: see conf/, or --cfg job"
     if missing := re.search(r"[Mm]issing mandatory value: (\S+)", text):
         name = missing[1] if "." in missing[1] or not key else key[1]
         return f"{name} has no value: add {name}=... to the command"
+    if choice := re.search(r"Could not (?:load|find) '(\w+)/([^']+)'", text):
+        known = sorted(file.stem for file in (CONFIG_DIR / choice[1]).glob("*.yaml"))
+        guess = ": put commas between several" if " " in choice[2] else nearest(choice[2], known)
+        return f"{choice[1]}={choice[2]}: there is no such choice{guess}: {', '.join(known)}"
     return str(error)
+
+
+def _choices_with(key: str) -> list[str]:
+    """Return the choices of a config group that have a key ``group.name``."""
+    group, _, name = key.partition(".")
+    files = sorted((CONFIG_DIR / group).glob("*.yaml"))
+    return [file.stem for file in files if name and re.search(rf"^{re.escape(name)}:", file.read_text("utf-8"), re.M)]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

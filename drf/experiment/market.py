@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..data.files import Reading, read_table
+from ..data.files import PLAIN, Reading, read_table
 from ..data.macro import PREFIX, add_sensitivities
 from ..data.panel import check_panel
+from ..data.sources import FileSource
 from ..errors import InputError
 from .schema import DataConfig, MacroConfig
 
@@ -46,7 +47,7 @@ def load_market(
     panel = check_panel(frame, [*present, *_in_every_month(frame, more)], least_stocks)
     if not missing:
         return panel
-    reading = Reading(getattr(data.source, "encoding", None), getattr(data.source, "unknown", ()))
+    reading = data.source.reading if isinstance(data.source, FileSource) else PLAIN
     with_macro = _with_macro(panel, data.macro, reading, [name.removeprefix(PREFIX) for name in missing])
     return check_panel(with_macro, [*descriptors, *_in_every_month(with_macro, more)], least_stocks)
 

@@ -116,7 +116,7 @@ def _bounds(limit: object) -> Iterator[str]:
     for name, word in _BOUNDS.items():
         bound = getattr(limit, name, None)
         if bound is not None:
-            yield f"{word} {bound:,}"
+            yield f"{word} {int(bound) if float(bound).is_integer() else bound:,}"
 
 
 def _dataclass_in(hint: Any) -> type | None:

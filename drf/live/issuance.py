@@ -194,7 +194,9 @@ def issue_month(
         run_id, other = standing.issue.run_id, differences(standing, issued)
         if not other or not replace:
             return Issuance(standing, run_id, False, other, unknown)
-        issued = dataclasses.replace(issued, issue=dataclasses.replace(issued.issue, replaces=run_id))
+        issued = dataclasses.replace(
+            issued, issue=dataclasses.replace(issued.issue, replaces=f"{run_id} {standing.issue.digest}")
+        )
         return Issuance(issued, write_issue(client, issued, watched.unusual), True, other, unknown)
 
 

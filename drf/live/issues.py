@@ -41,6 +41,8 @@ SIGNATURE = "signature"
 
 _KIND, _DIGEST = "forecast", "sha256"
 _WAIT = 60  # seconds to wait for another command to finish its issue
+_NUMBERS = dict.fromkeys(("prediction", "weight", "held", "trade"), float)
+_PROMISED = ("rank_ic", "gross", "net", "turnover", "trials")
 _SAME = 1e-9  # tolerance for forecasts and weights that were written and read again
 
 
@@ -71,7 +73,7 @@ class Issue:
     digest
         SHA-256 of the tables and of the other fields of the issue.
     replaces
-        Run of the issue that this one replaces; empty if there is none.
+        Run and digest of the issue that this one replaces; empty if there is none.
     decided
         Time of the signed decision that made the version champion; empty without keys.
     """
@@ -195,11 +197,10 @@ def issues_left_aside(client: mlflow.MlflowClient, name: str) -> list[str]:
 
 def _believed(client: mlflow.MlflowClient, name: str) -> tuple[list[Issue], list[str]]:
     every = {run.info.run_id: run for run in _search(client, name, ViewType.ALL)}
-    written, aside = [], []
-    for run in every.values():
-        if run.info.lifecycle_stage == "active":
-            issue = _read(run)
-            written.append(issue) if isinstance(issue, Issue) else aside.append(issue)
+    read = {run_id: _read(run) for run_id, run in every.items()}
+    there = [run_id for run_id, run in every.items() if run.info.lifecycle_stage == "active"]
+    aside = [text for run_id in there if isinstance(text := read[run_id], str)]
+    written = [issue for run_id in there if isinstance(issue := read[run_id], Issue)]
     written.sort(key=lambda issue: (issue.month, issue.role, issue.issued))
     slots = Counter(issue.slot for issue in written)
     for issue in [issue for issue in written if issue.replaces or slots[issue.slot] > 1]:
@@ -208,21 +209,27 @@ def _believed(client: mlflow.MlflowClient, name: str) -> tuple[list[Issue], list
         except InputError as error:  # one without its tables takes no other's place
             written.remove(issue)
             aside.append(str(error))
-    replaced = {run_id for issue in written for run_id in _replaced(issue.replaces, every)}
+    known = {run_id: issue for run_id, issue in read.items() if isinstance(issue, Issue)}
+    replaced = {word for issue in written for word in _replaced(issue, known)}
     standing: dict[tuple[pd.Timestamp, str, str], Issue] = {}
     for issue in written:
-        if issue.run_id not in replaced:
+        if not {issue.run_id, issue.digest} & replaced:
             standing.setdefault(issue.slot, issue)
     return list(standing.values()), aside
 
 
-def _replaced(run_id: str, every: Mapping[str, Run]) -> Iterator[str]:
-    """Return a replaced run and those that it had replaced itself, deleted or not."""
-    seen: set[str] = set()
-    while run_id and run_id not in seen:
-        yield run_id
-        seen.add(run_id)
-        run_id = every[run_id].data.tags.get("replaces", "") if run_id in every else ""
+def _replaced(issue: Issue, known: Mapping[str, Issue]) -> set[str]:
+    """Return runs and digests of an issue's predecessors in its slot, deleted or not; a copy has the same digest."""
+    found: set[str] = set()
+    while issue.replaces and issue.replaces not in found:
+        run_id, _, digest = issue.replaces.partition(" ")
+        earlier = known.get(run_id)
+        found |= {issue.replaces, run_id} | ({digest} if digest else set())
+        if earlier is None or earlier.slot != issue.slot:
+            break
+        found.add(earlier.digest)
+        issue = earlier
+    return found
 
 
 def deleted_issues(client: mlflow.MlflowClient, name: str) -> list[str]:
@@ -247,13 +254,14 @@ def _read(run: Run) -> Issue | str:
     """Return the issue of a run, or a sentence that says why it is none."""
     try:
         issue = Issue.of(run)
-        if issue.month is pd.NaT or issue.month.tz is not None:
-            raise ValueError("its month is no date")
+        for name, text in issue.tags().items():
+            if run.data.tags.get(name, "") != text:  # another way to write it would change it unseen
+                raise ValueError(f"{name} is {run.data.tags[name]}")
         require_signature(_signed(issue), run.data.tags.get(SIGNATURE), "the issue")
         return issue
     except InputError:  # a key that cannot be used
         raise
-    except (KeyError, ValueError, OverflowError) as error:
+    except (KeyError, ValueError, OverflowError, TypeError) as error:
         why = f"it is no issue, or its tags were changed ({first_line(error)})"
         return f"{run.info.run_name} (run {run.info.run_id}): {why}"
 
@@ -276,8 +284,14 @@ def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
         raise InputError(f"the tables of {where} cannot be read ({first_line(error)})") from error
     if _digest(issue, table, promise) != issue.digest:
         raise InputError(f"{where} was changed since it was issued: put back its files and tags, or delete the run")
-    orders = pd.read_parquet(io.BytesIO(table)).astype({"date": "datetime64[ns]"})
-    return Issued(issue, orders, pd.read_parquet(io.BytesIO(promise)))
+    try:
+        orders = pd.read_parquet(io.BytesIO(table)).astype({"date": "datetime64[ns]", **_NUMBERS})
+        promised = pd.read_parquet(io.BytesIO(promise)).astype(float)
+        if not orders["asset"].is_unique or not np.isfinite(orders[["weight", "held", "trade"]]).all(axis=None):
+            raise ValueError("a stock stands twice, or a weight is no number")
+        return Issued(issue, orders, promised[list(_PROMISED)])
+    except Exception as error:  # a damaged Parquet file raises any of a dozen exceptions
+        raise InputError(f"the tables of {where} are not those of an issue ({first_line(error)})") from error
 
 
 def _signed(issue: Issue) -> str:

@@ -6,10 +6,14 @@ from typing import Any
 
 import mlflow
 
+from ..registry.signing import is_signed, signature_of
 from ..tracking.runs import RunLog, close_the_dead, whole_run
-from .issues import live_experiment
+from .issues import SIGNATURE, live_experiment
 
 _KIND, _RESULT = "month-end", "result.json"
+
+_LOOKED_AT = 10
+"""Most runs of one key that are looked at; each that this program wrote says the same."""
 
 _NEEDED = {"status", "month", "unusual", "issued", "page"}
 
@@ -22,12 +26,15 @@ def find_end(client: mlflow.MlflowClient, name: str, key: str) -> dict[str, Any]
         f"tags.kind = '{_KIND}' and tags.registered_model = '{name}' and tags.key = '{key}' "
         "and attributes.status = 'FINISHED'"
     )
-    for run in client.search_runs([live_experiment(client)], which, max_results=1):
+    for run in client.search_runs([live_experiment(client)], which, max_results=_LOOKED_AT):
+        text = RunLog(client, run.info.run_id).read_text(_RESULT) or ""
         try:
-            told = json.loads(RunLog(client, run.info.run_id).read_text(_RESULT) or "")
-        except ValueError:
-            return None
-        return told if isinstance(told, dict) and set(told) >= _NEEDED else None
+            told = json.loads(text)
+        except (ValueError, RecursionError):  # not written by this program
+            continue
+        told_by_us = isinstance(told, dict) and set(told) >= _NEEDED and is_signed(text, run.data.tags.get(SIGNATURE))
+        if told_by_us:
+            return dict(told)
     return None
 
 
@@ -47,6 +54,9 @@ def write_end(
     }
     with whole_run(client, experiment, f"{month} month end", tags) as run:
         told = {**result, "run": run.run_id}
+        text = json.dumps(told, indent=1)
+        if (signature := signature_of(text)) is not None:
+            run.tags({SIGNATURE: signature})
         run.text(page, PAGE)
-        run.text(json.dumps(told, indent=1), _RESULT)
+        run.text(text, _RESULT)
         return told

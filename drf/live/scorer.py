@@ -15,7 +15,7 @@ from ..experiment.config import read_recorded
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
 from ..registry.market import MarketComparison, require_same_market
-from ..registry.statements import last_decided, require_decision
+from ..registry.statements import require_decision
 from ..registry.training_evidence import Evidence
 from ..registry.versions import VERDICT, WORDS
 from ..tracking.searches import RECIPE
@@ -132,10 +132,10 @@ def require_promoted(scorer: Scorer) -> None:
 
 
 def decision_of(scorer: Scorer) -> str:
-    """Return the time of the signed decision that made the version champion; empty if there is none."""
-    if scorer.role != CHAMPION or scorer.name is None:
+    """Return the time of the signed decision that made the version champion; empty without a verifying key."""
+    if scorer.role != CHAMPION or scorer.name is None or scorer.number is None:
         return ""
-    return last_decided(mlflow.MlflowClient().get_registered_model(scorer.name).tags)
+    return require_decision(mlflow.MlflowClient(), scorer.name, scorer.number)
 
 
 def own_issues(scorer: Scorer) -> list[Issue]:

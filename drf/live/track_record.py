@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -36,6 +37,10 @@ from .outcome import (
 
 MONITOR, OUTCOMES = "monitor", "outcomes.csv"
 """Kind of the runs that log a record, and their table of outcomes."""
+
+
+_LOOKED_AT = 10
+"""Most logged records that are tried until one can be read."""
 
 
 @dataclass(frozen=True)
@@ -171,14 +176,19 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
 def _last_logged(client: mlflow.MlflowClient, name: str) -> pd.DataFrame | None:
     """Return the outcomes that were logged last; None if there are none, or they cannot be read."""
     which = f"tags.kind = '{MONITOR}' and tags.registered_model = '{name}' and attributes.status = 'FINISHED'"
-    runs = client.search_runs([live_experiment(client)], which, max_results=1, order_by=["attributes.start_time DESC"])
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            file = client.download_artifacts(runs[0].info.run_id, OUTCOMES, folder)
-            table = pd.read_csv(file)[["month", "role", "version", "net"]]
-            return table.astype({"month": "datetime64[ns]", "role": str, "version": str, "net": float})
-    except Exception:  # nothing was logged, or reading failed: each kind of store has its own exceptions
-        return None
+    which += f" and attributes.start_time <= {round(time.time() * 1000)}"
+    latest = ["attributes.start_time DESC"]
+    for run in client.search_runs([live_experiment(client)], which, max_results=_LOOKED_AT, order_by=latest):
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                file = client.download_artifacts(run.info.run_id, OUTCOMES, folder)
+                table = pd.read_csv(file)[["month", "role", "version", "net"]]
+                table = table.astype({"month": "datetime64[ns]", "role": str, "version": str, "net": float})
+        except Exception:  # each kind of store has exceptions of its own, and anybody may have written the table
+            continue
+        if len(table):
+            return table
+    return None
 
 
 def totals(live: Live) -> dict[str, float]:

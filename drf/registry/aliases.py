@@ -126,6 +126,8 @@ class Move:
         True if a hold prevents the move; people's decisions ignore a hold.
     grounds
         Reasons of the decision, for its signed statement.
+    decided
+        Time of the decision; a move that is completed later keeps it.
     """
 
     after: Standing
@@ -133,6 +135,7 @@ class Move:
     hold: Hold | None = None
     unless_held: bool = False
     grounds: Mapping[str, object] = field(default_factory=dict)
+    decided: str = field(default_factory=utc_now)
 
 
 def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> list[str]:
@@ -220,7 +223,7 @@ def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Mov
             )
         if intended.unless_held and hold is not None:
             raise InputError(f"the aliases of {name} are {hold.in_words()}; nothing was moved")
-        text = json.dumps({"name": name, "decided": utc_now(), **asdict(intended)})
+        text = json.dumps({"name": name, **asdict(intended)})
         if (signature := signature_of(text)) is not None:
             client.set_registered_model_tag(name, _SIGNED, signature)
         client.set_registered_model_tag(name, _INTENDED, text)
@@ -238,9 +241,11 @@ def _make(client: mlflow.MlflowClient, name: str, intended: Move, existing: Cont
             client.set_registered_model_alias(name, alias, holder)
         else:
             client.delete_registered_model_alias(name, alias)
-    state_decision(client, name, asdict(intended.after), intended.grounds)
+    state_decision(client, name, {**asdict(intended.after), "decided": intended.decided, "grounds": intended.grounds})
     client.set_registered_model_tag(name, _LEFT, json.dumps(asdict(intended.after)))
     client.delete_registered_model_tag(name, _INTENDED)
+    if _SIGNED in client.get_registered_model(name).tags:
+        client.delete_registered_model_tag(name, _SIGNED)
 
 
 def _lock(name: str) -> contextlib.AbstractContextManager[None]:
@@ -280,7 +285,8 @@ def _move_of(written: Any, name: str, last: str) -> Move:
     marks = {
         str(number): {str(key): str(text) for key, text in tags.items()} for number, tags in written["marks"].items()
     }
-    return Move(_standing_of(written["after"]), marks, hold, bool(written["unless_held"]), dict(written["grounds"]))
+    rest = bool(written["unless_held"]), dict(written["grounds"]), str(written["decided"])
+    return Move(_standing_of(written["after"]), marks, hold, *rest)
 
 
 def _hold_of(written: Any) -> Hold:

@@ -84,7 +84,7 @@ class Forecaster:
     @classmethod
     def load(cls, folder: Path) -> Forecaster:
         """Read what :meth:`save` wrote; weights are loaded as tensors only."""
-        written: dict[str, Any] = json.loads((folder / SPEC).read_text())
+        written: dict[str, Any] = json.loads((folder / SPEC).read_text(encoding="utf-8"))
         tensors = torch.load(folder / WEIGHTS, weights_only=True)
         members = written.pop("members")
         made = [
@@ -101,7 +101,7 @@ class Forecaster:
         written = [
             {"kind": kinds[type(member)], "group": group, "settings": member.settings()} for group, member in every
         ]
-        (folder / SPEC).write_text(json.dumps({**vars(self.spec), "members": written}, indent=1))
+        (folder / SPEC).write_text(json.dumps({**vars(self.spec), "members": written}, indent=1), encoding="utf-8")
         torch.save([member.tensors() for _, member in every], folder / WEIGHTS)
 
     def predict(self, panel: pd.DataFrame, detail: str = "factors", allow_small: bool = False) -> pd.DataFrame:

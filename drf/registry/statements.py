@@ -17,7 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from ..tracking.searches import decisions_on
 from .manifest import digest_of
-from .signing import require_signature, signature_of, verifying
+from .signing import is_signed, require_signature, signature_of, verifying
 
 STATEMENT, SIGNATURE = "statement", "statement_signature"
 
@@ -49,25 +49,15 @@ def require_registration(entry: ModelVersion, manifest: str) -> None:
         raise ValueError("its manifest is not the one that was signed at its registration")
 
 
-def state_decision(
-    client: mlflow.MlflowClient, name: str, standing: Mapping[str, object], grounds: Mapping[str, object]
-) -> None:
-    """Sign a statement of who holds the aliases after a decision, and on what grounds.
+def state_decision(client: mlflow.MlflowClient, name: str, decision: Mapping[str, object]) -> None:
+    """Sign a statement of who holds the aliases after a decision, since when, and on what grounds.
 
     It names the statement before it by its digest, so that the decisions form a chain. Without a signing key, the old
     statement is dropped.
     """
     before = client.get_registered_model(name).tags.get(STATEMENT)
-    text = json.dumps(
-        {
-            "statement": "decided",
-            "name": name,
-            **standing,
-            "decided": utc_now(),
-            "before": digest_of(before.encode()) if before else None,
-            "grounds": dict(grounds),
-        }
-    )
+    link = digest_of(before.encode()) if before else None
+    text = json.dumps({"statement": "decided", "name": name, **decision, "before": link})
     signature = signature_of(text)
     if signature is not None:
         client.set_registered_model_tag(name, SIGNATURE, signature)
@@ -131,10 +121,12 @@ def gap_in_decisions(client: mlflow.MlflowClient, name: str) -> list[str]:
     A sentence if a decision is in no run, else nothing.
     """
     tags = client.get_registered_model(name).tags
-    if not verifying() or not last_decided(tags):
+    if not verifying():
         return []
-    text = tags[STATEMENT]
-    in_runs = (run.data.tags.get(STATEMENT, "") for run in decisions_on(client, name))
+    text = tags.get(STATEMENT, "")
+    in_runs = {run.data.tags[STATEMENT] for run in decisions_on(client, name) if STATEMENT in run.data.tags}
+    if not is_signed(text, tags.get(SIGNATURE)):
+        return ["the newest decision is not signed: it was removed or changed"] if text or in_runs else []
     known = {digest_of(statement.encode()): statement for statement in in_runs}
     while (before := _read(text, "decided")["before"]) is not None:
         if before not in known:

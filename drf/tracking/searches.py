@@ -61,8 +61,9 @@ def same_market(a: pd.Series, b: pd.Series) -> bool:
 def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
     """Return all trials on a market, in any experiment of the store.
 
-    Training a recipe again, a month later or after an interruption, tries nothing new: only the newest training of a
-    recipe counts. Failed or deleted runs count too, if they got far enough to show a result.
+    Training a recipe again, a month later or after an interruption, tries nothing new: only the training of a recipe
+    with the most trials counts, of several the newest. Failed or deleted runs count too, if they got far enough to show
+    a result.
 
     Parameters
     ----------
@@ -78,12 +79,12 @@ def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None =
     unread: list[Run] = []
     for run in sorted(trainings, key=lambda run: run.info.start_time, reverse=True):
         recipe = run.data.tags.get(RECIPE)
-        if recipe in searches:
+        if own and recipe in own:
             continue
         table = _returns_of(client, run) if recipe else None
         if recipe is None or table is None:
             unread.append(run)
-        else:
+        elif recipe not in searches or table.shape[1] > searches[recipe].shape[1]:
             searches[recipe] = table
     left = [run for run in unread if run.data.tags.get(RECIPE) not in searches]
     return count_trials(list(searches.values()), _seen_in(client, left))
@@ -107,7 +108,8 @@ def _returns_of(client: mlflow.MlflowClient, training: Run) -> pd.DataFrame | No
             table = pd.read_csv(file, index_col="date", parse_dates=["date"]).astype(float)
     except Exception:  # each kind of store has exceptions of its own
         return None
-    if not table.index.is_unique or table.index.isna().any():
+    dated = isinstance(table.index, pd.DatetimeIndex) and table.index.tz is None
+    if not dated or table.empty or not table.index.is_unique or table.index.isna().any():
         return None
     return table if table.shape[1] == training.data.metrics.get(TRIED, table.shape[1]) else None
 

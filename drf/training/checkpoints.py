@@ -145,13 +145,13 @@ def _is_own(file: Path) -> bool:
 def is_dead(folder: Path) -> bool:
     """Tell whether no process is using the training whose checkpoints are in this folder."""
     lock = FileLock(folder / LOCK, timeout=0)
-    if not folder.is_dir():
-        return True
     try:
+        if not folder.is_dir():
+            return True
         if not (folder / LOCK).is_file() or not _is_own(folder / LOCK):  # a folder that somebody else has named
             return False
         lock.acquire()
-    except (Timeout, OSError):
+    except (Timeout, OSError, ValueError):
         return False
     lock.release()
     return True

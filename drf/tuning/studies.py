@@ -70,8 +70,9 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
         # The system frees this lock when a process dies. Optuna's own lock needs symbolic links, and half a minute to
         # be freed.
         lock = FileLock(f"{journal}.filelock")
-        with lock:
-            _cut_torn_end(Path(journal))
+        if Path(journal).is_file():
+            with lock:
+                _cut_torn_end(Path(journal))
         return JournalStorage(JournalFileBackend(journal, lock_obj=lock))  # type: ignore[arg-type]
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
@@ -96,8 +97,6 @@ def _cut_torn_end(journal: Path) -> None:
     InputError
         If a line before the end is damaged.
     """
-    if not journal.is_file():
-        return
     *lines, end = journal.read_bytes().split(b"\n")
     good = list(takewhile(_is_entry, lines))
     torn = [line for line in (*lines[len(good) :], end) if line]

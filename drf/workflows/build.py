@@ -99,7 +99,7 @@ def _build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
     if described != found:
         description = _description(panel, found, treated, settings.record)
         text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
-        _write(output.with_suffix(".json"), lambda file: file.write_text(text))
+        _write(output.with_suffix(".json"), lambda file: file.write_text(text, encoding="utf-8"))
     return BuildResult(output, panel, found, list(changed), same)
 
 
@@ -161,7 +161,7 @@ def _read_earlier(output: Path) -> tuple[pd.DataFrame | None, str | None]:
     if not output.exists() and not beside.exists():
         return None, None
     try:
-        described = str(json.loads(beside.read_text())["fingerprint"])
+        described = str(json.loads(beside.read_text(encoding="utf-8"))["fingerprint"])
         panel = pd.read_parquet(output) if output.exists() else None
         if panel is not None and not {*KEYS, RETURN} <= set(panel):
             raise KeyError(RETURN)

@@ -1,12 +1,11 @@
 """Monitor: compare the issued forecasts with the realised returns, and with the backtest."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mlflow
 import pandas as pd
 
-from ..data.files import Reading, read_file
+from ..data.files import PLAIN, Reading, read_file
 from ..data.panel import check_panel
 from ..data.paper_descriptors import DESCRIPTORS
 from ..experiment.schema import RegistryConfig
@@ -29,14 +28,13 @@ class MonitorConfig:
         File with ``date``, ``asset`` and ``ret_next``.
     name
         Registered model; None: the model of the panel's market, else the built-in market's model.
-    encoding, unknown
-        Encoding of a CSV file, and texts that stand for an unknown number.
+    reading
+        Properties of a CSV file that it does not state itself.
     """
 
     panel: str
     name: str | None = None
-    encoding: str | None = None
-    unknown: Sequence[str] = ()
+    reading: Reading = PLAIN
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def monitor(config: MonitorConfig) -> MonitorResult:
     """
     if config.name is not None:
         make(RegistryConfig, {"name": config.name}, "registry")
-    frame = read_file("--panel", config.panel, reading=Reading(config.encoding, tuple(config.unknown)))
+    frame = read_file("--panel", config.panel, reading=config.reading)
     panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
     store = without_secrets(connect())
     client = mlflow.MlflowClient()

@@ -40,6 +40,8 @@ from .evaluate import EvaluationResult, evaluate
 from .track_record_log import log_record
 from .train import TrainingResult, train
 
+FORECASTS = "forecasts.parquet"
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -109,13 +111,15 @@ class MonthEndSteps:
 
     def still_holds(self, earlier: Mapping[str, Any]) -> bool:
         """Tell whether an earlier result still holds: files and issue exist, and the watch's findings agree."""
-        issued = earlier.get("issued") or {}
-        if {"status", "page", "unusual"} - set(earlier) or (issued and {"file", "run"} - set(issued)):
+        issued = earlier["issued"]
+        if not isinstance(issued, dict) and not (issued is None and self._skips("score")):
             return False  # somebody else's
-        files = [earlier["page"], *([issued["file"]] if issued else [])]
+        files = [(earlier["page"], PAGE), *([(issued.get("file"), FORECASTS)] if issued else [])]
         runs = {issue.run_id for issue in read_issues(self.client, self.name)}
-        readable = earlier["status"] in ("done", "alarm") and all(Path(str(file)).is_file() for file in files)
-        return readable and self.watched.unusual == earlier["unusual"] and (not issued or issued["run"] in runs)
+        readable = earlier["status"] in ("done", "alarm") and all(
+            place == str(self.folder / name) and (self.folder / name).is_file() for place, name in files
+        )
+        return readable and self.watched.unusual == earlier["unusual"] and (not issued or issued.get("run") in runs)
 
     def watch(self) -> Watch:
         """Look for unusual numbers among the newest month's inputs."""
@@ -146,7 +150,7 @@ class MonthEndSteps:
         if self._skips("score") or self.held:
             return
         self.issuance = self._issue(self.scorer)
-        self._write("forecasts.parquet", self.issuance.issued.orders)
+        self._write(FORECASTS, self.issuance.issued.orders)
         self.listener(self.issuance)
         if self.issuance.other and not self.issuance.is_new:
             by = self.issuance.issued.issue.version
@@ -259,7 +263,7 @@ class MonthEndSteps:
             "run": self.issuance.run_id,
             "forecasts": int(orders["prediction"].notna().sum()),
             "trades": int((orders["trade"].abs() > 0).sum()),
-            "file": str(self.folder / "forecasts.parquet"),
+            "file": str(self.folder / FORECASTS),
             "shadow": self.shadow_issuance.run_id if self.shadow_issuance else None,
         }
 

@@ -1,12 +1,11 @@
 """Score: forecast a panel's newest month and issue it, with orders, once a month."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ..data.files import Reading, read_file, whole_or_not, write_csv
+from ..data.files import PLAIN, Reading, read_file, whole_or_not, write_csv
 from ..data.panel import RETURN, check_panel
 from ..errors import InputError, first_line
 from ..live.as_of import day_of, up_to
@@ -35,8 +34,8 @@ class ScoreConfig:
         Columns of contributions: ``factors``, ``descriptors`` or ``account``.
     as_of
         As-of date, YYYY-MM-DD; None: today.
-    encoding, unknown
-        Encoding of a CSV file, and texts that stand for an unknown number.
+    reading
+        Properties of a CSV file that it does not state itself.
     force
         True to issue even if the newest month's inputs are unusual.
     replace
@@ -48,8 +47,7 @@ class ScoreConfig:
     model: str | None = None
     detail: str = "factors"
     as_of: str | None = None
-    encoding: str | None = None
-    unknown: Sequence[str] = ()
+    reading: Reading = PLAIN
     force: bool = False
     replace: bool = False
 
@@ -88,8 +86,7 @@ def score(config: ScoreConfig) -> ScoreResult:
         If the panel, the model or a file is refused, or the month was already issued and the new issue would differ.
     """
     output = None if config.output is None else _writable(Path(config.output), config.panel)
-    reading = Reading(config.encoding, tuple(config.unknown))
-    frame = read_file("--panel", config.panel, reading=reading)
+    frame = read_file("--panel", config.panel, reading=config.reading)
     store = without_secrets(connect())
     try:
         scorer = load_scorer(config.model or f"models:/{model_of_panel(config.panel)}@{CHAMPION}")

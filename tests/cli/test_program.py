@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from drf.cli import main as commands
 from drf.cli import program as entry
-from drf.cli import score
+from drf.cli import score, train
 from drf.data.simulate import SimulatedMarket
 from tests.programs.processes import ROOT
 
@@ -40,6 +41,35 @@ def refused(store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     return call
 
 
+@pytest.mark.parametrize("name", ["a&b", "panel (v2)", "日本株", 'x"y', "it's", "Überblick", "x#y", "100% new", "a b"])
+def test_a_file_may_have_any_name(refused: Call, name: str) -> None:
+    message = refused(train.main, "data=panel", f"data.path={name}.parquet")
+    assert f"data.path={name}.parquet: there is no such file" in message or "x.parquet" in name
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["data.path=x.parquet"], "data.path is a key of data=panel: give data=... too"),
+        (["model=[lstm linear]"], "put commas between several"),
+        (["model=lstn"], "did you mean lstm?"),
+        (["~data"], "set it to null"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_was_meant(refused: Call, words: list[str], told: str) -> None:
+    assert told in refused(train.main, *words)
+
+
+def test_a_console_that_lacks_letters_shows_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("date,asset,PER,ret_next\n1月,日本é,x,1\n", encoding="utf-8")
+    words = [sys.executable, "-m", "drf", "data", "inspect", "p.csv"]
+    done = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 2 and "1\\u6708" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_overrides_may_come_as_one_text() -> None:
     assert entry.split_overrides(["--overrides", ""]) == []
     assert entry.split_overrides(["+experiment=mine", "+seed=1"]) == ["experiment=mine", "+seed=1"]
@@ -53,7 +83,7 @@ def test_overrides_may_come_as_one_text() -> None:
         (["tuning.trails=3"], "unknown config key tuning.trails (did you mean tuning.trials?)"),
         (["sed=3"], "unknown config key sed (did you mean seed?)"),
         (["model=[lstn]"], "lstn"),
-        (["data=panle"], "data/panle"),
+        (["data=panle"], "data=panle: there is no such choice (did you mean panel?)"),
         (["data=panel"], "data.path has no value: add data.path="),
         (["data=panel", "data.path=nowhere.parquet"], "nowhere.parquet: there is no such file"),
         (["window.train_months=0"], "window.train_months=0"),

@@ -345,12 +345,12 @@ def test_for_how_long_a_price_is_kept_is_the_users(carry: int, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "column", "value", "message"),
     [
-        ("market_index", "close", 0.0, r"market_index.*column close, 1 row\(s\), first row 1 \(0\): below 0"),
+        ("market_index", "close", 0.0, r"market_index.*column close, 1 row\(s\), first row 1 \(0\): not above 0"),
         (
             "statements",
             "shares_outstanding",
             -5.0,
-            r"column shares_outstanding, 1 row\(s\), first row 1 \(-5\): below 0",
+            r"column shares_outstanding, 1 row\(s\), first row 1 \(-5\): not above 0",
         ),
         (
             "delistings",

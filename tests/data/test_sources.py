@@ -44,9 +44,3 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, conten
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=told):
         PanelFile(str(tmp_path / name)).panel()
-
-
-def test_a_csv_with_semicolons_is_refused_for_its_separator(panel: pd.DataFrame, tmp_path: Path) -> None:
-    panel.to_csv(tmp_path / "panel.csv", index=False, sep=";")
-    with pytest.raises(InputError, match="separator"):
-        check_panel(PanelFile(str(tmp_path / "panel.csv")).panel(), DESCRIPTORS, 5)

@@ -6,6 +6,8 @@ import json
 import platform
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -72,6 +74,32 @@ def test_a_strangers_open_run_of_this_machine_is_left_alone(registry: MlflowClie
     with Presence() as here, RunTree("evaluate", here):
         pass
     assert registry.get_run(theirs).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize("place", ["/" + 300 * "a", "/x\0y", "~", "", "/proc/1/cwd"])
+def test_a_strangers_open_run_may_name_any_folder(registry: MlflowClient, place: str) -> None:
+    experiment = registry.get_experiment_by_name("drf").experiment_id
+    tags = {"host": platform.node(), "checkpoints": place}
+    registry.create_run(experiment, tags=tags)
+    with Presence() as here, RunTree("evaluate", here):
+        pass
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "date\n2000-01-31\n", "date,a\n2000-01-31T00:00+01:00,1\n", "date,a\nsoon,1\n", "a\n1\n", "", "date,a\n,1\n",
+        "date,a\n2000-01-31,[\n",
+    ],
+)  # fmt: skip
+def test_a_strangers_table_of_trials_takes_no_others_place(registry: MlflowClient, table: str) -> None:
+    months = pd.date_range("2000-01-31", periods=30, freq="ME", name="date")
+    true = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), index=months, columns=list("abc"))
+    for text in (true.to_csv(), table):
+        run = registry.create_run("0", tags={"kind": "comparison", "recipe": "r"}).info.run_id
+        registry.log_text(run, text, "evidence/trials.csv")
+        registry.set_terminated(run)
+    assert len(trials_on(None)) == 3
 
 
 def test_nothing_of_an_unsigned_version_is_read_when_a_key_is_set(

@@ -95,9 +95,7 @@ def test_a_journal_that_is_damaged_before_its_end_is_refused(tmp_path: Path, dam
     file = written_journal(tmp_path)
     damaged = damage(file.read_bytes())
     file.write_bytes(damaged)
-    with pytest.raises(
-        InputError, match=r"tuning\.journal=.*: line \d is damaged: put back a copy"
-    ):
+    with pytest.raises(InputError, match=r"tuning\.journal=.*: line \d is damaged: put back a copy"):
         open_storage(str(file), None)
     assert file.read_bytes() == damaged
 
