@@ -200,12 +200,14 @@ def read_table(
     may_be_empty: Sequence[str] = (),
     least: Mapping[str, float] = MappingProxyType({}),
     open_ends: Sequence[str] = (),
+    optional: Sequence[str] = (),
     reading: Reading = PLAIN,
 ) -> pd.DataFrame:
     """Read a small table and check its columns: dates, numbers, and the columns that name a row (``asset`` is text).
 
     ``least``: lowest value allowed in a column. ``open_ends``: columns in which a date far in the future, such as
-    9999-12-31, stands for "not yet"; such rows are left out and counted.
+    9999-12-31, stands for "not yet"; such rows are left out and counted. ``optional``: numbers that are read if the
+    table has them.
 
     Raises
     ------
@@ -213,6 +215,7 @@ def read_table(
         Naming the config key, the column and the rows.
     """
     frame = read_file(key, path, reading=reading)
+    numbers = [*numbers, *(name for name in optional if name in frame)]
     columns = list(dict.fromkeys([*keys, *dates, *numbers]))
     missing = [name for name in columns if name not in frame]
     if missing:

@@ -17,6 +17,7 @@ from .daily import LONGEST_BREAK
 from .joins import same_names, without_partner
 from .listings import Listings, find_listings
 from .panel import RETURN
+from .periods import Period, of_last_year
 from .value import PricesAdjusted, SharesAdjusted, market_value
 
 ITEMS = (
@@ -70,6 +71,8 @@ class Conventions:
         See :func:`drf.data.value.market_value`.
     most_unmatched
         Share of the stocks that may be without any statement.
+    period
+        What a row of the statements covers, see :func:`drf.data.periods.of_last_year`.
     """
 
     lag_months: int
@@ -78,6 +81,7 @@ class Conventions:
     prices_adjusted: PricesAdjusted | None
     shares_adjusted: SharesAdjusted
     most_unmatched: float
+    period: Period | None = None
 
 
 def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]]:
@@ -107,7 +111,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
             strange, delistings["asset"].nunique(), "names of data.delistings are no stock here", 1
         )
     listings = find_listings(bars, delistings, how.carry_months)
-    known, counts = _point_in_time(statements, listings, how.lag_months, how.stale_months)
+    known, counts, said_of_periods = _point_in_time(statements, listings, how)
     value, splits, guess = market_value(
         listings,
         known.get(SHARES),
@@ -135,6 +139,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     treated = [
         f"{number:,} {words}{_in_brackets(listings.examples.get(words))}" for words, number in counts.items() if number
     ]
+    notices += said_of_periods
     return _from_first_complete_month(panel, list(tables)), [*notices, *treated, *([guess] if guess else [])]
 
 
@@ -184,15 +189,15 @@ def _descriptors(
 
 
 def _point_in_time(
-    statements: pd.DataFrame, listings: Listings, lag_months: int, stale_months: int
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    statements: pd.DataFrame, listings: Listings, how: Conventions
+) -> tuple[dict[str, pd.DataFrame], dict[str, int], list[str]]:
     """Return every item as known at each month end, and ``fiscal_month``, the month end of its fiscal year."""
     month_ends, names = listings.there.index, listings.names
     items = [name for name in ITEMS if name in statements]
     table = statements[statements["asset"].isin(names)].astype({"asset": object})
     fiscal = table["fiscal_year_end"]
     unknown = table["available_from"].isna()
-    table["known"] = table["available_from"].fillna(fiscal + pd.DateOffset(months=lag_months))
+    table["known"] = table["available_from"].fillna(fiscal + pd.DateOffset(months=how.lag_months))
     table["fiscal_month"] = MONTHLY.end(fiscal)
     early = table["known"] < fiscal
     if early.any():
@@ -203,6 +208,7 @@ def _point_in_time(
             "available_from"
         )
     _require_one_a_day(table)
+    table, notices = of_last_year(table, how.period)
     # Of the statements known at a date, the latest fiscal year counts: a late restatement of an older year does not
     # replace it.
     table = table.sort_values(["known", "fiscal_year_end"], kind="stable")
@@ -212,7 +218,7 @@ def _point_in_time(
     keys, table = keys.astype({"asset": object, "date": "datetime64[ns]"}), table.astype({"known": "datetime64[ns]"})
     joined = pd.merge_asof(keys, table, left_on="date", right_on="known", by="asset")
     age = 12 * (joined["date"].dt.year - joined["fiscal_month"].dt.year)
-    stale = age + joined["date"].dt.month - joined["fiscal_month"].dt.month >= stale_months
+    stale = age + joined["date"].dt.month - joined["fiscal_month"].dt.month >= how.stale_months
     after = np.tile(listings.after, len(month_ends))
     of_another = (joined["known"] <= after) | (joined["fiscal_month"] <= after)
     shape = (len(month_ends), len(names))
@@ -230,7 +236,7 @@ def _point_in_time(
             (stale.to_numpy().reshape(shape) & listings.there).to_numpy().sum()
         ),
     }
-    return known, counts
+    return known, counts, notices
 
 
 def _require_one_a_day(table: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from ..errors import InputError
 from .bar_cache import kept_bars
 from .daily import month_bars, read_prices
 from .files import Reading, read_file, read_table
+from .periods import MONTHS, Period
 from .raw import ITEMS, SHARES, Conventions, RawData, build_panel
 from .research import map_panel
 from .value import PricesAdjusted, SharesAdjusted
@@ -105,6 +106,7 @@ class RawTables(FileSource):
     prices_adjusted: PricesAdjusted | None = None
     shares_adjusted: SharesAdjusted = "none"
     most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
+    period: Period | None = None
     bars: str | None = None
 
     @property
@@ -131,6 +133,7 @@ class RawTables(FileSource):
                 self.statements,
                 dates=("fiscal_year_end", "available_from"),
                 numbers=items,
+                optional=(MONTHS,),
                 keys=("asset", "fiscal_year_end", "available_from"),
                 may_be_empty=("available_from", *items),
                 least={name: TINY for name in items if name == SHARES},
@@ -160,6 +163,7 @@ class RawTables(FileSource):
                 self.prices_adjusted,
                 self.shares_adjusted,
                 self.most_unmatched,
+                self.period,
             ),
         )
         for words in treated:
