@@ -70,12 +70,7 @@ held_now.to_csv(f"own-weights-{month}.csv", index=False)
 
 # %% What was bought, and which factors its forecast is made of
 own, issued = table["own"], table["weight"].fillna(0.0)
-parts = pd.DataFrame(
-    {
-        "issued": table[FACTORS].mul(issued, axis=0).sum(),
-        "own": table[FACTORS].mul(own, axis=0).sum(),
-    }
-)
+parts = pd.DataFrame({"issued": table[FACTORS].mul(issued, axis=0).sum(), "own": table[FACTORS].mul(own, axis=0).sum()})
 parts.loc["bias"] = [(table["bias"].fillna(0.0) * column).sum() for column in (issued, own)]
 parts.loc["forecast"] = [forecast @ issued, forecast @ own]
 print("\nForecast of the portfolio, % a month, by factor:")

@@ -26,10 +26,7 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
         known, known_now = ~pd.isna(was), ~pd.isna(now)
         learnt = ~known & known_now & (name == RETURN)
         other = ~_same(was, now) & (known | known_now) & ~learnt
-        lines += [
-            _months(f"{name} is known now for", dates[learnt]),
-            _months(f"{name} has changed for", dates[other]),
-        ]
+        lines += [_months(f"{name} is known now for", dates[learnt]), _months(f"{name} has changed for", dates[other])]
     odd = sorted(map(str, set(before) ^ set(after)))
     lines += [f"column {name} is {'new' if name in after else 'gone'}" for name in odd]
     return [line for line in lines if line]

@@ -55,11 +55,7 @@ PLAIN = Reading()
 
 
 def read_file(
-    key: str,
-    path: str,
-    columns: Sequence[str] | None = None,
-    names: Sequence[str] = NAMES,
-    reading: Reading = PLAIN,
+    key: str, path: str, columns: Sequence[str] | None = None, names: Sequence[str] = NAMES, reading: Reading = PLAIN
 ) -> pd.DataFrame:
     """Read a table by its file's ending, see :data:`~.formats.FORMATS`; ``market.db#prices`` names a table of a
     database.

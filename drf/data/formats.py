@@ -82,7 +82,12 @@ def _dataset(path: Path) -> Any:
     kind = "feather" if path.suffix.lower() in (".feather", ".arrow") else "parquet"
     if path.is_file():
         return pyarrow.dataset.dataset(str(path), format=kind)
-    parts = {part.partition("=")[0] for file in parquet_files(path) for part in _folders(path, file) if "=" in part}
+    parts = {
+        part.partition("=")[0]
+        for file in parquet_files(path)
+        for part in file.relative_to(path).parts[:-1]
+        if "=" in part
+    }
     schema = pyarrow.schema([(name, pyarrow.string()) for name in sorted(parts)])  # codes keep their noughts
     found = pyarrow.dataset.dataset(
         [str(file) for file in parquet_files(path)],
@@ -100,10 +105,6 @@ def _dataset(path: Path) -> Any:
 
 def parquet_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".parquet", ".pq"))
-
-
-def _folders(folder: Path, file: Path) -> tuple[str, ...]:
-    return file.relative_to(folder).parts[:-1]
 
 
 def csv_layout(file: File) -> dict[str, Any]:

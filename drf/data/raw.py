@@ -4,7 +4,7 @@ A statement counts from the day it was available (or, where that is not known, s
 until a newer one is available or it has gone stale. Cases that needed treatment are counted and printed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,8 @@ class Conventions:
         Share of the stocks that may be without any statement.
     period
         What a row of the statements covers, see :func:`drf.data.periods.of_last_year`.
+    needed
+        Descriptors that must be known for some stock in every month of the panel; others are made where they can be.
     """
 
     lag_months: int
@@ -82,6 +84,7 @@ class Conventions:
     shares_adjusted: SharesAdjusted
     most_unmatched: float
     period: Period | None = None
+    needed: tuple[str, ...] = ()
 
 
 def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]]:
@@ -121,30 +124,27 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
         how.carry_months,
     )
     market, without_index = _market_returns(raw.market_index, listings)
-    tables = _descriptors(listings, value, known, market)
+    inputs = Inputs(listings, _single_months(listings), market, value, known)
+    tables = {name: make(inputs) for name, make in FORMULAS.items() if set(_ITEMS_OF.get(name, ())) <= set(known)}
 
     listed = listings.there.to_numpy()
     row, column = np.nonzero(listed)
     panel = pd.DataFrame({"date": listings.there.index[row], "asset": listings.names.to_numpy()[column]})
     for name, table in {**tables, RETURN: listings.following}.items():
         panel[name] = table.to_numpy()[row, column]
-    net_assets = known["net_assets"].to_numpy()[listed]
     counts |= listings.counts | splits
     counts["days without trading"] = int(bars["idle"].sum())
     counts["prices that are means of bid and ask (negative)"] = int(bars["quoted"].sum())
     counts["months without a market index"] = without_index
-    counts["stock-months with net assets not above 0"] = int((net_assets <= 0).sum())
     counts["stock-months without a market value"] = int(np.isnan(value.to_numpy()[listed]).sum())
-    counts["stock-months without net assets"] = int(np.isnan(net_assets).sum())
-    treated = [
-        f"{number:,} {words}{_in_brackets(listings.examples.get(words))}" for words, number in counts.items() if number
-    ]
-    notices += said_of_periods
-    return _from_first_complete_month(panel, list(tables)), [*notices, *treated, *([guess] if guess else [])]
-
-
-def _in_brackets(examples: str | None) -> str:
-    return f" ({examples})" if examples else ""
+    if "net_assets" in known:
+        net_assets = known["net_assets"].to_numpy()[listed]
+        counts["stock-months with net assets not above 0"] = int((net_assets <= 0).sum())
+        counts["stock-months without net assets"] = int(np.isnan(net_assets).sum())
+    such = {words: f" ({examples})" for words, examples in listings.examples.items() if examples}
+    treated = [f"{number:,} {words}{such.get(words, '')}" for words, number in counts.items() if number]
+    panel, left_out = _from_first_complete_month(panel, [name for name in tables if name in (how.needed or tables)])
+    return panel, [*notices, *said_of_periods, *left_out, *treated, *([guess] if guess else [])]
 
 
 def _with_names(table: pd.DataFrame, stocks: set[str], what: str, some: bool = True) -> tuple[pd.DataFrame, list[str]]:
@@ -162,30 +162,66 @@ def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return bars, [f"the prices end on {newest.date()}, {left} days before the month does"] if left > 3 else []
 
 
-def _descriptors(
-    listings: Listings, value: pd.DataFrame, known: Mapping[str, pd.DataFrame], market: pd.Series
-) -> dict[str, pd.DataFrame]:
-    prices = listings.table("adj_close")
-    # Risk comes from single-month returns: months without trading and months that end a longer gap are left out.
-    returns = listings.returns.where(listings.traded & listings.traded.shift(1, fill_value=False))
-    return {
-        "VOL60": formulas.vol60(returns),
-        "BETA": formulas.beta(returns, market),
-        "SKEW": formulas.skew(returns),
-        "ROE": formulas.roe(known["net_income"], known["net_assets"]),
-        "ROA": formulas.roa(known["operating_profit"], known["total_assets"]),
-        "ACCRUALS": formulas.accruals(known["operating_cash_flow"], known["operating_profit"], known["total_assets"]),
-        "LEVERAGE": formulas.leverage(known["total_assets"], known["net_assets"]),
-        "MOM12_1": formulas.mom12_1(prices),
-        "MOM1": listings.returns,
-        "MOM60": formulas.mom60(prices),
-        "PSR": formulas.psr(known["sales"], value),
-        "PER": formulas.per(known["net_income"], value),
-        "PBR": formulas.pbr(known["net_assets"], value),
-        "PCFR": formulas.pcfr(known["operating_cash_flow"], value),
-        "CAP": formulas.cap(value),
-        "ILLIQ": formulas.illiq(listings.table("illiq")),
-    }
+@dataclass(frozen=True)
+class Inputs:
+    """Tables from which descriptors are made, one row a month end and one column a listing.
+
+    ``single`` holds the returns of single months, ``market`` those of the index, ``value`` the market values, ``items``
+    those of the statement known at the month's end.
+    """
+
+    listings: Listings
+    single: pd.DataFrame
+    market: pd.Series
+    value: pd.DataFrame
+    items: Mapping[str, pd.DataFrame]
+
+    @property
+    def prices(self) -> pd.DataFrame:
+        return self.listings.table("adj_close")
+
+
+FORMULAS: dict[str, Callable[[Inputs], pd.DataFrame]] = {
+    "VOL60": lambda of: formulas.vol60(of.single),
+    "BETA": lambda of: formulas.beta(of.single, of.market),
+    "SKEW": lambda of: formulas.skew(of.single),
+    "ROE": lambda of: formulas.roe(of.items["net_income"], of.items["net_assets"]),
+    "ROA": lambda of: formulas.roa(of.items["operating_profit"], of.items["total_assets"]),
+    "ACCRUALS": lambda of: formulas.accruals(*(of.items[name] for name in _ITEMS_OF["ACCRUALS"])),
+    "LEVERAGE": lambda of: formulas.leverage(of.items["total_assets"], of.items["net_assets"]),
+    "MOM12_1": lambda of: formulas.mom12_1(of.prices),
+    "MOM1": lambda of: of.listings.returns,
+    "MOM60": lambda of: formulas.mom60(of.prices),
+    "PSR": lambda of: formulas.psr(of.items["sales"], of.value),
+    "PER": lambda of: formulas.per(of.items["net_income"], of.value),
+    "PBR": lambda of: formulas.pbr(of.items["net_assets"], of.value),
+    "PCFR": lambda of: formulas.pcfr(of.items["operating_cash_flow"], of.value),
+    "CAP": lambda of: formulas.cap(of.value),
+    "ILLIQ": lambda of: formulas.illiq(of.listings.table("illiq")),
+}
+"""Descriptors, each with how it is made."""
+
+_ITEMS_OF: dict[str, tuple[str, ...]] = {
+    "ROE": ("net_income", "net_assets"),
+    "ROA": ("operating_profit", "total_assets"),
+    "ACCRUALS": ("operating_cash_flow", "operating_profit", "total_assets"),
+    "LEVERAGE": ("total_assets", "net_assets"),
+    "PSR": ("sales",),
+    "PER": ("net_income",),
+    "PBR": ("net_assets",),
+    "PCFR": ("operating_cash_flow",),
+}
+
+
+def needed_items(descriptors: Iterable[str]) -> list[str]:
+    """Return the items of statements that some descriptors need, shares aside."""
+    needed = {item for name in descriptors for item in _ITEMS_OF.get(name, ())}
+    return [item for item in ITEMS if item in needed]
+
+
+def _single_months(listings: Listings) -> pd.DataFrame:
+    """Return returns without those of months without trading, and of months that end a longer gap: they are no risk."""
+    return listings.returns.where(listings.traded & listings.traded.shift(1, fill_value=False))
 
 
 def _point_in_time(
@@ -261,14 +297,27 @@ def _market_returns(market_index: pd.DataFrame, listings: Listings) -> tuple[pd.
     return closes / closes.shift(1) - 1, int((without & ~closed).sum())
 
 
-def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Start the panel at the first month by which every descriptor has been known for some stock."""
-    known = panel.groupby("date")[names].count()
-    complete = known.index[(known > 0).all(axis=1)]
+def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Start the panel at the first month by which every descriptor has been known for some stock; say what is left
+    out."""
+    known = panel.groupby("date")[names].count() > 0
+    complete = known.index[known.all(axis=1)]
     if not len(complete):
         never = [name for name in names if not known[name].any()]
         raise InputError(
             f"no month has all descriptors: {first_few(never, 4) if never else 'they do not overlap in time'}: the "
-            "rolling ones need 36 to 60 months of prices"
+            f"rolling ones need 36 to 60 months of prices, and there are {len(known)}: give more, or leave them out "
+            "(data.descriptors)"
         )
-    return panel[panel["date"] >= complete[0]].reset_index(drop=True)
+    without = known[known.index < complete[0]]
+    usable = without.index[without.any(axis=1)]
+    late = (
+        [f"{name} from {known[name].idxmax():%Y-%m}" for name in names if not without[name].any()]
+        if len(usable)
+        else []
+    )
+    notices = [
+        f"{len(usable)} months before {complete[0]:%Y-%m} are left out: {first_few(late, 4)}: data.descriptors without "
+        "these begins earlier"
+    ]
+    return panel[panel["date"] >= complete[0]].reset_index(drop=True), notices if late else []

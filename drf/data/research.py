@@ -75,7 +75,8 @@ def map_panel(
     frame = _read("data.path", path, wanted, {column: name for name, (_, column) in terms.items()}, asset, reading)
     counts, notices = {"rows": len(frame)}, list[str]()
     for column, values in keep.items():
-        kept = _as_numbers(frame[column]).astype(str).isin(_as_texts(values))
+        cells = frame[column].map(lambda cell: int(cell) if isinstance(cell, (bool, np.bool_)) else cell)
+        kept = cells.astype(str).isin(_as_texts(values))
         counts[f"rows whose {column} is another"] = int((~kept).sum())
         frame = frame[kept].reset_index(drop=True)
     if frame.empty:
@@ -141,11 +142,6 @@ def _read(
                 remedy += f" Without it: data.descriptors, a list without {meaning[column]}"
             raise InputError(f"{key}={path}: column {column} missing{nearest(column, there)}: {remedy}")
     return read_file(key, path, list(dict.fromkeys(wanted)), [asset], reading)
-
-
-def _as_numbers(column: pd.Series) -> pd.Series:
-    """Return a column with 1 and 0 for true and false."""
-    return column.map(lambda cell: int(cell) if isinstance(cell, (bool, np.bool_)) else cell)
 
 
 def _as_texts(values: Any) -> set[str]:

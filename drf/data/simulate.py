@@ -325,11 +325,7 @@ def _persistent_descriptors(rng: np.random.Generator, total: int, stocks: int) -
 def _momentum(returns: np.ndarray) -> dict[str, np.ndarray]:
     """Compound past returns at the last row of ``returns``; while the history is short, use all of it."""
     growth = 1 + returns
-    return {
-        "MOM12_1": growth[-12:-1].prod(0) - 1,
-        "MOM1": growth[-1] - 1,
-        "MOM60": growth[-60:].prod(0) - 1,
-    }
+    return {"MOM12_1": growth[-12:-1].prod(0) - 1, "MOM1": growth[-1] - 1, "MOM60": growth[-60:].prod(0) - 1}
 
 
 def _in_units(name: str, latent: np.ndarray) -> np.ndarray:

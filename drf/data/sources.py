@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,7 +15,7 @@ from .bar_cache import kept_bars
 from .daily import month_bars, read_prices
 from .files import Reading, read_file, read_table
 from .periods import MONTHS, Period
-from .raw import ITEMS, SHARES, Conventions, RawData, build_panel
+from .raw import FORMULAS, ITEMS, SHARES, Conventions, RawData, build_panel, needed_items
 from .research import map_panel
 from .value import PricesAdjusted, SharesAdjusted
 
@@ -34,7 +34,9 @@ class Source(ABC):
     """
 
     PLACES: ClassVar[frozenset[str]] = frozenset()
-    READING: ClassVar[frozenset[str]] = frozenset({"encoding", "unknown", "separator", "decimal", "most_unmatched"})
+    READING: ClassVar[frozenset[str]] = frozenset(
+        {"encoding", "unknown", "separator", "decimal", "most_unmatched", "needed"}
+    )
 
     @property
     @abstractmethod
@@ -50,6 +52,10 @@ class Source(ABC):
         InputError
             Naming the file, the column, the rows and the remedy.
         """
+
+    def needing(self, descriptors: Sequence[str]) -> "Source":
+        """Return the source for a panel that needs only some descriptors; most sources take no notice."""
+        return self
 
     def truth(self) -> pd.DataFrame | None:
         """Return the true drivers of the returns (:class:`drf.data.simulate.Market`); None where they are unknown."""
@@ -107,6 +113,7 @@ class RawTables(FileSource):
     shares_adjusted: SharesAdjusted = "none"
     most_unmatched: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.2
     period: Period | None = None
+    needed: Sequence[str] = ()
     bars: str | None = None
 
     @property
@@ -116,7 +123,7 @@ class RawTables(FileSource):
     def panel(self) -> pd.DataFrame:
         reading = self.reading
         bars = self._bars(reading)
-        items = [name for name in ITEMS if name != SHARES or "shares" not in bars]
+        items = [*needed_items(self.needed or FORMULAS), *([] if "shares" in bars else [SHARES])]
         raw = RawData(
             bars=bars,
             market_index=read_table(
@@ -133,9 +140,9 @@ class RawTables(FileSource):
                 self.statements,
                 dates=("fiscal_year_end", "available_from"),
                 numbers=items,
-                optional=(MONTHS,),
+                optional=(MONTHS, *(item for item in ITEMS if item not in items and item != SHARES)),
                 keys=("asset", "fiscal_year_end", "available_from"),
-                may_be_empty=("available_from", *items),
+                may_be_empty=("available_from", *ITEMS),
                 least={name: TINY for name in items if name == SHARES},
                 open_ends=("available_from",),
                 reading=reading,
@@ -164,11 +171,15 @@ class RawTables(FileSource):
                 self.shares_adjusted,
                 self.most_unmatched,
                 self.period,
+                tuple(self.needed),
             ),
         )
         for words in treated:
             log.info("raw data: %s", words)
         return panel
+
+    def needing(self, descriptors: Sequence[str]) -> "RawTables":
+        return replace(self, needed=tuple(name for name in descriptors if name in FORMULAS))
 
     def _bars(self, reading: Reading) -> pd.DataFrame:
         if self.bars is None:
@@ -207,14 +218,7 @@ class ResearchPanel(FileSource):
             if self.descriptors is None or name in self.descriptors
         }
         panel, treated = map_panel(
-            self.path,
-            self.date,
-            self.asset,
-            wanted,
-            self.returns,
-            self.keep,
-            self.most_unmatched,
-            self.reading,
+            self.path, self.date, self.asset, wanted, self.returns, self.keep, self.most_unmatched, self.reading
         )
         log.info("research panel: %s", "; ".join(treated))
         return panel

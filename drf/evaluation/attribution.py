@@ -38,12 +38,12 @@ def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) 
     factors = [str(name) for name in contributions if name not in ("date", "asset")]
     known = returns.notna() & contributions[factors].notna().all(axis=1)
     table = contributions[known].assign(y=returns[known], w=weights.table["weight"][known])
-    earned = {date: _of_month(month, factors) for date, month in table.groupby("date") if _both_sides(month["w"])}
+    earned = {
+        date: _of_month(month, factors)
+        for date, month in table.groupby("date")
+        if month["w"].min() < 0 < month["w"].max()
+    }
     return pd.DataFrame.from_dict(earned, orient="index", columns=[*factors, SPECIFIC]).rename_axis("date")
-
-
-def _both_sides(weight: pd.Series) -> bool:
-    return bool((weight > 0).any() and (weight < 0).any())
 
 
 def _of_month(month: pd.DataFrame, factors: list[str]) -> np.ndarray:

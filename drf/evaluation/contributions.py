@@ -125,11 +125,7 @@ def risk_table(relevance: pd.DataFrame, weights: Weights, factors: Mapping[str, 
         signed["spread"] = signed["long"] - signed["short"]
         absolute["spread"] = absolute["long"] + absolute["short"]
         for portfolio, contributions in signed.items():
-            columns = {
-                "signed": contributions,
-                "absolute": absolute[portfolio],
-                "change": contributions.diff(),
-            }
+            columns = {"signed": contributions, "absolute": absolute[portfolio], "change": contributions.diff()}
             long = pd.concat({name: frame.stack() for name, frame in columns.items()}, axis=1)
             long = long.rename_axis(index=["date", "name"]).reset_index()
             parts.append(long.assign(portfolio=portfolio, level=level))

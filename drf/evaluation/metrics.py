@@ -26,15 +26,7 @@ METRICS = (
 )
 """Columns of the printed summaries."""
 
-MORE_METRICS = (
-    "ic",
-    "ic_ir",
-    "rank_ic_t",
-    "spread_t",
-    "hit_rate",
-    "breakeven_bps",
-    "promised_return",
-)
+MORE_METRICS = ("ic", "ic_ir", "rank_ic_t", "spread_t", "hit_rate", "breakeven_bps", "promised_return")
 """Further metrics logged on every row."""
 
 
@@ -88,11 +80,7 @@ def ic(forecasts: pd.DataFrame) -> pd.Series:
     values = forecasts[["y_pred", "y_true"]]
     centred = values - values.groupby(forecasts["date"]).transform("mean")
     products = pd.DataFrame(
-        {
-            "both": centred["y_pred"] * centred["y_true"],
-            "pred": centred["y_pred"] ** 2,
-            "true": centred["y_true"] ** 2,
-        }
+        {"both": centred["y_pred"] * centred["y_true"], "pred": centred["y_pred"] ** 2, "true": centred["y_true"] ** 2}
     )
     sums = products.groupby(forecasts["date"]).sum()
     spread = (sums["pred"] * sums["true"]) ** 0.5

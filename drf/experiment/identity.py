@@ -16,7 +16,7 @@ from typing import Any
 
 from ..data.sources import Source
 from ..samples.windows import WindowRule
-from .schema import MacroConfig, TrainConfig
+from .schema import TrainConfig
 
 _COMPUTING = ("joblib", "lightgbm", "numpy", "optuna", "pandas", "scipy", "scikit-learn", "torch")
 
@@ -71,7 +71,7 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
         "source": _of_source(data.source),
         "universe": data.universe,
         "descriptors": data.descriptors,
-        "macro": _of_macro(data.macro),
+        "macro": None if data.macro is None else _without_paths(asdict(data.macro)),
         "factors": list(config.factors.items()),  # their order is the order of a network's inputs
         "model": config.model,
         "window": {name: value for name, value in asdict(config.window).items() if name not in _TEST_MONTHS},
@@ -93,10 +93,6 @@ def _without_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in settings.items()
         if name != "path"
     }
-
-
-def _of_macro(macro: MacroConfig | None) -> Mapping[str, Any] | None:
-    return None if macro is None else _without_paths(asdict(macro))
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def load_market(
         raise InputError(
             f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
         )
-    frame = data.source.panel()
+    frame = data.source.needing(descriptors).panel()
     missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
     present = [name for name in descriptors if name not in missing]
     more = [name for name in more if name not in descriptors]

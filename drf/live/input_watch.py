@@ -56,17 +56,13 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: 
     """
     month = panel["date"].max()
     late = out_of_date(month, day)
-    found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *_other_inputs(market)]
+    switched = [Finding(name, "training", value, SAME_INPUT, 1.0) for name, value in market.other_inputs.items()]
+    found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *switched]
     try:
         found += watch(largest(panel, scorer.universe), scorer.descriptors, scorer.lags)
     except ValueError as error:
         return Watch([str(finding) for finding in found], str(error), bool(late))
     return Watch([str(finding) for finding in found], late=bool(late))
-
-
-def _other_inputs(market: MarketComparison) -> list[Finding]:
-    """Return a finding for each descriptor whose history differs from the version's training."""
-    return [Finding(name, "training", agreement, SAME_INPUT, 1.0) for name, agreement in market.other_inputs.items()]
 
 
 def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:

@@ -147,7 +147,9 @@ def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[i
     with torch.no_grad():
         own = runner([value.clone() for value in inputs.take(rows)])
     tolerance = 1e-3 if own.dtype == torch.float32 else 1e-9
-    if own.shape != three.shape or not torch.allclose(own, three, rtol=tolerance, atol=tolerance * _size(own)):
+    if own.shape != three.shape or not torch.allclose(
+        own, three, rtol=tolerance, atol=tolerance * float(own.abs().max())
+    ):
         raise UnsupportedOperationError(
             "the model's operations, run one by one, do not give its output: it may draw random numbers "
             "outside torch, or run compiled code"
@@ -156,10 +158,6 @@ def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[i
     shape = list(three.shape)
     assert shape.pop(layout.output_axis) == THREE
     return layout, tuple(shape)
-
-
-def _size(x: Tensor) -> float:
-    return float(x.abs().max())
 
 
 def _mean(accounts: Sequence[Account]) -> Account:

@@ -34,11 +34,7 @@ def heat_map(
 
 
 def waterfall(
-    account: Account,
-    sample: int = 0,
-    names: Sequence[object] | None = None,
-    largest: int = 8,
-    axes: Axes | None = None,
+    account: Account, sample: int = 0, names: Sequence[object] | None = None, largest: int = 8, axes: Axes | None = None
 ) -> Axes:
     """Draw one output as a sum: from the baseline over its inputs and the absorbed rest to f(x).
 

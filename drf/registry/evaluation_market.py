@@ -68,12 +68,7 @@ class EvaluationMarket:
         return dataset_of(self.market, self.data.source.name, fingerprint(self.market))
 
     def decide(
-        self,
-        client: MlflowClient,
-        config: EvaluateConfig,
-        asked: str,
-        versions: RegisteredVersions,
-        standing: Standing,
+        self, client: MlflowClient, config: EvaluateConfig, asked: str, versions: RegisteredVersions, standing: Standing
     ) -> Decision:
         """Evaluate the versions and choose; ``asked`` names the gates and portfolios."""
         with one_thread():

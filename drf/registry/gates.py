@@ -128,7 +128,7 @@ def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
         _at_least(
             "rank IC t-statistic",
             scores["rank_ic_t"],
-            _critical(limits.max_rank_ic_p, scores["rank_ic_df"]),
+            float(stats.t.isf(limits.max_rank_ic_p, scores["rank_ic_df"])),
             lacking=_TOO_FEW,
         ),
         _at_most("rank IC not too good to be true", scores["rank_ic"], limits.max_rank_ic),
@@ -171,11 +171,6 @@ def judge_audit(audit: pd.DataFrame) -> Verdict:
 def failures(verdicts: Iterable[Verdict]) -> str:
     """Return the failed gates with their reasons; empty if all passed."""
     return "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in verdicts if not verdict.passed)
-
-
-def _critical(p: float, df: float) -> float:
-    """Return the t-statistic that noise exceeds with probability p."""
-    return float(stats.t.isf(p, df))
 
 
 _TOO_FEW = "too few months"

@@ -49,11 +49,7 @@ class Origin:
 
 
 def register_newest(
-    groups: Sequence[Sequence[FittedModel]],
-    experiment: Experiment,
-    rows: Sequence[Row],
-    origin: Origin,
-    drivers: str,
+    groups: Sequence[Sequence[FittedModel]], experiment: Experiment, rows: Sequence[Row], origin: Origin, drivers: str
 ) -> str:
     """Register the newest window's models with the evidence of their training; return the new version.
 

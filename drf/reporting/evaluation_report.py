@@ -31,7 +31,10 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
             "Who is champion?": f"Version {after.champion or 'none'}; before: {decision.before.champion or 'none'}. "
             f"A rollback would return to version {after.previous or 'none'}.",
             "Why?": as_sentence(promotion_in_words(decision)),
-            "Is the champion healthy?": as_sentence(alarm_in_words(decision) or _healthy(decision)),
+            "Is the champion healthy?": as_sentence(
+                alarm_in_words(decision)
+                or ("It passes its gates" if decision.asked else "It was not asked: a person decided")
+            ),
             "What was judged?": f"{judged or 'Nothing'}. Left aside: {aside}.",
         },
         sections=[
@@ -43,10 +46,6 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
         commit=commit,
         awaits_verdict=False,
     )
-
-
-def _healthy(decision: Decision) -> str:
-    return "It passes its gates" if decision.asked else "It was not asked: a person decided"
 
 
 def _title(evaluation: Evaluation) -> str:

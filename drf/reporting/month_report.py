@@ -203,7 +203,9 @@ def _stocks(month: Month) -> Mapping[str, object] | None:
     issued = issues_of_role(month.record.issued, CHAMPION) if month.record else []
     before = [item.orders.dropna(subset=["prediction"]) for item in issued if item.issue.month < month.month]
     factors = [str(name) for name in factors_of(now)]
-    every = pd.concat([table[["date", "asset", "prediction", *factors]] for table in _alike([*before, now], factors)])
+    every = pd.concat(
+        [table[["date", "asset", "prediction", *factors]] for table in [*before, now] if set(factors) <= set(table)]
+    )
     return stocks_asked(
         now.rename(columns={"prediction": "forecast", "trade": "change"}),
         now[factors],
@@ -213,11 +215,6 @@ def _stocks(month: Month) -> Mapping[str, object] | None:
         month.month,
         changed="trade",
     )
-
-
-def _alike(tables: Sequence[pd.DataFrame], factors: Sequence[str]) -> list[pd.DataFrame]:
-    """Return the tables that share the same factors; an earlier champion's factors may differ."""
-    return [table for table in tables if set(factors) <= set(table)]
 
 
 def _drift(frame: pd.DataFrame, what: str, how: str) -> Table:

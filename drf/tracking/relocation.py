@@ -87,8 +87,7 @@ def relocate(file: Path) -> int:
 def _replace(database: sqlite3.Connection, old: str, new: str) -> int:
     return sum(
         database.execute(
-            f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE instr({column}, ?) > 0",
-            (old, new, old),
+            f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE instr({column}, ?) > 0", (old, new, old)
         ).rowcount
         for table, columns in _PATHS.items()
         for column in columns

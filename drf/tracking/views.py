@@ -26,12 +26,7 @@ _MOST_RUNS = 50  # runs that one MLflow chart shows
 
 
 def _state(
-    kind: str,
-    order: str,
-    metrics: Sequence[str],
-    more: str = "",
-    monthly: Sequence[str] = (),
-    tags: Sequence[str] = (),
+    kind: str, order: str, metrics: Sequence[str], more: str = "", monthly: Sequence[str] = (), tags: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the state that the page would save: runs of a kind in an order, with columns, bars and monthly lines."""
     sections = {"numbers": ("BAR", metrics), **({"month by month": ("LINE", monthly)} if monthly else {})}

@@ -205,7 +205,8 @@ def _log_judged(tree: RunTree, name: str, evaluation: Evaluation, dataset: Datas
     run = tree.child(f"v{evaluation.number} {evaluation.role}{month}", tags)
     if dataset is not None:
         run.input(dataset, "evaluation")
-    gates = {f"gate/{_key(verdict.gate)}": verdict for verdict in evaluation.verdicts}
+    # MLflow takes no commas in names.
+    gates = {f"gate/{verdict.gate.replace(',', '')}": verdict for verdict in evaluation.verdicts}
     source = tree.client.get_model_version(name, evaluation.number).source or ""
     model = source.removeprefix("models:/") if source.startswith("models:/m-") else None
     run.metrics(
@@ -220,10 +221,6 @@ def _log_judged(tree: RunTree, name: str, evaluation: Evaluation, dataset: Datas
     )
     run.describe(judged_card(evaluation))
     tree.close(run)
-
-
-def _key(gate: str) -> str:
-    return gate.replace(",", "")  # MLflow takes no commas in names
 
 
 def complete_reports(client: MlflowClient, versions: RegisteredVersions, decision: Decision) -> list[str]:

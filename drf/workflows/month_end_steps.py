@@ -25,7 +25,6 @@ from ..live.issuance import Issuance, issue_month
 from ..live.issues import first_whole, issues_left_aside, read_issues
 from ..live.month_end_config import MonthEndConfig, Step
 from ..live.month_end_log import PAGE, write_end
-from ..live.outcome import Live
 from ..live.refit import is_due, newest_of_recipe, training_config
 from ..live.scorer import Scorer
 from ..live.track_record import Record, read_record
@@ -229,6 +228,7 @@ class MonthEndSteps:
         alarms = [text for text in (self.record.alarm if self.record else "", self._health) if text] or self.held
         issue = self.issuance.issued.issue if self.issuance else None
         live = self.record.champion if self.record else None
+        evidence = round(live.evidence, 4) if live and math.isfinite(live.evidence) else None  # JSON has no NaN
         summary: dict[str, Any] = {
             "status": "held back" if self.held else "alarm" if alarms else "done",
             "month": self.month,
@@ -237,7 +237,7 @@ class MonthEndSteps:
             "champion": {"version": standing.champion, "issued_by": issue.version if issue else None},
             "issued": self._issued(),
             "unusual": self.watched.unusual,
-            "live": None if live is None else _live_in_numbers(live),
+            "live": {"months": len(live.months), "evidence": evidence, "alarms": live.raised} if live else None,
             "trained": self.training,
             "decision": self.evaluation.decision.reason if self.evaluation else "left out",
             "alarms": alarms,
@@ -295,12 +295,3 @@ class MonthEndSteps:
         except OSError as error:
             raise InputError(f"output={self.config.output}: cannot be written ({first_line(error)})") from error
         return file
-
-
-def _live_in_numbers(live: Live) -> dict[str, Any]:
-    return {"months": len(live.months), "evidence": _number(live.evidence), "alarms": live.raised}
-
-
-def _number(value: float) -> float | None:
-    """Return a number for JSON, which has no NaN."""
-    return round(value, 4) if math.isfinite(value) else None

@@ -107,10 +107,7 @@ def test_overrides_may_come_as_one_text() -> None:
         (["tuning.journal=/nowhere/journal"], "the folder /nowhere does not exist"),
         (["registry.name=a/b"], "registry.name=a/b"),
         (["registry.name=.."], "registry.name=..: must be a name without"),
-        (
-            ["registry.row=lstm"],
-            "registry.row=lstm: must be one of linear, ridge, ",
-        ),
+        (["registry.row=lstm"], "registry.row=lstm: must be one of linear, ridge, "),
         (["tracking.experiment=' '"], "tracking.experiment= : must be a name"),
         (["portfolio.weighting=vlaue"], "portfolio.weighting=vlaue: must be one of equal, value"),
         (["portfolio.sector_neutral=true"], "portfolio.sector_neutral=true: the panel has no column sector"),

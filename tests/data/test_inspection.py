@@ -65,10 +65,7 @@ def test_the_command_prints_a_table_and_draws_the_coverage(
     command = [sys.executable, "-m", "drf.data", "inspect"]
     done = subprocess.run([*command, "panel.csv"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for part in (
-        "40 months from 1990-12 to 1994-03",
-        "not there: PCFR: run with data.descriptors=[VOL60,",
-    ):
+    for part in ("40 months from 1990-12 to 1994-03", "not there: PCFR: run with data.descriptors=[VOL60,"):
         assert part in done.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["panel.csv"]  # nothing is written that was not asked for
     monkeypatch.setattr(sys, "argv", ["/drf/data/__main__.py", "inspect", "panel.csv", "--figure", "coverage.png"])

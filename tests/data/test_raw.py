@@ -57,12 +57,7 @@ def bars_of(prices: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 HOW = Conventions(
-    lag_months=3,
-    stale_months=18,
-    carry_months=12,
-    prices_adjusted="none",
-    shares_adjusted="none",
-    most_unmatched=0.2,
+    lag_months=3, stale_months=18, carry_months=12, prices_adjusted="none", shares_adjusted="none", most_unmatched=0.2
 )
 WORDS = asdict(HOW)
 
@@ -293,3 +288,29 @@ def test_what_was_treated_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFix
         files = write(tmp_path, daily_prices().assign(close=lambda table: 2 * table["close"]), statements())
         RawTables(**files, **{**WORDS, "prices_adjusted": None}).panel()
     assert "no split is seen in the closes" in caplog.text
+
+
+def test_only_what_the_asked_descriptors_need_is_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    books = statements().drop(columns="operating_cash_flow")
+    with pytest.raises(InputError, match="column operating_cash_flow missing"):
+        RawTables(**write(tmp_path, daily_prices(), books), **WORDS).panel()
+    asked = [name for name in DESCRIPTORS if name not in ("ACCRUALS", "PCFR")]
+    source = RawTables(**write(tmp_path, daily_prices(), books), **WORDS)
+    panel = source.needing(asked).panel()
+    whole = RawTables(**write(tmp_path, daily_prices(), statements()), **WORDS).panel()
+    pd.testing.assert_frame_equal(panel, whole.drop(columns=["ACCRUALS", "PCFR"]))
+    with caplog.at_level("INFO"):
+        longer = RawTables(**write(tmp_path, daily_prices(), books), **WORDS).needing(["MOM1", "ROE"]).panel()
+    assert longer["date"].min() < panel["date"].min() and set(longer) == set(panel)
+    later = longer[longer["date"] >= panel["date"].min()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(later, panel)
+    assert "months before" not in caplog.text
+    with caplog.at_level("INFO"):
+        source.needing(["MOM1", "MOM60"]).panel()
+    assert re.search(r"\d+ months before 2015-\d\d are left out: MOM60 from 2015-\d\d: data.descriptors", caplog.text)
+
+
+def test_months_of_prices_that_are_too_few_are_counted(tmp_path: Path) -> None:
+    prices = daily_prices()
+    with pytest.raises(InputError, match="36 to 60 months of prices, and there are 24"):
+        RawTables(**write(tmp_path, prices[prices["date"] < "2012-01-01"], statements()), **WORDS).panel()

@@ -6,15 +6,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr, ttest_1samp
 
 from drf.evaluation.annual import annualised_ratio
-from drf.evaluation.metrics import (
-    METRICS,
-    MORE_METRICS,
-    ic,
-    max_drawdown,
-    monthly_series,
-    rank_ic,
-    summarise,
-)
+from drf.evaluation.metrics import METRICS, MORE_METRICS, ic, max_drawdown, monthly_series, rank_ic, summarise
 from drf.evaluation.portfolio import long_short
 from tests.making import rule
 

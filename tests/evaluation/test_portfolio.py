@@ -4,14 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drf.evaluation.portfolio import (
-    PortfolioRule,
-    Quantiles,
-    exposures,
-    long_short,
-    make_weights,
-    quantile_returns,
-)
+from drf.evaluation.portfolio import PortfolioRule, Quantiles, exposures, long_short, make_weights, quantile_returns
 from tests.making import rule
 
 MARCH, APRIL, MAY = pd.to_datetime(["2000-03-31", "2000-04-30", "2000-05-31"])

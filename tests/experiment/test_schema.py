@@ -100,10 +100,7 @@ def test_the_default_is_the_papers_families_on_the_simulated_market() -> None:
         ("+data.pth=x", "unknown config key data.pth"),
         ("registry.name=a/b", "registry.name=a/b: must be a name without"),
         ("registry.name=..", "registry.name=..: must be a name without"),
-        (
-            "registry.row=svr",
-            "registry.row=svr: must be one of linear, ridge, ",
-        ),
+        ("registry.row=svr", "registry.row=svr: must be one of linear, ridge, "),
         ("registry.row=lstm_lpr", "(did you mean lstm_lrp?)"),
         ("tracking.experiment=''", "tracking.experiment=: must be a name"),
         ("tuning.storage=postgresql+psycopg2://drf:hunter2@host/studies", "tuning.storage: holds a password"),

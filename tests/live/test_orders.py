@@ -55,8 +55,7 @@ def test_issued_month_after_month_the_trades_are_those_of_the_backtest(seed: int
     rng = np.random.default_rng(seed)
     names, all_forecasts, orders, traded = some_names(20), [], pd.DataFrame(), []
     panel = pd.DataFrame(
-        [(month, name, rng.normal(0, 0.1)) for month in MONTHS for name in names],
-        columns=["date", "asset", "ret_next"],
+        [(month, name, rng.normal(0, 0.1)) for month in MONTHS for name in names], columns=["date", "asset", "ret_next"]
     )
     for position, month in enumerate(MONTHS):
         made = forecasts(month, names, rng.normal(size=20))

@@ -9,15 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drf.lrp import (
-    RULES,
-    Composite,
-    Epsilon,
-    MixedSamplesError,
-    UnsupportedOperationError,
-    attribute,
-    register,
-)
+from drf.lrp import RULES, Composite, Epsilon, MixedSamplesError, UnsupportedOperationError, attribute, register
 from drf.lrp.dispatch import LAYERS, OPERATIONS
 
 SHAPLEY = Composite(gate="shapley")

@@ -11,11 +11,7 @@ import torch
 from drf.lrp import Composite, attribute
 from tests.lrp.shapes import SHAPES, T, build, draw, told
 
-RULES = {
-    "plain": Composite(),
-    "gamma, half": Composite("gamma", gate="half"),
-    "shapley": Composite(gate="shapley"),
-}
+RULES = {"plain": Composite(), "gamma, half": Composite("gamma", gate="half"), "shapley": Composite(gate="shapley")}
 
 
 def rules(name: str, rule: str) -> dict[str, Any]:

@@ -29,12 +29,7 @@ NETWORKS: list[Any] = [
     LSTM(hidden=4, layers=2, bidirectional=True, epochs=3, validation_months=3),
 ]
 LINEAR: list[Any] = [kind(label=label) for kind in (Linear, RidgeRegression) for label in ("return", "rank")]
-EXPLAINING: list[Any] = [
-    *LINEAR,
-    Boosting(n_estimators=20),
-    Boosting(n_estimators=20, label="rank"),
-    *NETWORKS,
-]
+EXPLAINING: list[Any] = [*LINEAR, Boosting(n_estimators=20), Boosting(n_estimators=20, label="rank"), *NETWORKS]
 ALL: list[Any] = [
     *EXPLAINING,
     *(SVR(max_samples=300, label=label) for label in ("return", "rank")),

@@ -15,11 +15,7 @@ from tests.programs.processes import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-QUICK = [
-    "window.refit_every=10",
-    "model.lstm.epochs=2",
-    "model.lstm.seeds=2",
-]
+QUICK = ["window.refit_every=10", "model.lstm.epochs=2", "model.lstm.seeds=2"]
 
 
 def test_japan_trains_on_both_universes_and_tells_the_opened_months_apart(tmp_path: Path, empty_store: Path) -> None:

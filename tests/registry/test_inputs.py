@@ -70,10 +70,7 @@ def test_the_same_panel_in_another_form_gives_the_same_forecasts(loaded: PyFuncM
 
 REFUSED: list[tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = [
     (lambda p: p.assign(ROE=np.where(p.index == 3, np.inf, p["ROE"])), r"column ROE, 1 row.*not a finite number"),
-    (
-        lambda p: p.assign(ROE=p["ROE"].astype(object).mask(p.index == 3, "lots")),
-        r"column ROE.*first row 4 \('lots'\)",
-    ),
+    (lambda p: p.assign(ROE=p["ROE"].astype(object).mask(p.index == 3, "lots")), r"column ROE.*first row 4 \('lots'\)"),
     (lambda p: p.assign(ROE=np.nan), "column ROE is empty"),
     (lambda p: p.assign(date="05/11/2015"), "may be 2015-11-05 or 2015-05-11"),
     (lambda p: p.assign(asset=" "), "must not have empty values"),

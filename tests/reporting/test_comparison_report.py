@@ -21,14 +21,7 @@ from drf.reporting.drawing import comparison_figures
 from drf.reporting.html import render, with_verdict
 from drf.reporting.paper import picture
 from tests.reporting.browser import look_at, needs_chromium
-from tests.reporting.compared import (
-    DRIVERS,
-    RULE,
-    SKILL,
-    compared_evidence,
-    compared_rows,
-    material,
-)
+from tests.reporting.compared import DRIVERS, RULE, SKILL, compared_evidence, compared_rows, material
 
 
 @pytest.fixture(scope="module")

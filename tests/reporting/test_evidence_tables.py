@@ -18,16 +18,7 @@ from drf.reporting import findings
 from drf.reporting.comparison_report import comparison_report
 from drf.reporting.html import render
 from drf.reporting.terminal import printed
-from tests.reporting.compared import (
-    DRIVERS,
-    RULE,
-    compared_evidence,
-    compared_rows,
-    judged,
-    judging,
-    market,
-    material,
-)
+from tests.reporting.compared import DRIVERS, RULE, compared_evidence, compared_rows, judged, judging, market, material
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +120,7 @@ FEW_TRIALS = Trials(pd.DataFrame({"sharpe": [0.1], "periods": [12]}), 1.0)
     ],
 )
 def test_what_cannot_be_estimated_is_said_wherever_it_would_stand(
-    rows: list[Row],
-    kept: Callable[[pd.DataFrame], pd.Series],
-    values: dict[str, float],
-    reason: str,
+    rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], values: dict[str, float], reason: str
 ) -> None:
     spoilt = only(rows, kept, **values)
     tables = gather(spoilt, judging(market()), FEW_TRIALS, {}, periods=None, seed=0)

@@ -56,10 +56,7 @@ class Stop(Exception):
 
 
 def test_an_interrupted_walk_goes_on_and_ends_with_the_same_numbers_to_the_bit(
-    samples: Samples,
-    forecasts: dict[str, WalkForward],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    samples: Samples, forecasts: dict[str, WalkForward], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StopAfter(Checkpoints):
         kept = 0

@@ -127,9 +127,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BaseStorage:
     return open_storage("", f"sqlite:///{tmp_path}/studies.db")
 
 
-def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
-    shared: BaseStorage,
-) -> None:
+def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(shared: BaseStorage) -> None:
     assert is_shared(shared)
     study = optuna.create_study(study_name="x", storage=shared)
     heard, silent = study.ask(), study.ask()
@@ -146,9 +144,7 @@ def test_the_trial_of_a_machine_that_is_not_heard_of_goes_to_another(
     assert study.ask().suggest_float("y", 0, 1) == silent.params["y"]
 
 
-def test_a_trial_whose_machine_died_before_its_first_sign_of_life_is_missed_too(
-    shared: BaseStorage,
-) -> None:
+def test_a_trial_whose_machine_died_before_its_first_sign_of_life_is_missed_too(shared: BaseStorage) -> None:
     study = optuna.create_study(study_name="x", storage=shared)
     taken = study.ask()
     heard_of: set[int] = set()
