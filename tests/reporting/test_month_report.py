@@ -45,7 +45,7 @@ def record(skill: float) -> Record:
     return Record(
         name="drf-lstm-lrp", issued=issued, outcomes=outcomes, champion=live_record(issued, outcomes), shadows={},
         contributions=drift(contributions_of(issued)), exposures=drift(exposures_of(issued, panel)),
-        notes=["nothing was issued for 1 month(s): 2019-11"], restated=[],
+        notes=["nothing was issued for 1 month(s): 2019-11"], broken=[], restated=[],
     )  # fmt: skip
 
 
