@@ -104,4 +104,4 @@ def _write(bars: pd.DataFrame, sums: dict[str, int], columns: list[str], file: P
 
 def _written_by() -> str:
     """Return the versions behind a file: its checksums depend on Polars, its bars on the formula."""
-    return f"2, polars {pl.__version__}"
+    return f"3, polars {pl.__version__}"

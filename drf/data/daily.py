@@ -3,6 +3,7 @@
 Polars reads the file lazily and takes some of the stocks at a time, so memory does not grow with the file.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from .names import read_names
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
 OPTIONAL = ("split", "shares", "market_value")
 ROWS_AT_ONCE = 4_000_000
+
+# A day's move, at most, beside a change of unit such as pence to pounds.
+_DAYS_MOVE = 1.2
 
 # If close and total-return close diverge by more than this between two days, a split is probable, not a dividend.
 _SPLIT = 1.3
@@ -48,10 +52,12 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     One row a (asset, month): ``date`` (month end), ``asset``, ``first_day`` and ``last_day`` with a price, ``close``
     and ``adj_close`` of the last day, ``illiq`` (mean |daily return| / traded value over days with volume), ``idle``
     (number of days without volume), ``quoted`` (number of days whose price is a mean of bid and ask), ``jump`` (factor
-    by which the number of shares seems to have grown in the month, judged by the two closes; 1 if it has not). If the
+    by which the number of shares seems to have grown in the month, judged by the two closes; 1 if it has not),
+    ``rebased`` (first day whose total return is a factor of 100 or more, as after a change of unit; or none). If the
     prices have the columns for them: ``seen`` (number of stated splits that the closes show, less the number that they
     do not show), ``split`` (product over the month), ``shares`` (newest in the month, or market value over the close of
-    its day) and ``grown`` (factor by which splits multiplied the shares in the rest of the month).
+    its day; then ``valued`` is there too) and ``grown`` (factor by which splits multiplied the shares in the rest of
+    the month).
 
     Raises
     ------
@@ -67,7 +73,7 @@ def sum_up(lazy: pl.LazyFrame) -> pd.DataFrame:
     parts = max(1, -(-rows // ROWS_AT_ONCE))
     bars = [_bars(lazy.filter(pl.col("asset").hash() % parts == part)) for part in range(parts)]
     result = pl.concat(bars).sort("asset", "date").to_pandas()
-    days = dict.fromkeys(("date", "first_day", "last_day"), "datetime64[ns]")
+    days = dict.fromkeys(("date", "first_day", "last_day", "rebased"), "datetime64[ns]")
     return result.astype({**days, "asset": object})
 
 
@@ -243,12 +249,19 @@ def _by_day(columns: Sequence[str]) -> list[pl.Expr]:
         pl.when(_is_far(apart, _SPLIT) & (pause <= LONGEST_GAP_DAYS)).then(apart).otherwise(1.0).alias("jump"),
         pl.when((traded > 0) & (pause <= LONGEST_BREAK)).then((growth - 1).abs() / traded).alias("illiq"),
     ]
+    by_day.append((_is_unit_break(growth) & (pause <= LONGEST_BREAK)).alias("rebased"))
     if "split" in columns:
         split = pl.col("split").fill_null(1.0)
         shown = pl.when(_is_far(apart, _SPLIT)).then(1).otherwise(-1)
         compared = _is_far(split, _SPLIT) & (pause <= LONGEST_GAP_DAYS)
         by_day.append(pl.when(compared).then(shown).otherwise(0).alias("seen"))
     return by_day
+
+
+def _is_unit_break(growth: pl.Expr) -> pl.Expr:
+    """Return whether a total return is a change of unit: a factor of 100, 1,000 or more, but for a day's own move."""
+    size = growth.log(10).abs()
+    return (size > 1.5) & ((size - size.round()).abs() < math.log10(_DAYS_MOVE))
 
 
 def _is_far(ratio: pl.Expr, bound: float) -> pl.Expr:
@@ -266,12 +279,15 @@ def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
         (pl.col("volume").fill_null(0) == 0).sum().alias("idle"),
         (pl.col("close") < 0).sum().alias("quoted"),
         pl.col("jump").product(),
+        pl.col("date").filter(pl.col("rebased")).first().alias("rebased"),
     ]
     if "split" in columns:
         by_month += [pl.col("split").fill_null(1.0).product(), pl.col("seen").sum()]
     if "market_value" in columns or "shares" in columns:
         # Shares are on the basis of close, whatever it is.
         shares = pl.col("market_value") / close if "market_value" in columns else pl.col("shares")
+        if "market_value" in columns:
+            by_month.append(pl.lit(True).alias("valued"))
         split = pl.col("split").fill_null(1.0) if "split" in columns else pl.col("jump")
         later = shares.is_not_null().cum_sum(reverse=True) == 0
         by_month += [shares.drop_nulls().last().alias("shares"), split.filter(later).product().alias("grown")]

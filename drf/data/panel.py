@@ -33,6 +33,7 @@ _BILL = 0.02
 
 log = logging.getLogger(__name__)
 PAIRS_TO_JUDGE = 10
+_MOST_ALIKE = 0.9
 
 
 def check_panel(
@@ -252,9 +253,28 @@ def _require_returns(panel: pd.DataFrame, least: int) -> None:
             f"column {RETURN} is known for fewer than {least} stocks, one for each quantile, in {len(few)} month(s): "
             f"{_months(few)}: complete it, or empty it there"
         )
+    _require_decimals(panel)
     if known.sum() == 0:
         raise InputError(
             f"column {RETURN} is empty: nothing can be learned: fill in the return over the month after date"
+        )
+
+
+def _require_decimals(panel: pd.DataFrame) -> None:
+    """Refuse returns of another kind: 1 + r, or one value for nearly all stocks of a month, as where zeros were filled
+    in."""
+    returns = panel[RETURN].dropna()
+    if len(returns) and returns.min() >= 0 and 0.8 < returns.median() < 1.2:
+        raise InputError(f"column {RETURN}: its median is {returns.median():.2f}: it looks like 1 + return: subtract 1")
+    months = panel.dropna(subset=[RETURN]).groupby("date")[RETURN]
+    commonest = months.agg(lambda month: month.value_counts(normalize=True).iloc[0])
+    value = months.agg(lambda month: month.mode().iloc[0])
+    closed = (value == 0) & (value.index != value.index[-1]) if len(value) else value  # the market may have been closed
+    same = commonest.index[(commonest > _MOST_ALIKE) & (months.size() >= PAIRS_TO_JUDGE) & ~closed.astype(bool)]
+    if len(same):
+        raise InputError(
+            f"column {RETURN} is {value[same[0]]:g} for nearly all stocks in {len(same)} month(s): {_months(same)}: "
+            "leave unknown returns empty"
         )
 
 

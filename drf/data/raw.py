@@ -29,6 +29,8 @@ ITEMS = (
     "operating_cash_flow",
     "shares_outstanding",
 )
+_MONTHLY, _FEWEST_LEVELS = 0.9, 24
+
 SHARES = "shares_outstanding"  # not needed where the prices have a market value
 
 
@@ -100,6 +102,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
         Naming the table and the remedy.
     """
     bars, newest = _whole_months(raw.bars)
+    _require_units(bars)
     stocks = set(bars["asset"])
     statements, notices = _with_names(raw.statements, stocks, "data.statements")
     notices = [*newest, *notices]
@@ -123,6 +126,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
         how.shares_adjusted,
         how.carry_months,
     )
+    _require_levels(raw.market_index)
     market, without_index = _market_returns(raw.market_index, listings)
     inputs = Inputs(listings, _single_months(listings), market, value, known)
     tables = {name: make(inputs) for name, make in FORMULAS.items() if set(_ITEMS_OF.get(name, ())) <= set(known)}
@@ -160,6 +164,29 @@ def _whole_months(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         notices = f"{month:%Y-%m} is left out: the prices end on {newest.date()}, {left} days before its end"
         return bars[bars["date"] < month].reset_index(drop=True), [notices]
     return bars, [f"the prices end on {newest.date()}, {left} days before the month does"] if left > 3 else []
+
+
+def _require_units(bars: pd.DataFrame) -> None:
+    """Refuse prices that change their unit, and prices that are monthly."""
+    broken = bars[bars["rebased"].notna()]
+    if len(broken):
+        such = [f"{name} on {day.date()}" for name, day in zip(broken["asset"], broken["rebased"], strict=True)]
+        raise InputError(
+            f"data.prices: adj_close of {first_few(such)} moves by a factor of 100 or more in a day: another currency "
+            "unit (pence and pounds), a redenomination, or a split that adj_close lacks: put all days on one unit"
+        )
+    if (bars["first_day"] == bars["last_day"]).mean() > _MONTHLY:
+        raise InputError(
+            "data.prices: most stocks have one price a month: ILLIQ needs daily prices: give these, or make the "
+            "descriptors yourself (data=panel)"
+        )
+
+
+def _require_levels(market_index: pd.DataFrame) -> None:
+    """Refuse an index that is given as returns, which do not stay near the value before."""
+    close = market_index["close"].to_numpy()
+    if len(close) >= _FEWEST_LEVELS and np.ptp(close) > 0 and np.corrcoef(close[1:], close[:-1])[0, 1] < 0.5:
+        raise InputError("data.market_index: close does not move like a level: give index levels, not returns")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, first_few
 from .listings import Listings, carried
 
 PricesAdjusted = Literal["none", "splits", "total_return"]
@@ -92,6 +92,8 @@ def _by_own_shares(
     """Return close times shares of the price table, with later splits applied where closes are as traded."""
     known, closes = listings.months("shares") * listings.months("grown"), listings.table("close")
     shares = carried(known, carry_months).where(listings.there)
+    if "valued" not in listings.bars:
+        _require_one_basis(listings, carry_months)
     named = "split" in listings.bars
     if prices_adjusted is None:
         as_traded = listings.bars["seen"].sum() > 0 if named else True
@@ -106,6 +108,27 @@ def _by_own_shares(
         guess = _guess(listings.bars, "none")
     level = splits.cumprod()
     return closes * shares * level / level.where(known.notna()).ffill(), {}, guess
+
+
+def _require_one_basis(listings: Listings, carry_months: int) -> None:
+    """Refuse shares that multiply as in a split while the closes do not move: they are not on one basis."""
+    shares = listings.table("shares", carry_months)
+    step = shares / shares.shift(1)
+    times = step.where(step > 1, 1 / step)
+    whole = (times > 1.9) & ((times / times.round() - 1).abs() < 0.01)
+    moved = listings.months("jump").fillna(1.0) != 1.0
+    if "split" in listings.bars:
+        moved |= listings.months("split").fillna(1.0) != 1.0
+    row, column = np.nonzero((whole & ~moved).to_numpy())
+    if len(row):
+        such = [
+            f"{listings.names[k]} in {shares.index[t]:%Y-%m}"
+            for t, k in zip(row.tolist(), column.tolist(), strict=True)
+        ]
+        raise InputError(
+            f"data.prices: shares of {first_few(such)} multiply by a whole number while close does not move: closes "
+            "are adjusted for splits and shares are not: put both on one basis, or give market_value"
+        )
 
 
 def _with_those_of_gaps(listings: Listings) -> tuple[pd.DataFrame, str]:

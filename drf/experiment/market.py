@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..data.files import PLAIN, Reading, read_table
+from ..data.leavers import treat_leavers
 from ..data.macro import PREFIX, add_sensitivities
 from ..data.panel import check_panel
 from ..data.sources import FileSource
@@ -45,6 +46,9 @@ def load_market(
     present = [name for name in descriptors if name not in missing]
     more = [name for name in more if name not in descriptors]
     panel = check_panel(frame, [*present, *_in_every_month(frame, more)], least_stocks)
+    panel, leavers = treat_leavers(panel, data.missing_return)
+    for words in leavers:
+        log.info("panel: %s", words)
     if not missing:
         return panel
     reading = data.source.reading if isinstance(data.source, FileSource) else PLAIN

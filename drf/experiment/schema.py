@@ -15,7 +15,9 @@ from annotated_types import Ge, Interval
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from ..data.leavers import check_rule
 from ..data.sources import Source
+from ..data.trading_days import WEEKDAYS, check_weekmask
 from ..errors import nearest
 from ..evaluation.portfolio import PortfolioRule
 from ..models.catalogue import ROWS, row_named
@@ -49,12 +51,23 @@ class DataConfig:
         Number of largest stocks by CAP to use each month; None: all.
     descriptors
         Subset of the factors' descriptors to use; None: all.
+    missing_return
+        Return of a stock that leaves without one, see :func:`drf.data.leavers.treat_leavers`.
+    weekmask, holidays
+        Days of the week on which the market trades, and a file with a column ``date`` of further days without trading.
     """
 
     source: Source
     universe: Annotated[int, Ge(2)] | None
     descriptors: Sequence[str] | None
     macro: MacroConfig | None = None
+    missing_return: str = "drop"
+    weekmask: str = WEEKDAYS
+    holidays: str | None = None
+
+    def __post_init__(self) -> None:
+        check_rule(self.missing_return)
+        check_weekmask(self.weekmask)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..data.calendar import MONTHLY
 from ..data.panel import RETURN
+from ..data.trading_days import TradingDays
 from ..errors import InputError
 from .input_statistics import Finding
 
@@ -32,16 +33,15 @@ def day_of(text: str | None) -> pd.Timestamp:
     raise InputError(f"as_of={text}: must be a date, such as 2026-10-31")
 
 
-def has_ended(month: pd.Timestamp, day: pd.Timestamp) -> bool:
-    """Return True if no weekday is left between a day and the end of a month."""
-    return bool(np.busday_count((day + pd.Timedelta(days=1)).date(), (month + pd.Timedelta(days=1)).date()) <= 0)
-
-
 def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
     return 12 * (later.year - earlier.year) + later.month - earlier.month
 
 
-def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
+def up_to(
+    panel: pd.DataFrame,
+    as_of: str | None,
+    trading: TradingDays = TradingDays(),  # noqa: B008 - it cannot be changed
+) -> tuple[pd.DataFrame, bool]:
     """Return the months of a panel that had ended on a given day, and whether the panel knows later returns.
 
     Months that have not ended are left out, which is logged. Without ``as_of`` such a month is still going on, and the
@@ -54,7 +54,7 @@ def up_to(panel: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, bool]:
         If the day lies before the panel.
     """
     day = day_of(as_of)
-    ended = {date: has_ended(pd.Timestamp(date), day) for date in panel["date"].unique()}
+    ended = {date: trading.has_ended(pd.Timestamp(date), day) for date in panel["date"].unique()}
     known = panel[panel["date"].map(ended)].reset_index(drop=True)
     if known.empty:
         raise InputError(f"as_of={day.date()}: the panel begins with {panel['date'].min().date()}")

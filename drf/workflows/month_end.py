@@ -17,6 +17,7 @@ import pandas as pd
 from ..data.files import whole_or_not
 from ..data.panel import fingerprint
 from ..data.paper_descriptors import DESCRIPTORS
+from ..data.trading_days import trading_days
 from ..errors import InputError, first_few, first_line
 from ..experiment.composing import Settings
 from ..experiment.identity import digest, identity_of_program
@@ -85,7 +86,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
         comparison = require_market_of(scorer, market)
         require_promoted(scorer)
         _require_used(config, scorer)
-        panel, afterwards = up_to(market, config.as_of)
+        panel, afterwards = up_to(market, config.as_of, trading_days(config.data.weekmask, config.data.holidays))
         shadow = _shadow(config, scorer, market)
         steps = MonthEndSteps(client, settings, listener, scorer, shadow, version, panel, afterwards, comparison)
         key = _key(settings, panel)

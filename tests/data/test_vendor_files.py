@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from drf.data.changes import changes
 from drf.data.daily import month_bars
 from drf.data.files import Reading, read_file
+from drf.data.leavers import check_rule, treat_leavers
 from drf.data.macro import add_sensitivities
 from drf.data.panel import check_panel
+from drf.data.raw import _require_levels
 from drf.data.research import map_panel
 from drf.errors import InputError
 from tests.data.by_hand import MONTHS, NEWEST, build, delisted, prices, statements
@@ -150,3 +152,68 @@ def test_a_quarterly_macro_series_is_refused_by_that_name(tmp_path: Path, panel:
     levels = pd.DataFrame({"date": pd.date_range("1985-03-31", periods=60, freq="QE"), "GDP": 100.0})
     with pytest.raises(InputError, match="are not monthly: give a value for each month"):
         add_sensitivities(panel, levels, {"GDP": "log"}, 1, ["GDP"])
+
+
+@settings(max_examples=20)
+@given(
+    factor=st.sampled_from([100.0, 0.01, 1000.0, 0.001, 1e4]),
+    days=st.sampled_from([1, 3, 10_000]),
+    move=st.floats(-0.1, 0.1),
+    both=st.booleans(),
+)
+def test_a_change_of_unit_is_named_by_stock_and_day(
+    tmp_path_factory: pytest.TempPathFactory, factor: float, days: int, move: float, both: bool
+) -> None:
+    table = prices("none")
+    rows = table.index[table["asset"] == "P2"][100:][:days]
+    columns = ["close", "adj_close"] if both else ["adj_close"]
+    table.loc[rows, columns] *= factor * (1 + move)
+    day = table.loc[rows[0], "date"].date()
+    with pytest.raises(InputError, match=rf"adj_close of P2 on {day}.* moves by a factor of 100 or more"):
+        build(tmp_path_factory.mktemp("unit"), table, prices_adjusted="none")
+
+
+@pytest.mark.parametrize("times", [2.0, 10.0, 0.1])
+def test_shares_that_split_while_closes_do_not_are_refused(tmp_path: Path, times: float) -> None:
+    table = prices("splits").drop(columns=["market_value", "split"])
+    shares = table["date"].map(lambda day: 1e8 * (times if day >= MONTHS[40] else 1.0))
+    with pytest.raises(InputError, match=r"shares of .* in 2013-05 .*multiply by a whole number while close does not"):
+        build(tmp_path, table.assign(shares=shares), prices_adjusted="splits")
+    grown = table["date"].map(lambda day: 1e8 * (1.3 if day >= MONTHS[40] else 1.0))  # issued, and so it counts
+    build(tmp_path, table.assign(shares=grown), prices_adjusted="splits")
+
+
+def test_monthly_prices_and_an_index_of_returns_are_refused_by_that_name(tmp_path: Path) -> None:
+    table = prices("none")
+    with pytest.raises(InputError, match="one price a month: ILLIQ needs daily prices"):
+        build(tmp_path, table[table["date"].dt.is_month_end], prices_adjusted="none")
+    noise = pd.DataFrame({"date": MONTHS, "close": np.random.default_rng(0).normal(1, 0.03, len(MONTHS))})
+    with pytest.raises(InputError, match="give index levels, not returns"):
+        _require_levels(noise)
+
+
+def test_returns_of_another_kind_are_refused(panel: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=r"looks like 1 \+ return"):
+        check_panel(panel.assign(ret_next=1 + panel["ret_next"]), ["PER"], 5)
+    last = panel.loc[panel["ret_next"].notna(), "date"].max()
+    filled = panel.assign(ret_next=panel["ret_next"].mask(panel["date"] == last, 0.0))
+    with pytest.raises(InputError, match="is 0 for nearly all stocks in 1 month"):
+        check_panel(filled, ["PER"], 5)
+
+
+@pytest.mark.parametrize(("rule", "value"), [("drop", np.nan), ("zero", 0.0), ("delist=-0.3", -0.3)])
+def test_stocks_that_leave_without_a_return_are_counted_and_treated(
+    panel: pd.DataFrame, rule: str, value: float
+) -> None:
+    gone = panel["asset"].isin(["S0003", "S0005"]) & (panel["date"] >= sorted(panel["date"].unique())[20])
+    there = panel[~gone].reset_index(drop=True)
+    last = there["asset"].isin(["S0003", "S0005"]) & (there["date"] == there.groupby("asset")["date"].transform("max"))
+    lost = there.assign(ret_next=there["ret_next"].mask(last))
+    made, said = treat_leavers(lost, rule)
+    assert said[0].startswith("2 of ") and "S0003, S0005" in said[0]
+    np.testing.assert_array_equal(made.loc[last, "ret_next"], value)
+    pd.testing.assert_frame_equal(made[~last], there[~last])
+    assert treat_leavers(there, rule) == (there, [])
+    for odd in ("", "delist=", "delist=-3", "none", "delist=x"):
+        with pytest.raises(InputError, match="must be drop"):
+            check_rule(odd)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from drf.data.trading_days import TradingDays, check_weekmask, trading_days
 from drf.errors import InputError
-from drf.live.as_of import day_of, has_ended, out_of_date, up_to
+from drf.live.as_of import day_of, out_of_date, up_to
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,7 @@ def test_a_panel_is_out_of_date_unless_its_newest_month_is_the_last_that_ended(
     ],
 )
 def test_a_month_has_ended_when_no_weekday_of_it_is_left(month: str, day: str, ended: bool) -> None:
-    assert has_ended(pd.Timestamp(month), pd.Timestamp(day)) is ended
+    assert TradingDays().has_ended(pd.Timestamp(month), pd.Timestamp(day)) is ended
 
 
 def panel_of(months: int, first: str = "2026-01-31") -> pd.DataFrame:
@@ -74,7 +77,7 @@ def test_a_month_that_goes_on_today_is_left_out_and_said(caplog: pytest.LogCaptu
     with caplog.at_level("INFO"):
         known, afterwards = up_to(panel, None)
     assert not afterwards
-    assert len(known) < 14 and has_ended(known["date"].max(), today)
+    assert len(known) < 14 and TradingDays().has_ended(known["date"].max(), today)
     assert "have not ended by" in caplog.text
 
 
@@ -82,3 +85,26 @@ def test_a_month_that_goes_on_today_is_left_out_and_said(caplog: pytest.LogCaptu
 def test_what_is_no_day_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="must be a date, such as 2026-10-31"):
         day_of(text)
+
+
+@pytest.mark.parametrize(
+    ("month", "day", "weekmask", "off", "ended"),
+    [
+        ("2026-05-31", "2026-05-29", "Sun Mon Tue Wed Thu", "", False),  # Sunday the 31st is a day of trading
+        ("2025-08-31", "2025-08-29", "Sun Mon Tue Wed Thu", "", False),
+        ("2026-05-31", "2026-05-31", "Sun Mon Tue Wed Thu", "", True),
+        ("2025-02-28", "2025-02-27", "Sun Mon Tue Wed Thu", "", True),  # a Friday
+        ("2020-01-31", "2020-01-23", "Mon Tue Wed Thu Fri", "", False),
+        ("2020-01-31", "2020-01-23", "Mon Tue Wed Thu Fri", "24 27 28 29 30 31", True),  # Spring Festival
+    ],
+)
+def test_a_market_has_its_own_days(month: str, day: str, weekmask: str, off: str, ended: bool, tmp_path: Path) -> None:
+    file = tmp_path / "holidays.csv"
+    file.write_text("\n".join(["date", *(f"2020-01-{number}" for number in off.split())]) + "\n")
+    market = trading_days(weekmask, str(file) if off else None)
+    assert market.has_ended(pd.Timestamp(month), pd.Timestamp(day)) is ended
+
+
+def test_days_of_the_week_that_are_none_are_refused() -> None:
+    with pytest.raises(InputError, match="must name days of the week"):
+        check_weekmask("Mo Di")
