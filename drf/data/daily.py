@@ -21,6 +21,9 @@ COLUMNS = ("date", "asset", "close", "adj_close", "volume")
 OPTIONAL = ("split", "shares", "market_value")
 ROWS_AT_ONCE = 4_000_000
 
+# Most days in a row that are left out because a vendor gave them in another unit.
+_LONGEST_SPIKE = 10
+
 # A day's move, at most, beside a change of unit such as pence to pounds.
 _DAYS_MOVE = 1.2
 
@@ -53,7 +56,9 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     and ``adj_close`` of the last day, ``illiq`` (mean |daily return| / traded value over days with volume), ``idle``
     (number of days without volume), ``quoted`` (number of days whose price is a mean of bid and ask), ``jump`` (factor
     by which the number of shares seems to have grown in the month, judged by the two closes; 1 if it has not),
-    ``rebased`` (first day whose total return is a factor of 100 or more, as after a change of unit; or none). If the
+    ``rebased`` (first day whose total return is a factor of 100 or more, as after a change of unit; or none),
+    ``spikes`` (number of the stock's days left out, since they are in another unit than the days around them; in its
+    first bar). If the
     prices have the columns for them: ``seen`` (number of stated splits that the closes show, less the number that they
     do not show), ``split`` (product over the month), ``shares`` (newest in the month, or market value over the close of
     its day; then ``valued`` is there too) and ``grown`` (factor by which splits multiplied the shares in the rest of
@@ -233,9 +238,27 @@ def _bars(lazy: pl.LazyFrame) -> pl.DataFrame:
             f"daily prices: {row[1]} appears more than once on {row[0]} ({twice} such rows): keep one a day"
         )
     month = pl.col("date").dt.month_end().alias("month")
-    by_day = days.lazy().with_columns(_by_day(days.columns))
+    kept, spikes = _without_spikes(days)
+    by_day = kept.lazy().with_columns(_by_day(days.columns))
     bars = by_day.group_by("asset", month).agg(_by_month(days.columns))
-    return bars.rename({"month": "date"}).collect()
+    left_out = spikes.lazy().group_by("asset").agg(pl.len().cast(pl.Int64).alias("spikes"))
+    is_first = pl.col("month") == pl.col("month").min().over("asset")
+    number = pl.when(is_first).then(pl.col("spikes")).fill_null(0)
+    return bars.join(left_out, on="asset", how="left").with_columns(number).rename({"month": "date"}).collect()
+
+
+def _without_spikes(days: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Separate the days that a vendor gives in another unit than the days before and after them."""
+    adjusted = pl.col("adj_close").abs()
+    growth = adjusted / adjusted.shift().over("asset")
+    step = pl.when(_is_unit_break(growth)).then(growth.log(10).round()).otherwise(0.0).fill_null(0.0)
+    unit = days.with_columns(step.cum_sum().over("asset").alias("unit"))
+    unit = unit.with_columns(pl.struct("asset", "unit").rle_id().alias("run"))
+    runs = unit.group_by("run", maintain_order=True).agg(pl.col("asset", "unit").first(), pl.len().alias("days"))
+    before, after = (pl.col("unit").shift(k).over("asset") for k in (1, -1))
+    spikes = runs.filter((before == after) & (pl.col("days") <= _LONGEST_SPIKE))["run"]
+    is_spike = unit["run"].is_in(spikes.implode())
+    return days.filter(~is_spike), days.filter(is_spike)
 
 
 def _by_day(columns: Sequence[str]) -> list[pl.Expr]:

@@ -137,6 +137,9 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     for name, table in {**tables, RETURN: listings.following}.items():
         panel[name] = table.to_numpy()[row, column]
     counts |= listings.counts | splits
+    words = "days in another unit than those around them, left out"
+    counts[words] = int(bars["spikes"].sum())
+    listings.examples[words] = first_few(bars.loc[bars["spikes"] > 0, "asset"])
     counts["days without trading"] = int(bars["idle"].sum())
     counts["prices that are means of bid and ask (negative)"] = int(bars["quoted"].sum())
     counts["months without a market index"] = without_index

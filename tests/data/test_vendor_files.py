@@ -157,7 +157,7 @@ def test_a_quarterly_macro_series_is_refused_by_that_name(tmp_path: Path, panel:
 @settings(max_examples=20)
 @given(
     factor=st.sampled_from([100.0, 0.01, 1000.0, 0.001, 1e4]),
-    days=st.sampled_from([1, 3, 10_000]),
+    days=st.sampled_from([12, 30, 10_000]),
     move=st.floats(-0.1, 0.1),
     both=st.booleans(),
 )
@@ -171,6 +171,21 @@ def test_a_change_of_unit_is_named_by_stock_and_day(
     day = table.loc[rows[0], "date"].date()
     with pytest.raises(InputError, match=rf"adj_close of P2 on {day}.* moves by a factor of 100 or more"):
         build(tmp_path_factory.mktemp("unit"), table, prices_adjusted="none")
+
+
+@pytest.mark.parametrize("factor", [100.0, 0.01, 1e4])
+def test_a_few_days_in_another_unit_are_left_out_and_counted(
+    tmp_path: Path, factor: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = prices("none")
+    odd = (table["asset"] == "P2") & (table["date"].between(MONTHS[50], MONTHS[51]))
+    spoilt = table.assign(
+        **{name: table[name] * odd.map({True: factor, False: 1.0}) for name in ("close", "adj_close")}
+    )
+    with caplog.at_level("INFO"):
+        made = build(tmp_path, spoilt, prices_adjusted="none")
+    assert f"{odd.sum()} days in another unit than those around them, left out (P2)" in caplog.text
+    pd.testing.assert_frame_equal(made, build(tmp_path, table[~odd], prices_adjusted="none"))
 
 
 @pytest.mark.parametrize("times", [2.0, 10.0, 0.1])
