@@ -18,10 +18,7 @@ compress by a factor of three to thirty. An archive that expands further was mad
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open the file's uncompressed bytes; for an archive, open the only table in it.
 
-    Raises
-    ------
-    ValueError
-        If an archive holds several tables, or, while being read, expands out of all proportion.
+    Raises ValueError if an archive holds several tables, or, while being read, expands out of all proportion.
     """
     ending = path.suffix.lower()
     if ending not in (".zip", ".gz", ".bz2"):

@@ -30,10 +30,7 @@ def _only_reading(action: int, first: str | None, second: str | None, *_: str | 
 def ask_duckdb(file: Path, query: str, most: str) -> pd.DataFrame:
     """Return the rows of a table or SELECT; ``most`` is empty or a LIMIT. No other file can be read or written.
 
-    Raises
-    ------
-    ValueError
-        If the query is anything but one SELECT.
+    Raises ValueError if the query is anything but one SELECT.
     """
     import duckdb
 

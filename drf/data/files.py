@@ -205,10 +205,7 @@ def read_table(
     9999-12-31, stands for "not yet"; such rows are left out and counted. ``optional``: numbers that are read if the
     table has them.
 
-    Raises
-    ------
-    InputError
-        Naming the config key, the column and the rows.
+    Raises InputError, naming the config key, the column and the rows.
     """
     frame = read_file(key, path, reading=reading)
     numbers = [*numbers, *(name for name in optional if name in frame)]

@@ -143,10 +143,7 @@ def _as_dates(column: pd.Series) -> pd.Series:
 def require_monthly(where: str, dates: pd.Series) -> None:
     """Refuse a table of another frequency, and name that frequency.
 
-    Raises
-    ------
-    InputError
-        If the dates lie days or weeks apart.
+    Raises InputError if the dates lie days or weeks apart.
     """
     if other := MONTHLY.other_frequency(dates):
         raise InputError(

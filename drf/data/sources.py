@@ -47,10 +47,7 @@ class Source(ABC):
     def panel(self) -> pd.DataFrame:
         """Return the panel, not yet checked against the contract.
 
-        Raises
-        ------
-        InputError
-            Naming the file, the column, the rows and the remedy.
+        Raises InputError, naming the file, the column, the rows and the remedy.
         """
 
     def needing(self, descriptors: Sequence[str]) -> "Source":

@@ -74,10 +74,7 @@ class PortfolioRule:
     def equip(self, forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
         """Return the forecasts with the columns of ``attributes`` added.
 
-        Raises
-        ------
-        InputError
-            If the panel lacks one.
+        Raises InputError if the panel lacks one.
         """
         if not self.attributes:
             return forecasts

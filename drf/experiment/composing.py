@@ -52,10 +52,7 @@ class Settings(Generic[C]):
     ) -> Settings[C]:
         """Check a composed configuration.
 
-        Raises
-        ------
-        InputError
-            Naming the key, its value and what it may be.
+        Raises InputError, naming the key, its value and what it may be.
         """
         return cls(read(composed, schema), Record.of(composed), tuple(overrides), dict(choices))
 
@@ -113,10 +110,7 @@ def read_option(group: str, option: str, schema: type[C]) -> C:
 def in_one_line(error: ValueError) -> str:
     """Return Hydra's complaint about an unknown group, its only complaint that is not a ``HydraException``.
 
-    Raises
-    ------
-    ValueError
-        The original error, if it is not one that this function translates.
+    Raises ValueError; the original error, if it is not one that this function translates.
     """
     if "Config group override" not in str(error):
         raise error

@@ -75,10 +75,7 @@ def _leaves(node: object, prefix: str) -> Iterator[tuple[str, object]]:
 def read(config: DictConfig, schema: type[C]) -> C:
     """Return the typed settings of a composed config.
 
-    Raises
-    ------
-    InputError
-        Naming the key, its value and what it may be.
+    Raises InputError, naming the key, its value and what it may be.
     """
     values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     if values.get("data") is not None:
@@ -113,10 +110,7 @@ def read_recorded(line: str) -> TrainConfig:
     A registry can be written by others, so only this project's own sources are built from what it says. Any other
     source is replaced by a :class:`~drf.data.sources.NamedElsewhere`.
 
-    Raises
-    ------
-    InputError
-        If this release cannot read it.
+    Raises InputError if this release cannot read it.
     """
     values = json.loads(line)
     source = values["data"]["source"]

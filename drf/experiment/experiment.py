@@ -108,10 +108,7 @@ class Experiment:
     def tuning_plan(self) -> TuningPlan:
         """Return the search, with its storage open.
 
-        Raises
-        ------
-        InputError
-            If the months before the first test month are too few, or the storage cannot be opened.
+        Raises InputError if the months before the first test month are too few, or the storage cannot be opened.
         """
         config, rule = self.config, self.config.tuning
         windows, storage = [], None
@@ -135,10 +132,7 @@ class Experiment:
 def prepare(settings: Settings[TrainConfig]) -> Experiment:
     """Make everything that the settings of a training describe.
 
-    Raises
-    ------
-    InputError
-        Naming what is wrong with the config or the data.
+    Raises InputError, naming what is wrong with the config or the data.
     """
     config = settings.config
     families = make_families(config.model, settings.overrides, tuned=config.tuning.trials > 0)

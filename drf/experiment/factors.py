@@ -22,11 +22,8 @@ Factors = dict[str, list[str]]
 def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) -> Factors:
     """Return the descriptors of each factor of the ``factors`` config, reduced to those of ``data.descriptors``.
 
-    Raises
-    ------
-    InputError
-        If a factor is not a list of names, or ``data.descriptors`` names a descriptor that no factor has. Also if a
-        descriptor appears twice or has the name of another panel column.
+    Raises InputError if a factor is not a list of names, or ``data.descriptors`` names a descriptor that no factor has.
+    Also if a descriptor appears twice or has the name of another panel column.
     """
     for factor, names in named.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

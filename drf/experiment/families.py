@@ -23,11 +23,8 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = (), tune
     A setting among the command line's ``overrides`` (``model.lstm.hidden=24``) was chosen, so it is not tuned. Without
     tuning, the search spaces are ignored, and a setting may lie outside them.
 
-    Raises
-    ------
-    InputError
-        For an unknown family or setting, or a setting that the search space names but the family lacks. Also for a
-        family made of other families' rows that are not trained or have no contributions.
+    Raises InputError for an unknown family or setting, or a setting that the search space names but the family lacks.
+    Also for a family made of other families' rows that are not trained or have no contributions.
     """
     for name, settings in models.items():
         if name not in FAMILIES:
@@ -104,10 +101,7 @@ def _about(seeds: Annotated[int, Ge(1)] = 1, space: Mapping[str, Any] | None = N
 def require_training_months(families: Sequence[Family], windows: Sequence[Window]) -> None:
     """Refuse windows too short for a network that holds back validation months.
 
-    Raises
-    ------
-    InputError
-        Naming the family and the months.
+    Raises InputError, naming the family and the months.
     """
     shortest = min(len(window.train) for window in windows)
     for family in families:

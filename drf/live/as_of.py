@@ -18,10 +18,7 @@ log = logging.getLogger(__name__)
 def day_of(text: str | None) -> pd.Timestamp:
     """Return the day that ``as_of`` names; today if it is None.
 
-    Raises
-    ------
-    InputError
-        If it is not a date.
+    Raises InputError if it is not a date.
     """
     if text is None:
         return pd.Timestamp.now().normalize()
@@ -48,10 +45,7 @@ def up_to(
     newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. The same
     holds for a panel without later months if its newest month's returns are known.
 
-    Raises
-    ------
-    InputError
-        If the day lies before the panel.
+    Raises InputError if the day lies before the panel.
     """
     day = day_of(as_of)
     ended = {date: trading.has_ended(pd.Timestamp(date), day) for date in panel["date"].unique()}

@@ -162,10 +162,7 @@ class Issued:
 def live_experiment(client: mlflow.MlflowClient) -> str:
     """Return the id of the experiment ``drf-live``; create it if it is absent.
 
-    Raises
-    ------
-    InputError
-        If it was deleted.
+    Raises InputError if it was deleted.
     """
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
@@ -269,10 +266,7 @@ def _read(run: Run) -> Issue | str:
 def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
     """Read the tables of an issue.
 
-    Raises
-    ------
-    InputError
-        If its tables or tags are missing or differ from those that were issued.
+    Raises InputError if its tables or tags are missing or differ from those that were issued.
     """
     where = f"{issue.title} (run {issue.run_id})"
     try:
@@ -403,10 +397,7 @@ def last_before(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.
 def require_in_order(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.Timestamp) -> None:
     """Refuse a month before one that was already issued: later trades did not start from its weights.
 
-    Raises
-    ------
-    InputError
-        Naming them.
+    Raises InputError, naming them.
     """
     after = whole_issues(client, [issue for issue in issues if issue.month > month])
     later = [f"{issued.issue.month:%Y-%m}" for issued in after if isinstance(issued, Issued)]

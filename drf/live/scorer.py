@@ -106,10 +106,7 @@ def require_promoted(scorer: Scorer) -> None:
 
     If a verifying key is set, its decision must be signed, and not older than that of an issued month.
 
-    Raises
-    ------
-    InputError
-        Saying how to confirm it.
+    Raises InputError, saying how to confirm it.
     """
     if scorer.role != CHAMPION or scorer.name is None or scorer.number is None:
         return

@@ -42,10 +42,7 @@ class Account:
     def relevance(self) -> Tensor:
         """Relevance of a model's only input, in its shape.
 
-        Raises
-        ------
-        ValueError
-            If the model has several inputs: use :attr:`relevances` instead.
+        Raises ValueError if the model has several inputs: use :attr:`relevances` instead.
         """
         if len(self.relevances) > 1:
             raise ValueError(

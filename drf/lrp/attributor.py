@@ -126,10 +126,7 @@ def _check_layers(model: nn.Module, composite: Composite) -> None:
 def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[int, ...]]:
     """Return how the model lays out its samples, and the shape of one sample's output.
 
-    Raises
-    ------
-    UnsupportedOperationError
-        If the model's own output differs from the output of its operations.
+    Raises UnsupportedOperationError if the model's own output differs from the output of its operations.
     """
     rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
     try:
@@ -192,10 +189,7 @@ def _only(account: Account) -> Account:
 def _check_books(account: Account, axes: Sequence[int | None]) -> None:
     """Refuse an account that does not close: an operation was explained by a wrong rule.
 
-    Raises
-    ------
-    UnsupportedOperationError
-        If some of an output is not accounted for, or relevance is not finite.
+    Raises UnsupportedOperationError if some of an output is not accounted for, or relevance is not finite.
     """
     moved = account.output - account.baseline - account.bias  # f(x) without its constant parts
     size = torch.stack([part.abs() for part in (account.inputs, account.stabiliser, moved)]).amax(0)

@@ -23,10 +23,7 @@ LINEARISATIONS = get_args(Linearisation)
 def linearise(model: nn.Module, x: Tensor, method: Linearisation = "plain", epsilon: float = 1e-3) -> Account:
     """Attribute f(x), the only output, by one of the two ways.
 
-    Raises
-    ------
-    ValueError
-        If ``method`` is not one of :data:`LINEARISATIONS`.
+    Raises ValueError if ``method`` is not one of :data:`LINEARISATIONS`.
     """
     if method not in LINEARISATIONS:
         raise ValueError(f"linearisation {method!r} is unknown: use one of {', '.join(LINEARISATIONS)}")

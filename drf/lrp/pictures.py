@@ -142,10 +142,7 @@ def _table(
 ) -> tuple[np.ndarray, Sequence[object], Sequence[object]]:
     """Return a table (steps, inputs) and labels of both.
 
-    Raises
-    ------
-    ValueError
-        If it does not have two axes.
+    Raises ValueError if it does not have two axes.
     """
     values = _array(relevance)
     if values.ndim != 2:

@@ -36,10 +36,7 @@ class Runner:
     def of(cls, model: nn.Module, select: Select | None) -> Runner:
         """Return the runner of the module inside a wrapper; half precision is run as a copy in single precision.
 
-        Raises
-        ------
-        TypeError, UnsupportedOperationError
-            If the model is no module, or was compiled to TorchScript.
+        Raises TypeError, UnsupportedOperationError if the model is no module, or was compiled to TorchScript.
         """
         model = _unwrapped(model)
         if not isinstance(model, nn.Module):
@@ -67,10 +64,7 @@ class Runner:
     def __call__(self, inputs: Sequence[Tensor], propagation: Propagation | None = None) -> Tensor:
         """Return the selected output, of the model as it is or under a method of attribution.
 
-        Raises
-        ------
-        ValueError
-            If the output is no tensor.
+        Raises ValueError if the output is no tensor.
         """
         with _ONE_AT_A_TIME, _untouched(self.model), _eager(), ExitStack() as stack:
             if propagation is not None:
@@ -178,10 +172,7 @@ class _Kept:
     def restore(self) -> None:
         """Restore only what changed: another thread may be running the same model.
 
-        Raises
-        ------
-        UnsupportedOperationError
-            If a parameter was changed, of which there is no copy.
+        Raises UnsupportedOperationError if a parameter was changed, of which there is no copy.
         """
         _restore(self.attributes, self.before)
         for container, contents in self.containers:

@@ -209,10 +209,7 @@ def _other_previous(client: mlflow.MlflowClient, name: str, left: Standing, exis
 def move(client: mlflow.MlflowClient, name: str, before: Standing, intended: Move) -> None:
     """Move the aliases, unless somebody else has moved them since ``before`` was read.
 
-    Raises
-    ------
-    InputError
-        If the aliases have moved meanwhile, or are held and the move respects a hold.
+    Raises InputError if the aliases have moved meanwhile, or are held and the move respects a hold.
     """
     with _lock(name):
         now, hold = read_standing(client, name), read_hold(client, name)

@@ -48,11 +48,8 @@ class EvaluationMarket:
         The market has the descriptors of the champion, or of the newest version if there is no champion. Descriptors of
         other versions are added where its source provides them.
 
-        Raises
-        ------
-        InputError
-            If the data cannot be read, lack what the version or the portfolio rule needs, or belong to another market
-            than the version.
+        Raises InputError if the data cannot be read, lack what the version or the portfolio rule needs, or belong to
+        another market than the version.
         """
         reference = versions.get(standing.champion) or max(versions.versions, key=lambda version: version.age)
         others = {name for version in versions.versions for name in _descriptors(version.config)}

@@ -48,11 +48,8 @@ class Examination:
 def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Examination:
     """Load a version, check its evidence against its training's runs, and let it forecast.
 
-    Raises
-    ------
-    InputError
-        If the version is not as registered, its evidence is not that of its training, the panel is of another market,
-        or the version cannot forecast it.
+    Raises InputError if the version is not as registered, its evidence is not that of its training, the panel is of
+    another market, or the version cannot forecast it.
     """
     model, evidence = load_with_evidence(version.uri)
     lags = max(version.config.window.lags)
@@ -77,10 +74,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
 def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Evidence) -> None:
     """Refuse a version whose evidence differs from what its row's run logged, if that run still exists.
 
-    Raises
-    ------
-    InputError
-        Naming the run.
+    Raises InputError, naming the run.
     """
     logged = {
         "predictions.parquet": evidence.predictions,

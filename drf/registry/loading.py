@@ -29,10 +29,7 @@ T = TypeVar("T")
 def load_model(uri: str) -> PyFuncModel:
     """Load a model that this project registered; the files of a registered version are checked against its tag.
 
-    Raises
-    ------
-    InputError
-        If the model is absent, incomplete, changed, or cannot be loaded.
+    Raises InputError if the model is absent, incomplete, changed, or cannot be loaded.
     """
     return _opened(uri, lambda folder: mlflow.pyfunc.load_model(str(folder)))
 
@@ -50,10 +47,7 @@ def load_with_evidence(uri: str) -> tuple[PyFuncModel, Evidence]:
 def forecast(model: PyFuncModel, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
     """Let a loaded model forecast a panel in contract form, passing it only the columns that it knows.
 
-    Raises
-    ------
-    ValueError
-        If the panel lacks a column, or is too short.
+    Raises ValueError if the panel lacks a column, or is too short.
     """
     wanted = model.metadata.get_input_schema().input_names()
     if missing := [name for name in wanted if name not in panel]:

@@ -16,10 +16,7 @@ _BESIDE = {FILE, SIGNATURE, "registered_model_meta"}  # MLflow writes the last i
 def make_manifest(folder: Path) -> str:
     """Return the manifest of all files below a folder: one JSON object, path -> SHA-256.
 
-    Raises
-    ------
-    ValueError
-        If the folder holds a link, because its target could change unnoticed.
+    Raises ValueError if the folder holds a link, because its target could change unnoticed.
     """
     if linked := sorted(place for place in folder.rglob("*") if place.is_symlink()):
         raise ValueError(f"its file {linked[0].relative_to(folder).as_posix()} is a link")
@@ -36,10 +33,7 @@ def digest_of(content: bytes) -> str:
 def verify(folder: Path, digest: str | None = None) -> None:
     """Check the files below a folder against their manifest, and the manifest against its digest if one is given.
 
-    Raises
-    ------
-    ValueError
-        If a file is missing, was changed, was added or is a link; the message names the first.
+    Raises ValueError if a file is missing, was changed, was added or is a link; the message names the first.
     """
     file = folder / FILE
     if not file.is_file():
@@ -57,10 +51,7 @@ def verify(folder: Path, digest: str | None = None) -> None:
 def verify_file(manifest: bytes, digest: str, name: str, content: bytes) -> None:
     """Check one file against a manifest, and the manifest against its digest.
 
-    Raises
-    ------
-    ValueError
-        If either is not as registered; the message says which.
+    Raises ValueError if either is not as registered; the message says which.
     """
     if digest_of(manifest) != digest:
         raise ValueError(f"its {FILE} is not the one that was registered")

@@ -16,10 +16,7 @@ def carry_out(
 ) -> Decision:
     """Carry out a person's decision.
 
-    Raises
-    ------
-    InputError
-        If the decision is impossible; nothing is changed then.
+    Raises InputError if the decision is impossible; nothing is changed then.
     """
     name, reason = config.registry.name, config.reason or "no reason was given"
     if not versions.numbers:

@@ -21,10 +21,7 @@ SIGNING_KEY, VERIFYING_KEY = "DRF_SIGNING_KEY", "DRF_VERIFYING_KEY"
 def require_key() -> None:
     """Refuse a signing key that cannot be used, before anything is trained.
 
-    Raises
-    ------
-    InputError
-        If the key is unusable (the message says why), or the verifying key's variable is set but empty.
+    Raises InputError if the key is unusable (the message says why), or the verifying key's variable is set but empty.
     """
     _key(VERIFYING_KEY)
     signature_of("{}")
@@ -45,10 +42,7 @@ def verifying() -> bool:
 def verify_if_asked(folder: Path) -> None:
     """Check the manifest in a folder against its signature, if a verifying key is set.
 
-    Raises
-    ------
-    ValueError
-        If it is unsigned, or signed with another key.
+    Raises ValueError if it is unsigned, or signed with another key.
     """
     if verifying():
         signature = folder / SIGNATURE
@@ -59,10 +53,7 @@ def verify_if_asked(folder: Path) -> None:
 def signature_of(text: str) -> str | None:
     """Return the signature of a text; None if no signing key is set.
 
-    Raises
-    ------
-    InputError
-        If the key cannot be used.
+    Raises InputError if the key cannot be used.
     """
     key = _key(SIGNING_KEY)
     if key is None:
@@ -79,10 +70,7 @@ def signature_of(text: str) -> str | None:
 def require_signature(text: str, signature: str | None, what: str) -> None:
     """Check a text against its signature, if a verifying key is set.
 
-    Raises
-    ------
-    ValueError
-        If it is unsigned, or signed with another key. ``what`` names the text in the message.
+    Raises ValueError if it is unsigned, or signed with another key. ``what`` names the text in the message.
     """
     key = _key(VERIFYING_KEY)
     if key is None:
@@ -125,10 +113,7 @@ def _alone(text: str) -> Iterator[tuple[str, str]]:
 def _key(variable: str) -> str | None:
     """Return the file that a variable names; None if the variable is not set.
 
-    Raises
-    ------
-    InputError
-        If it is set but empty, because a missing secret must not switch the check off.
+    Raises InputError if it is set but empty, because a missing secret must not switch the check off.
     """
     key = os.environ.get(variable)
     if key is not None and not key.strip():

@@ -33,10 +33,7 @@ def state_registration(client: mlflow.MlflowClient, name: str, number: str, mani
 def require_registration(entry: ModelVersion, manifest: str) -> None:
     """Check that a version is the one that was registered under its name and number, if a verifying key is set.
 
-    Raises
-    ------
-    ValueError
-        If there is no statement, or it is of another version.
+    Raises ValueError if there is no statement, or it is of another version.
     """
     if not verifying():
         return

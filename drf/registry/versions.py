@@ -90,10 +90,7 @@ class Version:
     def of(cls, entry: ModelVersion, tags: Mapping[str, str]) -> Version:
         """Read a version's tags, see :func:`tags_of`.
 
-        Raises
-        ------
-        InputError
-            If it was registered by another release of this program, which this one cannot read.
+        Raises InputError if it was registered by another release of this program, which this one cannot read.
         """
         config = read_recorded(tags["config"])
         make_factors(config.factors, config.data.descriptors)  # refuses factors that no market could have
@@ -207,10 +204,8 @@ def tags_of(entry: ModelVersion) -> Mapping[str, str]:
 
     They are read only after the manifest was compared with its tag and, if a verifying key is set, with its signature.
 
-    Raises
-    ------
-    InputError
-        If its files cannot be read, are unsigned or differ from the registered ones, or if a tag has changed since.
+    Raises InputError if its files cannot be read, are unsigned or differ from the registered ones, or if a tag has
+    changed since.
     """
     uri = f"models:/{entry.name}/{entry.version}"
     with tempfile.TemporaryDirectory() as folder:
@@ -235,10 +230,7 @@ def tags_of(entry: ModelVersion) -> Mapping[str, str]:
 def read_history(version: Version) -> pd.DataFrame:
     """Return the panel of a version's training, see :attr:`~.training_evidence.Evidence.history`.
 
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is not the one that was registered.
+    Raises InputError if it cannot be read, or is not the one that was registered.
     """
     place = f"artifacts/bundle/{FOLDER}/history.parquet"
     with tempfile.TemporaryDirectory() as folder:
@@ -314,10 +306,8 @@ def why_not_now(client: mlflow.MlflowClient, version: Version) -> str | None:
 def require_versions(client: mlflow.MlflowClient, versions: RegisteredVersions, name: str, store: str) -> None:
     """Refuse to evaluate where there is no version to evaluate.
 
-    Raises
-    ------
-    InputError
-        The message says why each version was left aside, and which data belong to the other registered models.
+    Raises InputError; the message says why each version was left aside, and which data belong to the other registered
+    models.
     """
     if not versions.versions:
         aside = [f"version {number}: {reason}" for number, reason in versions.left_aside.items()]
@@ -337,10 +327,7 @@ def _other_models(client: mlflow.MlflowClient, name: str) -> list[str]:
 def model_of_panel(path: str) -> str:
     """Return the only registered model of a panel file, whatever its universe; else the built-in market's.
 
-    Raises
-    ------
-    InputError
-        If there are several.
+    Raises InputError if there are several.
     """
     own = of_panel(path)
     names = [model.name for model in mlflow.MlflowClient().search_registered_models(max_results=1000)]

@@ -126,10 +126,7 @@ class Schedule:
 def make_schedule(samples: Samples, rule: WindowRule) -> Schedule:
     """Return the windows that a rule cuts from a panel's samples.
 
-    Raises
-    ------
-    InputError
-        If the panel is too short.
+    Raises InputError if the panel is too short.
     """
     return Schedule(tuple(test_windows(samples, rule)), newest_window(samples, rule))
 
@@ -137,10 +134,7 @@ def make_schedule(samples: Samples, rule: WindowRule) -> Schedule:
 def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
     """Return the windows over the months that the rule tests on, in the order of time.
 
-    Raises
-    ------
-    InputError
-        If the panel is too short for one test month, or for the test months asked for.
+    Raises InputError if the panel is too short for one test month, or for the test months asked for.
     """
     labelled = samples.labelled_months
     last = int(labelled[-1]) if len(labelled) else -1
@@ -191,10 +185,7 @@ def validation_windows(samples: Samples, rule: WindowRule, first_test: int, mont
 
     Where the panel holds fewer months than ``rule.train_months`` before a fold, the fold trains on those it has.
 
-    Raises
-    ------
-    InputError
-        If less than half of ``rule.train_months`` would remain to train the first fold.
+    Raises InputError if less than half of ``rule.train_months`` would remain to train the first fold.
     """
     start = first_test - months
     if start - samples.first_month < rule.train_months / 2:

@@ -29,10 +29,7 @@ _PATHS = {
 def require_home(file: Path) -> None:
     """Refuse a store that was moved or copied.
 
-    Raises
-    ------
-    InputError
-        The message names both folders and the command that corrects the paths.
+    Raises InputError; the message names both folders and the command that corrects the paths.
     """
     for home in sorted(_homes(file) - {file.parent.resolve()}):
         what = "copied" if (home / file.name).exists() else "moved"
@@ -61,10 +58,7 @@ def relocate(file: Path) -> int:
 
     A copy of the unchanged store is kept next to it, as ``<name>.before-relocation``.
 
-    Raises
-    ------
-    InputError
-        If the file is not an MLflow store, or has not moved.
+    Raises InputError if the file is not an MLflow store, or has not moved.
     """
     here = file.parent.resolve()
     try:

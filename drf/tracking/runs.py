@@ -341,10 +341,7 @@ def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, m
 def leave_what_is_taken(client: mlflow.MlflowClient) -> None:
     """Forget the run that ``mlflow run`` opened if another program of this project has taken it over.
 
-    Raises
-    ------
-    InputError
-        If there is no such run.
+    Raises InputError if there is no such run.
     """
     run_id = os.environ.get("MLFLOW_RUN_ID")
     if run_id is None:

@@ -22,10 +22,7 @@ def connect() -> str:
     A sqlite file is created and migrated once, under a lock, and set to write-ahead logging, so that several trainings
     can share it. A server is asked whether it is there. ``MLFLOW_TRACKING_URI`` is obeyed.
 
-    Raises
-    ------
-    InputError
-        If the store cannot be reached, or was moved or copied.
+    Raises InputError if the store cannot be reached, or was moved or copied.
     """
     uri = (os.environ.get("MLFLOW_TRACKING_URI") or "").strip()  # a secret often ends with a line end
     if uri:
@@ -70,10 +67,7 @@ def open_experiment(name: str) -> None:
     ``MLFLOW_EXPERIMENT_NAME`` and ``MLFLOW_EXPERIMENT_ID`` are obeyed. A command opens it only when nothing more can be
     refused, so that a refused command leaves no empty experiment.
 
-    Raises
-    ------
-    InputError
-        If it was deleted, or cannot be made.
+    Raises InputError if it was deleted, or cannot be made.
     """
     import mlflow
 

@@ -96,10 +96,7 @@ class Checkpoints:
     def keep(self, task: Any, result: Any) -> None:
         """Keep the result of a task.
 
-        Raises
-        ------
-        InputError
-            If there is no room for it.
+        Raises InputError if there is no room for it.
         """
         file = self._file(task)
         try:

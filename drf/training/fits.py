@@ -53,10 +53,7 @@ Fitted = Model | TrainingDivergedError
 def fit_here(samples: Samples, fit: Fit) -> Model:
     """Fit one model in this process.
 
-    Raises
-    ------
-    TrainingDivergedError
-        If it cannot be trained with its settings.
+    Raises TrainingDivergedError if it cannot be trained with its settings.
     """
     chosen, model = fit.training_samples(samples), fit.make()
     data = samples.x[chosen], samples.y[chosen], samples.month[chosen]
@@ -70,10 +67,7 @@ def run_fits(
 
     ``model`` is the result of the fit on the device; None if the function must do the fit itself.
 
-    Raises
-    ------
-    InputError
-        If PyTorch cannot use the device, or a network cannot be trained there together with others.
+    Raises InputError if PyTorch cannot use the device, or a network cannot be trained there together with others.
     """
     for positions, models in _groups(samples, fits, compute):
         calls = [(fits[position], model, *rest) for position, model in zip(positions, models, strict=True)]

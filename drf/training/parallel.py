@@ -48,10 +48,7 @@ class Compute:
     def parallel(self, shared: Any) -> Iterator[Parallel]:
         """Open a runner of tasks. ``shared`` is an argument of every task, sent to every Dask worker once.
 
-        Raises
-        ------
-        InputError
-            If no scheduler answers, or Dask is not installed.
+        Raises InputError if no scheduler answers, or Dask is not installed.
         """
         settings = {"return_as": "generator_unordered", "batch_size": 1}
         if self.scheduler is None:

@@ -52,10 +52,8 @@ def check_address(address: str) -> None:
 def open_storage(journal: str, address: str | None) -> BaseStorage:
     """Open the database at ``address``, or the journal file if it is None.
 
-    Raises
-    ------
-    InputError
-        If the folder of the journal does not exist, the journal is damaged, or the database cannot be opened.
+    Raises InputError if the folder of the journal does not exist, the journal is damaged, or the database cannot be
+    opened.
     """
     if address is None:
         folder = Path(journal).absolute().parent
@@ -86,10 +84,7 @@ def _cut_torn_end(journal: Path) -> None:
 
     Each line is one entry, so what was written before stays whole.
 
-    Raises
-    ------
-    InputError
-        If a line before the end is damaged.
+    Raises InputError if a line before the end is damaged.
     """
     *lines, end = journal.read_bytes().split(b"\n")
     good = list(takewhile(_is_entry, lines))

@@ -57,10 +57,8 @@ class BuildResult:
 def build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
     """Make the panel that a training with these settings would read, and write it if it has changed.
 
-    Raises
-    ------
-    InputError
-        If the settings or data are refused, the output cannot be written, or another build of it is running.
+    Raises InputError if the settings or data are refused, the output cannot be written, or another build of it is
+    running.
     """
     require_output(output)
     try:

@@ -62,10 +62,7 @@ class MonitorResult:
 def monitor(config: MonitorConfig) -> MonitorResult:
     """Compare all issued forecasts with the returns of a panel.
 
-    Raises
-    ------
-    InputError
-        If the panel is refused or belongs to another market, or nothing was issued.
+    Raises InputError if the panel is refused or belongs to another market, or nothing was issued.
     """
     if config.name is not None:
         make(RegistryConfig, {"name": config.name}, "registry")

@@ -140,10 +140,7 @@ def _require_used(config: MonthEndConfig, scorer: Scorer) -> None:
 def _shadow(config: MonthEndConfig, champion: Scorer, market: pd.DataFrame) -> Scorer | None:
     """Load the version that runs in shadow; None if there is none, or it has become champion.
 
-    Raises
-    ------
-    InputError
-        If the version is absent, or the data lack one of its descriptors or are of another market.
+    Raises InputError if the version is absent, or the data lack one of its descriptors or are of another market.
     """
     if config.shadow is None:
         return None

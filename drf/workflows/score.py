@@ -80,10 +80,8 @@ class ScoreResult:
 def score(config: ScoreConfig) -> ScoreResult:
     """Forecast a panel's newest month, and record the issue in MLflow's experiment ``drf-live``.
 
-    Raises
-    ------
-    InputError
-        If the panel, the model or a file is refused, or the month was already issued and the new issue would differ.
+    Raises InputError if the panel, the model or a file is refused, or the month was already issued and the new issue
+    would differ.
     """
     output = None if config.output is None else _writable(Path(config.output), config.panel)
     frame = read_file("--panel", config.panel, reading=config.reading)

@@ -64,11 +64,8 @@ class TrainingResult:
 def train(settings: Settings[TrainConfig]) -> TrainingResult:
     """Run a training.
 
-    Raises
-    ------
-    InputError
-        If the settings or the data are at fault, before anything is logged; the message names the fault. Later, if a
-        disk is full, a device or a scheduler is absent, or a training has diverged.
+    Raises InputError if the settings or the data are at fault, before anything is logged; the message names the fault.
+    Later, if a disk is full, a device or a scheduler is absent, or a training has diverged.
     """
     require_key()
     experiment = prepare(settings)
