@@ -5,6 +5,7 @@ Polars reads the file lazily and takes some of the stocks at a time, so memory d
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import polars as pl
 import pyarrow
 
 from ..errors import InputError, first_line
+from .columns import missing_columns, sources_of
 from .dates import UnreadableDatesError, read_dates
 from .files import PLAIN, Reading, read_file
 from .formats import UNKNOWN, File, csv_layout
@@ -86,12 +88,16 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
     """Return the typed columns, not read yet; text that is no number or date becomes null, and a check finds it."""
     try:
         lazy = _open(prices, reading)
+        own = dict(zip(sources_of(reading.columns, reading.columns), reading.columns, strict=True))
+        there = lazy.collect_schema().names()
+        lazy = lazy.rename({column: name for column, name in own.items() if column in there and name not in there})
         names = lazy.collect_schema().names()
     except pl.exceptions.PolarsError as error:
         raise _unreadable(prices, error) from error
     missing = [name for name in COLUMNS if name not in names]
     if missing:
-        raise InputError(f"data.prices={prices}: column {', '.join(missing)} missing: needed are {', '.join(COLUMNS)}")
+        words = missing_columns(missing, [name for name in names if name not in COLUMNS])
+        raise InputError(f"data.prices={prices}: column {words} missing: needed are {', '.join(COLUMNS)}")
     columns = [*COLUMNS, *(name for name in OPTIONAL if name in names)]
     kinds = lazy.collect_schema()
     if all(kinds[name] == pl.String for name in columns):  # CSV, as text: blanks around cells, blank lines
@@ -106,7 +112,7 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
 def _open(prices: str, reading: Reading) -> pl.LazyFrame:
     """Open a price file: Parquet and plain CSV in parts, every other format of :func:`read_file` as a whole."""
     file = Path(prices).expanduser()
-    plain = file.is_file() and reading == PLAIN
+    plain = file.is_file() and replace(reading, columns=PLAIN.columns) == PLAIN
     if plain and file.suffix.lower() in (".parquet", ".pq"):
         return pl.scan_parquet(file)
     if plain and file.suffix.lower() == ".csv" and _is_plain_csv(file):

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -17,6 +17,7 @@ from charset_normalizer import from_bytes
 
 from ..errors import InputError, first_few, first_line
 from .archives import opened
+from .columns import missing_columns, sources_of, with_names
 from .dates import UnreadableDatesError, is_open_end, read_dates
 from .formats import DUCKDB, FORMATS, SQLITE, File, Format, format_of, parquet_files
 from .names import read_names
@@ -43,12 +44,15 @@ class Reading:
         Marks of an unknown number, in addition to empty cells: texts (``.``, ``B``) and numbers (-99).
     separator, decimal
         Of CSV files; None: found from the first lines.
+    columns
+        Contract's name -> the file's own column, see :func:`~.columns.with_names`.
     """
 
     encoding: str | None = None
     unknown: Sequence[str | float] = ()
     separator: str | None = None
     decimal: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 PLAIN = Reading()
@@ -81,6 +85,7 @@ def read_file(
         If the file is missing, empty, of another kind or unreadable, or if a pattern's files differ in their columns.
     """
     files = _files(key, path, reading)
+    names = [*names, *sources_of(reading.columns, names)]
     tables = [_reading(key, file, lambda kind: kind.read(file, columns, names)) for file in files]  # noqa: B023  called at once
     for file, table in zip(files, tables, strict=True):
         if set(table) != set(tables[0]):
@@ -89,7 +94,7 @@ def read_file(
                 f"{key}={path}: {file.path.name} and {files[0].path.name} differ in column {first_few(odd)}"
             )
     whole = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-    return _without_marks(whole, f"{key}={path}", names, reading.unknown)
+    return with_names(_without_marks(whole, f"{key}={path}", names, reading.unknown), reading.columns)
 
 
 def column_names(key: str, path: str, reading: Reading = PLAIN) -> list[str]:
@@ -212,7 +217,8 @@ def read_table(
     columns = list(dict.fromkeys([*keys, *dates, *numbers]))
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise InputError(f"{key}={path}: column {', '.join(missing)} missing: needed are {', '.join(columns)}")
+        words = missing_columns(missing, [name for name in frame if name not in columns])
+        raise InputError(f"{key}={path}: column {words} missing: needed are {', '.join(columns)}")
     table = frame[columns].reset_index(drop=True)
     for name in open_ends:
         not_yet = table[name].map(is_open_end).astype(bool)

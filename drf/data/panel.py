@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from ..errors import InputError, first_few, nearest
+from ..errors import InputError, first_few
 from .calendar import MONTHLY
+from .columns import missing_columns
 from .dates import UnreadableDatesError, read_dates
 from .names import read_names
 from .numbers import read_numbers
@@ -101,21 +102,14 @@ def _require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
         if len(frame) == 0:
             raise InputError("the panel has no rows: give one row a (date, asset)")
         return
-    others = [str(name) for name in frame.columns if name not in wanted]
-    guesses = [f"{name}{_present_as(name, others)}" for name in missing]
     if len(frame.columns) <= 1:
         raise InputError(
             f"the file was read as {len(frame.columns)} column(s), so its separator is probably not a comma: "
             "save the panel with commas, or as Parquet"
         )
-    raise InputError(
-        f"column {first_few(guesses, 4)} missing from the panel: add it or rename the column that holds it"
-    )
-
-
-def _present_as(name: str, others: Sequence[str]) -> str:
-    found = nearest(name, others)
-    return found.replace("did you mean", "the panel has").replace("?", "")
+    others = [name for name in frame.columns if name not in wanted]
+    words = missing_columns(missing, others)
+    raise InputError(f"column {words} missing from the panel: add it, or rename the column that holds it")
 
 
 def _as_dates(column: pd.Series) -> pd.Series:

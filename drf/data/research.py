@@ -1,6 +1,5 @@
 """Mapping of research panels to the contract: other names, signs, units and date conventions."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from ..errors import InputError, first_few, nearest
 from .calendar import MONTHLY
+from .columns import changed, term
 from .dates import UnreadableDatesError, read_dates
 from .files import PLAIN, Reading, column_names, read_file
 from .joins import same_names, without_partner
@@ -17,9 +17,6 @@ from .numbers import read_numbers
 from .panel import KEYS, RETURN, require_monthly
 
 DATES = ("date", "yyyymm", "yyyymmdd")
-
-# A column as it is, with the other sign, its inverse, or its logarithm.
-_TERM = re.compile(r"(?P<change>-|1/|log )?(?P<column>\S.*)")
 
 
 def map_panel(
@@ -68,7 +65,7 @@ def map_panel(
         Naming the file, the column and the remedy: for a column that the file lacks, a date that cannot be read, or a
         return that matches no row.
     """
-    terms = {name: _term(name, text) for name, text in columns.items()}
+    terms = {name: term(f"data.source.columns.{name}", text) for name, text in columns.items()}
     keep = dict(keep or {})
     own_returns = [] if returns.get("path") else [returns["column"]]
     wanted = [date["column"], asset, *(column for _, column in terms.values()), *own_returns, *keep]
@@ -86,7 +83,7 @@ def map_panel(
     panel = pd.DataFrame({"date": known_at, "asset": _names(path, frame[asset])})
     for name, (change, column) in terms.items():
         values = _numbers(path, frame[column])
-        panel[name] = _changed(values, change)
+        panel[name] = changed(values, change)
         counts[f"values of {name} that have no {change}"] = int((panel[name].isna() & values.notna()).sum())
     if own_returns:
         panel[RETURN] = _numbers(path, frame[returns["column"]])
@@ -122,13 +119,6 @@ def _with_returns(
             f"data.returns.path={path}: none of its returns matches a row of the panel: compare the months"
         )
     return joined, int(joined[RETURN].isna().sum()), notices
-
-
-def _term(name: str, text: str) -> tuple[str, str]:
-    found = _TERM.fullmatch(str(text).strip())
-    if found is None:
-        raise InputError(f"data.source.columns.{name}={text!r}: must be a column, -column, 1/column or log column")
-    return (found["change"] or "").strip(), found["column"]
 
 
 def _read(
@@ -187,13 +177,3 @@ def _numbers(path: str, column: pd.Series) -> pd.Series:
             f"{path}: column {column.name}, {len(bad)} row(s) hold no number: {values}: empty or correct them"
         )
     return numbers
-
-
-def _changed(values: pd.Series, change: str) -> pd.Series:
-    if change == "-":
-        return -values
-    if change == "1/":
-        return 1 / values.where(values != 0)
-    if change == "log":
-        return np.log(values.where(values > 0))
-    return values

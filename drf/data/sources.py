@@ -14,6 +14,7 @@ from ..errors import InputError
 from .bar_cache import kept_bars
 from .daily import month_bars, read_prices
 from .files import Reading, read_file, read_table
+from .panel import KEYS, RETURN
 from .periods import MONTHS, Period
 from .raw import FORMULAS, ITEMS, SHARES, Conventions, RawData, build_panel, needed_items
 from .research import map_panel
@@ -67,10 +68,11 @@ class FileSource(Source):
     unknown: Sequence[str | float] = ()
     separator: str | None = None
     decimal: Literal[".", ","] | None = None
+    names: Mapping[str, str] | None = None
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.encoding, self.unknown, self.separator, self.decimal)
+        return Reading(self.encoding, self.unknown, self.separator, self.decimal, self.names or {})
 
 
 @dataclass(frozen=True)
@@ -209,13 +211,19 @@ class ResearchPanel(FileSource):
         return self.path
 
     def panel(self) -> pd.DataFrame:
-        wanted = {
-            name: column
-            for name, column in self.columns.items()
-            if self.descriptors is None or name in self.descriptors
-        }
+        names = self.names or {}
+        own = {name: column for name, column in names.items() if name not in (*KEYS, RETURN)}
+        columns = {**self.columns, **own}
+        wanted = {name: columns[name] for name in columns if self.descriptors is None or name in self.descriptors}
         panel, treated = map_panel(
-            self.path, self.date, self.asset, wanted, self.returns, self.keep, self.most_unmatched, self.reading
+            self.path,
+            {**self.date, "column": names.get("date", self.date["column"])},
+            names.get("asset", self.asset),
+            wanted,
+            {**self.returns, "column": names.get(RETURN, self.returns["column"])},
+            self.keep,
+            self.most_unmatched,
+            replace(self.reading, columns={}),  # the mapping has them already
         )
         log.info("research panel: %s", "; ".join(treated))
         return panel

@@ -58,7 +58,7 @@ def shifted_in_one_month(panel: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (rename, ["LEVERAGE", "the panel has LEVARAGE", "rename"]),
+        (rename, ["LEVERAGE", "is it LEVARAGE?", "rename"]),
         (lambda p: p.drop(columns="ret_next"), ["ret_next", "missing", "add it"]),
         (lambda p: pd.concat([p, p.iloc[[10]]]), ["date and asset", "more than once", "rows: 11"]),
         (put("date", pd.Timestamp("1992-02-15")), ["date", "row 8", "not a month end", "last calendar day"]),
