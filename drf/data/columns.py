@@ -66,7 +66,8 @@ def with_names(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 def missing_columns(missing: Iterable[str], there: Iterable[object]) -> str:
     """Name the columns that a table lacks, with the column that is probably meant by each, and how to say so."""
     others = [str(name) for name in there]
-    words, guesses = [], {}
+    words: list[str] = []
+    guesses: dict[str, str] = {}
     for name in missing:
         synonym = next((other for other in others if other.lower() in _OTHER_NAMES.get(name, ())), "")
         guess = synonym or nearest(name, others).removeprefix(" (did you mean ").removesuffix("?)")

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 KEYS = ["date", "asset"]
 
-# Logarithms of market values are above 0 and hardly skewed. No market holds stocks whose sizes differ by a factor of
-# exp(30).
-_WIDEST_LOG_RANGE, _MOST_SKEWED_LOG = 30.0, 2.0
+VALUE = "value"
+"""Column of market values."""
+
+Cap = Literal["log", "level", "rank"]
+"""Unit of CAP: the logarithm of market value in any currency, market value itself, or a rank of it."""
+
+_WIDEST_LOG_RANGE = 30.0  # no market holds stocks whose sizes differ by a factor of exp(30)
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,27 @@ def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame, wanted: Iterab
     return joined.assign(**{name: values for name, values in made.items() if values is not None})
 
 
-def _market_value(cap: pd.Series) -> pd.Series | None:
-    values = cap.dropna().to_numpy()
-    apart = np.ptp(values) if len(values) else np.inf
-    is_logarithm = apart < _WIDEST_LOG_RANGE and values.min() > 0 and abs(stats.skew(values)) < _MOST_SKEWED_LOG
-    return np.exp(cap - cap.max()) if is_logarithm else None
+def _values_of_logarithms(cap: pd.Series) -> pd.Series | None:
+    return np.exp(cap - cap.max()) if cap.max() - cap.min() < _WIDEST_LOG_RANGE else None
 
 
-MARKET_VALUE = Attribute(
-    "value", "CAP", _market_value, "there is no CAP that looks like the logarithm of a market value"
-)
-"""Market value, of which CAP is the logarithm, as a multiple of the largest."""
+def _values_of_levels(cap: pd.Series) -> pd.Series | None:
+    return cap / cap.max() if not (cap <= 0).any() else None
+
+
+_MARKET_VALUES = {
+    "log": (_values_of_logarithms, "CAP spans more than any logarithms of market values: is it data.cap=level?"),
+    "level": (_values_of_levels, "CAP is not above 0 everywhere, so it is no market value (data.cap=level)"),
+    "rank": (lambda cap: None, "CAP is a rank, which gives no market values (data.cap=rank)"),
+    None: (lambda cap: None, "nobody says what CAP is: set data.cap to log, level or rank"),
+}
+
+
+def market_value(cap: Cap | None) -> Attribute:
+    """Return the attribute for market values, as multiples of the largest, of which CAP is the logarithm, the level or
+    only a rank."""
+    make, absence = _MARKET_VALUES[cap]
+    return Attribute(VALUE, "CAP", make, absence)
+
 
 SECTOR = Attribute("sector", "sector", lambda names: names, "the panel has no column sector")

@@ -10,7 +10,7 @@ import pandas as pd
 from annotated_types import Ge
 
 from ..errors import InputError, nearest
-from .attributes import SECTOR, Attribute, with_attributes
+from .attributes import SECTOR, VALUE, Attribute, Cap, market_value, with_attributes
 from .weighting import WEIGHTINGS, Weighting
 
 
@@ -28,6 +28,8 @@ class PortfolioRule:
         Weighting of the stocks on each side: a name of :data:`~.weighting.WEIGHTINGS`.
     sector_neutral
         Sort within each ``sector``, a column of names, instead of over all stocks.
+    cap
+        Unit of CAP, from which market values are taken; None: unknown.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class PortfolioRule:
     cost_bps: Annotated[float, Ge(0)]
     weighting: str = "equal"
     sector_neutral: bool = False
+    cap: Cap | None = None
 
     def __post_init__(self) -> None:
         if self.weighting not in WEIGHTINGS:
@@ -58,8 +61,9 @@ class PortfolioRule:
     @property
     def attributes(self) -> dict[str, Attribute]:
         """The attributes that the rule needs in addition to the forecasts, by the setting that requires each."""
-        own = {f"weighting={self.weighting}": self.shares.attribute}
-        asked = {**own, "sector_neutral=true": SECTOR if self.sector_neutral else None}
+        own = self.shares.attribute
+        own = market_value(self.cap) if own is not None and own.name == VALUE else own
+        asked = {f"weighting={self.weighting}": own, "sector_neutral=true": SECTOR if self.sector_neutral else None}
         return {setting: attribute for setting, attribute in asked.items() if attribute is not None}
 
     @property

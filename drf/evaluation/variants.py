@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from .attributes import MARKET_VALUE, SECTOR, with_attributes
+from .attributes import SECTOR, market_value, with_attributes
 from .metrics import summarise, why_not
 from .portfolio import PortfolioRule
 
@@ -38,14 +38,12 @@ def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: P
     ``sector-neutral``), the metrics :data:`METRICS`, and ``note`` on what cannot be estimated and why. The rank IC of
     the sector-neutral variant is that of ranks within sectors.
     """
-    lines = []
+    lines, value = [], market_value(rule.cap)
     for row, table in forecasts.items():
-        joined = with_attributes(table, panel, dict.fromkeys([MARKET_VALUE, SECTOR, *rule.attributes.values()]))
+        joined = with_attributes(table, panel, dict.fromkeys([value, SECTOR, *rule.attributes.values()]))
         ways: dict[str, tuple[pd.DataFrame, PortfolioRule] | str] = {
             "as reported": (joined, rule),
-            "value-weighted": (joined, replace(rule, weighting="value"))
-            if MARKET_VALUE.name in joined
-            else MARKET_VALUE.absence,
+            "value-weighted": (joined, replace(rule, weighting="value")) if value.name in joined else value.absence,
             "winsorised": (winsorised(joined), rule),
             "sector-neutral": (_within_sectors(joined), replace(rule, sector_neutral=True))
             if SECTOR.name in joined

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from .attributes import MARKET_VALUE, Attribute
+from .attributes import VALUE, Attribute, market_value
 
 
 class Weighting(ABC):
@@ -46,10 +46,10 @@ class ValueWeights(Weighting):
     """Weights in proportion to market value; a stock of unknown value is not held."""
 
     words = "weighted by market value"
-    attribute = MARKET_VALUE
+    attribute = market_value(None)  # the portfolio rule knows the unit of CAP
 
     def sizes(self, forecasts: pd.DataFrame) -> pd.Series:
-        value = forecasts[MARKET_VALUE.name]
+        value = forecasts[VALUE]
         return value.where(value > 0, 0.0)
 
 

@@ -102,9 +102,9 @@ def compose_settings(name: str, schema: type[C], overrides: Sequence[str]) -> Se
 
 
 def read_option(group: str, option: str, schema: type[C]) -> C:
-    """Read one file of a config group that stands alone, such as ``gate/strict``."""
-    values = OmegaConf.to_container(OmegaConf.load(CONFIG_DIR / group / f"{option}.yaml"))
-    return make(schema, values, group)
+    """Read one file of a config group that stands alone, such as ``gate/strict``; what refers to others is left out."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIG_DIR / group / f"{option}.yaml"))
+    return make(schema, {name: value for name, value in values.items() if not str(value).startswith("${")}, group)
 
 
 def in_one_line(error: ValueError) -> str:

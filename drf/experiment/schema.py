@@ -19,6 +19,7 @@ from ..data.leavers import check_rule
 from ..data.sources import Source
 from ..data.trading_days import WEEKDAYS, check_weekmask
 from ..errors import nearest
+from ..evaluation.attributes import Cap
 from ..evaluation.portfolio import PortfolioRule
 from ..models.catalogue import ROWS, row_named
 from ..samples.windows import WindowRule
@@ -53,6 +54,8 @@ class DataConfig:
         Subset of the factors' descriptors to use; None: all.
     missing_return
         Return of a stock that leaves without one, see :func:`drf.data.leavers.treat_leavers`.
+    cap
+        Unit of CAP, from which market values are taken; None: unknown.
     weekmask, holidays
         Days of the week on which the market trades, and a file with a column ``date`` of further days without trading.
     """
@@ -62,6 +65,7 @@ class DataConfig:
     descriptors: Sequence[str] | None
     macro: MacroConfig | None = None
     missing_return: str = "drop"
+    cap: Cap | None = None
     weekmask: str = WEEKDAYS
     holidays: str | None = None
 

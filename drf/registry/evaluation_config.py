@@ -108,7 +108,7 @@ def gates_in_words(choice: str, config: EvaluateConfig, strict: Thresholds, cost
         f"{group}.{name}={value} (strict: {usual[group][name]})"
         for group, values in given.items()
         for name, value in values.items()
-        if value != usual[group][name]
+        if name != "cap" and value != usual[group][name]
     ]
     return f"{choice}: {', '.join(other)}" if other else "strict"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from drf.errors import InputError
-from drf.evaluation.attributes import MARKET_VALUE, with_attributes
+from drf.evaluation.attributes import Cap, market_value, with_attributes
 from tests.making import rule
 
 KEYS = pd.DataFrame({"date": pd.Timestamp("2000-01-31"), "asset": list("abcd")})
@@ -18,21 +18,36 @@ def test_a_rule_that_needs_nothing_gets_the_forecasts_as_they_are() -> None:
 
 
 def test_values_are_in_proportion_to_market_values_and_rows_stay_in_place() -> None:
-    made = rule(weighting="value", sector_neutral=True).equip(FORECASTS, PANEL[::-1])
+    made = rule(weighting="value", sector_neutral=True, cap="log").equip(FORECASTS, PANEL[::-1])
     assert list(made.index) == [9, 8, 7, 6]
     assert list(made.columns) == ["date", "asset", "y_true", "y_pred", "value", "sector"]
     assert (made["value"] / made["value"].iloc[0]).tolist() == pytest.approx([1, 2, 4, 8])
     assert made["sector"].tolist()[:3] == ["x", "x", "y"]
 
 
-@pytest.mark.parametrize("cap", [[10.0, 20.0, 40.0, 80000.0], [-1.0, 1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 32.0]])
-def test_what_is_no_logarithm_gives_no_values(cap: list[float]) -> None:
-    """Too far apart to be one: negative, skewed, or beyond what any market holds."""
+@pytest.mark.parametrize(
+    ("unit", "cap", "words"),
+    [
+        ("log", [10.0, 20.0, 40.0, 80000.0], "CAP spans more than any logarithms"),
+        ("level", [-1.0, 1.0, 2.0, 3.0], "CAP is not above 0 everywhere"),
+        ("rank", [0.1, 0.2, 0.3, 0.9], "CAP is a rank"),
+        (None, [1.0, 2.0, 3.0, 4.0], "nobody says what CAP is: set data.cap"),
+    ],
+)
+def test_what_is_no_market_value_gives_no_weights(unit: Cap | None, cap: list[float], words: str) -> None:
     panel = PANEL.assign(CAP=cap)
-    if cap[-1] != 32.0:
-        assert "value" not in with_attributes(FORECASTS, panel, [MARKET_VALUE])
-        with pytest.raises(InputError, match=r"portfolio\.weighting=value: there is no CAP"):
-            rule(weighting="value").equip(FORECASTS, panel)
+    assert "value" not in with_attributes(FORECASTS, panel, [market_value(unit)])
+    with pytest.raises(InputError, match=rf"portfolio\.weighting=value: {words}"):
+        rule(weighting="value", cap=unit).equip(FORECASTS, panel)
+
+
+@pytest.mark.parametrize("unit", ["log", "level"])
+@pytest.mark.parametrize("currency", [1e-6, 1.0, 150.0])
+def test_any_currency_gives_the_same_weights(unit: Cap, currency: float) -> None:
+    values = currency * np.array([10.0, 20.0, 40.0, 80.0])
+    panel = PANEL.assign(CAP=np.log(values) if unit == "log" else values)
+    made = rule(weighting="value", cap=unit).equip(FORECASTS, panel)
+    assert (made["value"] / made["value"].iloc[0]).tolist() == pytest.approx([1, 2, 4, 8])
 
 
 def test_a_panel_without_sectors_cannot_be_neutral_to_them() -> None:

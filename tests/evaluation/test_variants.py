@@ -33,12 +33,12 @@ def test_returns_are_winsorised_like_scipy_does(forecasts: pd.DataFrame) -> None
 
 
 def test_every_variant_is_there_or_says_why_not(forecasts: pd.DataFrame, panel: pd.DataFrame) -> None:
-    table = variants({"linear": forecasts}, panel, rule()).set_index("variant")
+    table = variants({"linear": forecasts}, panel, rule(cap="log")).set_index("variant")
     assert (table["note"] == "").all()
     assert table["sharpe"].nunique() == 4
-    without = variants({"linear": forecasts}, panel.drop(columns="sector").assign(CAP=10.0 ** panel["CAP"]), rule())
+    without = variants({"linear": forecasts}, panel.drop(columns="sector").assign(CAP=10.0 ** panel["CAP"]), rule(cap="log"))
     notes = without.set_index("variant")["note"]
-    assert "no CAP that looks like the logarithm" in notes["value-weighted"]
+    assert "spans more than any logarithms" in notes["value-weighted"]
     assert notes["sector-neutral"] == "cannot be estimated, because the panel has no column sector"
 
 

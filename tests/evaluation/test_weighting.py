@@ -35,7 +35,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["equal", "value", "volatility"])
 def test_every_rule_fills_both_sides_in_proportion_to_its_sizes(name: str) -> None:
-    chosen = rule(weighting=name)
+    chosen = rule(weighting=name, cap="log")
     equipped = chosen.equip(FORECASTS, PANEL)
     weights = make_weights(equipped, chosen).table["weight"]
     sizes = WEIGHTINGS[name].sizes(equipped)
