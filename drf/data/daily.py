@@ -21,6 +21,7 @@ from .names import read_names
 
 COLUMNS = ("date", "asset", "close", "adj_close", "volume")
 OPTIONAL = ("split", "shares", "market_value")
+TEXTS = ("company", "currency")
 ROWS_AT_ONCE = 4_000_000
 
 # Most days in a row that are left out because a vendor gave them in another unit.
@@ -46,9 +47,9 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     ----------
     prices
         Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``. Optional:
-        ``split`` (factor by which one share multiplied on the day, 1 or empty if none) and ``market_value``, or
-        ``shares`` outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP writes
-        it, the mean of bid and ask.
+        ``company`` (the issuer, where it has several classes of shares), ``currency``, ``split`` (factor by which one
+        share multiplied on the day, 1 or empty if none) and ``market_value``, or ``shares`` outstanding on the basis of
+        ``close``. A negative price on a day without volume is, as CRSP writes it, the mean of bid and ask.
     reading
         Options of reading that the file itself does not state.
 
@@ -60,7 +61,7 @@ def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     by which the number of shares seems to have grown in the month, judged by the two closes; 1 if it has not),
     ``rebased`` (first day whose total return is a factor of 100 or more, as after a change of unit; or none),
     ``spikes`` (number of the stock's days left out, since they are in another unit than the days around them; in its
-    first bar). If the
+    first bar), ``company`` and ``currency`` if the prices have them, and how many in the month. If the
     prices have the columns for them: ``seen`` (number of stated splits that the closes show, less the number that they
     do not show), ``split`` (product over the month), ``shares`` (newest in the month, or market value over the close of
     its day; then ``valued`` is there too) and ``grown`` (factor by which splits multiplied the shares in the rest of
@@ -99,13 +100,14 @@ def read_prices(prices: str, reading: Reading) -> pl.LazyFrame:
         words = missing_columns(missing, [name for name in names if name not in COLUMNS])
         raise InputError(f"data.prices={prices}: column {words} missing: needed are {', '.join(COLUMNS)}")
     columns = [*COLUMNS, *(name for name in OPTIONAL if name in names)]
+    texts = [name for name in TEXTS if name in names]
     kinds = lazy.collect_schema()
     if all(kinds[name] == pl.String for name in columns):  # CSV, as text: blanks around cells, blank lines
         lazy = lazy.with_columns(pl.col(name).str.strip_chars() for name in columns)
         empty = [pl.col(name).is_null() | (pl.col(name) == "") for name in columns]
         lazy = lazy.filter(~pl.all_horizontal(empty))
     numbers = [_number(name, kinds[name]) for name in columns[2:]]
-    lazy = lazy.select(_days(lazy, prices), _names(lazy), *numbers)
+    lazy = lazy.select(_days(lazy, prices), _names(lazy), *numbers, *(_names(lazy, name) for name in texts))
     return lazy.with_columns(pl.col("split").replace(0.0, None)) if "split" in names else lazy  # 0: no split at Yahoo
 
 
@@ -154,12 +156,12 @@ def _number(name: str, kind: pl.DataType) -> pl.Expr:
     return pl.col(name).cast(pl.Float64, strict=False).fill_nan(None)
 
 
-def _names(lazy: pl.LazyFrame) -> pl.Expr:
-    cells = lazy.select(pl.col("asset").unique()).drop_nulls().collect()["asset"]
+def _names(lazy: pl.LazyFrame, name: str = "asset") -> pl.Expr:
+    cells = lazy.select(pl.col(name).unique()).drop_nulls().collect()[name]
     names = pl.Series(read_names(cells.to_pandas()).tolist(), dtype=pl.String)
     if cells.dtype == pl.String and names.equals(cells):
-        return pl.col("asset")
-    return pl.col("asset").replace_strict(cells, names, default=None, return_dtype=pl.String)
+        return pl.col(name)
+    return pl.col(name).replace_strict(cells, names, default=None, return_dtype=pl.String)
 
 
 def _days(lazy: pl.LazyFrame, prices: str) -> pl.Expr:
@@ -312,6 +314,8 @@ def _by_month(columns: Sequence[str]) -> list[pl.Expr]:
     ]
     if "split" in columns:
         by_month += [pl.col("split").fill_null(1.0).product(), pl.col("seen").sum()]
+    for name in [name for name in TEXTS if name in columns]:
+        by_month += [pl.col(name).last(), pl.col(name).n_unique().alias(f"{name}s")]
     if "market_value" in columns or "shares" in columns:
         # Shares are on the basis of close, whatever it is.
         shares = pl.col("market_value") / close if "market_value" in columns else pl.col("shares")

@@ -202,13 +202,14 @@ def read_table(
     least: Mapping[str, float] = MappingProxyType({}),
     open_ends: Sequence[str] = (),
     optional: Sequence[str] = (),
+    texts: Sequence[str] = (),
     reading: Reading = PLAIN,
 ) -> pd.DataFrame:
     """Read a small table and check its columns: dates, numbers, and the columns that name a row (``asset`` is text).
 
     ``least``: lowest value allowed in a column. ``open_ends``: columns in which a date far in the future, such as
-    9999-12-31, stands for "not yet"; such rows are left out and counted. ``optional``: numbers that are read if the
-    table has them.
+    9999-12-31, stands for "not yet"; such rows are left out and counted. ``optional``, ``texts``: numbers and
+    texts that are read if the table has them.
 
     Raises InputError, naming the config key, the column and the rows.
     """
@@ -219,7 +220,7 @@ def read_table(
     if missing:
         words = missing_columns(missing, [name for name in frame if name not in columns])
         raise InputError(f"{key}={path}: column {words} missing: needed are {', '.join(columns)}")
-    table = frame[columns].reset_index(drop=True)
+    table = frame[[*columns, *(name for name in texts if name in frame)]].reset_index(drop=True)
     for name in open_ends:
         not_yet = table[name].map(is_open_end).astype(bool)
         if not_yet.any():

@@ -103,8 +103,13 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     """
     bars, newest = _whole_months(raw.bars)
     _require_units(bars)
+    if "company" in bars:
+        bars["company"] = bars["company"].fillna(bars["asset"])
+    _require_one_currency(bars, raw.statements)
     stocks = set(bars["asset"])
-    statements, notices = _with_names(raw.statements, stocks, "data.statements")
+    owners = bars.groupby("asset")["company"].last() if "company" in bars else None
+    table = raw.statements if owners is None else _of_classes(raw.statements, owners)
+    statements, notices = _with_names(table, stocks, "data.statements")
     notices = [*newest, *notices]
     alone = stocks - set(statements["asset"])
     notices += without_partner(alone, len(stocks), "stocks have no row in data.statements", how.most_unmatched)
@@ -128,7 +133,8 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     )
     _require_levels(raw.market_index)
     market, without_index = _market_returns(raw.market_index, listings)
-    inputs = Inputs(listings, _single_months(listings), market, value, known)
+    whole = value if owners is None else _of_company(value, listings, owners)
+    inputs = Inputs(listings, _single_months(listings), market, value, whole, known)
     tables = {name: make(inputs) for name, make in FORMULAS.items() if set(_ITEMS_OF.get(name, ())) <= set(known)}
 
     listed = listings.there.to_numpy()
@@ -185,6 +191,39 @@ def _require_units(bars: pd.DataFrame) -> None:
         )
 
 
+def _require_one_currency(bars: pd.DataFrame, statements: pd.DataFrame) -> None:
+    """Refuse prices that mix currencies within a stock, and statements in another currency than the prices."""
+    if "currency" not in bars:
+        return
+    several = bars.groupby("asset").agg(most=("currencys", "max"), different=("currency", "nunique")).max(axis=1)
+    if (several > 1).any():
+        raise InputError(
+            f"data.prices: {first_few(several.index[several > 1])} are in more than one currency: give each stock's "
+            "prices in one; none are converted"
+        )
+    if "currency" in statements:
+        own = statements["asset"].map(bars.groupby(bars.get("company", bars["asset"]))["currency"].first())
+        other = own.notna() & (statements["currency"] != own)
+        if other.any():
+            raise InputError(
+                f"data.statements: {first_few(sorted(statements.loc[other, 'asset'].unique()))} are in another "
+                "currency than their prices: give both in one; none are converted"
+            )
+
+
+def _of_classes(statements: pd.DataFrame, owners: pd.Series) -> pd.DataFrame:
+    """Return a company's statements once for each of its classes of shares."""
+    classes = owners.rename("company").rename_axis("class").reset_index()
+    return statements.merge(classes, left_on="asset", right_on="company").assign(asset=lambda table: table["class"])
+
+
+def _of_company(value: pd.DataFrame, listings: Listings, owners: pd.Series) -> pd.DataFrame:
+    """Return the market value of all listed classes of each column's company; unknown where one of them is."""
+    company = pd.Series(listings.names, value.columns).map(owners)
+    lacking = (value.isna() & listings.there).T.groupby(company.to_numpy()).transform("any").T
+    return value.fillna(0.0).T.groupby(company.to_numpy()).transform("sum").T.mask(lacking | ~listings.there)
+
+
 def _require_levels(market_index: pd.DataFrame) -> None:
     """Refuse an index that is given as returns, which do not stay near the value before."""
     close = market_index["close"].to_numpy()
@@ -196,14 +235,15 @@ def _require_levels(market_index: pd.DataFrame) -> None:
 class Inputs:
     """Tables from which descriptors are made, one row a month end and one column a listing.
 
-    ``single`` holds the returns of single months, ``market`` those of the index, ``value`` the market values, ``items``
-    those of the statement known at the month's end.
+    ``single`` holds the returns of single months, ``market`` those of the index, ``value`` the market values, ``whole``
+    those of all classes of the company, ``items`` those of the statement known at the month's end.
     """
 
     listings: Listings
     single: pd.DataFrame
     market: pd.Series
     value: pd.DataFrame
+    whole: pd.DataFrame
     items: Mapping[str, pd.DataFrame]
 
     @property
@@ -222,10 +262,10 @@ FORMULAS: dict[str, Callable[[Inputs], pd.DataFrame]] = {
     "MOM12_1": lambda of: formulas.mom12_1(of.prices),
     "MOM1": lambda of: of.listings.returns,
     "MOM60": lambda of: formulas.mom60(of.prices),
-    "PSR": lambda of: formulas.psr(of.items["sales"], of.value),
-    "PER": lambda of: formulas.per(of.items["net_income"], of.value),
-    "PBR": lambda of: formulas.pbr(of.items["net_assets"], of.value),
-    "PCFR": lambda of: formulas.pcfr(of.items["operating_cash_flow"], of.value),
+    "PSR": lambda of: formulas.psr(of.items["sales"], of.whole),
+    "PER": lambda of: formulas.per(of.items["net_income"], of.whole),
+    "PBR": lambda of: formulas.pbr(of.items["net_assets"], of.whole),
+    "PCFR": lambda of: formulas.pcfr(of.items["operating_cash_flow"], of.whole),
     "CAP": lambda of: formulas.cap(of.value),
     "ILLIQ": lambda of: formulas.illiq(of.listings.table("illiq")),
 }

@@ -139,12 +139,15 @@ class RawTables(FileSource):
                 self.statements,
                 dates=("fiscal_year_end", "available_from"),
                 numbers=items,
+                texts=("currency",),
                 optional=(MONTHS, *(item for item in ITEMS if item not in items and item != SHARES)),
                 keys=("asset", "fiscal_year_end", "available_from"),
                 may_be_empty=("available_from", *ITEMS),
                 least={name: TINY for name in items if name == SHARES},
                 open_ends=("available_from",),
-                reading=reading,
+                reading=replace(reading, columns={**reading.columns, "asset": "company"})
+                if "company" in bars
+                else reading,
             ),
             delistings=None
             if self.delistings is None

@@ -60,6 +60,11 @@ def market_value(
             "a column market_value, or closes that are adjusted for splits alone"
         )
     assert shares is not None  # shares are read if the prices have none
+    if "company" in there and listings.bars.groupby("company")["asset"].nunique().max() > 1:
+        raise InputError(
+            "data.prices: companies have several classes of shares: give the number of each class in the prices "
+            "(shares, or market_value), since the statements hold the company's"
+        )
     closes = listings.table("close")
     if prices_adjusted == shares_adjusted == "splits":
         return closes * shares, {}, ""

@@ -36,7 +36,9 @@ def test_every_variant_is_there_or_says_why_not(forecasts: pd.DataFrame, panel: 
     table = variants({"linear": forecasts}, panel, rule(cap="log")).set_index("variant")
     assert (table["note"] == "").all()
     assert table["sharpe"].nunique() == 4
-    without = variants({"linear": forecasts}, panel.drop(columns="sector").assign(CAP=10.0 ** panel["CAP"]), rule(cap="log"))
+    without = variants(
+        {"linear": forecasts}, panel.drop(columns="sector").assign(CAP=10.0 ** panel["CAP"]), rule(cap="log")
+    )
     notes = without.set_index("variant")["note"]
     assert "spans more than any logarithms" in notes["value-weighted"]
     assert notes["sector-neutral"] == "cannot be estimated, because the panel has no column sector"
