@@ -51,10 +51,7 @@ class Calendar:
     def other_frequency(self, dates: pd.Series) -> str | None:
         """Return the name of the frequency if a table's dates are too close together, else None.
 
-        Parameters
-        ----------
-        dates
-            Dates as written in the table, before they are moved to the end of a period.
+        ``dates``: dates as written in the table, before they are moved to the end of a period.
         """
         days = dates.drop_duplicates().sort_values().diff().dt.days
         usual = days.median()

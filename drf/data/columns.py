@@ -49,10 +49,7 @@ def sources_of(names: Mapping[str, str], ours: Iterable[str]) -> list[str]:
 def with_names(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Return a table with the contract's names for the columns that it has.
 
-    Parameters
-    ----------
-    names
-        Contract's name -> the file's column, with ``-``, ``1/`` or ``log`` before it for a change.
+    ``names``: contract's name -> the file's column, with ``-``, ``1/`` or ``log`` before it for a change.
     """
     made = {}
     for name, text in names.items():

@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..errors import InputError
+from ..errors import InputError, first_few
+from .leavers import treat_leavers
 from .panel import KEYS, RETURN, check_panel
+
+# A month in which a stock loses more than this is rarer than a change of unit.
+LEAST_RETURN = -0.98
 
 # A single descriptor that forecasts the next month's ranks this well holds the answer.
 MOST_IC = 0.3
@@ -99,10 +103,15 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
     if panel["date"].nunique() >= 24 and (leaving := leavers_a_year(panel)) < LEAST_LEAVERS:
         words = f"{leaving:.2%} of the stocks leave a year"
         lines.append(f"{words}: add those that were delisted, or only survivors are compared")
-    if RETURN in panel and (large := int((panel[RETURN].abs() > 2).sum())):
-        lines.append(
-            f"{RETURN} is beyond 200 % in {large} row(s): splits that were not adjusted, or per cent for decimals?"
-        )
+    if RETURN in panel:
+        odd = panel[(panel[RETURN] > 2) | (panel[RETURN] < LEAST_RETURN)]
+        if len(odd):
+            such = first_few(f"{row.asset} {row.date:%Y-%m} {getattr(row, RETURN):+.0%}" for row in odd.itertuples())
+            lines.append(
+                f"{RETURN} is above 200 % or below {LEAST_RETURN:.0%} in {len(odd)} row(s) ({such}): splits that were "
+                "not adjusted, a change of unit, or per cent for decimals?"
+            )
+        lines += treat_leavers(panel, "drop")[1]
     return lines
 
 

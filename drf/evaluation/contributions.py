@@ -48,10 +48,7 @@ def by_factor(relevance: pd.DataFrame, factors: Mapping[str, Sequence[str]]) -> 
 def of_side(contributions: pd.DataFrame, weights: Weights, sign: int) -> pd.DataFrame:
     """Return the weighted mean contribution over the stocks of one side (+1 long, -1 short): one row a month.
 
-    Parameters
-    ----------
-    contributions
-        ``date``, ``asset`` and columns of contributions, aligned with the weights.
+    ``contributions``: ``date``, ``asset`` and columns of contributions, aligned with the weights.
     """
     return weights.mean(contributions.drop(columns=KEYS), sign)
 
@@ -73,10 +70,8 @@ def mean_absolute_by_lag(relevance: pd.DataFrame) -> pd.DataFrame:
 def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
     """Return the mean monthly correlation over stocks of each factor's contributions with the true ones.
 
-    Parameters
-    ----------
-    contributions, truth
-        ``date``, ``asset`` and a column for each factor. A factor is left out if its true effect is zero or unknown.
+    ``contributions``, ``truth``: ``date``, ``asset`` and a column for each factor. A factor is left out if its true
+    effect is zero or unknown.
     """
     both = contributions.merge(truth, on=KEYS, suffixes=("", " truly"))
     factors = [

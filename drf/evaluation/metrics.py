@@ -145,10 +145,7 @@ def out_of_sample_r2(forecasts: pd.DataFrame) -> float:
 def note_on(metrics: Mapping[str, float], series: pd.DataFrame) -> str:
     """Return a sentence on ties, total losses and metrics that cannot be estimated; empty if there are none.
 
-    Parameters
-    ----------
-    metrics, series
-        As :func:`summarise` and :func:`monthly_series` return them.
+    ``metrics``, ``series``: as :func:`summarise` and :func:`monthly_series` return them.
     """
     parts, periods = [], len(series)
     if tied := int((series["tied"] > 0).sum()):

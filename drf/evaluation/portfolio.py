@@ -233,11 +233,8 @@ def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
 def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     """Return the mean return of each quantile: one row a month, columns 1 to ``rule.quantiles``, decimals a month.
 
-    Parameters
-    ----------
-    forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks are sorted by their forecasts alone; one without a return is
-        left out of its quantile's mean afterwards.
+    ``forecasts``: ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks are sorted by their forecasts alone; one without
+    a return is left out of its quantile's mean afterwards.
     """
     quantiles, y = Quantiles.of(forecasts, rule), forecasts["y_true"]
     means = {}
@@ -302,10 +299,7 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
 def drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
     """Return the weights at the end of the month, each side rescaled to its own value.
 
-    Parameters
-    ----------
-    weights, returns
-        One row a month, one column an asset; returns in decimals over the month.
+    ``weights``, ``returns``: one row a month, one column an asset; returns in decimals over the month.
     """
     grown = weights * (1 + returns)
     drifted = pd.DataFrame(0.0, index=weights.index, columns=weights.columns)

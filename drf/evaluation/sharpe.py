@@ -72,10 +72,7 @@ def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
     result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill: many trials
     that hardly differ must not lower the bar.
 
-    Parameters
-    ----------
-    trials
-        ``sharpe`` a period, ``periods``: one row a trial; NaN where a trial has none.
+    ``trials``: ``sharpe`` a period, ``periods``: one row a trial; NaN where a trial has none.
     """
     known = trials[["sharpe", "periods"]].dropna()
     known = known[known["periods"] >= LEAST_PERIODS]

@@ -65,10 +65,7 @@ def count_trials(returns: Sequence[pd.DataFrame], others: pd.DataFrame | None = 
 def independent_trials(returns: pd.DataFrame) -> float:
     """Return the number of independent trials that the columns of a table are worth; 0 if there are none.
 
-    Parameters
-    ----------
-    returns
-        One row a month, one column a trial.
+    ``returns``: one row a month, one column a trial.
     """
     count = returns.shape[1]
     if count < 2:

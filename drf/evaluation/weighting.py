@@ -26,10 +26,7 @@ class Weighting(ABC):
     def sizes(self, forecasts: pd.DataFrame) -> pd.Series:
         """Return the size of each stock relative to others of its side, at least 0; 0 keeps it out.
 
-        Parameters
-        ----------
-        forecasts
-            ``date``, ``asset``, ``y_pred`` and the column of ``attribute``.
+        ``forecasts``: ``date``, ``asset``, ``y_pred`` and the column of ``attribute``.
         """
 
 

@@ -37,10 +37,7 @@ _RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
 def evidence_against(shortfalls: np.ndarray) -> np.ndarray:
     """Return monthly evidence that the mean is below its promise; 1 / alpha or more is an alarm.
 
-    Parameters
-    ----------
-    shortfalls
-        Promised mean less the realised value, in standard deviations of a month, shape (months,).
+    ``shortfalls``: promised mean less the realised value, in standard deviations of a month, shape (months,).
     """
     months = len(shortfalls)
     total = np.full(months, 1 / (months + 1))  # weight of the sums begun after the newest month

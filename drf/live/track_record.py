@@ -83,7 +83,8 @@ class Record:
     @property
     def alarm(self) -> str:
         """Shortfall of the champion's live months, and issues left aside, as sentences; empty if there are none."""
-        aside = f"left aside from the record: {first_few(self.broken)}" if self.broken else ""
+        look = "look at these runs, then delete them or put them right"
+        aside = f"left aside from the record: {first_few(self.broken)}: {look}" if self.broken else ""
         return "; ".join(text for text in (self.shortfall, aside) if text)
 
     @property

@@ -141,10 +141,7 @@ class Move:
 def settle(client: mlflow.MlflowClient, name: str, existing: Container[str]) -> list[str]:
     """Complete an interrupted move, take note of aliases that were set by hand, and report what was found.
 
-    Parameters
-    ----------
-    existing
-        Versions that exist.
+    ``existing``: versions that exist.
     """
     with _lock(name):
         tags, aliases = _model(client, name)

@@ -46,10 +46,7 @@ class Checkup:
 def check_up(model: PyFuncModel, evidence: Evidence, lags: int) -> Checkup:
     """Let a loaded version forecast its training's last months.
 
-    Parameters
-    ----------
-    lags
-        Months that a forecast looks back.
+    ``lags``: months that a forecast looks back.
     """
     recent = evidence.predictions["date"].drop_duplicates().sort_values().iloc[-RECENT_MONTHS:]
     history = evidence.history

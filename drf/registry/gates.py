@@ -113,10 +113,7 @@ def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
 def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
     """Judge whether the forecasts have shown skill.
 
-    Parameters
-    ----------
-    scores
-        See :func:`~.scores.score`.
+    ``scores``: see :func:`~.scores.score`.
     """
     over = f" over {scores['trials']:.0f} trials, worth {scores['independent']:.1f} independent ones"
     verdicts = [

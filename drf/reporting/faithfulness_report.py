@@ -9,10 +9,7 @@ _STABLE = 0.5
 def faithfulness_report(row: str, measured: pd.DataFrame) -> str:
     """Return the mean measurements of a row's networks in words.
 
-    Parameters
-    ----------
-    measured
-        See :attr:`drf.training.forecasts.Forecasts.faithfulness`.
+    ``measured``: see :attr:`drf.training.forecasts.Forecasts.faithfulness`.
     """
     mean = measured.drop(columns=["date", "member"]).mean()
     lines = [

@@ -126,10 +126,7 @@ def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
 def what_drives(contributions: pd.Series, row: str) -> str:
     """Return each factor's share of the forecast spread, in words.
 
-    Parameters
-    ----------
-    contributions
-        Factor -> mean contribution to the forecast, long side less short side, in decimals a month.
+    ``contributions``: factor -> mean contribution to the forecast, long side less short side, in decimals a month.
     """
     total, size = contributions.sum(), contributions.abs().sum()
     if not size > 0:

@@ -66,10 +66,7 @@ def _beats(rows: pd.DataFrame, name: str, other: str) -> bool:
 def papers_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return every published number beside the training's own.
 
-    Parameters
-    ----------
-    table
-        One line per row, with its metrics, see :func:`drf.comparison.rows.comparison_table`.
+    ``table``: one line per row, with its metrics, see :func:`drf.comparison.rows.comparison_table`.
     """
     own = table.set_index("row")[list(PUBLISHED)]
     published = PUBLISHED.add_suffix(" published").reindex(own.index)

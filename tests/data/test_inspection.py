@@ -33,7 +33,7 @@ def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
         ("PER", lambda p: p["ret_next"].fillna(0.0), "PER has a rank IC of 1.00 with the next return"),
         ("PBR", lambda p: p.groupby("asset")["PBR"].transform("first").fillna(0.0), "PBR hardly ever changes"),
         ("SKEW", lambda p: p["SKEW"] * np.where(np.arange(len(p)) % 20, 1.0, 1e4), "far outliers: SKEW"),
-        ("ret_next", lambda p: 100 * p["ret_next"].clip(lower=0), "ret_next is beyond 200 %"),
+        ("ret_next", lambda p: 100 * p["ret_next"].clip(lower=0), "ret_next is above 200 %"),
         ("date", lambda p: p["date"] - pd.Timedelta(days=10), "is not a month end"),
     ],
 )
