@@ -61,6 +61,22 @@ def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFra
     return pd.DataFrame(lines)
 
 
+def by_month(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
+    """Return one row a month with counts of stocks, the share of known descriptors, and the next month's returns.
+
+    ``entries`` are stocks that are new, ``leavers`` those that are gone since the month before.
+    """
+    months = panel.groupby("date")
+    first, last = (panel.groupby("asset")["date"].agg(end).value_counts() for end in ("min", "max"))
+    table = pd.DataFrame({"stocks": months.size()})
+    table["entries"] = first.reindex(table.index, fill_value=0)
+    table["leavers"] = last.reindex(table.index, fill_value=0).shift(fill_value=0)
+    table["known"] = coverage(panel, descriptors).mean(axis=1)
+    if RETURN in panel:
+        table = table.join(months[RETURN].agg(["mean", "std", "min", "max"]).add_prefix("return_"))
+    return table.rename_axis("month").reset_index()
+
+
 def mean_rank_ic(panel: pd.DataFrame, name: str) -> float:
     """Return a descriptor's mean monthly rank correlation with the next return; NaN where there is none."""
     if RETURN not in panel:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..data.calendar import MONTHLY
 from ..data.files import PLAIN, Reading, dates_of, read_file
-from ..data.inspection import by_descriptor, coverage, coverage_figure, findings, refusal
+from ..data.inspection import by_descriptor, by_month, coverage, coverage_figure, findings, refusal
 from ..data.names import read_names
 from ..data.numbers import read_numbers
 from ..data.panel import RETURN
@@ -29,6 +29,9 @@ class Inspection:
 
     text: str
     refusal: str
+
+
+_SHOWN = 12  # months that are printed, the newest
 
 
 def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading: Reading = PLAIN) -> Inspection:
@@ -76,6 +79,8 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
         f"{stocks.index[0]:%Y-%m} to {stocks.index[-1]:%Y-%m}, {stocks.min():,} to {stocks.max():,} stocks a month",
         "",
         by_descriptor(dated, there).to_string(index=False, float_format="{:.3f}".format),
+        "",
+        by_month(dated, there).tail(_SHOWN).to_string(index=False, float_format="{:.3f}".format),
         "",
         *([f"not there: {', '.join(absent)}: run with data.descriptors=[{','.join(there)}]"] if absent else []),
         *([f"{len(frame) - len(dated):,} rows without a date or an asset"] if len(dated) < len(frame) else []),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from drf.cli import data
-from drf.data.inspection import by_descriptor, coverage, findings, refusal
+from drf.data.inspection import by_descriptor, by_month, coverage, findings, refusal
 from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 
@@ -23,6 +23,18 @@ def test_a_good_panel_gives_little_to_say(panel: pd.DataFrame) -> None:
     assert refusal(panel, DESCRIPTORS, 5) == ""
     said = findings(panel, DESCRIPTORS)
     assert not [line for line in said if "outliers" not in line]
+
+
+def test_months_are_counted_as_by_hand() -> None:
+    dates = pd.to_datetime(["2000-01-31", "2000-02-29", "2000-03-31"])
+    rows = [(0, "A", 0.1), (0, "B", 0.3), (1, "A", -0.1), (1, "C", np.nan), (2, "C", np.nan)]
+    panel = pd.DataFrame([(dates[k], name, ret, 1.0 if name == "A" else np.nan) for k, name, ret in rows])
+    panel.columns = ["date", "asset", "ret_next", "PER"]
+    table = by_month(panel, ["PER"]).set_index("month")
+    assert table["stocks"].tolist() == [2, 2, 1]
+    assert table["entries"].tolist() == [2, 1, 0] and table["leavers"].tolist() == [0, 1, 1]
+    assert table["known"].tolist() == [0.5, 0.5, 0.0]
+    assert table["return_mean"].iloc[0] == pytest.approx(0.2) and table["return_max"].iloc[0] == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
