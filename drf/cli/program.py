@@ -32,7 +32,7 @@ P = ParamSpec("P")
 def run(main: Callable[[], None], config_name: str) -> None:
     """Call a ``hydra.main`` function; refuse bad input with one line on stderr and exit code 2.
 
-    MLproject hands all overrides over in one parameter, ``--overrides "a=1 b=2"``, which is taken apart here.
+    MLproject passes all overrides in one parameter, ``--overrides "a=1 b=2"``, which is split into words here.
     """
     sys.argv[1:] = split_overrides(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to the handlers below
@@ -64,7 +64,7 @@ def reading_of(arguments: argparse.Namespace) -> Reading:
 def refusing(task: Callable[P, object]) -> Callable[P, None]:
     """Turn refused input into one line and an exit code.
 
-    Apply this decorator below ``hydra.main``, which would add its own lines.
+    Apply this decorator below ``hydra.main``; otherwise Hydra adds its own lines to the message.
     """
 
     @functools.wraps(task)
@@ -96,7 +96,7 @@ def _end(error: BaseException) -> NoReturn:
 
 
 class _Interrupt:
-    """Record of Ctrl-C, which worker processes also receive; their exit must not hide it."""
+    """Record of Ctrl-C: worker processes receive it too, and the error from their exit must not hide it."""
 
     seen = False
 

@@ -42,7 +42,7 @@ def gather(
     studies
         Family -> its trials' monthly returns on the validation months, one column a trial.
     periods
-        Dates at which parts of the months begin; None: calendar years.
+        Dates at which sub-periods of the months begin; None: calendar years.
     seed
         Seed of the resampling.
 
@@ -51,7 +51,7 @@ def gather(
     ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before (gross)
     and after (net) costs, with intervals and a comparison with ``linear`` on the same months. ``deflated``:
     probabilistic and deflated ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and
-    over returns after costs. ``pairs``: every row against every other. ``periods``: parts of the months. ``scales``:
+    over returns after costs. ``pairs``: every row against every other. ``periods``: results by sub-period. ``scales``:
     promised and earned returns. ``quantiles``: mean returns by quantile and whether they rise. ``variants``,
     ``exposures``, ``seeds``, ``overfitting``.
     """

@@ -35,13 +35,13 @@ class Row:
     model
         Kind of the row.
     predictions
-        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread of the forecasts scaled as
-        earlier months justify.
+        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread of the forecasts scaled by a
+        factor learned from earlier months.
     raw
         Models' own ``y_pred``, before scaling, shape (n,).
     scale, newest_scale
-        Month -> the factor from raw to scaled forecasts, see :mod:`drf.evaluation.scale`; the same factor for the
-        newest months.
+        Month -> the factor from raw to scaled forecasts, see :mod:`drf.evaluation.scale`; and the corresponding factor
+        for the newest months.
     judged
         Predictions with the extra columns that the portfolio rule needs.
     weights
@@ -179,7 +179,7 @@ def _spread(forecasts: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
 
 
 def _in_units(explanation: Explanation, forecasts: pd.DataFrame, scale: np.ndarray) -> Explanation:
-    """Return the explanation of the forecasts after :func:`_spread`."""
+    """Return the explanation of the forecasts as scaled by :func:`_spread`."""
     return explanation.times(*shrunk(forecasts["y_pred"].to_numpy(), forecasts["date"].to_numpy(), scale))
 
 

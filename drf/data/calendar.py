@@ -1,7 +1,7 @@
 """The calendar: how long a period is, where it ends, and how many make a year.
 
-Every other file asks the calendar, so that a frequency is written here alone. It ships with every registered version,
-so it may depend only on pandas.
+Every other file asks the calendar, so that a frequency is defined only here. It ships with every registered version, so
+it may depend only on pandas.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Calendar:
 
 
 _WITHIN_A_WEEK, _WITHIN_A_MONTH, _FEW = 5, 20, 5
-"""Limits: gap in days below which a table is daily, or weekly, and a number of dates too small to judge."""
+"""Limits: gap in days below which a table is daily, or weekly, and number of dates too few to judge it."""
 
 MONTHLY = Calendar(pd.offsets.MonthEnd(), 12, "monthly")
 

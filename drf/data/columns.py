@@ -22,7 +22,7 @@ _OTHER_NAMES = {
 def term(where: str, text: str) -> tuple[str, str]:
     """Return the change (``-``, ``1/``, ``log`` or none) and the column of a text such as ``log market_cap``.
 
-    Raises InputError if it is neither.
+    Raises InputError for any other text.
     """
     found = _TERM.fullmatch(str(text).strip())
     if found is None:
@@ -31,7 +31,7 @@ def term(where: str, text: str) -> tuple[str, str]:
 
 
 def changed(values: pd.Series, change: str) -> pd.Series:
-    """Return numbers with another sign, inverted, or as logarithms; unknown where there is none."""
+    """Return numbers with another sign, inverted, or as logarithms; missing where undefined."""
     if change == "-":
         return -values
     if change == "1/":
@@ -61,7 +61,7 @@ def with_names(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def missing_columns(missing: Iterable[str], there: Iterable[object]) -> str:
-    """Name the columns that a table lacks, with the column that is probably meant by each, and how to say so."""
+    """Name the columns that a table lacks, the probable match for each, and the setting that maps them."""
     others = [str(name) for name in there]
     words: list[str] = []
     guesses: dict[str, str] = {}

@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 4_000_000
 # Most days in a row that are left out because a vendor gave them in another unit.
 _LONGEST_SPIKE = 10
 
-# A day's move, at most, beside a change of unit such as pence to pounds.
+# Largest move on a day on which the unit also changes, such as from pence to pounds.
 _DAYS_MOVE = 1.2
 
 # If close and total-return close diverge by more than this between two days, a split is probable, not a dividend.
@@ -127,7 +127,7 @@ def _open(prices: str, reading: Reading) -> pl.LazyFrame:
 
 
 def _is_plain_csv(file: Path) -> bool:
-    """Tell whether Polars reads a CSV file as the other reader does: UTF-8, commas, points, lines that end as usual."""
+    """Tell whether Polars reads a CSV file as :func:`read_file` does: UTF-8, commas, points, usual line ends."""
     with file.open("rb") as content:
         start = content.read(2**16)
         content.seek(max(0, file.stat().st_size - 64))
@@ -138,7 +138,7 @@ def _is_plain_csv(file: Path) -> bool:
 
 
 def _unreadable(prices: str, error: Exception) -> InputError:
-    """Return why Polars cannot read a file; the other reader knows more about encodings."""
+    """Return the error for a file that Polars cannot read; :func:`read_file` knows more about encodings."""
     if "utf" in str(error).lower():
         try:
             read_file("data.prices", prices)
@@ -290,7 +290,7 @@ def _by_day(columns: Sequence[str]) -> list[pl.Expr]:
 
 
 def _is_unit_break(growth: pl.Expr) -> pl.Expr:
-    """Return whether a total return is a change of unit: a factor of 100, 1,000 or more, but for a day's own move."""
+    """Return True if a total return is a change of unit: a factor of 100, 1,000 or more, give or take a day's move."""
     size = growth.log(10).abs()
     return (size > 1.5) & ((size - size.round()).abs() < math.log10(_DAYS_MOVE))
 

@@ -166,7 +166,7 @@ _COUNTS: tuple[tuple[str, str, Literal["D", "s", "ms", "us", "ns"], float, float
     ("microseconds since 1970", "1970-01-01", "us", 1e14, 1e16),
     ("nanoseconds since 1970", "1970-01-01", "ns", 1e17, 1e19),
 )
-"""Name, beginning, unit, and the range of numbers in which a market's dates lie."""
+"""Conventions of counted dates: name, origin, unit, and range of numbers in which market dates lie."""
 
 
 def _meaning(number: float) -> str:

@@ -43,7 +43,7 @@ class Reading:
     unknown
         Marks of an unknown number, in addition to empty cells: texts (``.``, ``B``) and numbers (-99).
     separator, decimal
-        Of CSV files; None: found from the first lines.
+        CSV separator and decimal mark; None: found from first lines.
     columns
         Contract's name -> the file's own column, see :func:`~.columns.with_names`.
     """
@@ -75,7 +75,7 @@ def read_file(
     columns
         Columns to load; all if none are given.
     names
-        Columns of names, whose codes are text.
+        Columns of names, in which codes are read as text.
     reading
         Options of reading that the file itself does not state. Unknown cells are counted and logged.
 
@@ -281,7 +281,7 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
 def _without_formula(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
-    text = cell.replace("\r", " ")  # it would end the line
+    text = cell.replace("\r", " ")  # a CR would end the line
     return f"'{text}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 

@@ -34,7 +34,7 @@ class File:
     encoding
         Encoding of a CSV file; None: found from its first bytes, else UTF-8.
     separator, decimal
-        Of a CSV file; None: found from its first lines.
+        CSV separator and decimal mark; None: found from first lines.
     """
 
     path: Path
@@ -111,7 +111,7 @@ def csv_layout(file: File) -> dict[str, Any]:
     """Return how a CSV file is laid out, as arguments of :func:`pandas.read_csv`.
 
     Columns are separated by what Excel's ``sep=`` line says, or by the semicolon, tab or bar that the header has in
-    place of commas. Then a number such as ``1,5`` has a decimal comma, if no number has a point.
+    place of commas. Where commas do not separate, a number such as ``1,5`` has a decimal comma, if none has a point.
     """
     written_in = file.encoding or encoding(file.path)
     with opened(file.path) as content:

@@ -13,11 +13,11 @@ from .panel import KEYS, RETURN, check_panel
 # A month in which a stock loses more than this is rarer than a change of unit.
 LEAST_RETURN = -0.98
 
-# A single descriptor that forecasts the next month's ranks this well holds the answer.
+# A single descriptor that forecasts the next month's ranks this well must contain the next return.
 MOST_IC = 0.3
 
-# A market recorded as events happened loses at least this share of its stocks a year. A stock has left if it is absent
-# from the last months.
+# A market recorded point in time loses at least this share of its stocks a year. A stock has left if it is absent from
+# the last months.
 LEAST_LEAVERS, ABSENT_MONTHS = 0.002, 3
 
 # A value of a bell-shaped descriptor this many median absolute deviations from the month's median is an outlier.

@@ -14,7 +14,7 @@ SHUMWAY = -0.3
 
 
 def check_rule(rule: str) -> None:
-    """Refuse a rule for missing last returns that is none; raises InputError."""
+    """Refuse an unknown rule for missing last returns; raises InputError."""
     found = _RULE.fullmatch(rule)
     if found is None or (found[1] and not -1 <= float(found[1]) <= 1):
         raise InputError(
@@ -24,7 +24,7 @@ def check_rule(rule: str) -> None:
 
 
 def without_last_return(panel: pd.DataFrame) -> pd.Series:
-    """Return, for each row of a panel in contract form, whether its stock leaves without a return after it."""
+    """Return True for the last row of each stock that leaves a panel in contract form without a return."""
     known = panel.loc[panel[RETURN].notna(), "date"]
     is_last = panel.groupby("asset")["date"].transform("max") == panel["date"]
     return is_last & (panel["date"] <= known.max()) & panel[RETURN].isna()
@@ -36,8 +36,8 @@ def treat_leavers(panel: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, list[st
     Parameters
     ----------
     rule
-        ``drop``: it stays unknown, and portfolios do not hold the stock in that month; ``zero``; or ``delist=-0.3``,
-        the return on leaving.
+        ``drop``: the return stays unknown, and portfolios do not hold the stock in that month; ``zero``; or
+        ``delist=-0.3``, the return on leaving.
 
     Returns
     -------

@@ -26,7 +26,7 @@ SECTOR = "sector"  # optional
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
 
-# The last trading day of a month lies this many days before its end at most, and nearly always fewer than the second.
+# A month's last trading day lies at most the first number of days before its end, nearly always fewer than the second.
 _LONGEST_CLOSURE, _USUAL_CLOSURE = 14, 7
 
 # A return in excess of a month's bill rate may be below -1 by that rate.
@@ -147,7 +147,7 @@ def require_monthly(where: str, dates: pd.Series) -> None:
 
 
 def _are_last_days(dates: pd.Series) -> bool:
-    """Tell whether each month has one date, among the month's last days but where a market was closed for longer."""
+    """Tell whether each month has one date, near its end unless the market was closed for longer."""
     days = dates.drop_duplicates()
     months_end = MONTHLY.end(days)
     left = (months_end - days).dt.days

@@ -8,7 +8,7 @@ With :math:`F(e, m)` a flow over the m months to the end e, as last published by
 * :math:`F(e, m) + (12 - m)/12 \\, F(e - m, 12)` for a fiscal year cut to m months, and :math:`12/m \\, F(e, m)` for a
   longer one.
 
-It is missing where a part is. A part that is restated later counts from that day.
+It is missing if any part is missing. A restated part counts from the day of its restatement.
 """
 
 from typing import Literal
@@ -27,10 +27,10 @@ MONTHS = "period_months"
 """Optional column of statements: the number of months that a row covers."""
 
 _CLEAR = 1.2
-"""Factor by which a flow must differ from the middle of two sizes to decide between them."""
+"""Factor by which a flow must differ from the mean of two possible sizes to decide between them."""
 
 _MOST_ODD = 0.05
-"""Largest share of rows that may lie apart by other than a year where nobody says what the rows cover."""
+"""Largest share of rows that may lie at other distances than a year if nobody says what they cover."""
 
 
 def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFrame, list[str]]:
@@ -118,8 +118,8 @@ def _months(table: pd.DataFrame, gaps: pd.Series, period: Period, flows: list[st
 def _of_moved_years(table: pd.DataFrame, gaps: pd.Series, flows: list[str]) -> pd.Series:
     """Return the months of annual statements; missing where a moved year's end leaves the length in doubt.
 
-    A row less than 11 months after the one before covers the months between, or these and the year before them too. Its
-    size beside the former row's tells which.
+    A row less than 11 months after the row before covers only the months between, or those months and the year before
+    them. Its size relative to the row before tells which.
     """
     ends = table.sort_values("known", kind="stable").drop_duplicates(["asset", "fiscal_month"])
     ends = ends.sort_values(["asset", "fiscal_month"])

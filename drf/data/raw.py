@@ -64,9 +64,9 @@ class Conventions:
     Attributes
     ----------
     lag_months
-        Months after its fiscal year end from which a statement without ``available_from`` counts.
+        Number of months after its fiscal year end at which a statement without ``available_from`` begins to count.
     stale_months
-        Months after its fiscal year end from which a statement counts no more.
+        Number of months after its fiscal year end at which a statement stops counting.
     carry_months
         Number of months without a price for which a stock keeps its last one.
     prices_adjusted, shares_adjusted
@@ -218,14 +218,14 @@ def _of_classes(statements: pd.DataFrame, owners: pd.Series) -> pd.DataFrame:
 
 
 def _of_company(value: pd.DataFrame, listings: Listings, owners: pd.Series) -> pd.DataFrame:
-    """Return the market value of all listed classes of each column's company; unknown where one of them is."""
+    """Return the market value of all listed classes of each column's company; unknown if any is unknown."""
     company = pd.Series(listings.names, value.columns).map(owners)
     lacking = (value.isna() & listings.there).T.groupby(company.to_numpy()).transform("any").T
     return value.fillna(0.0).T.groupby(company.to_numpy()).transform("sum").T.mask(lacking | ~listings.there)
 
 
 def _require_levels(market_index: pd.DataFrame) -> None:
-    """Refuse an index that is given as returns, which do not stay near the value before."""
+    """Refuse an index given as returns, which, unlike levels, do not stay near the previous value."""
     close = market_index["close"].to_numpy()
     if len(close) >= _FEWEST_LEVELS and np.ptp(close) > 0 and np.corrcoef(close[1:], close[:-1])[0, 1] < 0.5:
         raise InputError("data.market_index: close does not move like a level: give index levels, not returns")
@@ -269,7 +269,7 @@ FORMULAS: dict[str, Callable[[Inputs], pd.DataFrame]] = {
     "CAP": lambda of: formulas.cap(of.value),
     "ILLIQ": lambda of: formulas.illiq(of.listings.table("illiq")),
 }
-"""Descriptors, each with how it is made."""
+"""Descriptors, each with the function for it."""
 
 _ITEMS_OF: dict[str, tuple[str, ...]] = {
     "ROE": ("net_income", "net_assets"),
@@ -284,13 +284,13 @@ _ITEMS_OF: dict[str, tuple[str, ...]] = {
 
 
 def needed_items(descriptors: Iterable[str]) -> list[str]:
-    """Return the items of statements that some descriptors need, shares aside."""
+    """Return the items of statements that some descriptors need, except shares."""
     needed = {item for name in descriptors for item in _ITEMS_OF.get(name, ())}
     return [item for item in ITEMS if item in needed]
 
 
 def _single_months(listings: Listings) -> pd.DataFrame:
-    """Return returns without those of months without trading, and of months that end a longer gap: they are no risk."""
+    """Return the returns, except those of months without trading or of the month after a gap: they show no risk."""
     return listings.returns.where(listings.traded & listings.traded.shift(1, fill_value=False))
 
 

@@ -36,8 +36,8 @@ def map_panel(
     path
         Parquet or CSV, one row a stock and month.
     date
-        ``column``; ``form``, one of :data:`DATES`; ``ahead``, by how many months the dates run ahead of the month end
-        at which the descriptors were known.
+        ``column``; ``form``, one of :data:`DATES`; ``ahead``, the number of months by which the dates lie after the
+        month end at which the descriptors were known.
     asset
         Column of the stocks' names.
     columns

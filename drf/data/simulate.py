@@ -201,9 +201,8 @@ def _names(rng: np.random.Generator, places: np.ndarray, months: int, exits: flo
 def _macro(
     seed: int, series: int, months: int, stocks: int, deviation: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return three arrays of the macro series: rewards of the response to the first (months, stocks) with the given
-    deviation over stocks, responses to a surprise of one standard deviation (series, stocks), and surprises (months,
-    series).
+    """Return rewards of the response to the first macro series (months, stocks) with the given deviation over stocks,
+    responses to a surprise of one standard deviation (series, stocks), and surprises (months, series).
     """
     rng = np.random.default_rng([seed, series])  # own generator: macro series leave the rest of the market unchanged
     responses = _RESPONSE * rng.standard_normal((series, stocks))

@@ -77,7 +77,7 @@ class FileSource(Source):
 
 @dataclass(frozen=True)
 class PanelFile(FileSource):
-    """A panel from a file, by its ending (:mod:`drf.data.formats`)."""
+    """A panel from a file, in the format of its ending (:mod:`drf.data.formats`)."""
 
     PLACES = frozenset({"path"})
 

@@ -13,7 +13,7 @@ WEEKDAYS = "Mon Tue Wed Thu Fri"
 
 
 def check_weekmask(weekmask: str) -> None:
-    """Refuse days of the week that are none; raises InputError."""
+    """Refuse text that does not name days of the week; raises InputError."""
     try:
         np.busdaycalendar(weekmask)
     except ValueError as error:

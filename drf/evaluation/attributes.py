@@ -73,8 +73,8 @@ _MARKET_VALUES = {
 
 
 def market_value(cap: Cap | None) -> Attribute:
-    """Return the attribute for market values, as multiples of the largest, of which CAP is the logarithm, the level or
-    only a rank."""
+    """Return the attribute for market values, as multiples of the largest; CAP is their logarithm, level or only a
+    rank."""
     make, absence = _MARKET_VALUES[cap]
     return Attribute(VALUE, "CAP", make, absence)
 

@@ -1,12 +1,13 @@
 r"""Per-stock factor returns of a linearised forecast.
 
-A linear model has one return per factor for all stocks. A network linearised by relevance R has one per stock,
+A linear model has one return per factor for all stocks. A network linearised by relevance R has one per factor and
+stock,
 
 .. math::  F_{i,n,t} = R_{i,n,t} / X_{i,n,t} ,
 
-so that the forecast is the sum of F X plus the intercept. Under the epsilon rule R is X times a factor that is not
-itself divided by X, so the quotient is well-behaved however small X is. At X = 0 exactly, where the exposure is neutral
-or unknown, F is taken to be 0.
+so that the forecast is the sum of F X plus the intercept. Under the epsilon rule R is the product of X and a multiplier
+that contains no division by X. So the quotient is well-behaved however small X is. At X = 0 exactly, where the exposure
+is neutral or unknown, F is taken to be 0.
 """
 
 import numpy as np

@@ -10,10 +10,10 @@ mean is the long-run variance of :math:`u`, prewhitened by an autoregression of 
 .. math::  \widehat{\mathrm{var}}(\hat S) = \frac{\hat\gamma_0}{n - 1} \frac{1 + \rho}{1 - \rho}, \qquad
            \rho = \frac{n}{n + 10} \left( \hat\rho + \frac{1 + 3 \hat\rho}{n} \right) ,
 
-where the bracket corrects the autocorrelation's bias in few periods (Marriott and Pope 1954; Kendall 1954), and the
-factor weighs it against a prior of mean 0 and variance 1/10. An autocorrelation estimated from n periods has a variance
-of 1/n, and in short records this noise would account for most of the width. The interval takes Student's t with n - 1
-degrees of freedom. ``benchmarks/size_and_power.py intervals`` measures coverage and width.
+where the bracket corrects the bias of an autocorrelation from few periods (Marriott and Pope 1954; Kendall 1954). The
+fraction in front weighs this estimate against a prior of mean 0 and variance 1/10. An autocorrelation estimated from n
+periods has a variance of 1/n, and in short records this noise would account for most of the width. The interval takes
+Student's t with n - 1 degrees of freedom. ``benchmarks/size_and_power.py intervals`` measures coverage and width.
 """
 
 import numpy as np

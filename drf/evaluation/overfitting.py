@@ -1,4 +1,4 @@
-r"""Probability of backtest overfitting: how often the best trial of some months is below the median on the others.
+r"""Probability of backtest overfitting: how often the best trial in sample is below the median out of sample.
 
 Combinatorially symmetric cross-validation (Bailey, Borwein, Lopez de Prado and Zhu 2017): the months are cut into an
 even number of blocks; each half of the blocks in turn chooses the trial with the best Sharpe ratio, and the other half
@@ -16,7 +16,7 @@ FEWEST_BLOCKS, MOST_BLOCKS = 4, 10
 
 
 def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
-    """Let every half of the blocks choose a trial and the other half judge it.
+    """Choose the best trial on each half of the blocks, and judge it on the other half.
 
     Parameters
     ----------

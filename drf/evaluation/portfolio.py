@@ -139,14 +139,14 @@ class Weights:
 class Quantiles:
     """Quantiles of forecasts within their month (and sector), from 1 (lowest) to ``rule.quantiles``.
 
-    The sizes of the groups differ by at most one stock. Stocks tied across a cut lie partly in each group, in
-    proportion to the places that the tied stocks have there. So the order of rows or names has no influence. Stocks lie
-    in no group if their sector is unknown or has fewer stocks than quantiles.
+    The sizes of the groups differ by at most one stock. Stocks with equal forecasts on both sides of a cut belong
+    partly to each group, in proportion to the places that they take up in it. So the order of rows or names has no
+    influence. Stocks lie in no group if their sector is unknown or has fewer stocks than quantiles.
 
     Attributes
     ----------
     first, last
-        First and last place of the forecast and its ties in the ascending order of their group: 1 is the lowest.
+        First and last place, in ascending order within the group, of a forecast and those equal to it: 1 is the lowest.
     size
         Number of stocks in the group; 0 where it has no quantiles. All aligned with the forecasts.
     count
@@ -200,8 +200,8 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
     forecasts
         ``date``, ``asset``, ``y_pred``, and the columns of ``rule.attributes``.
     tradable
-        Boolean, aligned with ``forecasts``: stocks that can be held. All stocks are sorted by their forecasts; those
-        that cannot be held leave their weight to the others of their side.
+        Boolean, aligned with ``forecasts``: stocks that can be held. All stocks are sorted by their forecasts. The
+        weight of those that cannot be held goes to the other stocks on the same side.
     """
     quantiles = Quantiles.of(forecasts, rule)
     part = pd.Series(quantiles.share(rule.quantiles) - quantiles.share(1), index=forecasts.index)
@@ -220,7 +220,7 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
 
 
 def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
-    """Make each sector's long and short side equal in weight, and proportional to its stocks on both sides.
+    """Weight each sector's long and short side equally, in proportion to its number of stocks on both sides.
 
     A sector with one side alone is not held.
     """
@@ -277,9 +277,9 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
 
     ``gross``: return of the long less that of the short side. ``traded``: buys plus sells of both sides, as a share of
     the value of one side. ``turnover``: the trades as a share of all that can be traded: 0 for no trade, 1 if
-    everything is sold and bought anew. Weights drift with returns within the month and are set anew at its end; the
-    first month pays for setting up. ``net``: gross less ``cost_bps`` for all that was traded. A month in which one side
-    holds nothing is NaN.
+    everything is sold and bought anew. Weights drift with returns within the month and are reset at its end. The first
+    month bears the cost of building the portfolio. ``net``: gross less ``cost_bps`` for all that was traded. A month in
+    which one side holds nothing is NaN.
     """
     held = weights.by_month()
     grown = weights.table.assign(y=returns)[weights.table["weight"] != 0]
@@ -297,7 +297,7 @@ def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFram
 
 
 def drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
-    """Return the weights at the end of the month, each side rescaled to its own value.
+    """Return the weights at the end of the month, each side divided by its own total.
 
     ``weights``, ``returns``: one row a month, one column an asset; returns in decimals over the month.
     """

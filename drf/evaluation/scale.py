@@ -35,7 +35,7 @@ def scales(forecasts: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``, as the models forecast it; a month without any return, or with one
+        ``date``, ``asset``, ``y_true``, ``y_pred``, the last before shrinkage; a month without any return, or with one
         forecast for all stocks, is ignored.
 
     Returns

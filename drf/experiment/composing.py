@@ -37,7 +37,7 @@ class Settings(Generic[C]):
     choices
         Config group -> the file that was chosen.
     words
-        Command-line words that choose the data, if known without the choices.
+        Command-line words that choose the data; None if they follow from the choices.
     """
 
     config: C
@@ -60,7 +60,7 @@ class Settings(Generic[C]):
     def recorded(cls, values: Mapping[str, Any], schema: type[C], words: Sequence[str]) -> Settings[C]:
         """Check settings that an earlier run recorded; the errors are the same as in :meth:`of`.
 
-        ``words``: the words that choose their data on a command line.
+        ``words``: the command-line words that choose the data of that run.
         """
         return replace(cls.of(OmegaConf.create(dict(values)), schema, (), {}), words=words)
 
@@ -102,7 +102,8 @@ def compose_settings(name: str, schema: type[C], overrides: Sequence[str]) -> Se
 
 
 def read_option(group: str, option: str, schema: type[C]) -> C:
-    """Read one file of a config group that stands alone, such as ``gate/strict``; what refers to others is left out."""
+    """Read one file of a config group on its own, such as ``gate/strict``; leave out values that refer to other
+    settings."""
     values: Any = OmegaConf.to_container(OmegaConf.load(CONFIG_DIR / group / f"{option}.yaml"))
     return make(schema, {name: value for name, value in values.items() if not str(value).startswith("${")}, group)
 
@@ -110,7 +111,7 @@ def read_option(group: str, option: str, schema: type[C]) -> C:
 def in_one_line(error: ValueError) -> str:
     """Return Hydra's complaint about an unknown group, its only complaint that is not a ``HydraException``.
 
-    Raises ValueError; the original error, if it is not one that this function translates.
+    Raises ValueError, the original error, if it is not about an unknown group.
     """
     if "Config group override" not in str(error):
         raise error

@@ -122,7 +122,7 @@ def read_recorded(line: str) -> TrainConfig:
 
 
 def _data(values: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys common to every ``data`` config and the source object; refuse keys that the source does not use.
+    """Return the source object and the keys common to every ``data`` config; refuse keys that the source does not use.
 
     ``raw`` holds the same values with references to others left unresolved.
     """

@@ -13,7 +13,7 @@ RESERVED = frozenset(
         "forecast", "earned", "change", "specific", "all", "sum", "rest", "intercept, rest",
     ]
 )  # fmt: skip
-"""Reserved names: columns other than factors in forecasts, in issues with their orders, and in the report."""
+"""Reserved names: the columns of forecasts, of issues with their orders and of the report that are not factors."""
 
 Factors = dict[str, list[str]]
 """Factor -> its descriptors."""

@@ -24,7 +24,7 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = (), tune
     tuning, the search spaces are ignored, and a setting may lie outside them.
 
     Raises InputError for an unknown family or setting, or a setting that the search space names but the family lacks.
-    Also for a family made of other families' rows that are not trained or have no contributions.
+    Also for a family that combines rows of other families if such a row is not trained or has no contributions.
     """
     for name, settings in models.items():
         if name not in FAMILIES:
@@ -42,7 +42,7 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = (), tune
 
 
 def _require_parts(family: Family, families: Sequence[Family]) -> None:
-    """Refuse a family that is made of rows which are not trained, or have no contributions."""
+    """Refuse a family that combines rows if one of them is not trained or has no contributions."""
     if not family.parts:
         return
     rows = rows_of(other.name for other in families if not other.parts)
@@ -87,7 +87,7 @@ def _require_lightgbm() -> None:
         import lightgbm  # noqa: F401  is it installed?
     except ImportError:
         raise InputError("model=boosting needs LightGBM: pip install 'drf[boosting]'") from None
-    except OSError as error:  # its library needs a system library
+    except OSError as error:  # LightGBM's own library needs a system library
         raise InputError(
             f"model=boosting: LightGBM cannot be loaded: {first_line(error)}: on Debian and Ubuntu apt-get install "
             "libgomp1, on macOS brew install libomp"

@@ -24,7 +24,7 @@ def load_market(
     Parameters
     ----------
     descriptors
-        Descriptors it must have; sensitivities to macro series that it lacks are added from ``data.macro``.
+        Descriptors that the panel must have; missing sensitivities to macro series are added from ``data.macro``.
     least_stocks
         Fewest stocks that a month may have.
     more
@@ -39,7 +39,7 @@ def load_market(
         raise InputError(f"data.universe={data.universe}: the largest stocks are chosen by CAP, which is not there")
     if data.universe is not None and data.universe < least_stocks:
         raise InputError(
-            f"data.universe={data.universe}: fewer stocks than portfolio.quantiles={least_stocks} can hold; raise it"
+            f"data.universe={data.universe}: must be at least portfolio.quantiles={least_stocks}: each needs a stock"
         )
     frame = data.source.needing(descriptors).panel()
     missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]

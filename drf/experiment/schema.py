@@ -46,14 +46,14 @@ class DataConfig:
     Attributes
     ----------
     source
-        Where the panel comes from; in a file of ``conf/data``: ``_target_``, a :class:`drf.data.sources.Source`, and
-        its fields.
+        Origin of the panel; in a file of ``conf/data``: ``_target_``, a :class:`drf.data.sources.Source`, and its
+        fields.
     universe
         Number of largest stocks by CAP to use each month; None: all.
     descriptors
         Subset of the factors' descriptors to use; None: all.
     missing_return
-        Return of a stock that leaves without one, see :func:`drf.data.leavers.treat_leavers`.
+        Return of a stock that leaves without a known return, see :func:`drf.data.leavers.treat_leavers`.
     cap
         Unit of CAP, from which market values are taken; None: unknown.
     weekmask, holidays

@@ -22,7 +22,7 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def make(taker: Callable[..., T], values: object, where: str) -> T:
-    """Call ``taker`` with checked settings, those of nested dataclasses first.
+    """Check settings and call ``taker`` with them; nested dataclasses are made first.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ LEAST_MONTHS = 12
 _TUNED_TO = 12
 """Months after which the mixture is at its tightest."""
 
-_LARGEST_LOG = 700.0  # exp of a larger number overflows, and its size adds nothing
+_LARGEST_LOG = 700.0  # exp of a larger number overflows, and a larger value would change nothing
 
 _RHO = _TUNED_TO / (2 * np.log(1 / ALPHA) + np.log(1 + 2 * np.log(1 / ALPHA)))
 
@@ -58,7 +58,7 @@ def promised_mean(months: pd.Series, trials: float) -> float:
     """Return the mean return to expect from a backtest: its mean, less its standard error and the expected luck of the
     best trial.
 
-    The estimate may be too high by chance, and the best of several trials was chosen. If this many independent trials
+    The estimate may be too high by chance, and the best of several trials was chosen. If ``trials`` independent trials
     are equally good, the best one's mean is too high by :func:`~drf.evaluation.sharpe.best_of_chance` standard errors.
     NaN if the months are too few, or do not vary.
     """

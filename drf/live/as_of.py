@@ -1,4 +1,4 @@
-"""As-of date: the months that are complete on it, and whether the panel is stale."""
+"""As-of date: the months that are complete on that day, and whether the panel is stale."""
 
 import logging
 import re
@@ -42,8 +42,8 @@ def up_to(
     """Return the months of a panel that had ended on a given day, and whether the panel knows later returns.
 
     Months that have not ended are left out, which is logged. Without ``as_of`` such a month is still going on, and the
-    newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. The same
-    holds for a panel without later months if its newest month's returns are known.
+    newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. A panel
+    without later months also knows what came afterwards if its newest month's returns are known.
 
     Raises InputError if the day lies before the panel.
     """

@@ -1,10 +1,10 @@
 """Input statistics: numbers of a month's inputs that are compared with those of earlier months.
 
 The model sees ranks, and the ranks of a month have the same distribution whatever has happened to it. So tests of
-distributions are blind. A bad month shows in how a descriptor correlates with its own past and with the other
-descriptors. It also shows in how much is known, repeated or unchanged, and which stocks come and go. Each of these is a
-number a month, and the newest one is compared with a band from the months before it. A monotone change, such as other
-units, does not show.
+distributions detect nothing. A bad month shows in how a descriptor correlates with its own past and with the other
+descriptors. It also shows in the shares of known, repeated and unchanged values, and in the stocks that come and go.
+Each of these is a number a month, and the newest one is compared with a band from the months before it. A monotone
+change, such as other units, does not show.
 """
 
 import itertools
@@ -26,8 +26,8 @@ LEAST_MONTHS = 12
 
 MOST_MONTHS = 60
 
-# A band reaches this many robust deviations from the median, and exceeds the largest past distance from it by this
-# share.
+# A band reaches at least _DEVIATIONS robust deviations from the median, and exceeds the largest past distance from it
+# by at least the share _BEYOND.
 _DEVIATIONS, _BEYOND = 6.0, 0.5
 
 _JOIN = "rows joined to the wrong stocks, a sign that was turned, or another definition"
@@ -197,7 +197,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
 
 
 def _there(months: Mapping[pd.Timestamp, pd.DataFrame], end: pd.Timestamp, lags: Sequence[int]) -> float:
-    """Return the share of stocks with a row at the earlier dates; NaN where those lie before the first month."""
+    """Return the share of stocks that have a row at the lagged dates; NaN if one is before the first month."""
     dates = [MONTHLY.shift(end, -lag) for lag in lags if lag]
     if not dates or min(dates) < min(months):
         return np.nan if dates else 1.0

@@ -52,7 +52,7 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: 
     day
         Day of the check.
     market
-        The panel compared with that of the version's training.
+        Comparison of the panel with the panel of the version's training.
     """
     month = panel["date"].max()
     late = out_of_date(month, day)

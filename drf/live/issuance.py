@@ -55,8 +55,8 @@ def make_issue(
     promise
         Backtest performance recorded when the version's recipe was first issued; None if this is the first issue.
     watched, afterwards
-        Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. A version trained
-        on the month's returns counts as issued afterwards.
+        Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. An issue of a version
+        trained on the month's returns counts as issued afterwards.
 
     Returns
     -------
@@ -137,7 +137,7 @@ class Issuance:
     run_id
         Run of the issue; empty for a model that is in no registry, whose issue is not recorded.
     is_new
-        True if it was recorded now.
+        True if this call recorded it.
     other
         Differences between an earlier record and a new forecast; empty if there are none.
     unknown
@@ -165,7 +165,7 @@ def issue_month(
     afterwards
         See :class:`~.issues.Issue`.
     replace
-        True if the new issue may replace one that differs.
+        True if the new issue may replace an existing one that differs.
 
     Raises
     ------

@@ -181,14 +181,14 @@ def live_experiment(client: mlflow.MlflowClient) -> str:
 def read_issues(client: mlflow.MlflowClient, name: str, role: str | None = None) -> list[Issue]:
     """Return the standing issues of a registered model by month, of one role or of all.
 
-    If commands on two machines issued the same month at once, the earlier issue counts. Runs that cannot be believed
-    are left aside, see :func:`issues_left_aside`.
+    If commands on two machines issued the same month at once, the earlier issue counts. Runs that cannot be trusted are
+    left out, see :func:`issues_left_aside`.
     """
     return [issue for issue in _believed(client, name)[0] if role in (None, issue.role)]
 
 
 def issues_left_aside(client: mlflow.MlflowClient, name: str) -> list[str]:
-    """Return a sentence on each run that looks like an issue and is not believed: it is no issue, or was changed."""
+    """Return a sentence on each apparent issue that is rejected because it is not an issue or was changed."""
     return _believed(client, name)[1]
 
 
@@ -203,7 +203,7 @@ def _believed(client: mlflow.MlflowClient, name: str) -> tuple[list[Issue], list
     for issue in [issue for issue in written if issue.replaces or slots[issue.slot] > 1]:
         try:
             read_tables(client, issue)
-        except InputError as error:  # one without its tables takes no other's place
+        except InputError as error:  # an issue without its tables cannot replace another
             written.remove(issue)
             aside.append(str(error))
     known = {run_id: issue for run_id, issue in read.items() if isinstance(issue, Issue)}
@@ -252,7 +252,7 @@ def _read(run: Run) -> Issue | str:
     try:
         issue = Issue.of(run)
         for name, text in issue.tags().items():
-            if run.data.tags.get(name, "") != text:  # another way to write it would change it unseen
+            if run.data.tags.get(name, "") != text:  # the same value in another notation would go unnoticed
                 raise ValueError(f"{name} is {run.data.tags[name]}")
         require_signature(_signed(issue), run.data.tags.get(SIGNATURE), "the issue")
         return issue
@@ -300,7 +300,7 @@ def _digest(issue: Issue, table: bytes, promise: bytes) -> str:
 
 
 def whole_issues(client: mlflow.MlflowClient, issues: Iterable[Issue]) -> Iterator[Issued | InputError]:
-    """Read the tables of issues; yield the error of one that cannot be read or was changed in its place."""
+    """Read the tables of issues; where an issue cannot be read or was changed, yield the error instead."""
     for issue in issues:
         try:
             yield read_tables(client, issue)
@@ -395,9 +395,9 @@ def last_before(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.
 
 
 def require_in_order(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.Timestamp) -> None:
-    """Refuse a month before one that was already issued: later trades did not start from its weights.
+    """Refuse a month before an issued one, because later trades did not start from the earlier weights.
 
-    Raises InputError, naming them.
+    Raises InputError, naming later months.
     """
     after = whole_issues(client, [issue for issue in issues if issue.month > month])
     later = [f"{issued.issue.month:%Y-%m}" for issued in after if isinstance(issued, Issued)]

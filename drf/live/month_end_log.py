@@ -13,7 +13,7 @@ from .issues import SIGNATURE, live_experiment
 _KIND, _RESULT = "month-end", "result.json"
 
 _LOOKED_AT = 10
-"""Most runs of one key that are looked at; each that this program wrote says the same."""
+"""Largest number of runs read for one key; all that this program wrote have the same content."""
 
 _NEEDED = {"status", "month", "unusual", "issued", "page"}
 

@@ -56,7 +56,7 @@ def make_orders(
 
 
 def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> tuple[pd.Series, int]:
-    """Return the weights of earlier orders after drifting with returns, each side rescaled to its own value.
+    """Return the weights of earlier orders after drifting with returns, each side divided by its own total.
 
     Parameters
     ----------

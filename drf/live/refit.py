@@ -35,7 +35,7 @@ def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any
     given
         The ``data`` config to train on, with its source and macro series; universe and descriptors are the version's.
 
-    Places recorded in the version are ignored. Fits and studies are kept on this machine, where the defaults say.
+    Places recorded in the version are ignored. Fits and studies are kept on this machine, in the default places.
 
     Raises
     ------

@@ -104,9 +104,9 @@ def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> MarketComparison:
 def require_promoted(scorer: Scorer) -> None:
     """Refuse to issue from a version that was given the alias by hand and was never promoted.
 
-    If a verifying key is set, its decision must be signed, and not older than that of an issued month.
+    If a verifying key is set, the decision on the version must be signed, and not older than that of an issued month.
 
-    Raises InputError, saying how to confirm it.
+    Raises InputError, saying how to confirm the version.
     """
     if scorer.role != CHAMPION or scorer.name is None or scorer.number is None:
         return
@@ -144,5 +144,5 @@ def own_issues(scorer: Scorer) -> list[Issue]:
 
 
 def recent(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
-    """Return the months of a panel that a forecast of its newest month needs."""
+    """Return those months of a panel that are needed to forecast its newest month."""
     return panel[panel["date"] >= MONTHLY.shift(panel["date"].max(), -max(scorer.lags))]

@@ -64,7 +64,7 @@ class Record:
     notes
         Sentences on gaps in the record.
     broken
-        Sentences on issues that are left aside: they are not whole, were changed, or were never issued.
+        Sentences on issues that are ignored because they are incomplete, were changed, or were never issued.
     restated
         Sentences on months whose outcome has changed since the record was last logged.
     """

@@ -52,15 +52,15 @@ def attribute(
     select
         Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``.
     sample_axis
-        Axis of the samples in the inputs: one number, or one for each input; ``None`` for an input that all samples
-        share and that receives nothing.
+        Axis of the samples in the inputs: one number, or one for each input. ``None`` marks an input that all samples
+        share, which receives no relevance.
     chunk
         Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
 
     Returns
     -------
     Account
-        With ``relevances`` in the shapes of the inputs.
+        The ``relevances`` have the shapes of the inputs.
 
     Raises
     ------
@@ -167,7 +167,8 @@ def _mean(accounts: Sequence[Account]) -> Account:
 
 
 def _warn_of_amplification(account: Account, axes: Sequence[int | None]) -> None:
-    """Warn if differences cancel a hundredfold: the baseline lies where the model was never meant to be used."""
+    """Warn if relevances are over a hundred times the difference they share: the model is not made for this
+    baseline."""
     sizes = sum(float(r.abs().sum()) for r, axis in zip(account.relevances, axes, strict=True) if axis is not None)
     moved = float((account.output - account.baseline).abs().sum())
     if sizes > AMPLIFIED * moved > 0:

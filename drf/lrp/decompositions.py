@@ -227,7 +227,7 @@ def multi_head_attention_forward(
     steps, n, _ = query.shape
     size = embed_dim_to_check // num_heads
     mapped = [linear(x, w, b) for x, w, b in zip((query, key, value), maps, biases, strict=True)]
-    # Steps that no input has: biases that are learned, and zeros.
+    # Extra steps that come from no input: learned biases, and zeros.
     more: list[list[Tensor]] = []
     if bias_k is not None and bias_v is not None:
         more += [[bias.expand(1, n, -1) for bias in (bias_k, bias_v)]]

@@ -147,7 +147,7 @@ def _exact_shapley(values: Callable[[Tensor], Tensor], inputs: int, x: Tensor) -
     result = []
     for player in range(inputs):
         without = ~coalitions[:, player]
-        gained = outputs[coalitions[:, player]] - outputs[without]  # others stay in the same order
+        gained = outputs[coalitions[:, player]] - outputs[without]  # both selections are in the same order
         result.append(weights[sizes[without]] @ gained)
     return torch.stack(result, 1).reshape(x.shape)
 

@@ -143,7 +143,7 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
             )
         counts += [] if axis is None else [count]
     samples = max(counts)
-    if samples > 1:  # paired: inputs shared by all samples are repeated
+    if samples > 1:  # one baseline each: inputs with a single sample are repeated
         values = [
             value if axis is None or value.shape[axis] == samples else value.repeat_interleave(samples, axis)
             for value, axis in zip(values, inputs.axes, strict=True)
@@ -190,9 +190,8 @@ def _positions(target: Any, shape: Sequence[int], outputs: int, samples: int) ->
                 f"({samples},)"
             )
         if target.min() < 0 or target.max() >= outputs:
-            raise ValueError(
-                f"target holds {int(target.max())} or less than 0: the model has {outputs} outputs a sample"
-            )
+            least, most = int(target.min()), int(target.max())
+            raise ValueError(f"target holds numbers from {least} to {most}, but must be in 0 to {outputs - 1}")
         return target.cpu().long()
     if hasattr(target, "__index__") and not isinstance(target, bool) and not isinstance(target, Tensor):
         target = target.__index__()  # NumPy's whole numbers too

@@ -26,7 +26,7 @@ class Joint(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (x, baseline), grad = ctx.saved_tensors, grads[0]
-        held = x == baseline  # such as what is masked out (-inf) in both
+        held = x == baseline  # such as elements masked out (-inf) in both tensors
         step = torch.where(held, 0, x - baseline)
         slope = torch.zeros_like(x)
         for place, weight in gauss_legendre(NODES):
@@ -34,7 +34,7 @@ class Joint(torch.autograd.Function):
                 point = torch.where(held, x, baseline + place * step).requires_grad_()
                 (there,) = torch.autograd.grad(ctx.function(point), point, grad)
             slope += weight * torch.where(held, 0, there)
-        # Elements that are masked out have no value, and their change counts for nothing.
+        # Elements that are masked out have no value, so their change is taken as zero.
         change = torch.where(grad == 0, 0, grad * (ctx.function(x) - ctx.function(baseline)))
         missed = (change - slope * step).sum(ctx.axes, keepdim=True)
         length = step.square().sum(ctx.axes, keepdim=True)

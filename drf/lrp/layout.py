@@ -17,7 +17,7 @@ from torch import Tensor
 
 THREE, TWO = 3, 2
 TURNED = (2, 0)
-"""Positions, among the three samples, of the two that are run again, in this order."""
+"""Positions of the two samples out of three that run a second time, in the order of that run."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MixedSamplesError(ValueError):
 
 
 def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool) -> Layout:
-    """Return the layout, from the values of every site for three samples, and for :data:`TURNED`.
+    """Return the layout, given every site's values in a run of three samples and in a run of :data:`TURNED`.
 
     Parameters
     ----------

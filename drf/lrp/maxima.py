@@ -45,7 +45,7 @@ def windows(name: str, x: Tensor, args: Sequence[Any], kwargs: dict[str, Any], o
     Raises
     ------
     UnsupportedOperationError
-        If it is no such function, or spans all values.
+        If the function is not supported, or spans all values.
     """
     if name in ("max", "min"):
         return _along(x, *_given(args, kwargs, "dim", "keepdim"))

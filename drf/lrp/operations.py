@@ -54,7 +54,7 @@ OPERATIONS.update(dict.fromkeys(IGNORES_VALUES, _ignore_values))
 
 @operation("detach", "__get__ data", "__get__ grad_fn")
 def _same(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> Any:
-    """Return a value unchanged where a model hides it from its training."""
+    """Return a value unchanged where a model detaches it from the gradient."""
     return func(x) if name_of(func).endswith("grad_fn") else x
 
 

@@ -2,7 +2,7 @@
 
 A relevance rule replaces the backward pass of one operation. The backward signal is relevance per unit of input; an
 input's relevance is that signal times its value. Slices, sums, loops, dictionaries and residual connections then need
-no rule, for autograd carries it through them.
+no rule, since autograd carries relevance through them.
 
 A *signal* is a tensor that depends on the inputs; it requires a gradient. Parameters are constants here. A *gate* is a
 signal that scales others: the output of a sigmoid or a softmax, or a denominator.

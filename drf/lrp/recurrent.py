@@ -38,7 +38,7 @@ from .gate_rules import Fraction
 from .rules import ALL, Part, Rule, Term, lift, row_sums, stabiliser
 
 Account = Callable[[str, Tensor], None]
-"""Function of a kind and of what it absorbed, by sample."""
+"""Function that takes a kind and the amount it absorbed for each sample."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Trace:
 
     @classmethod
     def run(cls, x: Tensor, h0: Tensor, c0: Tensor, weights: tuple[Tensor, ...], gates: bool) -> Trace:
-        """Run the pass. ``weights``: of input and hidden state and, if there is one, the bias."""
+        """Run the pass. ``weights``: weights of input and hidden state, then the bias if there is one."""
         of_input, of_hidden, *bias = weights
         steps, n, _ = x.shape
         size = of_hidden.shape[1]
@@ -196,7 +196,7 @@ def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> Cel
             kept, first, output = (1 - to_f) * kept, (1 - to_f[0]) * first, (1 - to_o) * h
         else:
             ways = [way(_G, trace.z[0], trace.new)]
-        carry = kept[1:].mul_(per_cell[:-1])  # the trace has served its turn
+        carry = kept[1:].mul_(per_cell[:-1])  # the trace is no longer needed
         return Slopes(per_cell.mul_(output), carry, lambda: c / (c + away), first, ways, away)
 
     return CellRule(fraction is not None, slopes)

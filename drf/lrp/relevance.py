@@ -72,7 +72,7 @@ class LayerwiseRelevance(Propagation):
         y = function(z0)
         at_zero = function(torch.zeros_like(z0)) if offset else None
         if at_zero is not None:
-            at_zero = torch.where(at_zero.isfinite(), at_zero, 0)  # as at a denominator's 0: then z gets all
+            at_zero = torch.where(at_zero.isfinite(), at_zero, 0)  # such as a denominator of 0: z then gets all
             at_zero = torch.where(z0.isfinite(), at_zero, y)  # values masked before a softmax
         change = y if at_zero is None else y - at_zero
         if self.blind:
@@ -110,7 +110,7 @@ class LayerwiseRelevance(Propagation):
         return Absorb.apply(constant, lift(amount) if self.blind else amount, self, kind, site)
 
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
-        own = indices.detach()[..., None] * value  # rows for indices from no input, such as padding, are constants
+        own = indices.detach()[..., None] * value  # rows with an index from no input, such as padding, are constants
         return Absorb.apply(Through.apply(indices[..., None] * value, value), value - own, self, "bias", site)
 
     def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
@@ -118,7 +118,7 @@ class LayerwiseRelevance(Propagation):
         return deviation * torch.rsqrt(deviation.detach().square().mean(axes, keepdim=True) + eps)
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        possible = z.detach().isfinite()  # values masked before a softmax are not possible
+        possible = z.detach().isfinite()  # False for values masked before a softmax
         count = possible.sum(dim, keepdim=True)
         centred = z - torch.where(possible, z, 0).sum(dim, keepdim=True) / count
         level = torch.where(possible, 0, z.detach())

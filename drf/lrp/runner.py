@@ -52,7 +52,7 @@ class Runner:
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """Type of the model's numbers, if all have the same."""
+        """Common type of the model's numbers, if there is one."""
         kinds = {value.dtype for value in _floats(self.model)}
         return kinds.pop() if len(kinds) == 1 else None
 

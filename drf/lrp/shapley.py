@@ -43,13 +43,13 @@ class ShapleyDifferences(Propagation):
         self._lstms = iter(baseline.lstms)
 
     def reference(self, site: int, like: Tensor) -> Tensor:
-        """Return the baseline's value at a site, in the shape of the value there now."""
+        """Return the baseline's value at a site, in the shape that the value has in this run."""
         return self.layout.spread(site, self.baseline.values[site], like, self.samples)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         baseline = next(self._lstms)
         sequences, of_baseline = x.shape[1], baseline.x.shape[1]
-        if of_baseline not in (1, sequences):  # several sequences a sample
+        if of_baseline not in (1, sequences):  # each sample has several sequences
             rows = torch.arange(of_baseline, device=x.device)
             baseline = baseline.rows(self.layout.spread(site, rows, x[0, :, 0], self.samples))
         return lstm_layer(x, h, c, weights, shapley_rule(baseline), lambda kind, by_sequence: None)
@@ -118,5 +118,5 @@ def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor
 
 
 def closeness(z: Tensor) -> float:
-    """Return the difference below which a derivative is nearer to the secant than a rounded quotient."""
+    """Return the difference below which a derivative approximates the secant better than a rounded quotient does."""
     return 1e-5 if z.dtype == torch.float64 else 1e-3

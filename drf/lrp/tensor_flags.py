@@ -75,7 +75,7 @@ def is_gate(value: object) -> bool:
 
 
 def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
-    """Attach a signal, 1 everywhere, to a tensor of whole numbers; the signal receives its relevance."""
+    """Attach a signal, 1 everywhere, to a tensor of whole numbers; their relevance goes to the signal."""
     setattr(indices, _INDICES, ones)
     return indices
 

@@ -108,7 +108,7 @@ class Explains(Protocol):
 
 @runtime_checkable
 class MeasuresFaithfulness(Protocol):
-    """A model that can measure how true its own explanations are."""
+    """A model that can measure the faithfulness of its own explanations."""
 
     def faithfulness(self, x: np.ndarray) -> dict[str, float]: ...
 

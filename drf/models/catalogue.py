@@ -90,7 +90,8 @@ def plain_row(family: str) -> ModelRow:
 
 
 def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
-    """Return, for each family with portable models, the row whose run stores them; of two rows, the explained one."""
+    """Return, for each family with portable models, the row whose run stores them: the explained row if there are
+    two."""
     return list({row.family: row for row in rows if row.carried}.values())
 
 

@@ -37,15 +37,15 @@ class Network(BaseEstimator, ABC):
     validation_months
         Last months of the training window that are held back from training to decide when to stop.
     signal_bias
-        ``True``: the papers' form, with all biases. ``False``: no bias where the signal passes. The neutral stock (all
-        ranks 0) then has zero network output and zero relevance, and contributions sum to the network's output.
+        ``True``: the papers' form, with all biases. ``False``: no bias on the path of the signal. The neutral stock
+        (all ranks 0) then has zero network output and zero relevance, and contributions sum to the network's output.
     linearisation
         Rule that gives the network's contributions, see :mod:`drf.lrp.linearisation`; ``plain`` is the papers' rule.
     epsilon
         Stabiliser of the rule ``plain``.
     label
-        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts
-        for no more than its place. Forecasts are returns in either case, see :mod:`drf.samples.label`.
+        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does not
+        count, only its position. Forecasts are returns in either case, see :mod:`drf.samples.label`.
     warm_start
         ``True``: in a walk-forward, each window starts from the weights of the window before. Windows then train one
         after another.

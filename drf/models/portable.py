@@ -194,8 +194,8 @@ class PortableRegression:
     def read(cls, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PortableRegression:
         import skops.io  # only models of scikit-learn need it
 
-        # skops requires trees to be trusted because bad indices could crash the process; so could the code stored with
-        # them.
+        # skops requires trees to be trusted because bad indices could crash the process. The code stored with the trees
+        # could crash it as well.
         packed, trusted = tensors["skops"].numpy().tobytes(), ["sklearn.tree._tree.Tree"]
         return cls(skops.io.loads(packed, trusted=trusted), **settings)
 

@@ -19,9 +19,9 @@ class Regression(BaseEstimator, ABC):
     Parameters
     ----------
     label
-        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier counts for no more
-        than its place. Ranks are scaled to the mean and spread of returns, so settings in units of returns keep their
-        meaning. Forecasts are returns in either case, see :mod:`drf.samples.label`.
+        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does not
+        count, only its position. Ranks are scaled to the mean and spread of returns, so settings in units of returns
+        keep their meaning. Forecasts are returns in either case, see :mod:`drf.samples.label`.
     random_state
         Seed, for families with random draws.
     """

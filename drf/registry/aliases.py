@@ -1,4 +1,4 @@
-"""Aliases: their holders, the program's last move, and holds by people.
+"""Aliases: the versions that have them, the program's last move, and holds set by people.
 
 MLflow moves one alias at a time and does not record who moved it. So each move is first recorded as a tag of the
 registered model, and the next command completes an interrupted one. Aliases that match neither the last state nor the
@@ -99,7 +99,7 @@ def read_hold(client: mlflow.MlflowClient, name: str) -> Hold | None:
     written = _model(client, name)[0].get(_HOLD)
     if written is None:
         return None
-    return _written(written, _hold_of) or Hold("somebody", "some time", written)  # a tag that was set by hand holds too
+    return _written(written, _hold_of) or Hold("somebody", "some time", written)  # a tag set by hand is also a hold
 
 
 def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str | None = None) -> None:
@@ -121,7 +121,7 @@ class Move:
     marks
         Version -> tags that are written on it with the move.
     hold
-        A hold from then on, if there is to be one.
+        Hold that begins with the move, if there is one.
     unless_held
         True if a hold prevents the move; people's decisions ignore a hold.
     grounds
@@ -195,7 +195,7 @@ def _by_hand(
 
 
 def _other_previous(client: mlflow.MlflowClient, name: str, left: Standing, existing: Container[str]) -> str | None:
-    """Give ``previous`` to the former champion if its alias was moved by hand to the previous version."""
+    """Give ``previous`` to the former champion if the champion alias was moved by hand to the previous version."""
     if left.champion is not None and left.champion != left.previous and left.champion in existing:
         client.set_registered_model_alias(name, PREVIOUS, left.champion)
         return left.champion

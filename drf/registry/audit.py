@@ -1,8 +1,8 @@
 """Leak suite: checks that nothing unknown at the date of a forecast reaches it.
 
 Each check changes the data in a way that must not affect the forecast (or that validation must refuse), runs the
-training's path from panel to forecast again, and compares. It audits what is run, not what is meant: panel, universe,
-ranks, samples, windows and the fit of a family, on the user's own data.
+training's path from panel to forecast again, and compares. The suite audits what actually runs, not what was intended:
+panel, universe, ranks, samples, windows and the fit of a family, on the user's own data.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Protocol:
     descriptors, window, universe
         As in the training.
     quantiles
-        Number of quantiles of its portfolios; a month has at least as many stocks.
+        Number of quantiles of the portfolios; each month has at least that many stocks.
     validation_months, folds
         Validation months and folds of its tuning; 0 months if untuned.
     """
@@ -195,7 +195,7 @@ def shuffled_returns_are_not_forecast(market: pd.DataFrame, family: Family, prot
 
 
 def no_descriptor_holds_the_return(market: pd.DataFrame, protocol: Protocol) -> Check:
-    """Look for a descriptor that alone forecasts the next return too well to have been known."""
+    """Look for a single descriptor that forecasts the next return too well to have been known in advance."""
     ics = {name: np.nan_to_num(mean_rank_ic(market, name)) for name in protocol.descriptors}
     name = max(ics, key=lambda name: abs(ics[name]))
     reason = f"largest is {name}'s rank IC with the next return, {ics[name]:.3f}, allowed are {MOST_IC:g}"

@@ -21,7 +21,7 @@ class Evaluation:
     passed, reason
         True if it passed all gates of its role, and the failed gates in words if it did not.
     scores, verdicts, months
-        See :mod:`.scores` and :mod:`.gates`; empty where it was not asked. First and last month scored.
+        See :mod:`.scores` and :mod:`.gates`; empty where nothing was scored or judged. First and last month scored.
     skill
         Verdicts on a refresh's months, which are reported but not required.
     settled
@@ -57,11 +57,11 @@ class Decision:
     chosen
         Version that passed, and is or would be the new champion; None if there is none.
     hold
-        Hold on the aliases, if any: why nothing was moved.
+        Hold on the aliases, if any; it explains why nothing was moved.
     evaluations
         Evaluations, the champion's first.
     superseded, left_aside
-        Versions that were not judged, each with the newer version that supersedes it or the reason.
+        Versions that were not judged, each with the newer version that supersedes it or the reason for leaving it out.
     reason
         In words.
     asked

@@ -46,7 +46,7 @@ class EvaluationMarket:
         """Load the market that the config names.
 
         The market has the descriptors of the champion, or of the newest version if there is no champion. Descriptors of
-        other versions are added where its source provides them.
+        other versions are added where the market's source provides them.
 
         Raises InputError if the data cannot be read, lack what the version or the portfolio rule needs, or belong to
         another market than the version.

@@ -84,7 +84,7 @@ def _require_its_own(client: mlflow.MlflowClient, version: Version, evidence: Ev
         table = _artifact(client, version, name)
         if table is None or table.empty:
             continue
-        if own is logged["forecast.parquet"]:  # of several newest months, a version keeps only the last
+        if own is logged["forecast.parquet"]:  # a run may log several newest months, a version keeps only the last
             table = table[table["date"] == own["date"].max()]
         both = own[[*KEYS, "y_pred"]].merge(table[[*KEYS, "y_pred"]], on=list(KEYS), how="outer", suffixes=("", "_run"))
         apart = (both["y_pred"] - both["y_pred_run"]).abs().max(skipna=False)

@@ -16,10 +16,10 @@ from scipy import stats
 from .checkup import Checkup
 
 MONTHS = "months out of sample"
-"""The gate that may pass through time alone."""
+"""Gate that time alone may turn from failed to passed."""
 
 REPLACEMENT = "better than the champion"
-"""The gate between a new recipe and the champion's."""
+"""Gate that a new recipe must pass to replace the champion's."""
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Correlation = Annotated[float, Interval(ge=-1, le=1)]
@@ -48,16 +48,18 @@ class Thresholds:
     min_sharpe_low
         Low end of the 95 % interval of the annualised Sharpe ratio after costs.
     min_deflated
-        Probability that the version beats the best result that chance would give in as many independent trials.
+        Probability that the version beats the best result that chance would give in the market's number of independent
+        trials.
     max_rank_ic_p
         One-sided p-value of the mean monthly rank IC; the t-statistic must exceed its critical value.
     max_rank_ic
         Mean monthly rank IC beyond which a forecast is too good to be true.
     min_better_than_linear
-        Probability that its Sharpe ratio after costs is above that of the row linear on the same months; None: not
-        asked.
+        Probability that the version's Sharpe ratio after costs exceeds that of the row linear on the same months; None:
+        not required.
     min_better
-        Probability that its Sharpe ratio after costs, less the cost of the change, is above the champion's.
+        Probability that the version's Sharpe ratio after costs, including the cost of the change, exceeds the
+        champion's.
     """
 
     max_replay_error: Annotated[float, Ge(0)]

@@ -136,7 +136,7 @@ def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:
 
 
 def renamings(then: pd.DataFrame, now: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Return each vanished stock with the new stock that has its values in the vanished one's last month."""
+    """Return, for each vanished stock, the new stock that has the same values in the former's last month."""
     gone = then[~then["asset"].isin(set(now["asset"]))]
     new = now[~now["asset"].isin(set(then["asset"]))]
     found: dict[str, str] = {}

@@ -14,8 +14,8 @@ from ..errors import InputError
 from .history import renamings
 
 _SAME = 0.5
-"""Smallest share of common stocks, and smallest agreement, of the same market. Across restated, renamed and converted
-panels of one market both stay above 0.9; across markets the agreement is near 0."""
+"""Smallest share of common stocks, and smallest agreement, for two panels to be of the same market. Across restated,
+renamed and converted panels of one market both stay above 0.9; across markets the agreement is near 0."""
 
 SAME_INPUT = 0.75
 """Least agreement of a descriptor with the values of the training. With 1 % of the values restated each month,
@@ -122,7 +122,7 @@ def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd
     Raises
     ------
     InputError
-        If they differ, saying how.
+        If the markets differ, saying how.
     """
     comparison = compare_markets(history, panel)
     if why := comparison.difference:

@@ -60,8 +60,7 @@ def _roll_back(
     to: bool | int,
     reason: str,
 ) -> Decision:
-    """Roll champion back to a version, reject the former champion, and hold the aliases so that no other takes its
-    place."""
+    """Roll the champion alias back to a version, reject the former champion, and hold the aliases there."""
     number = standing.previous if to is True else str(to)
     if number is None or number == standing.champion:
         raise InputError(

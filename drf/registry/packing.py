@@ -139,7 +139,7 @@ def write_bundle(forecaster: Forecaster, folder: Path) -> None:
 
 
 def requirements(forecaster: Forecaster) -> list[str]:
-    """Return a loaded version's requirements, at the package versions used in training, without local build tags."""
+    """Return the packages that a loaded version needs, pinned as in training, without local build tags."""
     kinds = {type(member) for members in forecaster.groups for member in members}
     names = ["mlflow", "numpy", "pandas", "torch"]
     names += ["lightgbm"] if PortableTrees in kinds else []

@@ -46,7 +46,7 @@ class Rules:
     market
         Panel in contract form, all stocks.
     universe
-        Number of the largest stocks a month that count; None: as many as the version was trained on.
+        Number of largest stocks that count in each month; None: as many as the version was trained on.
     rule, limits
         Portfolios and gates; ``asked`` names both.
     trials
@@ -69,7 +69,7 @@ class Rules:
 
     @property
     def key(self) -> str:
-        """Key of everything besides the version that a final verdict depends on; it is a tag of the version."""
+        """Key of all that a final verdict depends on, apart from the version; it is a tag of the version."""
         return f"{self.asked}; refresh {self.refresh}{'; audited' if self.audit else ''}"
 
     def panel(self, version: Version) -> pd.DataFrame:
@@ -178,9 +178,9 @@ def _result(rules: Rules, candidate: Candidate, champion: Candidate | None) -> E
 
 
 def _settled(rules: Rules, candidate: Candidate, champion: Candidate | None) -> str:
-    """Return the key under which a version need not be evaluated again; empty if a later result may differ.
+    """Return the key of the rules under which the result is final; empty if a later result may differ.
 
-    Its check-up will not change. Verdicts on its forecasts are final once it has enough months on its own market. The
+    The check-up will not change. Verdicts on its forecasts are final once it has enough months on its own market. The
     comparison with the champion is valid as long as the champion's recipe is the same.
     """
     if candidate.role == REFRESH and rules.refresh == "never":
@@ -230,8 +230,7 @@ def _waiting(
 def _judge_newest(
     rules: Rules, versions: Sequence[Version], champion_number: str | None, champion: Candidate | None
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Judge the newest sound version of a recipe; return what was judged on the way, and the older versions
-    superseded."""
+    """Judge a recipe's versions, newest first, until one is sound; return the judged and the superseded."""
     tried: list[Candidate] = []
     for position, version in enumerate(versions):
         candidate = _judge(rules, version, champion_number, champion)

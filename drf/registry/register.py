@@ -56,7 +56,7 @@ def register_newest(
     Parameters
     ----------
     groups
-        Fitted models of the family whose row is registered; for a blend, of each of its rows.
+        Fitted models of the registered row's family; for a blend, one group for each of its rows.
     rows
         Rows of the comparison, including the registered one.
     drivers

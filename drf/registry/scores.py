@@ -45,7 +45,7 @@ def unseen_forecasts(
     recorded = evidence.predictions[evidence.predictions["date"].isin(restated.standing)]
     recorded = recorded.assign(asset=recorded["asset"].replace(dict(restated.renamed)))
     parts = [recorded[[*KEYS, "y_pred", "benchmark"]]]
-    # A training whose tests were set to end at a date has seen the months after it.
+    # If tests were set to end at a date, the training has still seen the months after it.
     last = max(evidence.predictions["date"].max(), pd.Timestamp(evidence.tags["train_last"]))
     if (returns["date"] > last).any():
         own = forecast(model, panel).rename(columns={"prediction": "y_pred"})

@@ -43,8 +43,8 @@ def _load(package):
 def _any_kind_is_text_in_csv():
     """Let MLflow's server and ``mlflow models predict`` take CSV for a model whose inputs may be of any kind.
 
-    They ask the signature for each column's type. A column that takes any kind has no type, so MLflow refuses the file.
-    Read as text, codes keep their zeros, and the forecaster interprets the cells itself.
+    Both look up each column's type in the signature. A column that takes any kind has no type, so MLflow refuses the
+    file. Cells are read as text, so codes keep their zeros, and the forecaster interprets them itself.
     """
     refusing = Schema.pandas_types
     if hasattr(refusing, "takes_any_kind"):

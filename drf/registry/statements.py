@@ -3,8 +3,8 @@
 A version's signature covers its files, but files can be moved. A version could point to another version's files, and an
 alias to a version that nobody promoted. So a statement at registration names the version with its files, and a
 statement with each decision names the holders of the aliases and the grounds. They are tags, each with its signature in
-a second tag. A decision names the one before it, so that a gap shows, and an old decision cannot take a new one's place
-once a month was issued under the new one.
+a second tag. Each decision names the one before it, so that a gap shows. Once a month was issued under a decision, no
+older decision can take its place.
 """
 
 import json
@@ -64,7 +64,7 @@ def state_decision(client: mlflow.MlflowClient, name: str, decision: Mapping[str
 
 
 def utc_now() -> str:
-    """Return the time of a decision, in UTC; later times are later in the alphabet."""
+    """Return the time of a decision, in UTC, as text that sorts in order of time."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -82,7 +82,7 @@ def require_decision(client: mlflow.MlflowClient, name: str, champion: str, not_
     Parameters
     ----------
     not_before
-        Time of a decision that is known from elsewhere; an older one has been put back.
+        Time of a decision known from elsewhere; a newest decision older than this has been put back.
 
     Raises
     ------

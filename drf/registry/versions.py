@@ -108,7 +108,7 @@ class Version:
             row_run=tags["row_run"],
             parent_run=tags["parent_run"],
             train_last=train_last,
-            # for a source that is not made here, the recipe is the one that the training wrote
+            # if a source is only named and cannot be created here, the recipe is the one that the training recorded
             recipe=tags[RECIPE] if isinstance(config.data.source, NamedElsewhere) else recipe_of(config),
             market=from_tag(tags.get(MARKET)),
             tags=dict(tags),
@@ -325,7 +325,7 @@ def _other_models(client: mlflow.MlflowClient, name: str) -> list[str]:
 
 
 def model_of_panel(path: str) -> str:
-    """Return the only registered model of a panel file, whatever its universe; else the built-in market's.
+    """Return the one registered model of a panel file, of any universe; if none, the built-in market's.
 
     Raises InputError if there are several.
     """

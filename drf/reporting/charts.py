@@ -149,7 +149,8 @@ def contributions(parts: pd.DataFrame, row: str, title: str) -> Chart:
 
 
 def promised_and_earned(promised: pd.DataFrame, earned: pd.DataFrame, row: str) -> Chart:
-    """Draw monthly means by factor. Both: one row a month, one column a factor; ``earned`` has ``specific`` too."""
+    """Draw monthly means by factor. Both tables: one row a month, one column a factor; ``earned`` also has the column
+    ``specific``."""
     names = list(earned)
     means = {"forecast": promised.mean().reindex(names), "earned": earned.mean()}
     colours = {"forecast": "#999999", "earned": colour_of(row)}

@@ -61,7 +61,7 @@ class Table:
 
     @property
     def lines(self) -> list[tuple[bool, list[str]]]:
-        """Flag and cells of each row: whether the row is emphasised, and its texts."""
+        """Rows as shown: for each, whether it is emphasised and the texts of its cells."""
         first = self.columns[0].name
         return [
             (str(values[first]) == self.strong, [column.cell(values.get(column.name)) for column in self.columns])

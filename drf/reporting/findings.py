@@ -54,7 +54,7 @@ def _of_one_family(row: str, other: str) -> bool:
 
 
 def how_right(comparison: pd.DataFrame, headline: str | None) -> str:
-    """Summarise errors against a forecast of nothing, and promised against earned returns."""
+    """Summarise errors against those of a zero forecast, and promised against earned returns."""
     if headline is None:
         return "Nothing can be said."
     line = comparison.set_index("row").loc[headline]
@@ -105,7 +105,7 @@ def _pair(pairs: pd.DataFrame, row: str, other: str) -> pd.Series:
 
 
 def how_sure(evidence: Mapping[str, pd.DataFrame], headline: str | None) -> str:
-    """Summarise the interval of a row, its distance to the rivals, and the effect of the number of trials."""
+    """Summarise a row's interval, its differences from the rivals, and the effect of the number of trials."""
     if headline is None:
         return "Nothing can be said."
     net = evidence["sharpe"].query("returns == 'net'").set_index("row").loc[headline]

@@ -55,7 +55,7 @@ def with_verdict(page: str, status: str, verdict: Section | None) -> str:
     Parameters
     ----------
     page
-        As :func:`render` or this function returned it.
+        Page, as :func:`render` or this function returned it.
     status
         Sentence for the first screen.
     verdict

@@ -1,4 +1,4 @@
-"""Live figures: outcomes of the issued months beside the backtest's promise."""
+"""Live figures: outcomes of the issued months compared with the backtest's promise."""
 
 from ..live.outcome import Live
 from .charts import live_beside_promise, live_rank_ic

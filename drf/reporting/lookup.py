@@ -36,7 +36,7 @@ def stocks_asked(
         Parts that make up the forecasts, one column each, aligned with ``holdings``; any remainder of the forecast is
         shown as the rest.
     levels
-        Level, such as ``factor`` -> the group of each column of ``cells`` at that level.
+        Level (such as ``factor``) -> the group, at that level, of each column of ``cells``.
     history
         ``date``, ``asset``, ``forecast``, ``earned`` and one column per factor.
     factors

@@ -1,7 +1,7 @@
-"""Papers' table: published results beside a training under the papers' protocol.
+"""Papers' table: published results next to those of a training under the papers' protocol.
 
-Numbers are those of table 4 of Nakagawa, Uchida and Aoshima 2018 (arXiv 1810.01278). Of Nakagawa, Ito, Abe and Izumi
-2019 (arXiv 1901.11493) only orderings are known.
+Numbers are those of table 4 of Nakagawa, Uchida and Aoshima 2018 (arXiv 1810.01278). For Nakagawa, Ito, Abe and Izumi
+2019 (arXiv 1901.11493), only orderings are known.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ def _beats(rows: pd.DataFrame, name: str, other: str) -> bool:
 
 
 def papers_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return every published number beside the training's own.
+    """Return every published number next to the training's own number.
 
     ``table``: one line per row, with its metrics, see :func:`drf.comparison.rows.comparison_table`.
     """

@@ -81,7 +81,7 @@ def _why_not(number: str, decision: Decision, evaluation: Evaluation) -> str:
 
 
 def alarm_in_words(decision: Decision) -> str:
-    """Return the champion's fault as "ALARM: why", plain words before the first champion, or empty text."""
+    """Return "ALARM: why" for a champion's fault, plain words if there is no champion yet, or empty text."""
     if decision.alarm and not (decision.before.line or decision.after.champion):
         return "There is no champion yet"
     return f"ALARM: {decision.alarm}" if decision.alarm else ""

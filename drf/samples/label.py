@@ -26,7 +26,7 @@ def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
 
 
 def worth(output: np.ndarray, y: np.ndarray, month: np.ndarray) -> float:
-    """Return the return that one unit of output stands for: the least-squares slope on ``output``, shape (n,).
+    """Return the stock return per unit of output: the least-squares slope on ``output``, shape (n,).
 
     The regression uses the targets less their month's mean, since ranks within a month say nothing about the market.
     """

@@ -36,7 +36,7 @@ class WindowRule:
         Start dates of the parts into which the test months are split, each shown separately for every row; None:
         calendar years.
     refit_every
-        Test months that one fit serves.
+        Number of test months per fit.
     expanding
         True if windows train on all earlier months, not only on the last ``train_months``. The start of the first
         window does not depend on this setting.

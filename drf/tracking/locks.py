@@ -15,8 +15,8 @@ from .user import user
 
 @contextlib.contextmanager
 def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
-    """Block other commands from the same work: every command on a sqlite file; for other stores, the commands of this
-    user on this machine.
+    """Block other commands from the same work: all commands if the store is a sqlite file, else this user's commands on
+    this machine.
 
     Parameters
     ----------

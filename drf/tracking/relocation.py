@@ -1,7 +1,7 @@
 """Relocation of a sqlite store: MLflow records absolute paths, which a moved or copied store keeps.
 
-Anyone who continued with a copy would write into the original. A store's home is therefore a tag of its experiments;
-from another folder, the store is refused until its paths are corrected.
+Anyone who continued with a copy would write into the original. A store's home folder is therefore recorded as a tag of
+its experiments. A store opened from another folder is refused until its paths are corrected.
 """
 
 import shutil

@@ -106,7 +106,7 @@ class RunLog:
             self._write(self.client.log_batch, metrics=part)
 
     def tables(self, tables: Mapping[str, pd.DataFrame | None]) -> None:
-        """Log tables as artifacts, all at once: Parquet or CSV by the ending of their names, which may hold folders.
+        """Log tables as artifacts in one go; each name may include folders, and its ending selects Parquet or CSV.
 
         A None is left out.
         """
@@ -147,8 +147,8 @@ class RunLog:
     def _write(self, request: Callable[..., Any], **content: Any) -> None:
         """Write to the run, and once more if the server broke off its answer.
 
-        MLflow itself repeats requests without an answer, and not those whose answer is cut. To write the same content
-        twice leaves the run as it is.
+        MLflow itself retries requests that got no answer, but not those whose answer was cut short. Writing the same
+        content twice does not change the run.
         """
         try:
             request(self.run_id, **content)
@@ -235,7 +235,7 @@ class RunTree:
         self.opened = time.perf_counter()
         leave_what_is_taken(self.client)
         # start_run adopts MLFLOW_RUN_ID, which mlflow run sets; a name would rename that run.
-        active = mlflow.start_run(run_name=self.name, tags=self._marks)  # tagged at once: it may be killed next
+        active = mlflow.start_run(run_name=self.name, tags=self._marks)  # tagged at once, as the program may be killed
         self.experiment_id = active.info.experiment_id
         self.parent = RunLog(self.client, active.info.run_id)
         if self.work is not None:
@@ -250,7 +250,7 @@ class RunTree:
         return {_HOST: platform.node(), _CHECKPOINTS: str(self.work.path)}
 
     def _close_the_dead(self, own: Locked) -> None:
-        """End the runs of killed programs on this machine that MLflow believes to be running."""
+        """End the runs that MLflow believes to be running although their program on this machine was killed."""
         here = f"attributes.status = 'RUNNING' and tags.{_HOST} = '{platform.node()}'"
         for run in self.client.search_runs([self.experiment_id], here, max_results=1000):
             if _CHECKPOINTS not in run.data.tags:  # a run of somebody else's program
@@ -310,7 +310,7 @@ class RunPlace:
 def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
     """Open a run that is FINISHED only at the end of the context, and does not count before then.
 
-    Callers open runs of a kind under a lock, and so may call :func:`close_the_dead` first.
+    Callers open runs of one kind under a lock, so they may call :func:`close_the_dead` first.
     """
     run = client.create_run(experiment_id, run_name=name, tags={**tags, _HOST: platform.node(), _USER: user()})
     log = RunLog(client, run.info.run_id)
@@ -325,7 +325,7 @@ def whole_run(client: mlflow.MlflowClient, experiment_id: str, name: str, tags: 
 
 
 def close_the_dead(client: mlflow.MlflowClient, experiment_id: str, kind: str, model: str) -> None:
-    """End this user's runs of a kind for a model on this machine, once a lock shows that none is at work."""
+    """End this user's runs of one kind for a model on this machine, once a lock shows that no such run is active."""
     where = {
         "attributes.status": "RUNNING",
         "tags.kind": kind,

@@ -16,8 +16,8 @@ RECIPE, MARKET = "recipe", "market_returns"
 """Tags of a training: its recipe (:func:`drf.experiment.identity.recipe_of`), and its market."""
 
 TRIALS, TRIED = "evidence/trials.csv", "trials_tried"
-"""Artifact with ``date`` and a column of monthly returns after costs for each trial and row of a training; and the
-metric that counts them."""
+"""Artifact with ``date`` and one column of monthly returns after costs per trial and row of a training; and the metric
+that counts these columns."""
 
 # Mean returns of a market's stocks agree at least this well despite differences in universe, vendor and restatements;
 # different markets agree less.
@@ -61,9 +61,9 @@ def same_market(a: pd.Series, b: pd.Series) -> bool:
 def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None = None) -> Trials:
     """Return all trials on a market, in any experiment of the store.
 
-    Training a recipe again, a month later or after an interruption, tries nothing new: only the training of a recipe
-    with the most trials counts, of several the newest. Failed or deleted runs count too, if they got far enough to show
-    a result.
+    Training a recipe again, a month later or after an interruption, tries nothing new. Per recipe, only the training
+    with the most trials counts; if several have equally many, the newest. Failed or deleted runs count too, if they got
+    far enough to show a result.
 
     Parameters
     ----------

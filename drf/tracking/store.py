@@ -24,7 +24,7 @@ def connect() -> str:
 
     Raises InputError if the store cannot be reached, or was moved or copied.
     """
-    uri = (os.environ.get("MLFLOW_TRACKING_URI") or "").strip()  # a secret often ends with a line end
+    uri = (os.environ.get("MLFLOW_TRACKING_URI") or "").strip()  # secrets often end with a line break
     if uri:
         os.environ["MLFLOW_TRACKING_URI"] = uri
     else:
@@ -37,7 +37,7 @@ def connect() -> str:
     elif uri.startswith(("postgresql", "mysql", "mssql")):
         _require_database(uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per file would bury what we print
-    import mlflow  # seconds to import, and not needed to refuse a server that is not there
+    import mlflow  # takes seconds to import, and is not needed to refuse an absent server
 
     mlflow.set_tracking_uri(uri)
     if uri.startswith(_SQLITE):
@@ -64,8 +64,8 @@ def is_cut(error: BaseException | None) -> bool:
 def open_experiment(name: str) -> None:
     """Open an MLflow experiment for the runs that follow; make it if it is absent.
 
-    ``MLFLOW_EXPERIMENT_NAME`` and ``MLFLOW_EXPERIMENT_ID`` are obeyed. A command opens it only when nothing more can be
-    refused, so that a refused command leaves no empty experiment.
+    ``MLFLOW_EXPERIMENT_NAME`` and ``MLFLOW_EXPERIMENT_ID`` are obeyed. A command opens the experiment only once it can
+    no longer be refused, so that a refused command leaves no empty experiment.
 
     Raises InputError if it was deleted, or cannot be made.
     """
@@ -95,7 +95,7 @@ def _try_artifacts(location: str) -> None:
 
 
 def _refusal(what: str, error: Exception) -> InputError:
-    """Return the refusal of a store; it asks to try again if another program has locked the store."""
+    """Return the error that refuses a store; it asks to try again if another program has locked the store."""
     kind = TryAgainError if "locked" in str(error) else InputError
     install = f": pip install {error.name}" if isinstance(error, ImportError) and error.name else ""
     return kind(f"{what}: {_reason(error)}{install}")
@@ -137,7 +137,7 @@ def _require_database(uri: str) -> None:
         raise (TryAgainError(str(refusal)) if away else refusal) from error
 
 
-# Where a further address may begin in a text. A password may look like the beginning of an address, so nothing else
+# Where a further address may begin in a text. A password may look like the start of an address, so only this pattern
 # counts as one.
 _NEXT = re.compile(
     r"(?<![^\s'\"(<])((?:https?|file|sqlite|postgresql|mysql|mssql|oracle|databricks|models|runs|mlflow-artifacts"

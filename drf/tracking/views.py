@@ -13,8 +13,8 @@ import mlflow
 
 _TAG = "mlflow.sharedViewState."
 
-# MLflow folds child runs that are ordered by time, so they are ordered by their months out of sample, which grow with
-# time.
+# MLflow folds child runs if they are sorted by time, so they are sorted by their number of months out of sample, which
+# grows with time.
 _IN_TIME = "metrics.`months`"
 
 _ROW = ("sharpe_net", "rank_ic", "annual_return", "turnover", "max_drawdown")
@@ -28,7 +28,7 @@ _MOST_RUNS = 50  # runs that one MLflow chart shows
 def _state(
     kind: str, order: str, metrics: Sequence[str], more: str = "", monthly: Sequence[str] = (), tags: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the state that the page would save: runs of a kind in an order, with columns, bars and monthly lines."""
+    """Return the state as the page would save it: kind and order of runs, columns, bars and monthly lines."""
     sections = {"numbers": ("BAR", metrics), **({"month by month": ("LINE", monthly)} if monthly else {})}
     return {
         "searchFilter": f"tags.kind = '{kind}'{more}",
@@ -102,7 +102,7 @@ def save_rows(client: mlflow.MlflowClient, experiment_id: str, run_id: str, name
 
 
 def _created(value: str) -> str:
-    """Return the time when a view was saved; empty, which sorts as oldest, if the tag is not a view's."""
+    """Return the time when a view was saved; for any other tag an empty text, which sorts as oldest."""
     try:
         return str(json.loads(value)["createdAt"])
     except Exception:  # anybody can write a tag

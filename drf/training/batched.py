@@ -1,8 +1,9 @@
 """Batched training: many networks of one architecture in one program, on any device.
 
-The same training as :meth:`~drf.models.network.Network.fit`: initial weights, order of batches, Adam, early stopping;
-each network stops when it would have stopped alone. Sums are taken in another order, so results agree but for rounding.
-Products of many small matrices become one large one, which is what a GPU is good at; on a CPU nothing is gained.
+The training is the same as :meth:`~drf.models.network.Network.fit`: initial weights, order of batches, Adam, early
+stopping. Each network stops when it would have stopped if trained alone. Sums are taken in another order, so results
+agree but for rounding. Products of many small matrices become one large one, which is what a GPU is good at; on a CPU
+nothing is gained.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -204,7 +205,7 @@ def _loss(model: Network, network: nn.Sequential) -> Callable[..., Tensor]:
 
 
 def _forward(network: nn.Sequential, parameters: Parameters, x: Tensor) -> Tensor:
-    """Return the network's output for other parameters by plain products: recurrent kernels cannot be stacked."""
+    """Return the network's output for given parameters, by plain products since recurrent kernels cannot be stacked."""
     value: object = x
     for name, layer in network.named_children():
         if isinstance(layer, nn.LSTM):

@@ -87,7 +87,7 @@ class Checkpoints:
         digest, content = written[:_DIGEST], written[_DIGEST:]
         if digest != _digest(file, content) or not _is_own(file):
             self.refused += 1
-            with suppress(OSError):  # another user's file in their folder: it is overwritten, or refused again
+            with suppress(OSError):  # another user's file cannot be deleted: it is overwritten, or refused again
                 file.unlink(missing_ok=True)
             return None
         self.restored += 1
@@ -130,7 +130,7 @@ class Checkpoints:
 
 
 def _digest(file: Path, content: bytes) -> bytes:
-    """Return the SHA-256 of a result and of the task that its file's name stands for."""
+    """Return the SHA-256 of a result together with its file name, which identifies the task."""
     return hashlib.sha256(file.name.encode() + content).digest()
 
 
@@ -145,7 +145,7 @@ def is_dead(folder: Path) -> bool:
     try:
         if not folder.is_dir():
             return True
-        if not (folder / LOCK).is_file() or not _is_own(folder / LOCK):  # a folder that somebody else has named
+        if not (folder / LOCK).is_file() or not _is_own(folder / LOCK):  # a folder path given by another user
             return False
         lock.acquire()
     except (Timeout, OSError, ValueError):

@@ -24,8 +24,8 @@ class Forecasts:
     seconds
         Processor seconds of all fits, without training that was done on a device.
     by_seed, linearised_by_seed
-        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter only if the family can
-        explain.
+        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter only if the family can explain
+        its forecasts.
     faithfulness
         Faithfulness of the explanations: one row per window and seed, with ``date`` (the first test month), ``member``
         and the family's measures. No rows if the family measures nothing.

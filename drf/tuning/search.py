@@ -95,7 +95,7 @@ class TuningPlan:
     compute
         Where fits run.
     storage
-        Where the studies are kept, see :mod:`~.studies`; None if there is nothing to tune.
+        Storage of the studies, see :mod:`~.studies`; None if there is nothing to tune.
     identity
         Digest of everything that a trial's value depends on, besides its settings, seed and months. It is part of a
         study's name.
@@ -103,7 +103,7 @@ class TuningPlan:
         Portfolios whose returns are kept for every trial. The returns do not affect the choice; they serve later to
         count trials and estimate overfitting.
     panel
-        Panel in contract form, for what the portfolios need besides forecasts.
+        Panel in contract form, from which the portfolios take what they need besides forecasts.
     """
 
     rule: TuningRule
@@ -119,10 +119,10 @@ class TuningPlan:
 def tune(families: Sequence[Family], samples: Samples, plan: TuningPlan, on_trial: OnTrial) -> list[Family]:
     """Return families with their best trial's settings, by the rule's objective over the windows.
 
-    The first trial of a family is its configuration. Trials that fall behind the median of the finished ones at the
-    same window are pruned. An interrupted study is resumed: its finished trials count, and its open trials are
-    continued. In a shared database, trials of other machines count too, and tuning waits for their running trials.
-    Which settings are tried then depends on which machine asks first.
+    The first trial of a family uses its configured settings. Trials that fall behind the median of the finished ones at
+    the same window are pruned. An interrupted study is resumed: its finished trials count, and its open trials are
+    continued. In a shared database, trials of other machines count too, and tuning waits for their running trials. In
+    that case, the settings that are tried depend on which machine asks first.
     """
     storage = plan.storage
     if storage is None:
@@ -192,8 +192,8 @@ def _open_study(storage: BaseStorage, family: Family, plan: TuningPlan) -> optun
 
 
 def _still_to_do(study: optuna.Study, plan: TuningPlan) -> int:
-    """Return the number of trials still to do; trials of a dead machine count even if others have made up the
-    number."""
+    """Return the number of trials still to do; a dead machine's trials count even if other machines have done
+    enough."""
     missing = plan.rule.trials - len(study.get_trials(deepcopy=False, states=FINISHED))
     waiting = len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
     return max(0, missing, waiting)

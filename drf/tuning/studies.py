@@ -80,7 +80,8 @@ def open_storage(journal: str, address: str | None) -> BaseStorage:
 
 
 def _cut_torn_end(journal: Path) -> None:
-    """Cut off the end of a journal that a full disk or a power cut left half written; the caller holds its lock.
+    """Cut off a journal's last entry if a full disk or power cut left it half written; the caller holds the journal's
+    lock.
 
     Each line is one entry, so what was written before stays whole.
 
@@ -136,7 +137,7 @@ def abandoned(study: optuna.Study, storage: BaseStorage, heard_of: set[int]) -> 
 
 
 def _identifier(study: optuna.Study, trial: Trial | FrozenTrial, storage: BaseStorage) -> int:
-    """Return a trial's number in the storage, where it is counted over all studies."""
+    """Return a trial's number in the storage, which numbers trials across all studies."""
     of_study = storage.get_study_id_from_name(study.study_name)
     return storage.get_trial_id_from_study_id_trial_number(of_study, trial.number)
 

@@ -1,4 +1,4 @@
-"""Build: make a panel from a source, check it, and keep it with a description beside it.
+"""Build: make a panel from a source, check it, and keep it with a description in a file next to it.
 
 The description, ``panel.json``, holds the fingerprint, counts, treatments and the configuration. A rebuild reports what
 has changed. For raw prices, only the changed months are aggregated again (``panel.bars.parquet``).

@@ -40,8 +40,8 @@ CHALLENGER = "challenger"
 def promotion(decision: Decision, versions: RegisteredVersions, data: str = "") -> Move:
     """Return the move that a decision asks for, with the tags of the new champion in the same step.
 
-    A refresh inherits the gates of the champion that it refreshes: its recipe was promoted under them. ``data``: the
-    panel's fingerprint, for the signed statement.
+    A refresh inherits the gates of the champion that it refreshes, because the recipe was promoted under those gates.
+    ``data``: the panel's fingerprint, for the signed statement.
     """
     number, old = decision.after.champion, versions.get(decision.before.champion)
     assert number is not None

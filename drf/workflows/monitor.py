@@ -44,7 +44,7 @@ class MonitorResult:
     Attributes
     ----------
     record
-        Issued months beside their outcomes and the backtest.
+        Issued months with their outcomes and the backtest.
     run_id, store
         Run that holds the record, and address of MLflow's store without secrets.
     """
@@ -77,7 +77,8 @@ def monitor(config: MonitorConfig) -> MonitorResult:
 
 
 def _require_market(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> None:
-    """Refuse a panel of another market than the champion's; one that starts after its training cannot be compared."""
+    """Refuse a panel of another market than the champion's; a panel that starts after the champion's training cannot be
+    compared."""
     number = read_standing(client, name).champion
     champion = read_versions(client, name, (number,)).get(number)
     if champion is None:

@@ -44,7 +44,7 @@ FORECASTS = "forecasts.parquet"
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence that a step has for the user."""
+    """A sentence from a step to the user."""
 
     text: str
 
@@ -136,7 +136,7 @@ class MonthEndSteps:
         if self.config.portfolio.at_alarm == "issue" or self._skips("score"):
             return
         newest = first_whole(self.client, reversed(read_issues(self.client, self.name, "champion")))
-        own = newest is not None and newest.issue.recipe == self.scorer.recipe  # another recipe's record says nothing
+        own = newest is not None and newest.issue.recipe == self.scorer.recipe  # another recipe's record is irrelevant
         record = read_record(self.client, self.name, self.panel).shortfall if own else ""
         health = self.version.tags.get(HEALTH, HEALTHY)
         overdue = self.version.overdue(self.panel) if self._skips("train") or self._skips("evaluate") else ""

@@ -65,7 +65,7 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
     """Run a training.
 
     Raises InputError if the settings or the data are at fault, before anything is logged; the message names the fault.
-    Later, if a disk is full, a device or a scheduler is absent, or a training has diverged.
+    It is also raised later if a disk is full, a device or a scheduler is absent, or a training has diverged.
     """
     require_key()
     experiment = prepare(settings)

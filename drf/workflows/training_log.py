@@ -49,7 +49,7 @@ class TrainingLog:
             row.input(self.dataset, "evaluation")
 
     def _inputs(self) -> None:
-        """Log configuration, data, code, and how much had to be filled."""
+        """Log configuration, data, code, and how many missing inputs had to be filled."""
         experiment, run, samples = self.experiment, self.parent, self.experiment.samples
         run.params(experiment.record.flat)
         run.text(experiment.record.yaml, "config.yaml")
@@ -217,7 +217,7 @@ class TrainingLog:
             run.describe(row_card(row, intervals[row.name], model))
 
     def resources(self) -> None:
-        """Log the seconds since the parent run was opened, and the largest memory of any one of the processes."""
+        """Log the seconds since the parent run was opened, and the peak memory of the largest process."""
         used = {"seconds": time.perf_counter() - self.tree.opened}
         if (peak := _peak_memory()) is not None:
             used["peak_memory_mb"] = peak / 2**20
@@ -230,5 +230,5 @@ def _peak_memory() -> float | None:
         import resource
     except ImportError:  # not on Windows
         return None
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
     return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -58,7 +58,7 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVe
 
 
 def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:
-    """Write a version's card, and keep people's notes from the card before."""
+    """Write a version's card, and keep people's notes from the previous card."""
     notes = _notes(before)
     client.update_model_version(name, number, description=f"{card}{_NOTES}{notes}" if notes else card)
 

@@ -116,7 +116,7 @@ def test_without_the_splits_they_are_guessed_and_said(tmp_path: Path, caplog: py
         ("none", ["market_value"], {}, "has the column split: set data.prices_adjusted=none"),
         ("splits", ["market_value"], {"prices_adjusted": "none"}, "the closes do not jump: set splits"),
         ("none", ["market_value"], {"prices_adjusted": "splits"}, "the closes jump: set none"),
-        ("splits", ["market_value", "split"], {"prices_adjusted": "splits"}, "the splits must be known"),
+        ("splits", ["market_value", "split"], {"prices_adjusted": "splits"}, "market values need the splits too"),
         ("total_return", ["market_value"], {"prices_adjusted": "total_return"}, "give no market value"),
         ("total_return", ["market_value", "split"], {}, "close and adj_close are the same on every day"),
     ],
