@@ -74,7 +74,7 @@ def check_panel(
     _require_known_descriptors(panel, descriptors)
     if with_returns:
         if lost := int((panel[RETURN] < -1).sum()):
-            log.info("panel: %s %s below -1 by less than a bill rate are taken as excess returns", f"{lost:,}", RETURN)
+            log.info("panel: %s values of %s lie just below -1: they are taken as excess returns", f"{lost:,}", RETURN)
         _require_returns(panel, least_stocks)
         if "MOM1" in descriptors:
             _require_alignment(panel)

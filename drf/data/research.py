@@ -160,7 +160,7 @@ def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
 
 
 def _names(path: str, column: pd.Series) -> pd.Series:
-    """Return names as text; codes that a file holds as whole floats lose their point."""
+    """Return names as text; codes that a file holds as floats are written as whole numbers."""
     if column.isna().any():
         raise InputError(
             f"{path}: column {column.name} is empty in {int(column.isna().sum())} row(s): name every stock"

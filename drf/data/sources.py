@@ -244,6 +244,6 @@ class NamedElsewhere(Source):
 
     def panel(self) -> pd.DataFrame:
         raise InputError(
-            f"data: the version was trained on {self.target}, which is not a source of this project, and a registry's "
-            "sources are not created: give data=... on the command line"
+            f"data: the version was trained on {self.target}, which is not a source of this project, and no other "
+            "class is loaded because a registry names it: give data=... on the command line"
         )

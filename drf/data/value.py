@@ -70,8 +70,8 @@ def market_value(
         return closes * shares, {}, ""
     if prices_adjusted == "splits" and "split" not in there:
         raise InputError(
-            "data.prices_adjusted=splits: market values need the splits too, since shares are as reported: add a column "
-            "split or market_value, or set data.shares_adjusted=splits if the vendor adjusted the shares"
+            "data.prices_adjusted=splits: market values need the splits too, since shares are as reported: add a "
+            "column split or market_value, or set data.shares_adjusted=splits if the vendor adjusted the shares"
         )
     if "split" in there:
         if prices_adjusted is None:

@@ -41,7 +41,7 @@ class MacroConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Keys of every ``data`` config; the other keys belong to the source, which refers to them.
+    """Keys that every ``data`` config has; its other keys are fields of its source.
 
     Attributes
     ----------

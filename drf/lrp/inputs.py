@@ -13,7 +13,7 @@ Baseline = Tensor | Sequence[Tensor | None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tensors whose samples lie along one axis each."""
+    """Input tensors of a model, each with one axis for its samples."""
 
     values: tuple[Tensor, ...]
     axes: tuple[int | None, ...]

@@ -55,7 +55,7 @@ class Propagation(ABC):
         return f"layer '{name}' ({type(module).__name__})" if name else f"{type(module).__name__}.forward"
 
     def site(self, value: Tensor) -> int:
-        """Return the number of the next operation, whose account or baseline has the shape of ``value``."""
+        """Count the next operation and return its number; its account or baseline has the shape of ``value``."""
         self._sites += 1
         return self._sites - 1
 

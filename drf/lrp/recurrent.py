@@ -169,7 +169,7 @@ _I, _F, _G, _O = range(4)  # the gates in PyTorch's order
 
 
 def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> CellRule:
-    """Return layer-wise relevance: a rule for linear maps, the gates' fraction of products, the cell's stabiliser."""
+    """Return layer-wise relevance by a rule for linear maps, a fraction of products for gates, and a stabiliser."""
 
     def slopes(trace: Trace) -> Slopes:
         change = lift if rule.blind else lambda x: x

@@ -18,8 +18,8 @@ _SAME = 0.5
 renamed and converted panels of one market both stay above 0.9; across markets the agreement is near 0."""
 
 SAME_INPUT = 0.75
-"""Least agreement of a descriptor with the values of the training. With 1 % of the values restated each month,
-agreement is 0.76 after two years. Another vendor's definitions of an accounting ratio agree less."""
+"""Least agreement that a descriptor must have with its values in the training. With 1 % of the values restated each
+month, agreement is 0.76 after two years. Another vendor's definitions of an accounting ratio agree less."""
 
 _LATEST = 36
 """Months compared, the newest that both panels have."""

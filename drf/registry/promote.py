@@ -206,9 +206,10 @@ def _replacement_key(rules: Rules, recipe: str) -> str:
 def _waiting(
     rules: Rules, versions: RegisteredVersions, standing: Standing
 ) -> tuple[list[list[Version]], dict[str, str], dict[str, str]]:
-    """Sort the waiting versions into those to evaluate, those superseded and those left aside. The first are lists by
-    recipe, newest first. The second map versions to those that supersede them, and the third map versions to the
-    reason.
+    """Sort the waiting versions into those to evaluate, those superseded and those left aside.
+
+    The versions to evaluate are listed by recipe, newest first. One dictionary gives each superseded version its
+    successor, another gives each version left aside the reason.
     """
     champion = versions.get(standing.champion)
     done = {SUPERSEDED, rules.key, *([_replacement_key(rules, champion.recipe)] if champion is not None else [])}

@@ -2,7 +2,7 @@
 
 A version's signature covers its files, but files can be moved. A version could point to another version's files, and an
 alias to a version that nobody promoted. So a statement at registration names the version with its files, and a
-statement with each decision names the holders of the aliases and the grounds. They are tags, each with its signature in
+statement with each decision names its grounds and the holders of the aliases. They are tags, each with its signature in
 a second tag. Each decision names the one before it, so that a gap shows. Once a month was issued under a decision, no
 older decision can take its place.
 """
@@ -137,5 +137,5 @@ def _read(text: str, kind: str) -> dict[str, Any]:
     """Return a signed statement after checking its kind, since whoever can write tags could swap kinds."""
     said = json.loads(text)
     if not isinstance(said, dict) or said.get("statement") != kind:
-        raise ValueError(f"its statement is not one of a version that was {kind}")
+        raise ValueError(f"its signed statement does not say that a version was {kind}")
     return said

@@ -36,7 +36,7 @@ class TrainingLog:
     Parameters
     ----------
     tree
-        Open tree; it closes the runs.
+        Run tree of the training, which is open; it closes its runs at its end.
     """
 
     def __init__(self, tree: RunTree, experiment: Experiment) -> None:

@@ -123,7 +123,7 @@ def test_an_excess_return_may_be_below_minus_one_by_the_bill_rate(
     first = panel.index[panel["ret_next"].notna()][0]
     with caplog.at_level("INFO"):
         check_panel(panel.assign(ret_next=panel["ret_next"].mask(panel.index == first, -1.0041)), ["PER"], 5)
-    assert "1 ret_next below -1 by less than a bill rate" in caplog.text
+    assert "1 values of ret_next lie just below -1" in caplog.text
     with pytest.raises(InputError, match="below -1"):
         check_panel(panel.assign(ret_next=panel["ret_next"].mask(panel.index == first, -1.3)), ["PER"], 5)
 

@@ -62,7 +62,7 @@ def test_targets_of_every_form(net: Net, x: Tensor) -> None:
         (-1, "target=-1 does not exist"),
         ((0, 1), r"target=\(0, 1\) does not exist"),
         (torch.zeros(3, dtype=torch.long), r"one whole number a sample, \(20,\)"),
-        (torch.full((20,), 5), "holds 5"),
+        (torch.full((20,), 5), "from 5 to 5, but must be in 0 to 1"),
         ("a", "must be a whole number"),
         ([], "asks for no output"),
     ],

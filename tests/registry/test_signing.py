@@ -140,7 +140,7 @@ def test_nothing_is_issued_from_a_version_that_no_signed_decision_promoted(signe
         require_promoted(load_scorer(f"models:/{NAME}@champion"))
     for key in ("statement", "statement_signature"):  # a signed statement, and of another kind
         signed.set_registered_model_tag(NAME, key, signed.get_model_version(NAME, "1").tags[key])
-    with pytest.raises(InputError, match="its statement is not one of a version that was decided"):
+    with pytest.raises(InputError, match="its signed statement does not say that a version was decided"):
         require_promoted(load_scorer(f"models:/{NAME}@champion"))
     forged = json.dumps({"statement": "decided", "name": NAME, "champion": "1", "previous": None, "line": ["1"]})
     signed.set_registered_model_tag(NAME, "statement", forged)
