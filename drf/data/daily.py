@@ -191,6 +191,13 @@ def checked(lazy: pl.LazyFrame, prices: str) -> pl.LazyFrame:
     quoted = (pl.col("close") < 0) & (pl.col("volume").fill_null(0) == 0)
     faults = {
         ("date", "not a date: write YYYY-MM-DD"): pl.col("date").is_null(),
+        **{
+            (
+                name,
+                "not a number: write all columns with one decimal sign (data.decimal), and no separator of thousands",
+            ): (pl.col(name).is_nan())
+            for name in (*COLUMNS[2:], *there)
+        },
         ("asset", "empty: name the stock"): pl.col("asset").is_null() | (pl.col("asset") == ""),
         ("close", "negative with trading; CRSP's means of bid and ask stand on days without: correct it"): (
             (pl.col("close") < 0) & ~quoted

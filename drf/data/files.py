@@ -241,6 +241,7 @@ def read_table(
         if bad.any():
             at = int(bad.to_numpy().argmax())
             kind = "a date, YYYY-MM-DD" if name in dates else "a finite number"
+            kind += " (data.decimal=',' if decimals have a comma)" if re.search(r"\d,\d", str(text.iloc[at])) else ""
             rows = f"{int(bad.sum())} row(s), first row {at + 1} ({text.iloc[at]!r})"
             raise InputError(f"{key}={path}: column {name}, {rows}: not {kind}")
     for name, bound in least.items():

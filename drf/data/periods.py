@@ -11,6 +11,7 @@ With :math:`F(e, m)` a flow over the m months to the end e, as last published by
 It is missing if any part is missing. A restated part counts from the day of its restatement.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,12 @@ FLOWS = ("sales", "operating_profit", "net_income", "operating_cash_flow")
 
 MONTHS = "period_months"
 """Optional column of statements: the number of months that a row covers."""
+
+_LEAST_GROWTH = 0.3
+"""Least growth of a running total within a fiscal year, as a multiple of its even growth."""
+
+_RESET = 0.6
+"""A running total below this share of the one before begins a fiscal year."""
 
 _CLEAR = 1.2
 """Factor by which a flow must differ from the mean of two possible sizes to decide between them."""
@@ -55,6 +62,7 @@ def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFra
     """
     table = table.reset_index(drop=True)
     gaps = _gaps(table)
+    _require_kind(table, period, gaps, FLOWS[0])
     period, how = (period, "as data.period says") if period else _found(table, gaps)
     flows = [name for name in FLOWS if name in table]
     months = _months(table, gaps, period, flows)
@@ -88,7 +96,9 @@ def _found(table: pd.DataFrame, gaps: pd.Series) -> tuple[Period, str]:
             raise InputError(f"data.statements: column {MONTHS}: must be a number of months, 1 to 24, in every row")
         if months.between(11, 13).mean() >= 0.9:
             return "annual", f"as {MONTHS} says"
-        return ("quarter" if (months == months.iloc[0]).all() else "year_to_date"), f"as {MONTHS} says"
+        commonest = months.mode().iloc[0]
+        is_part = commonest < 8 and (months == commonest).mean() >= 0.9
+        return ("quarter" if is_part else "year_to_date"), f"as {MONTHS} says"
     known = gaps.dropna()
     yearly = known.between(11, 13) | ((known + 1) % 12 <= 2)
     if not len(known) or (~yearly).mean() <= _MOST_ODD:
@@ -107,11 +117,11 @@ def _months(table: pd.DataFrame, gaps: pd.Series, period: Period, flows: list[st
         return table[MONTHS]
     if period == "annual":
         return _of_moved_years(table, gaps, flows)
+    usual = gaps.mode().iloc[0] if gaps.notna().any() else 3.0
     if period == "quarter":
-        usual = gaps.mode()
-        return pd.Series(usual.iloc[0] if len(usual) else 3.0, table.index)
+        return pd.Series(usual, table.index).where(gaps.isna() | (gaps == usual))  # else the length is in doubt
     if period == "year_to_date":
-        return _since_year_end(table, flows[0])
+        return _since_reset(table, gaps, usual, flows[0])
     return pd.Series(12.0, table.index)
 
 
@@ -121,8 +131,7 @@ def _of_moved_years(table: pd.DataFrame, gaps: pd.Series, flows: list[str]) -> p
     A row less than 11 months after the row before covers only the months between, or those months and the year before
     them. Its size relative to the row before tells which.
     """
-    ends = table.sort_values("known", kind="stable").drop_duplicates(["asset", "fiscal_month"])
-    ends = ends.sort_values(["asset", "fiscal_month"])
+    ends = _first_vintages(table)
     ratio = (ends[flows].abs() / ends[flows].abs().groupby(ends["asset"]).shift()).median(axis=1)
     known = ends[["asset", "fiscal_month"]].assign(ratio=ratio)
     ratio = table[["asset", "fiscal_month"]].merge(known, how="left", on=["asset", "fiscal_month"])["ratio"]
@@ -132,26 +141,70 @@ def _of_moved_years(table: pd.DataFrame, gaps: pd.Series, flows: list[str]) -> p
     return months.where(~(gaps < 11), short)
 
 
-def _since_year_end(table: pd.DataFrame, flow: str) -> pd.Series:
-    """Return the months since each stock's fiscal year began: running totals are largest at the year's end."""
-    month = table["fiscal_month"].dt.month
-    size = table[flow].abs().groupby([table["asset"], month]).median()
-    peak = size.groupby(level=0).idxmax().map(lambda key: key[1] if isinstance(key, tuple) else np.nan)
-    since = (month - table["asset"].map(peak)) % 12
-    months = since.where(since > 0, 12).astype(float)
-    first, whole = (table[flow].abs()[months == length].median() for length in (months.min(), 12.0))
-    if not first < 0.75 * whole:
+def _first_vintages(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each statement as first published, by stock and time."""
+    first = table.sort_values("known", kind="stable").drop_duplicates(["asset", "fiscal_month"])
+    return first.sort_values(["asset", "fiscal_month"])
+
+
+def _since_reset(table: pd.DataFrame, gaps: pd.Series, usual: float, flow: str) -> pd.Series:
+    """Return the months that running totals cover: a total below the one before begins a fiscal year.
+
+    Unknown for two years after a row by which a fiscal year's end may have been moved: one that does not lie a multiple
+    of the usual distance after the one before, or that has hardly grown without being below it.
+    """
+    ends = _first_vintages(table.assign(gap=gaps))
+    stock, gap = ends["asset"], ends["gap"]
+    number = 12 * ends["fiscal_month"].dt.year + ends["fiscal_month"].dt.month
+    ratio = ends[flow].abs() / ends[flow].abs().groupby(stock).shift()
+    resets = ratio < 1
+    years = resets.groupby(stock).cumsum()
+    months = gap.groupby([stock, years]).cumsum().where(years > 0)
+    first_end = number.groupby([stock, years]).transform("max").where(years == 0)
+    months = months.fillna(12 - (first_end - number))
+    former = months.groupby(stock).shift()
+    odd = (gap % usual != 0) & gap.notna() | ~resets & (ratio < 1 + _LEAST_GROWTH * gap / former)
+    moved = number.where(odd).groupby(stock).ffill()
+    ends["months"] = months.where(months.between(1, 12) & ~(number - moved < 24))
+    keys = ["asset", "fiscal_month"]
+    return table[keys].merge(ends[[*keys, "months"]], how="left", on=keys)["months"]
+
+
+def _require_kind(table: pd.DataFrame, period: Period | None, gaps: pd.Series, flow: str) -> None:
+    """Refuse a period that the size of the flows, or the distance of the rows, contradicts."""
+    if MONTHS in table or period not in ("annual", "quarter", "year_to_date") or flow not in table:
+        return
+    if period == "annual" and (gaps < 8).mean() > 0.5:
         raise InputError(
-            f"data.statements: {flow} does not grow within the fiscal year, so these are no running totals: set "
+            "data.period=annual: most rows lie less than 8 months apart: set quarter, year_to_date or trailing"
+        )
+    ends = _first_vintages(table)
+    ratio = ends[flow].abs() / ends[flow].abs().groupby(ends["asset"]).shift()
+    falls = float((ratio < _RESET).sum() / max(ratio.notna().sum(), 1)) * 12 / max(gaps.mode().iloc[0], 1)
+    if period == "quarter" and falls > 0.5:
+        raise InputError(
+            f"data.period=quarter: {flow} falls by half or more about once a year, as running totals within the fiscal "
+            "year do: set data.period=year_to_date"
+        )
+    if period == "year_to_date" and falls < 0.5:
+        raise InputError(
+            f"data.period=year_to_date: {flow} hardly ever falls by half, as running totals do once a year: set "
             f"data.period to quarter or trailing, or add a column {MONTHS}"
         )
-    return months
+
+
+def _sums(lengths: Iterable[int]) -> list[int]:
+    """Return the sums below 12 of parts of these lengths: how far back the parts of a year may lie."""
+    sums = {0}
+    for _ in range(12):
+        sums |= {done + length for done in sums for length in lengths if done + length < 12}
+    return sorted(sums - {0})
 
 
 def _with_parts(table: pd.DataFrame, period: Period, flows: list[str]) -> pd.DataFrame:
     """Return the flows of the last year on each day on which a statement or one of its parts changed."""
     lengths = sorted({int(length) for length in table[MONTHS].dropna()})
-    shifts = {"quarter": range(lengths[0], 12, lengths[0]), "year_to_date": [*lengths, 12]}.get(period, lengths)
+    shifts = {"quarter": _sums(lengths), "year_to_date": [*lengths, 12]}.get(period, lengths)
     keys = ["asset", "fiscal_month"]
     vintages = table.sort_values("known", kind="stable")
     first = table.groupby(keys)["known"].min().rename("first").reset_index()
@@ -160,21 +213,31 @@ def _with_parts(table: pd.DataFrame, period: Period, flows: list[str]) -> pd.Dat
     days = days[days["known"] >= days["first"]].drop(columns="first").drop_duplicates().sort_values("known")
     made = pd.merge_asof(days, vintages, on="known", by=keys)
 
-    def part(months: pd.Series | int, length: int | None = None) -> pd.DataFrame:
-        """Return the flows of the statement that ended a number of months before, as known on the day."""
-        back = 12 * made["fiscal_month"].dt.year + made["fiscal_month"].dt.month - 1 - months
+    def before(months: pd.Series | int) -> pd.DataFrame:
+        """Return the statement that ended a number of months before, as known on the day."""
+        now = 12 * made["fiscal_month"].dt.year + made["fiscal_month"].dt.month - 1
+        back = (now - months).fillna(now)
         end = MONTHLY.end(pd.to_datetime({"year": back // 12, "month": back % 12 + 1, "day": 1}))
         asked = made[["asset", "known"]].assign(fiscal_month=end.astype(made["fiscal_month"].dtype))
-        found = pd.merge_asof(asked, vintages[[*keys, "known", MONTHS, *flows]], on="known", by=keys)
-        return found[flows].where(found[MONTHS].between((length or 1) - 1, (length or 24) + 1))
+        return pd.merge_asof(asked, vintages[[*keys, "known", MONTHS, *flows]], on="known", by=keys)
+
+    def year_before(months: pd.Series) -> pd.DataFrame:
+        found = before(months)
+        return found[flows].where(found[MONTHS].between(11, 13))
 
     own, months = made[flows], made[MONTHS]
     if period == "quarter":
-        year = sum((part(back) for back in shifts), start=own)
+        year, covered = own, months
+        while (covered < 12).any():  # parts must make up twelve months exactly
+            found = before(covered)
+            year = year.where(~(covered < 12), year + found[flows])
+            covered = covered.where(~(covered < 12), covered + found[MONTHS])
+        year = year.where(covered == 12)
     elif period == "year_to_date":
-        year = own + part(months, 12) - part(12)
+        same = before(12)
+        year = own + year_before(months) - same[flows].where(same[MONTHS] == months)
     else:
-        shorter = own + part(months, 12).mul(1 - months / 12, axis=0)
+        shorter = own + year_before(months).mul(1 - months / 12, axis=0)
         year = shorter.where(months < 12, own.mul(12 / months, axis=0))
     year = own.where(months.between(11, 13), year)
     return made.assign(**{name: year[name] for name in flows}, missing=(own.notna() & year.isna()).any(axis=1))

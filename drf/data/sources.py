@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 from ..errors import InputError
 from .bar_cache import kept_bars
 from .daily import month_bars, read_prices
-from .files import Reading, read_file, read_table
+from .files import Reading, column_names, read_file, read_table
 from .panel import KEYS, RETURN
 from .periods import MONTHS, Period
 from .raw import FORMULAS, ITEMS, SHARES, Conventions, RawData, build_panel, needed_items
@@ -145,9 +145,7 @@ class RawTables(FileSource):
                 may_be_empty=("available_from", *ITEMS),
                 least={name: TINY for name in items if name == SHARES},
                 open_ends=("available_from",),
-                reading=replace(reading, columns={**reading.columns, "asset": "company"})
-                if "company" in bars
-                else reading,
+                reading=self._of_companies(reading) if "company" in bars else reading,
             ),
             delistings=None
             if self.delistings is None
@@ -179,6 +177,12 @@ class RawTables(FileSource):
         for words in treated:
             log.info("raw data: %s", words)
         return panel
+
+    def _of_companies(self, reading: Reading) -> Reading:
+        """Read the statements' company as their asset, if they name it."""
+        company = reading.columns.get("company", "company")
+        named = company in column_names("data.statements", self.statements, reading)
+        return replace(reading, columns={**reading.columns, "asset": company}) if named else reading
 
     def needing(self, descriptors: Sequence[str]) -> "RawTables":
         return replace(self, needed=tuple(name for name in descriptors if name in FORMULAS))

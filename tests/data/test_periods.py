@@ -133,7 +133,7 @@ def test_rows_that_do_not_tell_what_they_cover_are_refused(tmp_path: Path) -> No
     )
     with pytest.raises(InputError, match=r"most of them 3 months .* set data.period to quarter"):
         build(tmp_path, prices("none"), quarters, prices_adjusted="none")
-    with pytest.raises(InputError, match="these are no running totals"):
+    with pytest.raises(InputError, match="hardly ever falls by half, as running totals do"):
         build(tmp_path, prices("none"), quarters, prices_adjusted="none", period="year_to_date")
     with pytest.raises(InputError, match=f"column {MONTHS}"):
         build(tmp_path, prices("none"), books.assign(**{MONTHS: 0}), prices_adjusted="none")
@@ -144,3 +144,39 @@ def test_rows_that_do_not_tell_what_they_cover_are_refused(tmp_path: Path) -> No
         made[made["date"] == last].set_index("asset")["ROA"] / plain[plain["date"] == last].set_index("asset")["ROA"]
     )
     np.testing.assert_allclose(ratio.dropna(), 4.0)
+
+
+def stub(months: int, kind: str) -> pd.DataFrame:
+    """One company with 10 a month whose year's end is moved after 2008, in quarters or running totals."""
+    ends = list(pd.date_range("2004-03-31", "2008-12-31", freq="QE"))
+    moved = ends[-1] + pd.offsets.MonthEnd(months)
+    ends += [moved, *(moved + pd.offsets.MonthEnd(3 * k) for k in range(1, 16))]
+    starts = [pd.Timestamp("2003-12-31"), *ends[:-1]]
+    if kind == "year_to_date":
+        last = [pd.Timestamp(year, 12, 31) for year in range(2003, 2009)]
+        last += [moved + pd.offsets.MonthEnd(12 * k) for k in range(4)]
+        starts = [max(day for day in last if day < end) for end in ends]
+    length = [12 * (end.year - start.year) + end.month - start.month for start, end in zip(starts, ends, strict=True)]
+    table = pd.DataFrame({"asset": "A", "fiscal_year_end": ends, "fiscal_month": ends, "sales": length})
+    return table.assign(known=table["fiscal_month"] + pd.Timedelta(days=45), sales=10.0 * table["sales"])
+
+
+@pytest.mark.parametrize("kind", ["quarter", "year_to_date"])
+@pytest.mark.parametrize("months", range(1, 11))
+@pytest.mark.parametrize("named", [False, True])
+def test_a_moved_year_within_parts_gives_a_years_flow_or_none(kind: Period, months: int, named: bool) -> None:
+    table = stub(months, kind)
+    if named:
+        table[MONTHS] = table["sales"] / 10
+    made, said = of_last_year(table, None if named and kind == "quarter" else kind)
+    known = made.groupby("fiscal_month")["sales"].last().dropna()
+    assert known.between(119.9, 120.1).all() and len(known) >= 18
+    assert known.index.min() <= pd.Timestamp("2004-12-31") and known.index.max() == table["fiscal_month"].max()
+    assert "lack a part of their last year" in said[-1]
+
+
+def test_the_wrong_period_is_refused() -> None:
+    totals, quarters = stub(3, "year_to_date"), stub(3, "quarter")
+    for table, period in ((totals, "quarter"), (quarters, "year_to_date"), (quarters, "annual"), (totals, "annual")):
+        with pytest.raises(InputError, match=f"data.period={period}: "):
+            of_last_year(table, period)  # type: ignore[arg-type]
