@@ -214,10 +214,8 @@ def comparison_table(rows: Sequence[Row]) -> pd.DataFrame:
 def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
     """Return the factor contributions of row ``headline``; if it has none, use the best row that has some.
 
-    Returns
-    -------
-    Name of the row, and its mean contributions by factor to the forecast of the long side less the short side, in
-    decimals per month. None if no row has contributions.
+    Returns name of the row, and its mean contributions by factor to the forecast of the long side less the short side,
+    in decimals per month. None if no row has contributions.
     """
     explained = [row for row in rows if row.risk is not None]
     if not explained:

@@ -45,15 +45,8 @@ def read_dates(column: pd.Series, form: str | None = None) -> pd.Series:
     accepted only at midnight: at another time it may be the midnight of another day elsewhere. A month without a day is
     read as its last day.
 
-    Parameters
-    ----------
-    form
-        ``yyyymm`` or ``yyyymmdd``: numbers or texts of that form alone. None: whatever can be read without doubt.
-
-    Raises
-    ------
-    UnreadableDatesError
-        Saying what is wrong, and in which rows.
+    ``form``: ``yyyymm`` or ``yyyymmdd``: numbers or texts of that form alone. None: whatever can be read without doubt.
+    Raises UnreadableDatesError, saying what is wrong, and in which rows.
     """
     values = _plain(column)
     known = values.notna()

@@ -32,11 +32,9 @@ def coverage(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
 def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
     """Return coverage and distribution of each descriptor over all months.
 
-    Returns
-    -------
-    One row a descriptor: ``known`` (share of rows), ``least`` (share in its worst month), ``outliers`` (share of known
-    values further than 15 median absolute deviations from the month's median), ``unchanged`` (share equal to the
-    stock's value of the month before), ``ic`` (mean rank IC with the next return).
+    Returns one row a descriptor: ``known`` (share of rows), ``least`` (share in its worst month), ``outliers`` (share
+    of known values further than 15 median absolute deviations from the month's median), ``unchanged`` (share equal to
+    the stock's value of the month before), ``ic`` (mean rank IC with the next return).
     """
     known = coverage(panel, descriptors)
     ordered = panel.sort_values(list(KEYS)[::-1])

@@ -65,9 +65,8 @@ def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resam
 def superior_ability(losses: pd.DataFrame, benchmark: str, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """Test for superior predictive ability of any row over the benchmark (Hansen 2005).
 
-    Returns
-    -------
-    One row: ``benchmark``, ``rivals``, ``p`` of the hypothesis that no rival is better (consistent version), ``note``.
+    Returns one row: ``benchmark``, ``rivals``, ``p`` of the hypothesis that no rival is better (consistent version),
+    ``note``.
     """
     common = losses.dropna()
     rivals = common.drop(columns=benchmark)

@@ -24,15 +24,8 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 def make(taker: Callable[..., T], values: object, where: str) -> T:
     """Check settings and call ``taker`` with them; nested dataclasses are made first.
 
-    Parameters
-    ----------
-    where
-        The settings' key in the config; empty at the top.
-
-    Raises
-    ------
-    InputError
-        Naming the key, its value and what it may be.
+    ``where``: the settings' key in the config; empty at the top. Raises InputError, naming the key, its value and what
+    it may be.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where}={_shown(values)}: must be a group of settings, see conf/{where.partition('.')[0]}")
@@ -56,15 +49,7 @@ def check(
 ) -> dict[str, Any]:
     """Return the settings if ``taker`` accepts all of them, needs no others, and each has the right kind.
 
-    Parameters
-    ----------
-    hidden
-        Parameters of ``taker`` that are not settings.
-
-    Raises
-    ------
-    InputError
-        As :func:`make`.
+    ``hidden``: parameters of ``taker`` that are not settings. Raises InputError as :func:`make`.
     """
     hints = get_type_hints(taker, include_extras=True)
     parameters = {name: p for name, p in inspect.signature(taker).parameters.items() if name not in hidden}

@@ -243,9 +243,8 @@ def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
 def drift(by_month: pd.DataFrame, months: int = 12) -> pd.DataFrame:
     """Return the newest month's numbers, with mean and range over up to ``months`` earlier months.
 
-    Returns
-    -------
-    One row for each column: ``now``, ``before`` (mean), ``low``, ``high``; the last three are NaN in the first month.
+    Returns one row for each column: ``now``, ``before`` (mean), ``low``, ``high``; the last three are NaN in the first
+    month.
     """
     earlier = by_month.iloc[:-1].tail(months)
     return pd.DataFrame(

@@ -129,15 +129,7 @@ class Record:
 def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> Record:
     """Compare everything that was issued with the returns of a panel.
 
-    Parameters
-    ----------
-    panel
-        In contract form, with ``ret_next``.
-
-    Raises
-    ------
-    InputError
-        If nothing was issued.
+    ``panel``: in contract form, with ``ret_next``. Raises InputError if nothing was issued.
     """
     issues, broken = read_issues(client, name), issues_left_aside(client, name)
     notes = [f"deleted in MLflow, and so not in the record: {what}" for what in deleted_issues(client, name)]

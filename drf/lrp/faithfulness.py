@@ -103,16 +103,9 @@ def shapley_values(
 ) -> Tensor:
     """Return the Shapley values of the inputs, in the shape of ``x``: the reference for maps that share f(x) - f(x').
 
-    Parameters
-    ----------
-    permutations
-        Number of random orders in which inputs join (Castro et al. 2009), each used forwards and backwards. Each order
-        costs twice as many forward passes as there are inputs. ``None``: exact, over all coalitions.
-
-    Raises
-    ------
-    ValueError
-        If the exact values of more than 12 inputs are asked for.
+    ``permutations``: number of random orders in which inputs join (Castro et al. 2009), each used forwards and
+    backwards. Each order costs twice as many forward passes as there are inputs. ``None``: exact, over all coalitions.
+    Raises ValueError if the exact values of more than 12 inputs are asked for.
     """
     n, inputs = len(x), x[0].numel()
     flat, base = x.reshape(n, inputs), _baseline(x, baseline).reshape(1, inputs)

@@ -95,17 +95,9 @@ def _checked(name: str, x: Any, dtype: torch.dtype | None) -> Tensor:
 def check_baselines(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> list[Inputs]:
     """Return the baselines over which the result is averaged, each with one sample or as many as the inputs.
 
-    Parameters
-    ----------
-    baseline
-        ``None``: all zeros, except that whole numbers keep the sample's own values. Otherwise a tensor, or for several
-        inputs a tuple of tensors in which ``None`` stands for the sample's own values. For a list of these, results are
-        averaged.
-
-    Raises
-    ------
-    ValueError
-        If a baseline's shape matches neither one sample nor all samples.
+    ``baseline``: ``None``: all zeros, except that whole numbers keep the sample's own values. Otherwise a tensor, or
+    for several inputs a tuple of tensors in which ``None`` stands for the sample's own values. For a list of these,
+    results are averaged. Raises ValueError if a baseline's shape matches neither one sample nor all samples.
     """
     many = baseline if isinstance(baseline, list) else [baseline]
     if not many:
@@ -154,15 +146,8 @@ def _baseline(baseline: Any, inputs: Inputs, dtype: torch.dtype | None) -> Input
 def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tensor]:
     """Return positions in a sample's flattened output: one tensor (samples,) for each target.
 
-    Parameters
-    ----------
-    shape
-        Shape of one sample's output.
-
-    Raises
-    ------
-    ValueError
-        If the model has several outputs and no target was given, or a target does not exist.
+    ``shape``: shape of one sample's output. Raises ValueError if the model has several outputs and no target was given,
+    or a target does not exist.
     """
     outputs = int(torch.Size(shape).numel())
     if target is None:

@@ -210,10 +210,8 @@ class Network(BaseEstimator, ABC):
     def faithfulness(self, x: np.ndarray) -> dict[str, float]:
         """Measure the faithfulness of some forecasts' relevance, see :mod:`drf.lrp.faithfulness`.
 
-        Returns
-        -------
-        ``deletion_<map>`` (lower is better) and ``insertion_<map>`` (higher is better): areas under the curves for the
-        map of relevance (``lrp``), gradient x input, integrated gradients, occlusion and a random order.
+        Returns ``deletion_<map>`` (lower is better) and ``insertion_<map>`` (higher is better): areas under the curves
+        for the map of relevance (``lrp``), gradient x input, integrated gradients, occlusion and a random order.
         ``agreement_<map>``: mean rank correlation of the relevance with the other maps, and with the relevance of the
         network after its weights were randomised, which should be near 0.
         """

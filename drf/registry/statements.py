@@ -79,15 +79,8 @@ def last_decided(tags: Mapping[str, str]) -> str:
 def require_decision(client: mlflow.MlflowClient, name: str, champion: str, not_before: str = "") -> str:
     """Check that a signed decision made a version champion, if a verifying key is set; return when it was decided.
 
-    Parameters
-    ----------
-    not_before
-        Time of a decision known from elsewhere; a newest decision older than this has been put back.
-
-    Raises
-    ------
-    ValueError
-        If the newest decision is unsigned, made another version champion, or is older than a known one.
+    ``not_before``: time of a decision known from elsewhere; a newest decision older than this has been put back. Raises
+    ValueError if the newest decision is unsigned, made another version champion, or is older than a known one.
     """
     if not verifying():
         return ""
@@ -113,9 +106,7 @@ def decision_tags(client: mlflow.MlflowClient, name: str) -> dict[str, str]:
 def gap_in_decisions(client: mlflow.MlflowClient, name: str) -> list[str]:
     """Follow the chain of signed decisions through the runs of evaluations, if a verifying key is set.
 
-    Returns
-    -------
-    A sentence if a decision is in no run, else nothing.
+    Returns a sentence if a decision is in no run, else nothing.
     """
     tags = client.get_registered_model(name).tags
     if not verifying():

@@ -226,9 +226,7 @@ def _log_judged(tree: RunTree, name: str, evaluation: Evaluation, dataset: Datas
 def complete_reports(client: MlflowClient, versions: RegisteredVersions, decision: Decision) -> list[str]:
     """Add the verdict to the training report of every version that was judged, or gained or lost an alias.
 
-    Returns
-    -------
-    Sentences that name the reports that could not be completed.
+    Returns sentences that name the reports that could not be completed.
     """
     moved = {decision.before.champion, decision.before.previous, decision.after.champion, decision.after.previous}
     evaluations = {evaluation.number: evaluation for evaluation in decision.evaluations}
