@@ -180,7 +180,8 @@ def _require_kind(table: pd.DataFrame, period: Period | None, gaps: pd.Series, f
         )
     ends = _first_vintages(table)
     ratio = ends[flow].abs() / ends[flow].abs().groupby(ends["asset"]).shift()
-    falls = float((ratio < _RESET).sum() / max(ratio.notna().sum(), 1)) * 12 / max(gaps.mode().iloc[0], 1)
+    rows_a_year = 12 / max(gaps.mode().iloc[0], 1)
+    falls = rows_a_year * float((ratio < _RESET).sum() / max(ratio.notna().sum(), 1))  # a year and stock
     if period == "quarter" and falls > 0.5:
         raise InputError(
             f"data.period=quarter: {flow} falls by half or more about once a year, as running totals within the fiscal "

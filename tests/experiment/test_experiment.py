@@ -84,7 +84,7 @@ def test_the_protocol_is_told_in_words() -> None:
         ("portfolio.sector_neutral=true", "portfolio.sector_neutral=true: the panel has no column sector"),
         ("model.lstm.validation_months=12", "model.lstm.validation_months=12: a window has only 12 training months"),
         ("window.test_months=40", "window.test_months=40 asks for more"),
-        ("data.universe=4", "data.universe=4: fewer stocks than portfolio.quantiles=5"),
+        ("data.universe=4", "data.universe=4: must be at least portfolio.quantiles=5"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(override: str, told: str, tmp_path: Path) -> None:
