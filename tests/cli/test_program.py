@@ -133,7 +133,9 @@ def test_train_refuses_a_broken_panel(refused: Call, panel: pd.DataFrame, tmp_pa
     panel[panel["asset"] == "S0001"].to_parquet(tmp_path / "panel.parquet")
     assert "fewer than 5 stocks" in refused(commands.train, *SMALL)
     panel.to_parquet(tmp_path / "panel.parquet")
-    assert "data.universe=4: must be at least portfolio.quantiles=5" in refused(commands.train, *SMALL, "data.universe=4")
+    assert "data.universe=4: must be at least portfolio.quantiles=5" in refused(
+        commands.train, *SMALL, "data.universe=4"
+    )
 
 
 def test_a_server_that_is_not_there(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
