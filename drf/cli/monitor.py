@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ..live.issues import EXPERIMENT
+from ..live.issue_log import EXPERIMENT
 from ..reporting.terminal import record_text
 from ..workflows.monitor import MonitorConfig, monitor
 from . import program

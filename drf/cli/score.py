@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ..live.issues import EXPERIMENT
+from ..live.issue_log import EXPERIMENT
 from ..reporting.terminal import issue_text, watch_text
 from ..workflows.score import ScoreConfig, score
 from . import program

@@ -9,7 +9,8 @@ from ..data.universe import largest
 from ..registry.market import SAME_INPUT, MarketComparison
 from .as_of import out_of_date
 from .input_statistics import Finding, watch
-from .issues import USUAL, last_before
+from .issue_log import last_before
+from .issues import USUAL
 from .scorer import Scorer, own_issues
 
 _LEAST_HELD = 0.5

@@ -14,11 +14,8 @@ from ..errors import InputError
 from ..registry.loading import forecast
 from ..tracking.searches import MARKET, from_tag, trials_on
 from .input_watch import Watch
-from .issues import (
-    Issue,
-    Issued,
+from .issue_log import (
     deleted_issues,
-    differences,
     first_whole,
     issues_left_aside,
     issuing,
@@ -26,6 +23,7 @@ from .issues import (
     require_in_order,
     write_issue,
 )
+from .issues import Issue, Issued, differences
 from .orders import held_now, inputs_known, make_orders
 from .outcome import promise_of
 from .scorer import Scorer, decision_of, own_issues, recent

@@ -8,7 +8,7 @@ import mlflow
 
 from ..registry.signing import is_signed, signature_of
 from ..tracking.runs import RunLog, close_the_dead, whole_run
-from .issues import SIGNATURE, live_experiment
+from .issue_log import SIGNATURE, live_experiment
 
 _KIND, _RESULT = "month-end", "result.json"
 

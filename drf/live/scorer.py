@@ -19,7 +19,8 @@ from ..registry.statements import require_decision
 from ..registry.training_evidence import Evidence
 from ..registry.versions import VERDICT, WORDS
 from ..tracking.searches import RECIPE
-from .issues import CHAMPION, SHADOW, Issue, read_issues
+from .issue_log import read_issues
+from .issues import CHAMPION, SHADOW, Issue
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,8 @@ from tqdm import tqdm
 
 from ..errors import InputError, first_few
 from .alarm import ALPHA
-from .issues import (
-    CHAMPION,
-    SHADOW,
-    Issued,
-    deleted_issues,
-    issues_left_aside,
-    issues_of_role,
-    live_experiment,
-    read_issues,
-    whole_issues,
-)
+from .issue_log import deleted_issues, issues_left_aside, live_experiment, read_issues, whole_issues
+from .issues import CHAMPION, SHADOW, Issued, issues_of_role
 from .outcome import (
     Live,
     came_true,

@@ -22,7 +22,7 @@ from ..experiment.schema import TrainConfig
 from ..live.as_of import day_of
 from ..live.input_watch import Watch, watch_month
 from ..live.issuance import Issuance, issue_month
-from ..live.issues import first_whole, issues_left_aside, read_issues
+from ..live.issue_log import first_whole, issues_left_aside, read_issues
 from ..live.month_end_config import MonthEndConfig, Step
 from ..live.month_end_log import PAGE, write_end
 from ..live.refit import is_due, newest_of_recipe, training_config

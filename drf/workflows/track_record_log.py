@@ -2,7 +2,7 @@
 
 import mlflow
 
-from ..live.issues import live_experiment
+from ..live.issue_log import live_experiment
 from ..live.track_record import MONITOR, OUTCOMES, Record, totals
 from ..reporting.live_figures import live_pictures
 from ..tracking.locks import store_lock

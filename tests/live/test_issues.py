@@ -17,19 +17,11 @@ from mlflow import MlflowClient
 
 from drf.errors import InputError, TryAgainError
 from drf.evaluation.trials import Trials
-from drf.live import issues
+from drf.live import issue_log
 from drf.live.input_watch import Watch, watch_month
 from drf.live.issuance import Issuance, issue_month
-from drf.live.issues import (
-    EXPERIMENT,
-    Issued,
-    deleted_issues,
-    differences,
-    issues_left_aside,
-    read_issues,
-    read_tables,
-    write_issue,
-)
+from drf.live.issue_log import EXPERIMENT, deleted_issues, issues_left_aside, read_issues, read_tables, write_issue
+from drf.live.issues import Issued, differences
 from drf.live.scorer import load_scorer, require_promoted
 from drf.live.track_record import read_record
 from drf.registry.market import compare_markets
@@ -300,11 +292,11 @@ def test_tables_that_fit_their_digest_and_are_no_issue_are_left_aside(
     client: MlflowClient, spoilt: Callable[[pd.DataFrame], pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = issue(TRAINED)
-    monkeypatch.setattr("drf.live.issues.turnover", lambda orders: 0.0)
+    monkeypatch.setattr("drf.live.issue_log.turnover", lambda orders: 0.0)
     earlier = replace(made.issued.issue, month=made.issued.issue.month - pd.offsets.MonthEnd(1))
     content = io.BytesIO()
     spoilt(made.issued.orders).to_parquet(content, index=False)
-    monkeypatch.setattr("drf.live.issues._as_bytes", lambda frame, index: content.getvalue())
+    monkeypatch.setattr("drf.live.issue_log._as_bytes", lambda frame, index: content.getvalue())
     write_issue(client, replace(made.issued, issue=earlier), [])
     monkeypatch.undo()
     record = read_record(client, NAME, market_to(TRAINED + 1))
@@ -324,7 +316,7 @@ def test_a_deleted_issue_is_said_and_a_deleted_experiment_refused(client: Mlflow
 
 
 def test_another_command_that_issues_is_waited_for(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(issues, "_WAIT", 0.1)
+    monkeypatch.setattr(issue_log, "_WAIT", 0.1)
     scorer = champion()
     with store_lock(NAME, "live", 1), pytest.raises(TryAgainError, match="is being changed by another command"):
         issue(TRAINED, scorer)

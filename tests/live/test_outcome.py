@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from drf.errors import InputError
 from drf.evaluation.bootstrap import cumulated_band
 from drf.live.alarm import LEAST_MONTHS, promised_mean
-from drf.live.issues import EXPERIMENT
+from drf.live.issue_log import EXPERIMENT
 from drf.live.outcome import (
     came_true,
     contributions_of,

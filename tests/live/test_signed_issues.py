@@ -12,22 +12,20 @@ from mlflow import MlflowClient
 from drf.errors import InputError
 from drf.live.input_watch import Watch
 from drf.live.issuance import issue_month
-from drf.live.issues import issues_left_aside, read_issues, write_issue
+from drf.live.issue_log import issues_left_aside, read_issues, write_issue
 from drf.live.month_end_log import find_end, write_end
 from drf.live.scorer import require_promoted
 from drf.registry.aliases import Move, Standing, move, read_standing, settle
-from drf.registry.signing import SIGNING_KEY, VERIFYING_KEY
+from drf.registry.signing import SIGNING_KEY
 from drf.registry.statements import SIGNATURE, STATEMENT, decision_tags, gap_in_decisions
 from tests.live.making import NAME, TRAINED, champion, issue, market_to, version
-from tests.registry.test_signing import make_keys
+from tests.registry.test_signing import sign_and_verify
 
 
 @pytest.fixture
 def client(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """Two signed versions; the first is champion by a signed decision."""
-    own = make_keys(tmp_path, "own")
-    monkeypatch.setenv(SIGNING_KEY, own[0])
-    monkeypatch.setenv(VERIFYING_KEY, own[1])
+    sign_and_verify(tmp_path, monkeypatch)
     client = MlflowClient()
     for seed in range(2):
         version(client, seed=seed, alias=False)

@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from drf.data.simulate import SimulatedMarket
-from drf.live.issues import EXPERIMENT, read_issues
+from drf.live.issue_log import EXPERIMENT, read_issues
 from drf.registry.aliases import read_standing
 from drf.tracking.locks import lock_file
 from tests.programs.folders import LINEAR, PANEL, client, fresh, make_experiment

@@ -36,6 +36,13 @@ def make_keys(folder: Path, name: str) -> tuple[str, str]:
     return str(files[0]), str(files[1])
 
 
+def sign_and_verify(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set both keys, as somebody does who signs and verifies."""
+    own = make_keys(folder, "own")
+    monkeypatch.setenv(SIGNING_KEY, own[0])
+    monkeypatch.setenv(VERIFYING_KEY, own[1])
+
+
 def test_a_signed_version_is_loaded_and_any_other_refused(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,9 +114,7 @@ def test_a_variable_that_is_set_and_empty_is_refused(
 @pytest.fixture
 def signed(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """Two signed versions, of which a signed decision made the second champion."""
-    own = make_keys(tmp_path, "own")
-    monkeypatch.setenv(SIGNING_KEY, own[0])
-    monkeypatch.setenv(VERIFYING_KEY, own[1])
+    sign_and_verify(tmp_path, monkeypatch)
     client = MlflowClient()
     for _ in range(2):
         register_small(client, recipe="one")
