@@ -61,7 +61,7 @@ class Calendar:
 
 
 _WITHIN_A_WEEK, _WITHIN_A_MONTH, _FEW = 5, 20, 5
-"""Limits: gap in days below which a table is daily, or weekly, and number of dates too few to judge it."""
+"""Limits: gaps in days below which a table is daily or weekly, and the number of dates that is too small to judge."""
 
 MONTHLY = Calendar(pd.offsets.MonthEnd(), 12, "monthly")
 

@@ -1,4 +1,4 @@
-"""Columns: a file's own names, signs and units in terms of the contract's."""
+"""Columns: translation of a file's own names, signs and units into those of the contract."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,14 @@ import pandas as pd
 from ..errors import InputError, first_few, nearest
 from .numbers import read_numbers
 
-# A column as it is, with the other sign, its inverse, or its logarithm.
+# A column unchanged, with its sign reversed, inverted, or as a logarithm.
 _TERM = re.compile(r"(?P<change>-|1/|log )?(?P<column>\S.*)")
 
 _OTHER_NAMES = {
     "asset": ("ticker", "symbol", "permno", "code", "isin", "gvkey", "id", "stock", "ric"),
     "date": ("eom", "month", "yyyymm", "time", "day", "datadate"),
 }
-"""Usual names of other vendors."""
+"""Names that other vendors usually give to these columns."""
 
 
 def term(where: str, text: str) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def term(where: str, text: str) -> tuple[str, str]:
 
 
 def changed(values: pd.Series, change: str) -> pd.Series:
-    """Return numbers with another sign, inverted, or as logarithms; missing where undefined."""
+    """Return numbers with the sign reversed, inverted, or as logarithms; missing where undefined."""
     if change == "-":
         return -values
     if change == "1/":
@@ -47,7 +47,7 @@ def sources_of(names: Mapping[str, str], ours: Iterable[str]) -> list[str]:
 
 
 def with_names(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return a table with the contract's names for the columns that it has.
+    """Return a table with its columns renamed to the contract's names.
 
     ``names``: contract's name -> the file's column, with ``-``, ``1/`` or ``log`` before it for a change.
     """
@@ -71,4 +71,4 @@ def missing_columns(missing: Iterable[str], there: Iterable[object]) -> str:
         words.append(f"{name} (is it {guess}?)" if guess else name)
         guesses |= {name: guess} if guess else {}
     said = ", ".join(f"{name}: {guess}" for name, guess in guesses.items())
-    return first_few(words, 4) + (f" (then say 'data.columns={{{said}}}')" if said else "")
+    return first_few(words, 4) + (f" (then set 'data.columns={{{said}}}')" if said else "")

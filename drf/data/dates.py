@@ -159,7 +159,7 @@ _COUNTS: tuple[tuple[str, str, Literal["D", "s", "ms", "us", "ns"], float, float
     ("microseconds since 1970", "1970-01-01", "us", 1e14, 1e16),
     ("nanoseconds since 1970", "1970-01-01", "ns", 1e17, 1e19),
 )
-"""Conventions of counted dates: name, origin, unit, and range of numbers in which market dates lie."""
+"""Conventions of dates given as counts: name, origin, unit, and range of numbers in which market dates lie."""
 
 
 def _meaning(number: float) -> str:

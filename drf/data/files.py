@@ -75,7 +75,7 @@ def read_file(
     columns
         Columns to load; all if none are given.
     names
-        Columns of names, in which codes are read as text.
+        Columns that hold names; their codes are read as text.
     reading
         Options of reading that the file itself does not state. Unknown cells are counted and logged.
 
@@ -224,7 +224,7 @@ def read_table(
     for name in open_ends:
         not_yet = table[name].map(is_open_end).astype(bool)
         if not_yet.any():
-            log.info("%s=%s: %s rows are left out: %s says not yet", key, path, f"{not_yet.sum():,}", name)
+            log.info("%s=%s: %s rows are left out: the date in %s means not yet", key, path, f"{not_yet.sum():,}", name)
             table = table[~not_yet].reset_index(drop=True)
     if "asset" in columns:
         table["asset"] = read_names(table["asset"])

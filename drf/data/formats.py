@@ -111,7 +111,8 @@ def csv_layout(file: File) -> dict[str, Any]:
     """Return how a CSV file is laid out, as arguments of :func:`pandas.read_csv`.
 
     Columns are separated by what Excel's ``sep=`` line says, or by the semicolon, tab or bar that the header has in
-    place of commas. Where commas do not separate, a number such as ``1,5`` has a decimal comma, if none has a point.
+    place of commas. If commas do not separate, a number such as ``1,5`` has a decimal comma, unless another has a
+    point.
     """
     written_in = file.encoding or encoding(file.path)
     with opened(file.path) as content:

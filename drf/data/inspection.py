@@ -32,9 +32,9 @@ def coverage(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
 def by_descriptor(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
     """Return coverage and distribution of each descriptor over all months.
 
-    Returns one row a descriptor: ``known`` (share of rows), ``least`` (share in its worst month), ``outliers`` (share
-    of known values further than 15 median absolute deviations from the month's median), ``unchanged`` (share equal to
-    the stock's value of the month before), ``ic`` (mean rank IC with the next return).
+    Returns one row for each descriptor: ``known`` (share of rows), ``least`` (share in its worst month), ``outliers``
+    (share of known values further than 15 median absolute deviations from the month's median), ``unchanged`` (share
+    equal to the stock's value of the month before), ``ic`` (mean rank IC with the next return).
     """
     known = coverage(panel, descriptors)
     ordered = panel.sort_values(list(KEYS)[::-1])
@@ -123,7 +123,7 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
             such = first_few(f"{row.asset} {row.date:%Y-%m} {getattr(row, RETURN):+.0%}" for row in odd.itertuples())
             lines.append(
                 f"{RETURN} is above 200 % or below {LEAST_RETURN:.0%} in {len(odd)} row(s) ({such}): splits that were "
-                "not adjusted, a change of unit, or per cent for decimals?"
+                "not adjusted, a change of unit, or per cent instead of decimals?"
             )
         lines += treat_leavers(panel, "drop")[1]
     return lines

@@ -1,4 +1,4 @@
-"""Leavers: stocks whose last row has no return, and what is put in its place."""
+"""Leavers: stocks whose last row has no return, and the rules for filling it in."""
 
 import re
 

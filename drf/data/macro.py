@@ -68,7 +68,7 @@ def add_sensitivities(
     if len(levels) > 1 and len(levels) < len(MONTHLY.between(month.min(), month.max())) / 2:
         raise InputError(
             f"data.macro.path: {len(levels)} rows from {month.min():%Y-%m} to {month.max():%Y-%m} are not monthly: "
-            "give a value for each month, of a quarterly series the last that was published"
+            "give a value for each month; for a quarterly series, the last published value"
         )
     if month.duplicated().any():
         twice = month[month.duplicated()].iloc[0]

@@ -26,10 +26,10 @@ SECTOR = "sector"  # optional
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
 
-# A month's last trading day lies at most the first number of days before its end, nearly always fewer than the second.
+# Days from a month's last trading day to its end: at most the first number, and nearly always fewer than the second.
 _LONGEST_CLOSURE, _USUAL_CLOSURE = 14, 7
 
-# A return in excess of a month's bill rate may be below -1 by that rate.
+# An excess return can be below -1 by as much as the month's bill rate.
 _BILL = 0.02
 
 log = logging.getLogger(__name__)
@@ -252,7 +252,7 @@ def _require_returns(panel: pd.DataFrame, least: int) -> None:
 
 
 def _require_decimals(panel: pd.DataFrame) -> None:
-    """Refuse returns of another kind: 1 + r, or one value for nearly all stocks of a month, as where zeros were filled
+    """Refuse returns given as 1 + r, or with one value for nearly all stocks of a month, as after zeros were filled
     in."""
     returns = panel[RETURN].dropna()
     if len(returns) and returns.min() >= 0 and 0.8 < returns.median() < 1.2:

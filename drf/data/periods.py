@@ -1,6 +1,7 @@
 """Periods of statements: flows of quarters, running totals and moved fiscal years become flows of the last year.
 
-With :math:`F(e, m)` a flow over the m months to the end e, as last published by a day, the flow of the last year is
+Let :math:`F(e, m)` be the flow over the m months up to e, as last published by a given day. The flow of the last year
+is
 
 * :math:`F(e, 12)` where a statement covers a year;
 * :math:`\\sum_k F(e - k m, m)` over 12/m statements where all cover m months;
@@ -37,7 +38,7 @@ _CLEAR = 1.2
 """Factor by which a flow must differ from the mean of two possible sizes to decide between them."""
 
 _MOST_ODD = 0.05
-"""Largest share of rows that may lie at other distances than a year if nobody says what they cover."""
+"""Largest share of rows that may not lie a year apart if their period is not stated."""
 
 
 def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFrame, list[str]]:
@@ -49,16 +50,17 @@ def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFra
         ``asset``, ``fiscal_year_end``, ``fiscal_month`` (its month end), ``known`` (day from which the row counts),
         items, and perhaps :data:`MONTHS`. One row for each day on which a statement changed.
     period
-        What each row covers; None: found from the table.
+        Period that each row covers; None: found from the table.
 
     Returns
     -------
-    The table, with further rows where a part of a year was restated later, and sentences on what was found and treated.
+    The table, with further rows where a part of a year was restated later, and sentences on the findings and their
+    treatment.
 
     Raises
     ------
     InputError
-        If the table does not tell what its rows cover.
+        If the period of the rows cannot be found from the table.
     """
     table = table.reset_index(drop=True)
     gaps = _gaps(table)
@@ -74,7 +76,7 @@ def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFra
     number, lost = int(odd.sum()), int(made["missing"].sum())
     if period == "annual":
         few = first_few(sorted(table.loc[odd, "asset"].unique()))
-        notices.append(f"{number:,} statements cover other than 12 months and were set to a year ({few})")
+        notices.append(f"{number:,} statements do not cover 12 months and were converted to a year ({few})")
     if lost:
         notices.append(f"{lost:,} statements lack a part of their last year, so their flows are unknown")
     return made.drop(columns=[MONTHS, "missing"]), notices
@@ -105,7 +107,7 @@ def _found(table: pd.DataFrame, gaps: pd.Series) -> tuple[Period, str]:
         return "annual", "their year ends lie 12 months apart"
     few = first_few(sorted(table.loc[gaps.index[gaps.notna()][~yearly], "asset"].unique()))
     raise InputError(
-        f"data.statements: {(~yearly).mean():.0%} of the rows lie other than 12 months after the one before, most of "
+        f"data.statements: {(~yearly).mean():.0%} of the rows do not lie 12 months after the previous row, most of "
         f"them {known[~yearly].mode().iloc[0]:.0f} months ({few}): set data.period to quarter, year_to_date, trailing "
         f"or annual, or add a column {MONTHS}"
     )

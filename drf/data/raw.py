@@ -74,9 +74,9 @@ class Conventions:
     most_unmatched
         Share of the stocks that may be without any statement.
     period
-        What a row of the statements covers, see :func:`drf.data.periods.of_last_year`.
+        Period that a row of the statements covers, see :func:`drf.data.periods.of_last_year`.
     needed
-        Descriptors that must be known for some stock in every month of the panel; others are made where they can be.
+        Descriptors that must be known for some stock in every month of the panel; others are computed if possible.
     """
 
     lag_months: int
@@ -143,7 +143,7 @@ def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]
     for name, table in {**tables, RETURN: listings.following}.items():
         panel[name] = table.to_numpy()[row, column]
     counts |= listings.counts | splits
-    words = "days in another unit than those around them, left out"
+    words = "days left out because they are in another unit than the days around them"
     counts[words] = int(bars["spikes"].sum())
     listings.examples[words] = first_few(bars.loc[bars["spikes"] > 0, "asset"])
     counts["days without trading"] = int(bars["idle"].sum())
@@ -199,7 +199,7 @@ def _require_one_currency(bars: pd.DataFrame, statements: pd.DataFrame) -> None:
     if (several > 1).any():
         raise InputError(
             f"data.prices: {first_few(several.index[several > 1])} are in more than one currency: give each stock's "
-            "prices in one; none are converted"
+            "prices in one currency; prices are not converted"
         )
     if "currency" in statements:
         own = statements["asset"].map(bars.groupby(bars.get("company", bars["asset"]))["currency"].first())
@@ -207,7 +207,7 @@ def _require_one_currency(bars: pd.DataFrame, statements: pd.DataFrame) -> None:
         if other.any():
             raise InputError(
                 f"data.statements: {first_few(sorted(statements.loc[other, 'asset'].unique()))} are in another "
-                "currency than their prices: give both in one; none are converted"
+                "currency than their prices: give both in one currency; amounts are not converted"
             )
 
 
@@ -290,7 +290,7 @@ def needed_items(descriptors: Iterable[str]) -> list[str]:
 
 
 def _single_months(listings: Listings) -> pd.DataFrame:
-    """Return the returns, except those of months without trading or of the month after a gap: they show no risk."""
+    """Return the returns; months without trading and the month after a gap are left out, since they show no risk."""
     return listings.returns.where(listings.traded & listings.traded.shift(1, fill_value=False))
 
 
@@ -387,7 +387,7 @@ def _from_first_complete_month(panel: pd.DataFrame, names: list[str]) -> tuple[p
         else []
     )
     notices = [
-        f"{len(usable)} months before {complete[0]:%Y-%m} are left out: {first_few(late, 4)}: data.descriptors without "
-        "these begins earlier"
+        f"{len(usable)} months before {complete[0]:%Y-%m} are left out: {first_few(late, 4)}: without them in "
+        "data.descriptors, the panel begins earlier"
     ]
     return panel[panel["date"] >= complete[0]].reset_index(drop=True), notices if late else []

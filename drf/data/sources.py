@@ -52,7 +52,7 @@ class Source(ABC):
         """
 
     def needing(self, descriptors: Sequence[str]) -> "Source":
-        """Return the source for a panel that needs only some descriptors; most sources take no notice."""
+        """Return the source for a panel that needs only some descriptors; most sources are not affected."""
         return self
 
     def truth(self) -> pd.DataFrame | None:
@@ -179,7 +179,7 @@ class RawTables(FileSource):
         return panel
 
     def _of_companies(self, reading: Reading) -> Reading:
-        """Read the statements' company as their asset, if they name it."""
+        """Read the statements' column of companies as their assets, if there is such a column."""
         company = reading.columns.get("company", "company")
         named = company in column_names("data.statements", self.statements, reading)
         return replace(reading, columns={**reading.columns, "asset": company}) if named else reading

@@ -1,4 +1,4 @@
-"""Trading days: on which days of the week a market is open, and when a month has seen its last one."""
+"""Trading days: the days on which a market is open, and the test whether a month's last one has passed."""
 
 from dataclasses import dataclass
 

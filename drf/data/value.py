@@ -63,7 +63,7 @@ def market_value(
     if "company" in there and listings.bars.groupby("company")["asset"].nunique().max() > 1:
         raise InputError(
             "data.prices: companies have several classes of shares: give the number of each class in the prices "
-            "(shares, or market_value), since the statements hold the company's"
+            "(shares, or market_value), since the statements hold only the company's total"
         )
     closes = listings.table("close")
     if prices_adjusted == shares_adjusted == "splits":

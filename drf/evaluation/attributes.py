@@ -68,7 +68,7 @@ _MARKET_VALUES = {
     "log": (_values_of_logarithms, "CAP spans more than any logarithms of market values: is it data.cap=level?"),
     "level": (_values_of_levels, "CAP is not above 0 everywhere, so it is no market value (data.cap=level)"),
     "rank": (lambda cap: None, "CAP is a rank, which gives no market values (data.cap=rank)"),
-    None: (lambda cap: None, "nobody says what CAP is: set data.cap to log, level or rank"),
+    None: (lambda cap: None, "the unit of CAP is not stated: set data.cap to log, level or rank"),
 }
 
 

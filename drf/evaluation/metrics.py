@@ -131,7 +131,7 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
 
 
 def mean_ic(by_month: pd.Series) -> float:
-    """Return the mean; NaN if forecasts are equal in every month, since their 0 is no measured correlation."""
+    """Return the mean; NaN if forecasts are equal in every month, since their correlation of 0 is not a measurement."""
     return float(by_month.mean()) if by_month.any() else float("nan")
 
 

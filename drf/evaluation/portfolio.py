@@ -78,7 +78,7 @@ class PortfolioRule:
     def equip(self, forecasts: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
         """Return the forecasts with the columns of ``attributes`` added.
 
-        Raises InputError if the panel lacks one.
+        Raises InputError if the panel lacks an attribute.
         """
         if not self.attributes:
             return forecasts
@@ -146,7 +146,7 @@ class Quantiles:
     Attributes
     ----------
     first, last
-        First and last place, in ascending order within the group, of a forecast and those equal to it: 1 is the lowest.
+        First and last place of each forecast and its ties, in ascending order within the group: 1 is the lowest.
     size
         Number of stocks in the group; 0 where it has no quantiles. All aligned with the forecasts.
     count
@@ -233,8 +233,8 @@ def _as_much_of_either_side(held: pd.Series, stocks: pd.DataFrame) -> pd.Series:
 def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     """Return the mean return of each quantile: one row a month, columns 1 to ``rule.quantiles``, decimals a month.
 
-    ``forecasts``: ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks are sorted by their forecasts alone; one without
-    a return is left out of its quantile's mean afterwards.
+    ``forecasts``: ``date``, ``asset``, ``y_true``, ``y_pred``. Stocks are sorted by their forecasts alone; a stock
+    without a return is left out of its quantile's mean afterwards.
     """
     quantiles, y = Quantiles.of(forecasts, rule), forecasts["y_true"]
     means = {}

@@ -72,7 +72,7 @@ def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
     result is never below 1 / ``periods``, the variance of the ratios of independent trials without skill: many trials
     that hardly differ must not lower the bar.
 
-    ``trials``: ``sharpe`` a period, ``periods``: one row a trial; NaN where a trial has none.
+    ``trials``: one row for each trial, with ``sharpe`` per period and ``periods``; NaN where a trial has no value.
     """
     known = trials[["sharpe", "periods"]].dropna()
     known = known[known["periods"] >= LEAST_PERIODS]

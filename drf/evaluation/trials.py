@@ -44,7 +44,7 @@ def count_trials(returns: Sequence[pd.DataFrame], others: pd.DataFrame | None = 
     Parameters
     ----------
     returns
-        Monthly returns after costs of each search: one row a month, one column a trial.
+        Monthly returns after costs of each search: one row for each month, one column for each trial.
     others
         Trials of which only ``name``, ``sharpe`` and ``periods`` are known.
     """

@@ -52,7 +52,7 @@ class Settings(Generic[C]):
     ) -> Settings[C]:
         """Check a composed configuration.
 
-        Raises InputError, naming the key, its value and what it may be.
+        Raises InputError, naming the key, its value and the values allowed.
         """
         return cls(read(composed, schema), Record.of(composed), tuple(overrides), dict(choices))
 

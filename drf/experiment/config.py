@@ -75,7 +75,7 @@ def _leaves(node: object, prefix: str) -> Iterator[tuple[str, object]]:
 def read(config: DictConfig, schema: type[C]) -> C:
     """Return the typed settings of a composed config.
 
-    Raises InputError, naming the key, its value and what it may be.
+    Raises InputError, naming the key, its value and the values allowed.
     """
     values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     if values.get("data") is not None:

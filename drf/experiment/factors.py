@@ -23,7 +23,7 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
     """Return the descriptors of each factor of the ``factors`` config, reduced to those of ``data.descriptors``.
 
     Raises InputError if a factor is not a list of names, or ``data.descriptors`` names a descriptor that no factor has.
-    Also if a descriptor appears twice or has the name of another panel column.
+    It is also raised if a descriptor appears twice or has the name of another panel column.
     """
     for factor, names in named.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

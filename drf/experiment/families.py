@@ -24,7 +24,8 @@ def make_families(models: Mapping[str, Any], overrides: Iterable[str] = (), tune
     tuning, the search spaces are ignored, and a setting may lie outside them.
 
     Raises InputError for an unknown family or setting, or a setting that the search space names but the family lacks.
-    Also for a family that combines rows of other families if such a row is not trained or has no contributions.
+    It is also raised for a family that combines other families' rows if such a row is not trained or has no
+    contributions.
     """
     for name, settings in models.items():
         if name not in FAMILIES:

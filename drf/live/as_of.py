@@ -42,7 +42,7 @@ def up_to(
     """Return the months of a panel that had ended on a given day, and whether the panel knows later returns.
 
     Months that have not ended are left out, which is logged. Without ``as_of`` such a month is still going on, and the
-    newest month's returns, if any, cover only part of it. With ``as_of`` the panel knows what came afterwards. A panel
+    newest month's returns, if any, cover only part of it. With ``as_of`` the panel contains later returns. A panel
     without later months also knows what came afterwards if its newest month's returns are known.
 
     Raises InputError if the day lies before the panel.

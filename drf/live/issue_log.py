@@ -128,7 +128,7 @@ def _search(client: mlflow.MlflowClient, name: str, view: int) -> list[Run]:
 
 
 def _read(run: Run) -> Issue | str:
-    """Return the issue of a run, or a sentence that says why it is none."""
+    """Return the issue of a run, or a sentence that says why the run is not an issue."""
     try:
         issue = Issue.of(run)
         for name, text in issue.tags().items():
@@ -162,7 +162,7 @@ def read_tables(client: mlflow.MlflowClient, issue: Issue) -> Issued:
         orders = pd.read_parquet(io.BytesIO(table)).astype({"date": "datetime64[ns]", **_NUMBERS})
         promised = pd.read_parquet(io.BytesIO(promise)).astype(float)
         if not orders["asset"].is_unique or not np.isfinite(orders[["weight", "held", "trade"]]).all(axis=None):
-            raise ValueError("a stock stands twice, or a weight is no number")
+            raise ValueError("a stock appears twice, or a weight is not a number")
         return Issued(issue, orders, promised[list(_PROMISED)])
     except Exception as error:  # a damaged Parquet file raises any of a dozen exceptions
         raise InputError(f"the tables of {where} are not those of an issue ({first_line(error)})") from error
@@ -199,7 +199,7 @@ def last_before(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.
 
 
 def require_in_order(client: mlflow.MlflowClient, issues: Sequence[Issue], month: pd.Timestamp) -> None:
-    """Refuse a month before an issued one, because later trades did not start from the earlier weights.
+    """Refuse a month before an issued month, because the issued trades did not start from its weights.
 
     Raises InputError, naming later months.
     """

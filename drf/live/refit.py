@@ -40,7 +40,7 @@ def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any
     Raises
     ------
     InputError
-        If the recorded settings refer to other settings, which would be looked up here.
+        If the recorded settings refer to other settings, which would be looked up on this machine.
     """
     if "${" in version.tags["config"]:
         raise InputError(f"{version.title}: its recorded settings refer to others (${{...}}): train it again")

@@ -105,7 +105,8 @@ def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> MarketComparison:
 def require_promoted(scorer: Scorer) -> None:
     """Refuse to issue from a version that was given the alias by hand and was never promoted.
 
-    If a verifying key is set, the decision on the version must be signed, and not older than that of an issued month.
+    If a verifying key is set, the decision on the version must be signed, and not older than the decision under which a
+    month was issued.
 
     Raises InputError, saying how to confirm the version.
     """

@@ -31,7 +31,7 @@ MONITOR, OUTCOMES = "monitor", "outcomes.csv"
 
 
 _LOOKED_AT = 10
-"""Most logged records that are tried until one can be read."""
+"""Largest number of logged records that are tried until one can be read."""
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def _mean(accounts: Sequence[Account]) -> Account:
 
 
 def _warn_of_amplification(account: Account, axes: Sequence[int | None]) -> None:
-    """Warn if relevances are over a hundred times the difference they share: the model is not made for this
+    """Warn if relevances are over a hundred times the difference that they sum to: the model is not made for this
     baseline."""
     sizes = sum(float(r.abs().sum()) for r, axis in zip(account.relevances, axes, strict=True) if axis is not None)
     moved = float((account.output - account.baseline).abs().sum())

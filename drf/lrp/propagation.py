@@ -55,7 +55,8 @@ class Propagation(ABC):
         return f"layer '{name}' ({type(module).__name__})" if name else f"{type(module).__name__}.forward"
 
     def site(self, value: Tensor) -> int:
-        """Count the next operation and return its number; its account or baseline has the shape of ``value``."""
+        """Count the next operation and return its number; ``value`` has the shape of the operation's account or
+        baseline."""
         self._sites += 1
         return self._sites - 1
 

@@ -38,7 +38,7 @@ from .gate_rules import Fraction
 from .rules import ALL, Part, Rule, Term, lift, row_sums, stabiliser
 
 Account = Callable[[str, Tensor], None]
-"""Function that takes a kind and the amount it absorbed for each sample."""
+"""Function that takes a kind and the amount that this kind absorbed for each sample."""
 
 
 @dataclass
@@ -169,7 +169,8 @@ _I, _F, _G, _O = range(4)  # the gates in PyTorch's order
 
 
 def relevance_rule(rule: Rule, fraction: Fraction | None, epsilon: float) -> CellRule:
-    """Return layer-wise relevance by a rule for linear maps, a fraction of products for gates, and a stabiliser."""
+    """Return the layer-wise relevance rule of a cell, given a rule for linear maps, a fraction for gates and a
+    stabiliser."""
 
     def slopes(trace: Trace) -> Slopes:
         change = lift if rule.blind else lambda x: x

@@ -172,7 +172,7 @@ class _Kept:
     def restore(self) -> None:
         """Restore only what changed: another thread may be running the same model.
 
-        Raises UnsupportedOperationError if a parameter was changed, of which there is no copy.
+        Raises UnsupportedOperationError if a parameter was changed and there is no copy of it.
         """
         _restore(self.attributes, self.before)
         for container, contents in self.containers:

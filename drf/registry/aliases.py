@@ -274,7 +274,7 @@ def _standing_of(written: Any) -> Standing:
 
 def _move_of(written: Any, name: str, last: str) -> Move:
     if written["name"] != name or written["decided"] <= last:
-        raise ValueError("is a move of another model, or one that was made before")
+        raise ValueError("is a move of another model, or a move that was already made")
     hold = _hold_of(written["hold"]) if written["hold"] else None
     marks = {
         str(number): {str(key): str(text) for key, text in tags.items()} for number, tags in written["marks"].items()

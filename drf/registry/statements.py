@@ -79,8 +79,9 @@ def last_decided(tags: Mapping[str, str]) -> str:
 def require_decision(client: mlflow.MlflowClient, name: str, champion: str, not_before: str = "") -> str:
     """Check that a signed decision made a version champion, if a verifying key is set; return when it was decided.
 
-    ``not_before``: time of a decision known from elsewhere; a newest decision older than this has been put back. Raises
-    ValueError if the newest decision is unsigned, made another version champion, or is older than a known one.
+    ``not_before``: time of a decision known from elsewhere. If the newest decision is older, an earlier state was put
+    back. Raises ValueError if the newest decision is unsigned, made another version champion, or is older than a known
+    one.
     """
     if not verifying():
         return ""

@@ -33,7 +33,7 @@ def decision_report(name: str, decision: Decision, settings: str, commit: str) -
             "Why?": as_sentence(promotion_in_words(decision)),
             "Is the champion healthy?": as_sentence(
                 alarm_in_words(decision)
-                or ("It passes its gates" if decision.asked else "It was not asked: a person decided")
+                or ("It passes its gates" if decision.asked else "The gates were not applied: a person decided")
             ),
             "What was judged?": f"{judged or 'Nothing'}. Left aside: {aside}.",
         },

@@ -6,7 +6,7 @@ from .document import Table
 
 
 def plain(text: str) -> str:
-    """Return a text escaped against links, pictures and HTML, as descriptions may hold people's words."""
+    """Return a text without active links, pictures and HTML, since people may have written parts of a description."""
     return re.sub(r"([\[\]<!])", r"\\\1", text)
 
 

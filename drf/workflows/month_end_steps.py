@@ -65,7 +65,7 @@ Listener = Callable[[StepResult], None]
 
 @dataclass
 class MonthEndSteps:
-    """The steps of one month end, with what each has found."""
+    """The steps of one month end, with the findings of each."""
 
     client: mlflow.MlflowClient
     settings: Settings[MonthEndConfig]
@@ -112,7 +112,7 @@ class MonthEndSteps:
         """Tell whether an earlier result still holds: files and issue exist, and the watch's findings agree."""
         issued = earlier["issued"]
         if not isinstance(issued, dict) and not (issued is None and self._skips("score")):
-            return False  # somebody else's
+            return False  # a result that this program did not write
         files = [(earlier["page"], PAGE), *([(issued.get("file"), FORECASTS)] if issued else [])]
         runs = {issue.run_id for issue in read_issues(self.client, self.name)}
         readable = earlier["status"] in ("done", "alarm") and all(
@@ -154,14 +154,14 @@ class MonthEndSteps:
         if self.issuance.other and not self.issuance.is_new:
             by = self.issuance.issued.issue.version
             self._note(
-                f"the month stays as it was issued by version {by}; issued now it would differ: "
+                f"the month stays as it was issued by version {by}; if issued now, it would differ: "
                 f"{'; '.join(self.issuance.other)} (replace=true issues it anew)"
             )
         if self.shadow is not None:
             self.shadow_issuance = self._issue(self.shadow)
             self.listener(Notice(f"In shadow: version {self.shadow.number}"))
         elif self.config.shadow is not None:
-            self._note(f"version {self.config.shadow} is champion now, and runs in shadow no more")
+            self._note(f"version {self.config.shadow} is champion now, and no longer runs in shadow")
 
     def _issue(self, scorer: Scorer) -> Issuance:
         return issue_month(scorer, self.panel, self.watched, self.afterwards, self.config.replace)
@@ -172,7 +172,7 @@ class MonthEndSteps:
             return
         if first_whole(self.client, read_issues(self.client, self.name)) is None:
             aside = first_few(issues_left_aside(self.client, self.name))
-            self._note(f"nothing was issued yet, so nothing came true{f'; left aside: {aside}' if aside else ''}")
+            self._note(f"nothing was issued yet, so there are no outcomes{f'; left aside: {aside}' if aside else ''}")
             return
         self.record = read_record(self.client, self.name, self.panel)
         log_record(self.client, self.record)
@@ -185,11 +185,11 @@ class MonthEndSteps:
             return
         newest = newest_of_recipe(read_versions(self.client, self.name, (self.version.number,)), self.version)
         if self.afterwards:
-            self.training = "not from data that know what came after the month"
+            self.training = "none, because the data contain returns from after the month"
         elif other := self.comparison.other_inputs:
             self.training = (
-                f"held: {first_few(other, 5)} are others than in the training of {self.scorer.title}: a training on "
-                "them is a new recipe: give drf train yourself"
+                f"held: {first_few(other, 5)} differ from those in the training of {self.scorer.title}: a training on "
+                "them is a new recipe: run drf train yourself"
             )
             self._note(self.training)
         elif not is_due(newest, self.panel):
@@ -205,7 +205,7 @@ class MonthEndSteps:
         given = json.loads(self.settings.record.line)["data"]
         settings = Settings.recorded(training_config(newest, given), TrainConfig, self.settings.data_words)
         if recipe_of(settings.config) != newest.recipe:
-            self._note("the recipe changes with the data that were given: what is trained is no refresh")
+            self._note("the given data change the recipe, so the training is not a refresh")
         result = train(settings)
         self.listener(result)
         return result.version
@@ -215,7 +215,7 @@ class MonthEndSteps:
         if self._skips("evaluate"):
             return
         if self.afterwards:
-            self._note("the data know what came after the month: nothing was trained or evaluated")
+            self._note("the data contain returns from after the month: nothing was trained or evaluated")
             return
         self.evaluation = evaluate(dataclasses.replace(self.settings, config=self.config.evaluation))  # type: ignore[arg-type]
         self.listener(self.evaluation)

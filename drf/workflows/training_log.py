@@ -36,7 +36,7 @@ class TrainingLog:
     Parameters
     ----------
     tree
-        Run tree of the training, which is open; it closes its runs at its end.
+        Open run tree of the training; the tree closes its runs when it ends.
     """
 
     def __init__(self, tree: RunTree, experiment: Experiment) -> None:

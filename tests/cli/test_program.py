@@ -125,7 +125,7 @@ def test_train_refuses(refused: Call, arguments: list[str], told: str) -> None:
 
 def test_train_refuses_a_broken_panel(refused: Call, panel: pd.DataFrame, tmp_path: Path) -> None:
     panel.rename(columns={"LEVERAGE": "LEVARAGE"}).to_parquet(tmp_path / "panel.parquet")
-    assert "LEVERAGE (is it LEVARAGE?) (then say 'data.columns={LEVERAGE: LEVARAGE}')" in refused(
+    assert "LEVERAGE (is it LEVARAGE?) (then set 'data.columns={LEVERAGE: LEVARAGE}')" in refused(
         commands.train, *SMALL
     )
     (tmp_path / "panel.parquet").write_bytes(b"")

@@ -48,7 +48,7 @@ def test_raw_tables_under_other_names_are_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("theirs", "words"),
     [
-        ({"date": "Date"}, r"date \(is it Date\?\) \(then say 'data.columns=\{date: Date\}'\)"),
+        ({"date": "Date"}, r"date \(is it Date\?\) \(then set 'data.columns=\{date: Date\}'\)"),
         ({"asset": "ticker"}, r"asset \(is it ticker\?"),
         ({"asset": "SYMBOL"}, r"asset \(is it SYMBOL\?"),
         ({"PER": "per"}, r"PER \(is it per\?"),

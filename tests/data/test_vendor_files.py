@@ -184,7 +184,7 @@ def test_a_few_days_in_another_unit_are_left_out_and_counted(
     )
     with caplog.at_level("INFO"):
         made = build(tmp_path, spoilt, prices_adjusted="none")
-    assert f"{odd.sum()} days in another unit than those around them, left out (P2)" in caplog.text
+    assert f"{odd.sum()} days left out because they are in another unit than the days around them (P2)" in caplog.text
     pd.testing.assert_frame_equal(made, build(tmp_path, table[~odd], prices_adjusted="none"))
 
 

@@ -150,7 +150,7 @@ def test_data_that_go_on_are_forecast_from_and_nothing_else(promoted: Path) -> N
     write_panel(promoted, FIRST + 6)
     told = month_end(promoted, *words(panel))
     assert told["month"] == f"{panel['date'].max():%Y-%m}"
-    assert told["trained"] == "not from data that know what came after the month"
+    assert told["trained"] == "none, because the data contain returns from after the month"
     assert "nothing was trained or evaluated" in told["notes"][0]
     assert read_issues(client(promoted), NAME)[0].afterwards
 

@@ -48,4 +48,4 @@ def test_what_is_not_known_is_left_out(of: tuple[Evaluation, ...]) -> None:
     page = page_of(*of, after=None)
     assert "There is no champion yet." in page
     assert "nan" not in page.split("<script")[0]
-    assert "It was not asked: a person decided." in page_of(after="1", asked="")
+    assert "The gates were not applied: a person decided." in page_of(after="1", asked="")
