@@ -85,9 +85,7 @@ class PortfolioRule:
         joined = with_attributes(forecasts, panel, self.attributes.values())
         for setting, attribute in self.attributes.items():
             if attribute.name not in joined:
-                raise InputError(
-                    f"portfolio.{setting}: {attribute.absence}: choose another rule, or complete the panel"
-                )
+                raise InputError(f"portfolio.{setting}: {attribute.absence}; or choose another rule")
         names = [attribute.name for attribute in self.attributes.values()]
         return joined[[*forecasts.columns, *names]].set_axis(forecasts.index)
 

@@ -31,7 +31,7 @@ def test_values_are_in_proportion_to_market_values_and_rows_stay_in_place() -> N
         ("log", [10.0, 20.0, 40.0, 80000.0], "CAP spans more than any logarithms"),
         ("level", [-1.0, 1.0, 2.0, 3.0], "CAP is not above 0 everywhere"),
         ("rank", [0.1, 0.2, 0.3, 0.9], "CAP is a rank"),
-        (None, [1.0, 2.0, 3.0, 4.0], "nobody says what CAP is: set data.cap"),
+        (None, [1.0, 2.0, 3.0, 4.0], "the unit of CAP is not stated: set data.cap"),
     ],
 )
 def test_what_is_no_market_value_gives_no_weights(unit: Cap | None, cap: list[float], words: str) -> None:

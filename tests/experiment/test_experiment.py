@@ -102,7 +102,7 @@ def test_too_few_months_to_tune_are_refused() -> None:
 def test_value_weights_need_market_values(tmp_path: Path) -> None:
     panel = made("tuning.trials=0").panel
     panel.assign(CAP=np.exp(panel["CAP"])).to_parquet(tmp_path / "panel.parquet")
-    with pytest.raises(InputError, match=r"portfolio\.weighting=value: nobody says what CAP is: set data\.cap"):
+    with pytest.raises(InputError, match=r"portfolio\.weighting=value: the unit of CAP is not stated: set data\.cap"):
         from_file("portfolio.weighting=value")
     assert len(from_file("portfolio.weighting=value", "data.cap=level").panel)
 
