@@ -49,7 +49,7 @@ def test_every_rule_fills_both_sides_in_proportion_to_its_sizes(name: str) -> No
 def test_a_third_rule_is_told_in_its_own_words_and_misses_its_own_column() -> None:
     chosen = rule(weighting="volatility")
     assert "quantiles, weighted by the inverse of volatility, 10 basis points a side." in chosen.words
-    with pytest.raises(InputError, match=r"portfolio\.weighting=volatility: the panel has no VOL60: choose another"):
+    with pytest.raises(InputError, match=r"portfolio\.weighting=volatility: the panel has no VOL60; or choose another"):
         chosen.equip(FORECASTS, PANEL.drop(columns="VOL60"))
 
 
