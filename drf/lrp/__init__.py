@@ -16,10 +16,11 @@ torch.Size([4, 5, 16])
 """
 
 from .account import Account
-from .attributor import attribute
+from .attributor import Attributor, attribute
 from .composite import Composite
 from .dispatch import register
 from .gate_rules import GATE_RULES
+from .inputs import Background
 from .layout import MixedSamplesError
 from .linearisation import LINEARISATIONS, Linearisation, linearise
 from .propagation import UnsupportedOperationError
@@ -31,6 +32,8 @@ __all__ = [
     "RULES",
     "Account",
     "AlphaBeta",
+    "Attributor",
+    "Background",
     "Composite",
     "Epsilon",
     "Gamma",

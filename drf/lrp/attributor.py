@@ -1,61 +1,193 @@
 """Attribution of a model's outputs to its inputs: check the request, probe the model, take the account."""
 
-import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .account import Account
+from . import checks
+from .account import Account, mean_of, only_target
 from .composite import Composite
 from .gate_rules import GATE_RULES, SHAPLEY
-from .inputs import Inputs, check_baselines, check_inputs, check_targets
-from .layout import THREE, TURNED, TWO, Layout, find_layout
+from .inputs import Arguments, Inputs, check_baselines, check_inputs, check_targets
+from .layout import THREE, TURNED, Layout, find_layout, layout_of_whole
 from .passes import Passes, record
 from .propagation import UnsupportedOperationError
+from .recording import Recording
+from .rules import RULES
 from .runner import Runner
 
 
-def attribute(
-    model: nn.Module,
-    *inputs: Tensor,
-    target: Any = None,
-    composite: Composite | None = None,
-    baseline: Any = None,
-    select: Callable[[Any], Tensor] | None = None,
-    sample_axis: int | Sequence[int | None] = 0,
-    chunk: int | None = None,
-) -> Account:
-    """Distribute f(x) over the inputs of a model.
+class Attributor:
+    """A model prepared once, to be explained for many batches.
 
-    The model's own ``forward`` runs, whatever its form; the model is neither edited nor changed. Samples are handled
-    ``chunk`` at a time, so only the memory for the result grows with their number.
+    How the model lays out its samples is found at the first call and kept for inputs of the same shapes, so that
+    later calls cost little more than the passes themselves. Do not keep one while the model's code changes.
 
     Parameters
     ----------
     model
-        Any ``nn.Module`` in eval mode. For a ``DataParallel`` or a compiled module, the module inside is explained. A
-        model in half precision is explained as a copy in single precision.
-    inputs
-        Inputs as the model takes them. Whole numbers that are looked up in an embedding are explained too.
-    target
-        Output of a sample to explain: a position in its flattened output, a tuple that indexes it, or a tensor (n,)
-        with a position for every sample. A list of these gives several accounts from one forward pass. May be left out
-        if there is only one output.
+        Any ``nn.Module`` in eval mode, a function or a bound method. For a ``DataParallel`` or a compiled module, the
+        module inside is explained. A model in half precision is explained as a copy in single precision.
     composite
-        The rules; by default the epsilon rule with 0.001 and signal-takes-all gates.
-    baseline
-        For ``Composite(gate="shapley")``: f(x) - f(baseline) is distributed. A tensor with one sample, or with one for
-        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own values. For a
-        list of these, results are averaged. By default zeros.
+        The rules, or the name of one: ``"shapley"``, ``"gamma"``; by default the epsilon rule with 0.001 and
+        signal-takes-all gates.
     select
-        Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``.
+        Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``. May be left out if there is
+        only one tensor.
     sample_axis
-        Axis of the samples in the inputs: one number, or one for each input. ``None`` marks an input that all samples
-        share, which receives no relevance.
+        Axis of the samples in the inputs: one number, or one for each input tensor. ``None`` marks an input that all
+        samples share, which receives no relevance.
+    fixed
+        Inputs that are held fixed and not explained, by position or keyword.
+    layers
+        Names of modules whose outputs are explained too, see :attr:`Account.layers`.
+    output_of
+        Name of a module whose output is explained in place of the model's; with ``target``, one of its units.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Callable[..., Any],
+        composite: Composite | str | None = None,
+        select: Callable[[Any], Tensor] | None = None,
+        sample_axis: int | Sequence[int | None] = 0,
+        fixed: Sequence[int | str] = (),
+        layers: Sequence[str] = (),
+        output_of: str | None = None,
+    ) -> None:
+        if select is not None and not callable(select):
+            raise TypeError(
+                f"select={select!r} must be a function of the model's output: select=lambda y: y[{select!r}]"
+            )
+        self.model, self.composite = model, _composite(composite)
+        self.select, self.sample_axis, self.fixed = select, sample_axis, fixed
+        self.layers, self.output_of = layers, output_of
+        self._layouts: dict[Any, tuple[Layout, tuple[int, ...]]] = {}
+
+    def __call__(
+        self,
+        *inputs: Any,
+        target: Any = None,
+        baseline: Any = None,
+        chunk: int | None = None,
+        draws: int | None = None,
+        **keywords: Any,
+    ) -> Account:
+        """Distribute f(x) over the inputs, see :func:`attribute`."""
+        if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
+            raise ValueError(f"chunk={chunk} must be a positive number of samples, or None for a good one")
+        if baseline is not None and self.composite.gate != SHAPLEY:
+            raise ValueError(
+                f"a baseline needs composite=Composite(gate='shapley'): under {self.composite.gate!r} the signal of "
+                "a product does not receive its whole difference, so the map would not describe the network"
+            )
+        with torch.inference_mode(False), torch.enable_grad():  # even if the caller has switched gradients off
+            arguments = Arguments.of(inputs, keywords)
+            runner = Runner.of(self.model, arguments, self.select, self.output_of)
+            given = check_inputs(arguments, self.sample_axis, self.fixed, runner.dtype)
+            self._check_layers(runner.model)
+            accounts: list[Account] = []
+            for draw in range(draws or 1):
+                with torch.random.fork_rng() if draws else nullcontext():
+                    if draws:
+                        torch.manual_seed(draw)
+                    accounts += self._accounts(runner, given, target, baseline, chunk, bool(draws))
+        account = mean_of(accounts)
+        if self.composite.gate == SHAPLEY:
+            checks.warn_of_amplification(account, given)
+        checks.warn_of_choices(account)
+        return account if isinstance(target, list) or target == "all" else only_target(account)
+
+    def _accounts(
+        self, runner: Runner, given: Inputs, target: Any, baseline: Any, chunk: int | None, drawn: bool
+    ) -> list[Account]:
+        """Return an account against every baseline, each checked."""
+        own = runner.plain(given.values)
+        try:
+            return self._checked(runner, given, own, target, baseline, chunk, drawn)
+        except checks.DifferentOutputError:
+            if not runner.has_hooks:
+                raise
+            # The hooks change what the model computes, so they belong to it.
+            return self._checked(replace(runner, hooks=True), given, own, target, baseline, chunk, drawn)
+
+    def _checked(
+        self, runner: Runner, given: Inputs, own: Tensor, target: Any, baseline: Any, chunk: int | None, drawn: bool
+    ) -> list[Account]:
+        key = _key(runner, given)
+        fresh = key not in self._layouts
+        if fresh:
+            self._layouts[key] = _probe(runner, given, own, self.composite.blind, self.layers, drawn)
+        layout, shape = self._layouts[key]
+        targets = check_targets(target, shape, given.samples)
+        baselines: Sequence[Inputs | None] = [None]
+        if self.composite.gate == SHAPLEY:
+            baselines = check_baselines(baseline, given, runner.dtype)
+        accounts = []
+        for against in baselines:
+            passes = Passes(runner, given, self.composite, layout, targets, against, self.layers)
+            account = passes.account(chunk)
+            if not (layout.random and chunk):
+                checks.check_output(passes, account, own)
+            checks.check_books(account, given.explained, given.axes)
+            if fresh and against is not None:
+                checks.warn_of_error(runner, given, against, layout, targets[0], account)
+            fresh = False
+            accounts.append(account)
+        return accounts
+
+    def _check_layers(self, model: nn.Module) -> None:
+        layers = dict(model.named_modules())
+        for setting, names in (("composite.layers", self.composite.layers), ("layers", self.layers)):
+            if unknown := sorted(set(names) - set(layers)):
+                raise ValueError(f"{setting} names {unknown}, the model has {[name for name in layers if name]}")
+
+
+def attribute(
+    model: nn.Module | Callable[..., Any],
+    *inputs: Any,
+    target: Any = None,
+    composite: Composite | str | None = None,
+    baseline: Any = None,
+    select: Callable[[Any], Tensor] | None = None,
+    sample_axis: int | Sequence[int | None] = 0,
+    fixed: Sequence[int | str] = (),
+    layers: Sequence[str] = (),
+    output_of: str | None = None,
+    draws: int | None = None,
+    chunk: int | None = None,
+    **keywords: Any,
+) -> Account:
+    """Distribute f(x) over the inputs of a model.
+
+    The model's own ``forward`` runs, whatever its form; the model is neither edited nor changed. Samples are handled
+    ``chunk`` at a time, so only the memory for the result grows with their number. The account's output is compared
+    with the model's own on the whole batch.
+
+    Parameters
+    ----------
+    inputs, keywords
+        Arguments as the model takes them: tensors, also in lists and dictionaries, and anything else. Whole numbers
+        that are looked up in an embedding are explained too.
+    target
+        Output of a sample to explain: a position in its flattened output (from the end if negative), a tuple that
+        indexes it, or a tensor (n,) with a position for every sample. A list of these gives several accounts from one
+        forward pass, and ``"all"`` one of every output, such as every step of a sequence. May be left out if there is
+        only one output.
+    baseline
+        For ``composite="shapley"``: f(x) - f(baseline) is distributed. A number, or a tensor with one sample or one for
+        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own values. For a
+        list of these, and for ``Background(data)``, results are averaged. By default zeros.
+    draws
+        For a model that draws random numbers: the number of draws over which results are averaged.
     chunk
         Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
+    model, composite, select, sample_axis, fixed, layers, output_of
+        See :class:`Attributor`.
 
     Returns
     -------
@@ -65,9 +197,18 @@ def attribute(
     Raises
     ------
     UnsupportedOperationError
-        If relevance reaches an operation that has no rule; layer and operation are named.
+        If relevance reaches an operation that has no rule, or the account does not close; layer and operation are
+        named.
+    MixedSamplesError
+        If a sample's output depends on the other samples of the batch.
     TypeError, ValueError
         If an argument cannot be explained; the message says what to give instead.
+
+    Warns
+    -----
+    UserWarning
+        If the Shapley rule amplifies differences, or is far from exact Shapley values of a few groups of inputs, or if
+        comparisons chose a part of the output.
 
     >>> import torch
     >>> from torch import nn
@@ -82,136 +223,130 @@ def attribute(
     >>> account.relevance.shape
     torch.Size([4, 5, 3])
     """
-    composite = _check_composite(composite, baseline)
-    if select is not None and not callable(select):
-        raise TypeError(f"select={select!r} must be a function of the model's output: select=lambda y: y[{select!r}]")
-    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
-        raise ValueError(f"chunk={chunk} must be a positive number of samples, or None for a good one")
-    with torch.inference_mode(False), torch.enable_grad():  # even if the caller has switched gradients off
-        runner = Runner.of(model, select)
-        given = check_inputs(inputs, sample_axis, runner.dtype)
-        _check_layers(runner.model, composite)
-        layout, shape = _probe(runner, given, composite.blind)
-        targets = check_targets(target, shape, given.samples)
-        baselines = check_baselines(baseline, given, runner.dtype) if composite.gate == SHAPLEY else [None]
-        accounts = [Passes(runner, given, composite, layout, targets, b).account(chunk) for b in baselines]
-    account = accounts[0] if len(accounts) == 1 else _mean(accounts)
-    _check_books(account, given.axes)
-    if composite.gate == SHAPLEY:
-        _warn_of_amplification(account, given.axes)
-    return account if isinstance(target, list) else _only(account)
+    attributor = Attributor(model, composite, select, sample_axis, fixed, layers, output_of)
+    return attributor(*inputs, target=target, baseline=baseline, chunk=chunk, draws=draws, **keywords)
 
 
-def _check_composite(composite: Any, baseline: Any) -> Composite:
-    composite = Composite() if composite is None else composite
-    if isinstance(composite, str):
-        argument = f"gate={composite!r}" if composite in GATE_RULES else repr(composite)
-        raise TypeError(f"composite={composite!r} is a name: use Composite({argument})")
-    if not isinstance(composite, Composite):
-        raise TypeError(f"composite must be a drf.lrp.Composite, not {type(composite).__name__}")
-    if baseline is not None and composite.gate != SHAPLEY:
-        raise ValueError(
-            f"a baseline needs composite=Composite(gate='shapley'): under {composite.gate!r} the signal of "
-            "a product does not receive its whole difference, so the map would not describe the network"
-        )
-    return composite
+def _key(runner: Runner, inputs: Inputs) -> Any:
+    """Return what the layout of a model depends on."""
+    shapes = tuple(
+        (tuple(size for k, size in enumerate(value.shape) if k != axis), value.dtype)
+        for value, axis in zip(inputs.values, inputs.axes, strict=True)
+    )
+    return shapes, runner.arguments.rest, runner.hooks, inputs.samples == 1
 
 
-def _check_layers(model: nn.Module, composite: Composite) -> None:
-    layers = dict(model.named_modules())
-    if unknown := sorted(set(composite.layers) - set(layers)):
-        raise ValueError(f"composite.layers names {unknown}, the model has {[name for name in layers if name]}")
+def _composite(composite: Any) -> Composite:
+    if isinstance(composite, str) and composite in GATE_RULES:
+        return Composite(gate=composite)
+    if isinstance(composite, str) and composite in RULES:
+        return Composite(composite)
+    if not isinstance(composite, Composite | None):
+        names = ", ".join(map(repr, (*GATE_RULES, *RULES)))
+        raise TypeError(f"composite={composite!r} must be a drf.lrp.Composite, or the name of a rule: {names}")
+    return composite or Composite()
 
 
-def _probe(runner: Runner, inputs: Inputs, blind: bool) -> tuple[Layout, tuple[int, ...]]:
+def _probe(
+    runner: Runner, inputs: Inputs, own: Tensor, blind: bool, layers: Sequence[str], drawn: bool
+) -> tuple[Layout, tuple[int, ...]]:
     """Return how the model lays out its samples, and the shape of one sample's output.
 
-    Raises UnsupportedOperationError if the model's own output differs from the output of its operations.
+    Raises
+    ------
+    ValueError
+        If the output changes with random numbers that the model draws.
+    UnsupportedOperationError
+        If the output depends on numbers that left torch, or the model runs on three samples no more than on one.
     """
     rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
     try:
         (three, first), (two, second) = (
-            record(runner, inputs.take(some), inputs.axes, blind) for some in (rows, rows[list(TURNED)])
+            record(runner, inputs.take(some), inputs, blind, watched=layers) for some in (rows, rows[list(TURNED)])
         )
     except RuntimeError as error:
-        if inputs.samples in (TWO, THREE):
-            raise
-        runner(inputs.take(slice(0, inputs.samples)))  # if the model fails by itself, its own error says why
-        raise UnsupportedOperationError(
-            f"the model runs on the {inputs.samples} samples given but fails on three of them, which are used to "
-            f"find its axis of samples: derive states and shapes from x.shape, and reset states between runs ({error})"
-        ) from error
-    with torch.no_grad():
-        own = runner([value.clone() for value in inputs.take(rows)])
-    tolerance = 1e-3 if own.dtype == torch.float32 else 1e-9
-    if own.shape != three.shape or not torch.allclose(
-        own, three, rtol=tolerance, atol=tolerance * float(own.abs().max())
-    ):
-        raise UnsupportedOperationError(
-            "the model's operations, run one by one, do not give its output: it may draw random numbers "
-            "outside torch, or run compiled code"
-        )
-    layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers)
+        return _probe_otherwise(runner, inputs, own, blind, layers, drawn, error)
+    _check_run(runner, inputs, rows, three, first, drawn)
+    layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers, bool(first.choices))
     shape = list(three.shape)
     assert shape.pop(layout.output_axis) == THREE
     return layout, tuple(shape)
 
 
-def _mean(accounts: Sequence[Account]) -> Account:
-    def mean(values: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(values)).mean(0)
-
-    relevances = tuple(mean(values) for values in zip(*(account.relevances for account in accounts), strict=True))
-    names = ("inputs", "bias", "stabiliser", "initial_state", "baseline", "output")
-    return Account(relevances, *(mean([getattr(account, name) for account in accounts]) for name in names))
-
-
-def _warn_of_amplification(account: Account, axes: Sequence[int | None]) -> None:
-    """Warn if relevances are over a hundred times the difference that they sum to: the model is not made for this
-    baseline."""
-    sizes = sum(float(r.abs().sum()) for r, axis in zip(account.relevances, axes, strict=True) if axis is not None)
-    moved = float((account.output - account.baseline).abs().sum())
-    if sizes > AMPLIFIED * moved > 0:
-        warnings.warn(
-            f"relevances are {sizes / moved:.0f} times as large as the differences that they share: a denominator may "
-            "be almost zero for the baseline (a normalisation of constants); give one like the data, such as a mean",
-            stacklevel=3,
-        )
+def _probe_otherwise(
+    runner: Runner, inputs: Inputs, own: Tensor, blind: bool, layers: Sequence[str], drawn: bool, error: RuntimeError
+) -> tuple[Layout, tuple[int, ...]]:
+    """Probe a model that does not run on any three samples: one by one, or else on the whole batch alone, as one does
+    that holds the samples' lengths."""
+    one = torch.zeros(1, dtype=torch.long)
+    try:
+        single, run = record(runner, inputs.take(one), inputs, blind, watched=layers)
+    except RuntimeError:
+        return _probe_whole(runner, inputs, own, blind, layers, drawn, error)
+    _check_run(runner, inputs, one, single, run, drawn)
+    shapes = [(k, [*own.shape[:k], *own.shape[k + 1 :]]) for k, n in enumerate(own.shape) if n == inputs.samples]
+    fitting = [(k, shape) for k, shape in shapes if torch.Size(shape).numel() == single.numel()]
+    if not fitting:
+        raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
+    axis, shape = fitting[0]
+    return Layout((None,), axis, single.numel(), run.drew_random_numbers, bool(run.choices)), tuple(shape)
 
 
-AMPLIFIED = 100
+def _probe_whole(
+    runner: Runner, inputs: Inputs, own: Tensor, blind: bool, layers: Sequence[str], drawn: bool, error: RuntimeError
+) -> tuple[Layout, tuple[int, ...]]:
+    every, axes = torch.arange(inputs.samples), inputs.axes
+    output, run = record(runner, inputs.values, inputs, blind, watched=layers)
+    changed = []
+    for place, other in ((0, -1), (-1, 0)):
+        values = [value.clone() for value in inputs.values]
+        for value, axis, explained in zip(values, axes, inputs.explained, strict=True):
+            if explained and axis is not None:
+                moved = value.movedim(axis, 0)
+                moved[place] = moved[other] * 2 + 1 if value.is_floating_point() else moved[other].clone()
+        changed.append(record(runner, values, inputs, blind, watched=layers, choices=run.choices)[1].values)
+    same = output.ndim > 0 and inputs.samples in output.shape and all(len(v) == len(run.values) for v in changed)
+    if not same or inputs.samples < 2:
+        raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
+    _check_run(runner, inputs, every, output, run, drawn)
+    layout = layout_of_whole((run.values, *changed), output, inputs.samples, run.drew_random_numbers, bool(run.choices))
+    if not layout.regular:
+        raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
+    shape = list(output.shape)
+    shape.pop(layout.output_axis)
+    return layout, tuple(shape)
 
 
-def _only(account: Account) -> Account:
-    names = ("inputs", "bias", "stabiliser", "initial_state", "baseline", "output")
-    return Account(tuple(r[0] for r in account.relevances), *(getattr(account, name)[0] for name in names))
+def _told(samples: int) -> str:
+    return (
+        f"the model runs on the {samples} samples given but fails on three of them, which are used to find its axis of "
+        "samples: derive states and shapes from x.shape, and reset states between runs"
+    )
 
 
-def _check_books(account: Account, axes: Sequence[int | None]) -> None:
-    """Refuse an account that does not close: an operation was explained by a wrong rule.
+def _check_run(runner: Runner, inputs: Inputs, rows: Tensor, output: Tensor, run: Recording, drawn: bool) -> None:
+    """Check what a recorded run says of the model: that it drew no random numbers and let no number out of torch on
+    which its output depends."""
+    if run.noise and not drawn:
+        with torch.random.fork_rng():
+            torch.manual_seed(torch.initial_seed() + 1)
+            other = record(runner, inputs.take(rows), inputs)[0]
+        if not _alike(output, other):
+            raise ValueError(
+                f"{run.noise} meets random numbers that the model draws, so f(x) is random: take them out, or average "
+                "over several draws by draws="
+            )
+    if run.left_torch:
+        try:
+            same = _alike(output, record(runner, inputs.take(rows), inputs, disturbed=True)[0])
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            same = False
+        if not same:
+            raise UnsupportedOperationError(
+                f"{run.left_torch} converts a signal to Python numbers, which no rule can follow, and the output "
+                "depends on them"
+            )
 
-    Raises UnsupportedOperationError if some of an output is not accounted for, or relevance is not finite.
-    """
-    moved = account.output - account.baseline - account.bias  # f(x) without its constant parts
-    size = torch.stack([part.abs() for part in (account.inputs, account.stabiliser, moved)]).amax(0)
-    if not torch.isfinite(size).all():
-        raise UnsupportedOperationError(
-            "relevance is not finite: a denominator vanishes, which a larger epsilon prevents, or a number overflows"
-        )
-    tolerance = 1e-3 if account.output.dtype == torch.float32 else 1e-6
-    rounding = 64 * torch.finfo(size.dtype).eps * torch.stack([account.output.abs(), account.bias.abs()]).amax(0)
-    if (account.residual.abs() <= tolerance * size + rounding).all():
-        return
-    # Where all parts are small, rounding errors are as large as the terms that cancel in their sums.
-    for relevance, axis in zip(account.relevances, axes, strict=True):
-        if axis is not None:
-            by_sample = relevance.abs().movedim(axis + 1, 1)
-            size = size + by_sample.reshape(*size.shape, -1).sum(2)
-    unexplained = (account.residual.abs() - rounding).clamp(min=0)
-    worst = float((unexplained / (size + torch.finfo(size.dtype).tiny)).max())
-    if worst > tolerance:
-        raise UnsupportedOperationError(
-            f"{worst:.2g} of what changes an output is not accounted for: values that depend on the input may choose "
-            "what the model computes (a mask, an index), constants may have been written into its tensors, or code may "
-            "have run that hides its operations (a custom autograd.Function, a scripted function)"
-        )
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-5, atol=1e-6 * float(one.abs().max()))

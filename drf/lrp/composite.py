@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .gate_rules import GATE_RULES, SHAPLEY
-from .rules import RULES, Rule
+from .rules import RULES, Epsilon, Gamma, Rule
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Composite:
         One of :data:`drf.lrp.GATE_RULES`, for products of two signals. Under ``shapley`` linear maps pass on
         differences from a baseline exactly, so ``linear``, ``layers`` and ``epsilon`` have no effect.
     epsilon
-        Stabiliser where a sum of signals is split between them, such as a cell's state between its past and its new
-        input.
+        Stabiliser of the linear maps whose rule is named, and where a sum of signals is split between them, such as a
+        cell's state between its past and its new input.
     layers
         Rules for single layers by their dotted name in the model, in place of ``linear``; a name holds for all layers
         inside.
@@ -60,8 +60,8 @@ class Composite:
         """Return the rule for a linear map inside nested layers; ``names`` lists them from outermost to innermost."""
         for name in reversed(layers):
             if name in self.layers:
-                return _resolve(self.layers[name])
-        return _resolve(self.linear)
+                return _resolve(self.layers[name], self.epsilon)
+        return _resolve(self.linear, self.epsilon)
 
     @property
     def blind(self) -> bool:
@@ -69,11 +69,11 @@ class Composite:
         return any(_resolve(rule).blind for rule in (self.linear, *self.layers.values()))
 
 
-def _resolve(rule: Rule | str) -> Rule:
+def _resolve(rule: Rule | str, epsilon: float = 1e-3) -> Rule:
     if isinstance(rule, Rule):
         return rule
     if rule in GATE_RULES:
         raise ValueError(f"{rule!r} is a rule for gates, which a linear map cannot take: use one of {', '.join(RULES)}")
     if rule not in RULES:
         raise ValueError(f"{rule!r} is not a rule for linear maps: use one of {', '.join(RULES)}, or a drf.lrp.Rule")
-    return RULES[rule]()
+    return Epsilon(epsilon) if rule == "epsilon" else Gamma(epsilon=epsilon) if rule == "gamma" else RULES[rule]()

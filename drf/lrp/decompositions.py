@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from .propagation import UnsupportedOperationError
 from .standardising import standardise
@@ -83,10 +82,6 @@ def batch_norm(
     return _affine(x, _along_channels(scale, x), _along_channels(shift, x))
 
 
-def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    return x / x.abs().pow(p).sum(dim, keepdim=True).pow(1 / p).clamp_min(eps)
-
-
 def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Tensor:
     if dim is None:
         raise UnsupportedOperationError("a norm over all elements makes samples depend on each other: give an axis")
@@ -117,6 +112,15 @@ def var(
 
 def std(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return var(x, *args, **kwargs).sqrt()
+
+
+def var_mean(x: Tensor, dim: Any = None, *args: Any, keepdim: bool = False, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    return var(x, dim, *args, keepdim=keepdim, **kwargs), x.mean(dim, keepdim=keepdim)
+
+
+def std_mean(x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    variance, mean = var_mean(x, *args, **kwargs)
+    return variance.sqrt(), mean
 
 
 def glu(x: Tensor, dim: int = -1) -> Tensor:
@@ -156,7 +160,48 @@ def lerp(a: Tensor, b: Tensor, weight: Any) -> Tensor:
 
 
 def logsumexp(z: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
-    return z.exp().sum(dim, keepdim=keepdim).log()
+    top = z.amax(dim, keepdim=True)
+    result = (z - top).exp().sum(dim, keepdim=True).log() + top
+    return result if keepdim else result.squeeze(dim)
+
+
+def logcumsumexp(z: Tensor, dim: int) -> Tensor:
+    sums = [z.select(dim, 0)]
+    for value in z.unbind(dim)[1:]:
+        sums.append(logaddexp(sums[-1], value))
+    return torch.stack(sums, dim)
+
+
+def logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    return a + torch.nn.functional.softplus(b - a)
+
+
+def cdist(a: Tensor, b: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
+    return norm(a.unsqueeze(-2) - b.unsqueeze(-3), p, -1)
+
+
+def pairwise_distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    return norm(a - b + eps, p, -1, keepdim)
+
+
+def embedding_bag(
+    ids: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: Any = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    if offsets is not None or mode == "max" or padding_idx is not None:
+        raise UnsupportedOperationError("embedding_bag has a rule for mode sum or mean, without offsets or padding")
+    rows = torch.nn.functional.embedding(ids, weight, None, max_norm, norm_type)
+    rows = rows if per_sample_weights is None else rows * per_sample_weights.unsqueeze(-1)
+    return rows.sum(1) if mode == "sum" else rows.mean(1)
 
 
 def scaled_dot_product_attention(
@@ -171,106 +216,24 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     if dropout_p > 0:
         raise ValueError("attention has active dropout, so f(x) is random: call model.eval() first")
-    if enable_gqa:
-        raise UnsupportedOperationError("scaled_dot_product_attention with enable_gqa has no relevance rule")
-    weights, _ = _attend(query, key, attn_mask, is_causal, scale or 1 / math.sqrt(query.shape[-1]))
-    return weights @ value
-
-
-def _attend(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float) -> tuple[Tensor, Tensor]:
-    scores = (query * scale) @ key.transpose(-2, -1)
-    if causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
-    return torch.softmax(scores, -1), scores
-
-
-def multi_head_attention_forward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    embed_dim_to_check: int,
-    num_heads: int,
-    in_proj_weight: Tensor | None,
-    in_proj_bias: Tensor | None,
-    bias_k: Tensor | None,
-    bias_v: Tensor | None,
-    add_zero_attn: bool,
-    dropout_p: float,
-    out_proj_weight: Tensor,
-    out_proj_bias: Tensor | None,
-    training: bool = True,
-    key_padding_mask: Tensor | None = None,
-    need_weights: bool = True,
-    attn_mask: Tensor | None = None,
-    use_separate_proj_weight: bool = False,
-    q_proj_weight: Tensor | None = None,
-    k_proj_weight: Tensor | None = None,
-    v_proj_weight: Tensor | None = None,
-    static_k: Tensor | None = None,
-    static_v: Tensor | None = None,
-    average_attn_weights: bool = True,
-    is_causal: bool = False,
-) -> tuple[Tensor, Tensor | None]:
-    """Compute attention on inputs (steps, n, features), as nn.MultiheadAttention lays them out."""
-    if static_k is not None or static_v is not None:
-        raise UnsupportedOperationError("MultiheadAttention with static keys has no relevance rule")
-    if training and dropout_p > 0:
-        raise ValueError("attention has active dropout, so f(x) is random: call model.eval() first")
-    batched = query.ndim == 3
-    if not batched:
-        query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
-    apart = (q_proj_weight, k_proj_weight, v_proj_weight)
-    maps: Sequence[Any] = apart if in_proj_weight is None else in_proj_weight.chunk(3)
-    biases: Sequence[Any] = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
-    steps, n, _ = query.shape
-    size = embed_dim_to_check // num_heads
-    mapped = [linear(x, w, b) for x, w, b in zip((query, key, value), maps, biases, strict=True)]
-    # Extra steps that come from no input: learned biases, and zeros.
-    more: list[list[Tensor]] = []
-    if bias_k is not None and bias_v is not None:
-        more += [[bias.expand(1, n, -1) for bias in (bias_k, bias_v)]]
-    if add_zero_attn:
-        more += [[torch.zeros_like(part[:1].detach()) for part in mapped[1:]]]
-    for k_and_v in more:
-        mapped[1:] = [torch.cat([part, step]) for part, step in zip(mapped[1:], k_and_v, strict=True)]
-    q, k, v = (part.reshape(len(part), n * num_heads, size).transpose(0, 1) for part in mapped)
-    attn_mask, key_padding_mask = (
-        None if given is None else torch.nn.functional.pad(given, (0, len(more)))
-        for given in (attn_mask, key_padding_mask)
-    )
-    mask = _attention_mask(attn_mask, key_padding_mask, n, num_heads, q)
-    weights, _ = _attend(q, k, mask, False, 1 / math.sqrt(size))
-    mixed = (weights @ v).transpose(0, 1).reshape(steps, n, embed_dim_to_check)
-    output = linear(mixed, out_proj_weight, out_proj_bias)
-    by_head = weights.view(n, num_heads, steps, -1) if need_weights else None
-    shown = by_head.mean(1) if by_head is not None and average_attn_weights else by_head
-    if not batched:
-        output, shown = output.squeeze(1), None if shown is None else shown.squeeze(0)
-    return output, shown
-
-
-def _attention_mask(mask: Tensor | None, padding: Tensor | None, n: int, heads: int, like: Tensor) -> Tensor | None:
-    """Return the term added to the scores: -inf where a step must not be attended to."""
-    added = [_as_added(given, like) for given in (mask,) if given is not None]
-    if padding is not None:
-        added.append(_as_added(padding, like)[:, None, None].expand(-1, heads, -1, -1).reshape(n * heads, 1, -1))
-    return sum(added[1:], added[0]) if added else None
-
-
-def _as_added(mask: Tensor, like: Tensor) -> Tensor:
-    if mask.dtype == torch.bool:
-        return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill(mask, -math.inf)
-    return mask.to(like.dtype)
+    if enable_gqa:  # several heads of queries share one of keys
+        shared = query.shape[-3] // key.shape[-3]
+        key, value = key.repeat_interleave(shared, -3), value.repeat_interleave(shared, -3)
+    scores = (query * (scale or 1 / math.sqrt(query.shape[-1]))) @ key.transpose(-2, -1)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if attn_mask is not None:
+        boolean = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -math.inf) if boolean else scores + attn_mask
+    return torch.softmax(scores, -1) @ value
 
 
 ALL: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        layer_norm, rms_norm, group_norm, instance_norm, normalize, norm, vector_norm, var, std, glu, prod, cumprod,
-        cosine_similarity, addcdiv, addcmul, lerp, logsumexp, scaled_dot_product_attention,
-        multi_head_attention_forward,
+        layer_norm, rms_norm, group_norm, instance_norm, norm, vector_norm, var, std, glu, prod, cumprod,
+        var_mean, std_mean, cosine_similarity, addcdiv, addcmul, lerp, logsumexp, logcumsumexp, logaddexp, cdist,
+        pairwise_distance, embedding_bag, scaled_dot_product_attention,
     )
-} | {"linalg_vector_norm": vector_norm}  # fmt: skip
+} | {"linalg_vector_norm": vector_norm, "linalg_norm": vector_norm}  # fmt: skip
 """Decompositions by the name of the function that each replaces."""

@@ -5,6 +5,7 @@ explained by its plain gradient. :func:`register` adds functions and layers to t
 """
 
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -14,12 +15,15 @@ from torch.overrides import TorchFunctionMode
 
 from .propagation import Barrier, Propagation
 from .tensor_flags import (
+    DRAWN,
     current,
     follow_indices,
     indices_signal,
     is_foreign,
     is_signal,
     map_tensors,
+    mark_origin,
+    origins_of,
     tensors,
     write_through,
 )
@@ -74,27 +78,57 @@ class Swapped(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        with torch.enable_grad():  # no_grad() within the model must not hide a signal
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):  # such a part of a model is explained in single precision
+                with torch.autocast(device, enabled=False):
+                    return self.__torch_function__(func, types, args, kwargs)
+        # Neither no_grad() nor inference_mode() within the model must hide a signal.
+        with torch.inference_mode(False), torch.enable_grad():
             return run_operation(self.propagation, func, args, kwargs or {})
 
 
 def run_operation(propagation: Propagation, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     """Run one function of torch, by its rule if a signal is among its arguments."""
     name = name_of(func)
-    if name in RANDOM:
-        propagation.drew_random_numbers = True
     args, kwargs = map_tensors(_as_seen, args), map_tensors(_as_seen, kwargs)
     if name == "requires_grad":  # a common habit with initial states; here it would make them inputs
         return args[0]
     kwargs = {key: value for key, value in kwargs.items() if key != "requires_grad"}
-    if not any(map(is_signal, tensors((args, kwargs)))):
-        return _without_signals(propagation, func, name, args, kwargs)
+    origins = origins_of((args, kwargs))
+    if name in RANDOM:
+        propagation.drew_random_numbers, origins = True, origins | {DRAWN}
+    if any(map(is_signal, tensors((args, kwargs)))):
+        if DRAWN in origins and name not in RECURRENT:
+            propagation.noise = propagation.noise or f"{propagation.where}: torch.{name}"
+        result = _with_signals(propagation, func, name, args, kwargs)
+    else:
+        result = _without_signals(propagation, func, name, args, kwargs)
+        if origins and _is_in_place(func, args, kwargs, True):
+            mark_origin(args[0], origins)
+    if origins:
+        mark_origin([value for value in tensors(result) if not is_signal(value)], origins)
+    return result
+
+
+def _with_signals(propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
     rule = OPERATIONS.get(name)
     if _is_in_place(func, args, kwargs):
         return _in_place(propagation, func, rule, name, args, kwargs)
-    if rule is None:
-        return refuse_relevance(propagation, func, name, args, kwargs)
-    return rule(propagation, func, *args, **kwargs)
+    if rule is not None:
+        return rule(propagation, func, *args, **kwargs)
+    if isinstance(func, FunctionType) and func.__module__ in ("torch.nn.functional", "torch.functional"):
+        with Swapped(propagation):
+            return _opened(func)(*args, **kwargs)
+    return refuse_relevance(propagation, func, name, args, kwargs)
+
+
+def _opened(func: FunctionType) -> Callable[..., Any]:
+    """Return a function of torch that is written in Python, so that the operations in it are seen one by one."""
+    checks = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+    names = {**func.__globals__, **dict.fromkeys(checks, lambda *args: False)}
+    opened = FunctionType(func.__code__, names, func.__name__, func.__defaults__, func.__closure__)
+    opened.__kwdefaults__ = func.__kwdefaults__
+    return opened
 
 
 def name_of(func: Callable[..., Any]) -> str:
@@ -112,8 +146,12 @@ def name_of(func: Callable[..., Any]) -> str:
 AUGMENTED = {"iadd", "isub", "imul", "itruediv", "ipow"}
 RANDOM = {
     "randn", "rand", "randint", "randn_like", "rand_like", "randint_like", "randperm", "normal", "uniform", "bernoulli",
-    "xavier_uniform", "xavier_normal", "multinomial",
+    "xavier_uniform", "xavier_normal", "multinomial", "poisson", "exponential", "cauchy", "log_normal", "geometric",
 }  # fmt: skip
+RECURRENT = {
+    "lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
+}  # fmt: skip
+"""Functions whose initial states may be random."""
 
 
 def _as_seen(value: Tensor) -> Tensor:
@@ -122,10 +160,11 @@ def _as_seen(value: Tensor) -> Tensor:
     return value.detach() if is_foreign(value) else value
 
 
-def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
+def _is_in_place(func: Callable[..., Any], args: Any, kwargs: dict[str, Any], constants: bool = False) -> bool:
+    """Tell whether a function changes its first argument. ``constants``: also where autograd handles it."""
     name = getattr(func, "__name__", "")
-    if name in ("__setitem__", "copy_"):  # when the target is a constant, autograd handles it
-        return is_signal(args[0])
+    if name in ("__setitem__", "copy_"):
+        return constants or is_signal(args[0])
     augmented = name.strip("_") in AUGMENTED
     return augmented or (name.endswith("_") and not name.startswith("__")) or kwargs.get("inplace", False) is True
 
@@ -154,8 +193,12 @@ def _without_signals(
     propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]
 ) -> Any:
     """Run a function whose inputs are all constants; whole numbers carry a signal that is 1 everywhere."""
-    result = func(*args, **kwargs)
     followed = [value for value in tensors((args, kwargs)) if indices_signal(value) is not None]
+    if followed and name in CHOICES:
+        return propagation.choose(func(*args, **kwargs))
+    if followed and name == "embedding_bag":
+        return OPERATIONS[name](propagation, func, *args, **kwargs)
+    result = func(*args, **kwargs)
     if not followed or not isinstance(result, (Tensor, tuple, list)):
         return result
     source = next(tensors(args))
@@ -206,6 +249,12 @@ def _refused(propagation: Propagation, name: str, result: Any) -> Any:
     )
 
 
+CHOICES = {
+    "eq", "ne", "lt", "le", "gt", "ge", "equal", "allclose", "isclose", "isnan", "isinf", "isfinite", "argmax",
+    "argmin", "argsort", "any", "all", "nonzero", "count_nonzero", "bool", "logical_not", "logical_and", "logical_or",
+    "logical_xor", "searchsorted", "bucketize", "is_nonzero", "signbit", "unique", "histc",
+}  # fmt: skip
+"""Functions that compare values: what they return chooses what the model computes."""
 LOOKUPS = {"embedding", "one_hot", "embedding_bag"}
 JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "vstack", "pad"}
 MOVES = {

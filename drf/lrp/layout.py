@@ -30,6 +30,15 @@ class Layout:
     """Number of outputs of a sample."""
     random: bool
     """True if the model draws random numbers."""
+    chooses: bool = False
+    """True if the model compares values, so that what it computes depends on them."""
+    whole: bool = False
+    """True if the model runs on all the samples given alone."""
+
+    def check(self, sites: int) -> None:
+        """Raise MixedSamplesError if a run had another number of operations than the layout has."""
+        if self.regular and sites != len(self.strides):
+            raise MixedSamplesError("the model runs different operations for different samples: use chunk=1")
 
     @property
     def regular(self) -> bool:
@@ -51,7 +60,7 @@ class Layout:
 
     def _stride(self, site: int) -> int:
         if site >= len(self.strides):
-            raise MixedSamplesError("the model runs different operations for different samples: use chunk=1")
+            self.check(site)
         stride = self.strides[site]
         assert stride is not None, "an irregular layout takes samples one by one"
         return stride
@@ -61,7 +70,33 @@ class MixedSamplesError(ValueError):
     """A model whose result for a sample depends on other samples."""
 
 
-def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool) -> Layout:
+def layout_of_whole(
+    runs: Sequence[Sequence[Tensor]], output: Tensor, samples: int, random: bool, chooses: bool
+) -> Layout:
+    """Return the layout of a model that runs on all samples alone, given every site's values in three runs: for the
+    samples as they are, with the first one changed, and with the last one changed."""
+    strides = tuple(_stride_by_change(*values, samples) for values in zip(runs[0], runs[1], runs[2], strict=True))
+    axis = next(k for k, size in enumerate(output.shape) if size == samples)
+    return Layout(strides, axis, output.numel() // samples, random, chooses, whole=True)
+
+
+def _stride_by_change(plain: Tensor, first: Tensor, last: Tensor, samples: int) -> int | None:
+    """Return the stride for which a changed sample changed its own elements alone."""
+    if plain.numel() % samples:
+        return None
+    after = [math.prod(plain.shape[k + 1 :]) for k, size in enumerate(plain.shape) if size == samples]
+    others = [stride for stride in range(1, plain.numel() // samples + 1) if plain.numel() // samples % stride == 0]
+    moved = [(other != plain).reshape(-1) if other.shape == plain.shape else None for other in (first, last)]
+    for stride in (*after, *others):
+        owner = torch.arange(plain.numel()) // stride % samples
+        if all(m is None or (owner[m] == k).all() for m, k in zip(moved, (0, samples - 1), strict=True)):
+            return stride
+    return None
+
+
+def find_layout(
+    three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[Tensor, Tensor], random: bool, chooses: bool = False
+) -> Layout:
     """Return the layout, given every site's values in a run of three samples and in a run of :data:`TURNED`.
 
     Parameters
@@ -89,7 +124,7 @@ def find_layout(three: Sequence[Tensor], two: Sequence[Tensor], outputs: tuple[T
         )
     same_way = len(three) == len(two)
     strides = tuple(_stride(a, b, random) for a, b in zip(three, two, strict=True)) if same_way else (None,)
-    return Layout(strides, axes[0], outputs[0].numel() // THREE, random)
+    return Layout(strides, axes[0], outputs[0].numel() // THREE, random, chooses)
 
 
 def _stride(three: Tensor, two: Tensor, random: bool) -> int | None:
@@ -111,6 +146,8 @@ def _fits(three: Tensor, two: Tensor, stride: int) -> bool:
     found = two.reshape(-1, TWO, stride)
     if not expected.dtype.is_floating_point:
         return torch.equal(expected, found)
+    if three.is_complex():
+        return _fits(three.real, two.real, stride) and _fits(three.imag, two.imag, stride)
     values = three.nan_to_num(0, 0, 0)
     rounding = 64 * torch.finfo(three.dtype).eps * float(values.abs().max())
     tolerance = rounding + 1e-3 * float(values.max() - values.min())  # a common offset hides no difference

@@ -82,11 +82,14 @@ def _along(x: Tensor, dim: Any, keepdim: Any) -> Tensor:
 def _pooled(
     x: Tensor, dims: int, outside: float, size: Any, stride: Any, padding: Any, dilation: Any, ceil: Any
 ) -> Tensor:
-    if ceil:
-        raise UnsupportedOperationError("a maximum pooling with ceil_mode has no Shapley rule: use ceil_mode=False")
     sizes, paddings = _each(size, dims), _each(padding or 0, dims)
     strides, dilations = _each(stride or size, dims), _each(dilation or 1, dims)
-    around = [amount for padding in reversed(paddings) for amount in (padding, padding)]
+    around: list[int] = []
+    for length, k, step, apart, beside in zip(x.shape[-dims:], sizes, strides, dilations, paddings, strict=True):
+        span, inside = apart * (k - 1) + 1, length + 2 * beside
+        count = math.ceil((inside - span) / step) + 1 if ceil else 0
+        count -= (count - 1) * step >= length + beside  # no window begins in the padding at the end
+        around = [beside, beside + max(0, (count - 1) * step + span - inside), *around]
     x = torch.nn.functional.pad(x, around, value=outside)
     for axis, k, step, apart in zip(range(-dims, 0), sizes, strides, dilations, strict=True):
         x = x.unfold(axis - (axis + dims), apart * (k - 1) + 1, step)[..., ::apart]

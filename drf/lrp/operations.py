@@ -6,37 +6,56 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .dispatch import MOVES, OPERATIONS, Operation, Swapped, name_of, operation, refuse_relevance
+from .dispatch import CHOICES, MOVES, OPERATIONS, Operation, Swapped, name_of, operation, refuse_relevance
 from .propagation import Propagation, UnsupportedOperationError
 from .rules import DENSE, LinearMap
-from .tensor_flags import is_gate, is_signal, map_tensors, mark_gate, remember_view, tensors
+from .tensor_flags import (
+    divisor_of,
+    is_gate,
+    is_root,
+    is_signal,
+    kind_of,
+    map_tensors,
+    mark_divisor,
+    mark_gate,
+    mark_root,
+    remember_view,
+    tensors,
+)
 
 # ---- operations through which autograd itself carries relevance
 
 LINEAR = MOVES | {
     "sum", "mean", "neg", "positive", "cumsum", "diff", "nansum", "nanmean", "to", "float", "double", "type",
     "type_as", "sum_to_size", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d", "interpolate", "upsample", "fold", "real", "setitem", "copy",
-    "__get__ T", "__get__ mT", "__get__ H", "__get__ real",
+    "adaptive_avg_pool3d", "interpolate", "upsample", "fold", "setitem", "copy", "diag_embed", "broadcast_tensors",
+    "trace", "meshgrid", "rot90", "kron", "__get__ T", "__get__ mT", "__get__ H", "bfloat16", "half",
+    # Linear in real and imaginary part:
+    "real", "imag", "conj", "adjoint", "resolve_conj", "view_as_real", "view_as_complex", "__get__ real",
+    "__get__ imag",
+    "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_fft2", "fft_ifft2", "fft_rfft2", "fft_irfft2", "fft_fftn",
+    "fft_ifftn", "fft_rfftn", "fft_irfftn", "fft_hfft", "fft_ihfft", "fft_fftshift", "fft_ifftshift", "stft", "istft",
 }  # fmt: skip
 IGNORES_VALUES = {
     "size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous", "is_floating_point", "is_complex",
-    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones",
-    "new_empty", "new_full", "new_tensor", "len", "hash", "element_size", "get_device", "eq", "ne", "lt", "le", "gt",
-    "ge", "equal", "allclose", "isclose", "isnan", "isinf", "isfinite", "argmax", "argmin", "argsort", "any", "all",
-    "nonzero", "count_nonzero", "bool", "logical_not", "logical_and", "logical_or", "repr", "format", "storage_offset",
-    "data_ptr", "is_same_size", "result_type", "is_nonzero", "searchsorted", "bucketize", "is_tensor", "retain_grad",
-    "is_nested", "is_sparse", "has_names", "register_hook", "backward",
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "bernoulli", "multinomial",
+    "normal", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "new", "len", "hash", "element_size",
+    "get_device", "repr", "format", "storage_offset", "data_ptr", "is_same_size", "result_type", "is_tensor",
+    "retain_grad", "is_nested", "is_sparse", "has_names", "register_hook", "backward", "is_conj", "is_neg", "is_signed",
+    "is_inference",
 }  # fmt: skip
 
 
 def _linear(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     result = func(*args, **kwargs)
-    if isinstance(result, Tensor) and not result.is_floating_point() and not result.is_complex():
+    whole = isinstance(result, Tensor) and not result.is_floating_point() and not result.is_complex()
+    if whole and is_signal(args[0]):
         raise _index_of_signal(propagation, name_of(func))
-    if all(map(is_gate, filter(is_signal, tensors((args, kwargs))))):
-        for value in tensors(result):
-            mark_gate(value)
+    given = list(filter(is_signal, tensors((args, kwargs))))
+    for is_one, mark in ((is_gate, mark_gate), (is_root, mark_root)):
+        if all(map(is_one, given)):
+            for value in tensors(result):
+                mark(value)
     for value in tensors(result):
         if is_signal(args[0]) and value is not args[0] and value._is_view():
             remember_view(value, args[0])
@@ -48,8 +67,13 @@ def _ignore_values(propagation: Propagation, func: Callable[..., Any], *args: An
     return func(*args, **kwargs)
 
 
+def _choose(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return propagation.choose(_ignore_values(propagation, func, *args, **kwargs))
+
+
 OPERATIONS.update(dict.fromkeys(LINEAR, _linear))
 OPERATIONS.update(dict.fromkeys(IGNORES_VALUES, _ignore_values))
+OPERATIONS.update(dict.fromkeys(CHOICES, _choose))
 
 
 @operation("detach", "__get__ data", "__get__ grad_fn")
@@ -73,9 +97,8 @@ def _leaves_torch(propagation: Propagation, func: Callable[..., Any], x: Tensor,
     name = name_of(func)
     if name in ("int", "long", "short"):
         raise _index_of_signal(propagation, name)
-    raise UnsupportedOperationError(
-        f"{propagation.where}: .{name}() converts a signal to Python numbers, which no rule can follow"
-    )
+    propagation.left_torch = propagation.left_torch or f"{propagation.where}: .{name}()"
+    return propagation.number(func(x.detach(), *args, **kwargs))
 
 
 def _index_of_signal(propagation: Propagation, name: str) -> UnsupportedOperationError:
@@ -85,15 +108,32 @@ def _index_of_signal(propagation: Propagation, name: str) -> UnsupportedOperatio
     )
 
 
-@operation("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack")
-def _join(propagation: Propagation, func: Callable[..., Any], parts: Any, *args: Any, **kwargs: Any) -> Any:
-    return _linear(propagation, func, [_beside(propagation, part) for part in parts], *args, **kwargs)
+@operation("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "pad_sequence",
+           "block_diag")  # fmt: skip
+def _join(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return _linear(propagation, func, *map_tensors(lambda part: _beside(propagation, part), args), **kwargs)
 
 
-def _beside(propagation: Propagation, part: Any) -> Any:
-    """Return the constants added to a signal, which count as biases."""
-    constant = isinstance(part, Tensor) and part.is_floating_point() and not is_signal(part)
-    return propagation.source(part) if constant else part
+@operation("index_add", "index_copy", "index_put", "scatter", "scatter_add", "masked_scatter", "slice_scatter",
+           "select_scatter", "diagonal_scatter", "complex")  # fmt: skip
+def _put(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if kwargs.get("reduce"):
+        return refuse_relevance(propagation, func, name_of(func), args, kwargs)
+    changed = map_tensors(lambda part: _beside(propagation, part), (args, kwargs))
+    return _linear(propagation, func, *changed[0], **changed[1])
+
+
+@operation("scatter_reduce", "index_reduce")
+def _put_reduced(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if "sum" in (*args, kwargs.get("reduce")) or "mean" in (*args, kwargs.get("reduce")):
+        return _put(propagation, lambda *a: func(*a, **kwargs), *args)
+    return refuse_relevance(propagation, func, name_of(func), args, kwargs)
+
+
+def _beside(propagation: Propagation, part: Any, kind: str | None = None) -> Any:
+    """Return the constants added to a signal, which count as biases, or as chosen."""
+    constant = isinstance(part, Tensor) and not is_signal(part) and (part.is_floating_point() or part.is_complex())
+    return propagation.source(part, kind or kind_of(part)) if constant else part
 
 
 @operation("where")
@@ -101,10 +141,13 @@ def _where(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwa
     condition, *branches = args
     if isinstance(args[0], Tensor) and func is Tensor.where:  # x.where(condition, other)
         branches, condition = [args[0], *args[2:]], args[1]
+    if not branches:  # the positions where a condition holds
+        return _choose(propagation, func, *args, **kwargs)
+    kind = kind_of(args)
     like = next(branch for branch in branches if is_signal(branch))
     shape = torch.broadcast_shapes(condition.shape, *(b.shape for b in branches if isinstance(b, Tensor)))
     branches = [b if isinstance(b, Tensor) else like.new_full((), b) for b in branches]
-    branches = [b if is_signal(b) else _beside(propagation, b.to(like.dtype).expand(shape)) for b in branches]
+    branches = [b if is_signal(b) else _beside(propagation, b.to(like.dtype).expand(shape), kind) for b in branches]
     return _linear(propagation, torch.where, condition, *branches)
 
 
@@ -152,7 +195,8 @@ def _add(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *, 
         result = propagation.total(y)
         return mark_gate(result) if is_gate(a) and is_gate(b) else result
     signal, constant = (a, sign * _tensor(b, y)) if is_signal(a) else (b, _tensor(a, y))
-    result = propagation.constant(y, constant.expand_as(y))
+    result = propagation.constant(y, constant.expand_as(y), kind_of((a, b)))
+    result = mark_root(result) if is_root(signal) else result
     return mark_gate(result) if is_gate(signal) else result
 
 
@@ -162,9 +206,13 @@ def _tensor(value: Any, like: Tensor) -> Tensor:
 
 @operation("mul", "rmul", "multiply")
 def _mul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any) -> Tensor:
-    if is_signal(a) and is_signal(b):
-        return propagation.product(torch.mul, a, b)
-    return _linear(propagation, func, a, b)
+    if not (is_signal(a) and is_signal(b)):
+        return _linear(propagation, torch.mul, a, b)
+    result = propagation.product(torch.mul, a, b)
+    for one, other in ((a, b), (b, a)):
+        if (divisor := divisor_of(other)) is not None:
+            return propagation.quotient(one, divisor, result)
+    return result
 
 
 @operation("div", "truediv", "rdiv", "rtruediv", "true_divide", "divide")
@@ -176,12 +224,30 @@ def _div(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, **k
     if not is_signal(b):
         return _linear(propagation, torch.div, a, b)
     inverse = _reciprocal(propagation, torch.reciprocal, b)
-    return propagation.product(torch.mul, a, inverse) if is_signal(a) else _linear(propagation, torch.mul, inverse, a)
+    if not is_signal(a):
+        result = _linear(propagation, torch.mul, inverse, a)
+        return mark_divisor(result, b) if isinstance(a, (int, float)) and a == 1 else result
+    return propagation.quotient(a, b, propagation.product(torch.mul, a, inverse))
 
 
-@operation("reciprocal", "rsqrt", "exp")
+@operation("reciprocal")
 def _reciprocal(propagation: Propagation, func: Callable[..., Any], z: Tensor) -> Tensor:
-    return mark_gate(propagation.activation(func, z))
+    return mark_divisor(mark_gate(propagation.activation(torch.reciprocal, z)), z)
+
+
+@operation("rsqrt")
+def _inverse_root(propagation: Propagation, func: Callable[..., Any], z: Tensor) -> Tensor:
+    return _reciprocal(propagation, func, mark_root(propagation.activation(torch.sqrt, z)))
+
+
+@operation("sqrt")
+def _root(propagation: Propagation, func: Callable[..., Any], z: Tensor) -> Tensor:
+    return mark_root(propagation.activation(torch.sqrt, z))
+
+
+@operation("exp")
+def _exponential(propagation: Propagation, func: Callable[..., Any], z: Tensor) -> Tensor:
+    return mark_gate(propagation.activation(torch.exp, z))
 
 
 @operation("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "inner", "tensordot", "linear", "outer", "ger")
@@ -195,11 +261,15 @@ def _matmul(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, 
     if is_signal(a) and is_signal(b):
         result = propagation.product(lambda p, q: func(p, q, *args, **kwargs), a, b)
         return result if bias is None else _add(propagation, torch.add, result, bias)
+    if is_signal(a) and (a.is_complex() or b.is_complex()):  # without stabiliser, which has no sign to follow
+        return _linear(propagation, func, a, b, *args, **kwargs)
     if is_signal(a):
         function = DENSE if name == "linear" else LinearMap(lambda x, w: func(x, w, *args, **kwargs))
         return propagation.linear_map(function, a, b, bias)
     if is_signal(bias):
         return _add(propagation, torch.add, _matmul(propagation, func, a, b) if is_signal(b) else func(a, b), bias)
+    if b.is_complex() or (isinstance(a, Tensor) and a.is_complex()):
+        return _linear(propagation, func, a, b, *args, **kwargs)
     return propagation.linear_map(LinearMap(lambda x, w: func(w, x, *args, **kwargs)), b, a, bias)
 
 
@@ -215,9 +285,13 @@ def _addmm(
 @operation("einsum")
 def _einsum(propagation: Propagation, func: Callable[..., Any], equation: Any, *operands: Any) -> Tensor:
     factors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else list(operands)
+    if not isinstance(equation, str):
+        return refuse_relevance(propagation, func, "einsum of lists of axes", (equation, *factors), {})
     signals = [k for k, factor in enumerate(factors) if is_signal(factor)]
-    if len(signals) > 2:
-        return refuse_relevance(propagation, func, "einsum of more than two signals", (equation, *factors), {})
+    if len(signals) > 2:  # two at a time
+        first, rest = _first_two(equation)
+        with Swapped(propagation):
+            return torch.einsum(rest, torch.einsum(first, *factors[:2]), *factors[2:])
 
     def of(*values: Tensor) -> Tensor:
         given = dict(zip(signals, values, strict=True))
@@ -228,10 +302,21 @@ def _einsum(propagation: Propagation, func: Callable[..., Any], equation: Any, *
     if len(factors) == 1:
         return _linear(propagation, func, equation, *factors)
     (place,) = signals
-    if len(factors) != 2:
+    if len(factors) != 2 or any(factor.is_complex() for factor in factors):
         return _linear(propagation, func, equation, *factors)
     pair = lambda x, w: func(equation, *((x, w) if place == 0 else (w, x)))
     return propagation.linear_map(LinearMap(pair), factors[place], factors[1 - place])
+
+
+def _first_two(equation: str) -> tuple[str, str]:
+    """Return the equations of an einsum's first two factors, and of their product with the others."""
+    left, _, right = equation.replace(" ", "").replace("...", ".").partition("->")
+    one, two, *others = left.split(",")
+    if "->" not in equation:
+        right = "." * ("." in left) + "".join(sorted(c for c in set(left) - {",", "."} if left.count(c) == 1))
+    kept = "".join(dict.fromkeys(c for c in one + two if c in right or any(c in other for other in others)))
+    first, rest = f"{one},{two}->{kept}", ",".join([kept, *others]) + f"->{right}"
+    return first.replace(".", "..."), rest.replace(".", "...")
 
 
 @operation("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -267,11 +352,14 @@ THROUGH_ZERO = {
     "relu", "tanh", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardtanh", "hardswish",
     "softsign", "sign", "sgn", "round", "trunc", "fix",
     "tanhshrink", "softshrink", "hardshrink", "prelu", "rrelu", "sin", "sinh", "asinh", "atan", "arctan",
-    "tan", "asin", "erf", "abs", "absolute", "square", "sqrt", "expm1", "log1p", "swish",
+    "tan", "asin", "arcsin", "erf", "square", "expm1", "log1p", "swish", "arcsinh", "atanh", "arctanh", "frac",
+    "deg2rad", "rad2deg", "atan_", "special_entr",
 }  # fmt: skip
 AWAY_FROM_ZERO = {
-    "softplus", "logsigmoid", "cos", "cosh", "log", "log2", "log10", "clamp", "clip", "clamp_min", "clamp_max", "pow",
-    "float_power", "threshold", "erfc", "acos", "exp2", "floor", "ceil", "nan_to_num",
+    "softplus", "logsigmoid", "log_sigmoid", "cos", "cosh", "log", "log2", "log10", "pow", "float_power", "threshold",
+    "_threshold", "erfc", "acos", "exp2", "floor", "ceil", "nan_to_num", "special_erfcx", "special_logit", "logit",
+    "acosh", "arccosh", "arccos", "erfinv", "lgamma", "digamma", "sinc", "polygamma", "special_ndtr", "i0",
+    "special_i0",
 }  # fmt: skip
 GATES = {"sigmoid", "hardsigmoid", "expit"}
 
@@ -279,7 +367,7 @@ GATES = {"sigmoid", "hardsigmoid", "expit"}
 def _elementwise(offset: bool, gate: bool = False) -> Operation:
     def run(propagation: Propagation, func: Callable[..., Any], z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         others = list(tensors((args, kwargs)))
-        if not is_signal(z) or any(map(is_signal, others)):
+        if not is_signal(z) or z.is_complex() or any(map(is_signal, others)):
             return refuse_relevance(propagation, func, name_of(func), (z, *args), kwargs)
         kwargs.pop("inplace", None)
         result = propagation.activation(lambda t: func(t, *args, **kwargs), z, offset)
@@ -291,6 +379,39 @@ def _elementwise(offset: bool, gate: bool = False) -> Operation:
 OPERATIONS.update(dict.fromkeys(THROUGH_ZERO, _elementwise(offset=False)))
 OPERATIONS.update(dict.fromkeys(AWAY_FROM_ZERO, _elementwise(offset=True)))
 OPERATIONS.update(dict.fromkeys(GATES, _elementwise(offset=True, gate=True)))
+
+
+@operation("abs", "absolute")
+def _abs(propagation: Propagation, func: Callable[..., Any], z: Tensor) -> Tensor:
+    if not z.is_complex():
+        return propagation.activation(torch.abs, z, offset=False)
+    with Swapped(propagation):
+        return torch.view_as_real(z).square().sum(-1).sqrt()
+
+
+@operation("clamp", "clip", "clamp_min", "clamp_max")
+def _clamp(
+    propagation: Propagation,
+    func: Callable[..., Any],
+    z: Tensor,
+    min: Any = None,  # noqa: A002  torch's names
+    max: Any = None,  # noqa: A002
+) -> Tensor:
+    if name_of(func) == "clamp_max":
+        min, max = None, min  # noqa: A001
+    with Swapped(propagation):
+        if any(map(is_signal, (min, max))) or not is_signal(z):
+            z = z if min is None else torch.maximum(z, torch.as_tensor(min, dtype=z.dtype))
+            return z if max is None else torch.minimum(z, torch.as_tensor(max, dtype=z.dtype))
+    result = propagation.activation(lambda t: torch.clamp(t, min, max), z)
+    return mark_root(result) if is_root(z) else result
+
+
+@operation("remainder", "fmod")
+def _remainder(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any) -> Tensor:
+    if is_signal(b):
+        return refuse_relevance(propagation, func, name_of(func), (a, b), {})
+    return propagation.activation(lambda t: func(t, b), a)
 
 
 @operation("pow", "rpow", "float_power")
@@ -318,8 +439,28 @@ def _softmax(
     return propagation.log_softmax(z, dim) if name_of(func) == "log_softmax" else propagation.softmax(z, dim)
 
 
-@operation("max", "min", "amax", "amin", "topk", "sort", "median", "max_pool1d", "max_pool2d", "max_pool3d",
-           "adaptive_max_pool1d", "adaptive_max_pool2d", "max_pool1d_with_indices", "kthvalue", "cummax")  # fmt: skip
+@operation("topk", "sort", "kthvalue", "median", "mode", "cummax", "cummin")
+def _pick(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Pick elements by their order; which ones is a choice of the model."""
+    name = name_of(func)
+    at = 1 if name in ("topk", "kthvalue") else 0
+    stated = kwargs["dim"] if "dim" in kwargs else args[at] if len(args) > at and name != "sort" else None
+    if name == "sort":
+        stated = kwargs.get("dim", next((value for value in args if not isinstance(value, bool)), -1))
+    if name == "median" and stated is None:
+        raise UnsupportedOperationError("a median over all elements makes samples depend on each other: give an axis")
+    dim = -1 if stated is None else stated
+    found = func(x.detach(), *args, **kwargs)
+    indices = propagation.choose(found.indices)
+    kept = found.indices.ndim == x.ndim
+    values = _linear(propagation, torch.gather, x, dim, indices if kept else indices.unsqueeze(dim))
+    return type(found)((values if kept else values.squeeze(dim), indices))
+
+
+@operation("max", "min", "amax", "amin", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d",
+           "adaptive_max_pool2d", "adaptive_max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
+           "max_pool3d_with_indices", "adaptive_max_pool1d_with_indices",
+           "adaptive_max_pool2d_with_indices")  # fmt: skip
 def _select(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if len(args) > 1 and isinstance(args[1], Tensor):
         return _larger(propagation, func, *args)

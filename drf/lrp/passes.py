@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .account import Account
+from .account import PARTS, Account
 from .composite import Composite
+from .dispatch import Swapped
 from .inputs import Inputs, take
 from .layout import Layout
 from .propagation import Propagation
@@ -24,11 +25,12 @@ VALUES_AT_ONCE = 2**19
 
 
 class Reference(NamedTuple):
-    """A model's intermediate results for a baseline."""
+    """A model's intermediate results for a baseline; ``own`` is f(baseline), ``output`` that with the choices of x."""
 
     values: Sequence[Tensor]
     output: Tensor
     recording: Recording
+    own: Tensor
 
 
 @dataclass(frozen=True)
@@ -41,31 +43,39 @@ class Passes:
     layout: Layout
     targets: Sequence[Tensor]
     baseline: Inputs | None
+    layers: Sequence[str] = ()
 
     def account(self, chunk: int | None) -> Account:
         """Return the account of all samples, with an axis of targets before the others."""
-        relevances = tuple(self._empty(x, axis) for x, axis in zip(self.inputs.values, self.inputs.axes, strict=True))
+        relevances = tuple(self._empty(x, e) for x, e in zip(self.inputs.values, self.inputs.explained, strict=True))
         reference_of = self._references()
-        totals = []
+        totals: list[Tensor] = []
+        of_layers: dict[str, Tensor] = {}
         for rows in self._chunks(chunk):
             places = [
-                [None if axis is None else take(whole[k], axis, rows) for whole, axis in self._with_axes(relevances)]
+                [
+                    take(whole[k], axis, rows) if explained and axis is not None else None
+                    for whole, axis, explained in zip(relevances, self.inputs.axes, self.inputs.explained, strict=True)
+                ]
                 for k in range(len(self.targets))
             ]
-            totals.append(self._pass(rows, reference_of(rows), places))
-        return Account(relevances, *torch.cat(totals, dim=2).unbind(0))
+            by_target, of_layers = self._pass(rows, reference_of(rows), places)
+            totals.append(by_target)
+        parts: dict[str, Any] = dict(zip(PARTS, torch.cat(totals, dim=2).unbind(0), strict=True))
+        return Account(relevances, **parts, layers=of_layers)
 
-    def _empty(self, x: Tensor, axis: int | None) -> Tensor:
+    def _empty(self, x: Tensor, explained: bool) -> Tensor:
         dtype = x.dtype if x.is_floating_point() else self.runner.precision
-        make = torch.zeros if axis is None else torch.empty  # an input without samples receives nothing
+        make = torch.empty if explained else torch.zeros
         return make(len(self.targets), *x.shape, dtype=dtype, device=x.device)
-
-    def _with_axes(self, values: Sequence[Tensor]) -> list[tuple[Tensor, int | None]]:
-        return list(zip(values, self.inputs.axes, strict=True))
 
     def _chunks(self, chunk: int | None) -> list[slice]:
         samples = self.inputs.samples
-        values = sum(x.numel() for x, axis in self._with_axes(self.inputs.values) if axis is not None)
+        if self.layout.whole or self.layers or (self.layout.random and chunk is None):
+            return [slice(0, samples)]
+        values = sum(
+            x.numel() for x, axis in zip(self.inputs.values, self.inputs.axes, strict=True) if axis is not None
+        )
         at_once = (chunk or max(1, VALUES_AT_ONCE * samples // values)) if self.layout.regular else 1
         return [slice(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
 
@@ -75,37 +85,58 @@ class Passes:
         if baseline is None:
             return lambda rows: None
 
-        def recorded(rows: slice | Tensor) -> Reference:
+        def recorded(rows: slice | Tensor, choices: Sequence[Any] | None = None) -> Reference:
             values = baseline.take(rows)
-            return Reference(values, *record(self.runner, values, baseline.axes))
+            output, recording = record(self.runner, values, baseline, choices=choices, watched=self.layers)
+            own = output if choices is None else self.runner.plain(values)
+            return Reference(values, output, recording, own)
 
-        if baseline.samples > 1:
-            return recorded
-        if self.layout.random:  # once for each sample, so both runs draw the same numbers
-            return lambda rows: recorded(torch.zeros(rows.stop - rows.start, dtype=torch.long))
+        def by_sample(rows: slice) -> Reference:
+            choices = None
+            if self.layout.chooses:
+                choices = record(self.runner, self.inputs.take(rows), self.inputs)[1].choices
+            alike = torch.zeros(rows.stop - rows.start, dtype=torch.long)
+            return recorded(rows if baseline.samples > 1 else alike, choices)
+
+        if baseline.samples > 1 or self.layout.chooses or self.layout.random or self.layout.whole:
+            return by_sample
         once = recorded(slice(0, 1))
         return lambda rows: once
 
-    def _pass(self, rows: slice, reference: Reference | None, places: Sequence[Sequence[Tensor | None]]) -> Tensor:
-        """Write the relevance of every input for every target; return the totals (6, targets, n)."""
+    def _pass(
+        self, rows: slice, reference: Reference | None, places: Sequence[Sequence[Tensor | None]]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Write the relevance of every input for every target; return the totals (7, targets, n), and the relevance of
+        the layers that were asked for."""
         values, targets = self.inputs.take(rows), [target[rows] for target in self.targets]
         propagation = self._propagation(rows.stop - rows.start, values[0].device, reference)
-        given, leaves = signals(values, self.inputs.axes, self.runner.precision)
-        output = self.runner(given, propagation)
-        picked = [_pick(output, self.layout, target) for target in targets]
+        propagation.watched = self.layers
+        given, leaves = signals(values, self.inputs.explained, self.runner.precision)
+        output = self.runner(given, Swapped(propagation))
+        self.layout.check(propagation.sites)
+        picked = [pick(output, self.layout, target) for target in targets]
         steps = _steps(values, None if reference is None else reference.values, leaves, propagation)
-        totals = []
+        inside = [value for _, value in propagation.outputs.values()]
+        totals, of_layers = [], []
         for k, value in enumerate(picked):
-            grads = _way_back(value, [*leaves, *propagation.ends], last=k == len(picked) - 1)
+            grads = _way_back(value, [*leaves, *propagation.ends, *inside], last=k == len(picked) - 1)
             by_sample = [
                 _write(grad, step, place).movedim(axis, 0).reshape(len(value), -1).sum(1)
                 for grad, step, place, axis in zip(grads, steps, places[k], self.inputs.axes, strict=False)
                 if step is not None and place is not None and axis is not None
             ]
             totals.append(self._totals(value.detach(), by_sample, propagation, reference, targets[k]))
+            of_layers.append(_of_layers(propagation, grads[len(grads) - len(inside) :]))
         if isinstance(propagation, LayerwiseRelevance):
             self._check_rules_served(propagation)
-        return torch.stack(totals, dim=1)
+        by_layer = {name: torch.stack([one[name] for one in of_layers]) for name in propagation.outputs}
+        return torch.stack(totals, dim=1), by_layer
+
+    def probe(self) -> LayerwiseRelevance | ShapleyDifferences | Recording:
+        """Return the method of a run in which only values matter."""
+        if self.baseline is not None:
+            return Recording()
+        return self._propagation(1, self.inputs.values[0].device, None)
 
     def _check_rules_served(self, propagation: LayerwiseRelevance) -> None:
         for name, rule in self.composite.layers.items():
@@ -130,28 +161,38 @@ class Passes:
     ) -> Tensor:
         nothing = torch.zeros_like(value)
         absorbed = propagation.take_account() if isinstance(propagation, LayerwiseRelevance) else {}
+        of_baseline = nothing
+        if reference is not None:
+            of_baseline = pick(reference.own, self.layout, target)
+            absorbed["chosen"] = pick(reference.output, self.layout, target) - of_baseline
         kinds = [absorbed.get(kind, nothing) for kind in KINDS]
-        of_baseline = nothing if reference is None else _pick(reference.output, self.layout, target)
         return torch.stack([sum(by_sample, nothing), *kinds, of_baseline, value])
 
 
 def record(
-    runner: Runner, values: Sequence[Tensor], axes: Sequence[int | None], blind: bool = False
+    runner: Runner,
+    values: Sequence[Tensor],
+    inputs: Inputs,
+    blind: bool = False,
+    choices: Sequence[Any] | None = None,
+    watched: Sequence[str] = (),
+    disturbed: bool = False,
 ) -> tuple[Tensor, Recording]:
     """Run a model as it is; return its output, and the value of every operation."""
-    recording = Recording(blind)
-    output = runner(signals(values, axes, runner.precision)[0], recording)
+    recording = Recording(blind, choices, disturbed)
+    recording.watched = watched
+    output = runner(signals(values, inputs.explained, runner.precision)[0], Swapped(recording))
     return output.detach(), recording
 
 
 def signals(
-    values: Sequence[Tensor], axes: Sequence[int | None], dtype: torch.dtype
+    values: Sequence[Tensor], explained: Sequence[bool], dtype: torch.dtype
 ) -> tuple[list[Tensor], list[Tensor | None]]:
     """Return inputs as a model is given them, and for each the leaf whose relevance is asked for."""
     given: list[Tensor] = []
     leaves: list[Tensor | None] = []
-    for value, axis in zip(values, axes, strict=True):
-        if axis is None:
+    for value, wanted in zip(values, explained, strict=True):
+        if not wanted:
             given.append(value.clone())  # the tensor is the caller's, and a model may write into it
             leaves.append(None)
             continue
@@ -194,7 +235,18 @@ def _write(per_unit: Tensor | None, step: Tensor, place: Tensor) -> Tensor:
     return place.zero_() if per_unit is None else torch.mul(per_unit, step, out=place)
 
 
-def _pick(output: Tensor, layout: Layout, target: Tensor) -> Tensor:
+def _of_layers(propagation: Propagation, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
+    """Return the relevance of the modules' outputs, in their shapes."""
+    result = {}
+    for (name, (site, value)), grad in zip(propagation.outputs.items(), grads, strict=True):
+        step = value.detach()
+        if isinstance(propagation, ShapleyDifferences):
+            step = step - propagation.reference(site, step)
+        result[name] = torch.zeros_like(step) if grad is None else grad * step
+    return result
+
+
+def pick(output: Tensor, layout: Layout, target: Tensor) -> Tensor:
     """Return the targets (n,) of an output; repeat a single sample's output for each target."""
     if output.numel() == layout.outputs:  # one sample's output, whose sample axis a squeeze() may have removed
         flat = output.reshape(1, -1)

@@ -12,14 +12,14 @@ the kind of each torch function.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .rules import LinearMap
-from .tensor_flags import is_gate, mark_gate, signal
+from .tensor_flags import CHOSEN, is_gate, mark_gate, mark_origin, signal
 
 Elementwise = Callable[[Tensor], Tensor]
 Bilinear = Callable[[Tensor, Tensor], Tensor]
@@ -44,7 +44,25 @@ class Propagation(ABC):
         self.ends: list[Tensor] = []
         """Signals that come from no input; their relevance is needed too, or the account does not close."""
         self.drew_random_numbers = False
+        self.noise = ""
+        """The first operation in which random numbers met a signal, in words."""
+        self.left_torch = ""
+        """The first operation that turned a signal into Python numbers, in words."""
+        self.watched: Sequence[str] = ()
+        """Names of modules whose outputs are explained too."""
+        self.outputs: dict[str, tuple[int, Tensor]] = {}
+        """Sites and values of these outputs."""
         self._sites = 0
+
+    def watch(self, name: str, output: Tensor | None) -> None:
+        """Keep the last output of a module."""
+        if output is not None:
+            self.outputs[name] = (self.site(output), output)
+
+    @property
+    def sites(self) -> int:
+        """Number of operations that ran."""
+        return self._sites
 
     @property
     def where(self) -> str:
@@ -81,9 +99,9 @@ class Propagation(ABC):
         """Add several signals."""
         return self._total(self.site(y), y)
 
-    def constant(self, y: Tensor, amount: Tensor) -> Tensor:
+    def constant(self, y: Tensor, amount: Tensor, kind: str = "bias") -> Tensor:
         """Add a constant to a signal."""
-        return self._constant(self.site(y), y, amount)
+        return self._constant(self.site(y), y, amount, kind)
 
     def source(self, constant: Tensor, kind: str = "bias", even_zero: bool = False) -> Tensor:
         """Turn a constant that is joined with signals into a signal, unless it is zero."""
@@ -97,6 +115,15 @@ class Propagation(ABC):
         self.ends.append(signal(value))
         return self.ends[-1]
 
+    def choose(self, found: Any) -> Any:
+        """Mark what the model chose by comparing values, such as a mask or the positions of the largest."""
+        mark_origin(found, {CHOSEN})
+        return found
+
+    def number(self, found: Any) -> Any:
+        """Return what the model took out of torch, such as a number to write down."""
+        return found
+
     def lookup(self, value: Tensor, indices: Tensor) -> Tensor:
         """Look up rows of a table (..., features) for indices (...), which carry a signal of 1 everywhere."""
         return self._lookup(self.site(value), value, indices)
@@ -104,6 +131,10 @@ class Propagation(ABC):
     def standardise(self, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
         """Divide deviations from the mean over some axes, or the values themselves, by their root mean square."""
         return self._standardise(self.site(x), x, axes, eps, centre)
+
+    def quotient(self, a: Tensor, b: Tensor, y: Tensor) -> Tensor:
+        """Return ``y``, a quotient of two signals that was computed as a product with the reciprocal."""
+        return self._quotient((self.site(a), self.site(b)), a, b, y)
 
     def softmax(self, z: Tensor, dim: int) -> Tensor:
         return mark_gate(self._softmax(self.site(z), z, dim))
@@ -140,12 +171,16 @@ class Propagation(ABC):
         self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
     ) -> Tensor: ...
 
-    # If no account is kept, sums and constants need no backward pass of their own.
+    # A method that needs no baseline goes back through the product. If no account is kept, sums and constants need no
+    # backward pass of their own.
+
+    def _quotient(self, sites: tuple[int, int], a: Tensor, b: Tensor, y: Tensor) -> Tensor:
+        return y
 
     def _total(self, site: int, y: Tensor) -> Tensor:
         return y
 
-    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
+    def _constant(self, site: int, y: Tensor, amount: Tensor, kind: str) -> Tensor:
         return y
 
     def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:

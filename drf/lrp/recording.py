@@ -1,6 +1,6 @@
 """Recording: a run of a model as it is that keeps the value of every operation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -15,8 +15,12 @@ from .tensor_flags import passing
 class Recording(Propagation):
     """Method that runs the model as it is and keeps the value at every site."""
 
-    def __init__(self, blind: bool = False) -> None:
+    def __init__(self, blind: bool = False, choices: Sequence[Any] | None = None, disturbed: bool = False) -> None:
         super().__init__(blind)
+        self._made = None if choices is None else iter(choices)
+        self._disturbed = disturbed
+        self.choices: list[Any] = []
+        """What the model chose by comparing values, in order."""
         self.values: list[Tensor] = []
         self.lstms: list[Any] = []
         """The trace of every LSTM layer, in the order in which they ran."""
@@ -24,6 +28,18 @@ class Recording(Propagation):
     def site(self, value: Tensor) -> int:
         self.values.append(value.detach())
         return super().site(value)
+
+    def choose(self, found: Any) -> Any:
+        """Choose as in an earlier run where its ``choices`` were given."""
+        if self._made is not None:
+            found = next(self._made)
+        self.choices.append(found)
+        return super().choose(found)
+
+    def number(self, found: Any) -> Any:
+        """Change numbers in a ``disturbed`` run, which shows whether the output depends on them."""
+        found = 1.5 * found + 1 if self._disturbed and not isinstance(found, list) else found
+        return self.choose(found)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         trace = Trace.run(x.detach(), h.detach(), c.detach(), weights, gates=True)

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from .composite import Composite
 from .gate_rules import FRACTIONS
-from .joint_functions import Joint
+from .joint_functions import Joint, log_softmax_at, softmax_at
 from .layout import Layout
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recurrent import lstm_layer, relevance_rule
 from .rules import LinearMap, Part, Rule, Term, absorbed, lift, stabiliser, total
 from .tensor_flags import is_gate
 
-KINDS = ("bias", "stabiliser", "initial_state")
+KINDS = ("bias", "stabiliser", "initial_state", "chosen")
 
 
 class LayerwiseRelevance(Propagation):
@@ -100,10 +100,10 @@ class LayerwiseRelevance(Propagation):
         return MapByRule.apply(x, weight, z.new_zeros(()) if bias is None else bias, z, function, rule, self, site)
 
     def _total(self, site: int, y: Tensor) -> Tensor:
-        return Stabilise.apply(y, self.composite.epsilon, self, site)
+        return y if y.is_complex() else Stabilise.apply(y, self.composite.epsilon, self, site)
 
-    def _constant(self, site: int, y: Tensor, amount: Tensor) -> Tensor:
-        return Absorb.apply(y, amount, self, "bias", site)
+    def _constant(self, site: int, y: Tensor, amount: Tensor, kind: str) -> Tensor:
+        return Absorb.apply(y, amount, self, kind, site)
 
     def _source(self, site: int, constant: Tensor, kind: str) -> Tensor:
         amount = constant.detach()
@@ -118,16 +118,29 @@ class LayerwiseRelevance(Propagation):
         return deviation * torch.rsqrt(deviation.detach().square().mean(axes, keepdim=True) + eps)
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        possible = z.detach().isfinite()  # False for values masked before a softmax
-        count = possible.sum(dim, keepdim=True)
-        centred = z - torch.where(possible, z, 0).sum(dim, keepdim=True) / count
-        level = torch.where(possible, 0, z.detach())
-        y = Joint.apply(torch.where(possible, centred, level), level, lambda z: z.softmax(dim), (dim,))
-        return Absorb.apply(y, possible.to(z.dtype) / count, self, "bias", site)
+        y = z.detach().softmax(dim)
+        possible, count, centred, level = _against_even(z, y > 0, dim)
+        joint = Joint.apply(centred, level, lambda z: z.softmax(dim), dim, softmax_at)
+        return Absorb.apply(Through.apply(joint, y), possible.to(z.dtype) / count, self, "bias", site)
 
     def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
         y = z.detach().log_softmax(dim)
-        return Absorb.apply(Through.apply(z, y), y - z.detach(), self, "bias", site)
+        possible, count, centred, level = _against_even(z, y.exp() > 0, dim)
+        joint = Joint.apply(centred, level, lambda z: z.log_softmax(dim), dim, log_softmax_at)
+        path = Through.apply(torch.where(possible, joint, 0), y)
+        return Absorb.apply(path, torch.where(possible, -count.log(), y), self, "bias", site)
+
+
+def _against_even(z: Tensor, possible: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the logits that a softmax does not make 0, their number, their deviations from the mean, and the logits of
+    the even distribution over them.
+
+    The largest is taken away first, so that no mask of a large finite number cancels them.
+    """
+    count = possible.sum(dim, keepdim=True).to(z.dtype)
+    near = torch.where(possible, z - z.detach().amax(dim, keepdim=True), 0)
+    level = torch.where(possible, 0, torch.full_like(z.detach(), -torch.inf))
+    return possible, count, torch.where(possible, near - near.sum(dim, keepdim=True) / count, level), level
 
 
 class Absorb(torch.autograd.Function):
@@ -142,7 +155,8 @@ class Absorb(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (amount,), grad = ctx.saved_tensors, grads[0]
-        ctx.propagation.absorb(ctx.kind, ctx.site, torch.where(grad == 0, 0, grad * amount))
+        taken = torch.where(grad == 0, 0, grad.conj() * amount)
+        ctx.propagation.absorb(ctx.kind, ctx.site, taken.real if taken.is_complex() else taken)
         return grad, None, None, None, None
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import sys
 import threading
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from . import layers, operations  # noqa: F401  they fill the table
 from .dispatch import LAYERS, Swapped
+from .inputs import Arguments
 from .propagation import Propagation, UnsupportedOperationError
-from .tensor_flags import current
+from .tensor_flags import current, is_signal, tensors
 
 Select = Callable[[Any], Tensor]
 
@@ -27,28 +31,46 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @dataclass(frozen=True)
 class Runner:
-    """A model, with the choice of its output."""
+    """A model and its arguments, with the choice of its output.
+
+    Attributes
+    ----------
+    select
+        Function that picks the output out of what the model, or ``part``, returns.
+    part
+        Name of the module whose output is explained in place of the model's.
+    hooks
+        Whether hooks that the user put on the model run too.
+    """
 
     model: nn.Module
+    arguments: Arguments
     select: Select | None = None
+    part: str | None = None
+    hooks: bool = False
 
     @classmethod
-    def of(cls, model: nn.Module, select: Select | None) -> Runner:
+    def of(cls, model: Any, arguments: Arguments, select: Select | None = None, part: str | None = None) -> Runner:
         """Return the runner of the module inside a wrapper; half precision is run as a copy in single precision.
 
-        Raises TypeError, UnsupportedOperationError if the model is no module, or was compiled to TorchScript.
+        Raises TypeError, UnsupportedOperationError if the model cannot be called, or was compiled to TorchScript.
         """
         model = _unwrapped(model)
         if not isinstance(model, nn.Module):
-            raise TypeError(f"the model must be an nn.Module, not {type(model).__name__}: wrap a function in a module")
+            model = _Function(model)
         if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
             raise UnsupportedOperationError(
                 "a TorchScript model shows no operations: explain the module it was made of"
             )
         _check_dropout(model)
         if any(value.dtype in (torch.bfloat16, torch.float16) for value in _floats(model)):
+            if isinstance(model, _Function):
+                raise TypeError("a function around a model in half precision: give it a model.float() of its own")
             model = copy.deepcopy(model).float()
-        return cls(model, select)
+        if part is not None and part not in dict(model.named_modules()):
+            names = ", ".join(name for name, _ in model.named_modules() if name)
+            raise ValueError(f"output_of={part!r} is no module of the model: use one of {names}")
+        return cls(model, arguments, select, part)
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -61,17 +83,36 @@ class Runner:
         """Precision to compute in where no input states one."""
         return self.dtype or torch.get_default_dtype()
 
-    def __call__(self, inputs: Sequence[Tensor], propagation: Propagation | None = None) -> Tensor:
-        """Return the selected output, of the model as it is or under a method of attribution.
+    @property
+    def has_hooks(self) -> bool:
+        return any(module._forward_hooks or module._forward_pre_hooks for module in self.model.modules())
+
+    @torch.no_grad()
+    def plain(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the selected output of the model as its user runs it."""
+        return replace(self, hooks=True)([value.clone() for value in values])
+
+    def __call__(self, values: Sequence[Tensor], mode: AbstractContextManager[Any] | None = None) -> Tensor:
+        """Return the selected output; under a method of attribution if ``mode`` is one, see
+        :class:`~.dispatch.Swapped`.
 
         Raises ValueError if the output is no tensor.
         """
+        args, keywords = self.arguments.fill(values)
+        seen: list[Any] = []
         with _ONE_AT_A_TIME, _untouched(self.model), _eager(), ExitStack() as stack:
-            if propagation is not None:
-                stack.enter_context(_telling_layers(self.model, propagation))
-                stack.enter_context(Swapped(propagation))
-            output = self.model(*inputs)
-            output = output if self.select is None else self.select(output)
+            if not self.hooks:
+                stack.enter_context(_without_hooks(self.model))
+            if self.part is not None:
+                keep = self.model.get_submodule(self.part).register_forward_hook(lambda *call: seen.append(call[2]))
+                stack.callback(keep.remove)
+            if isinstance(mode, Swapped):
+                stack.enter_context(_telling_layers(self.model, mode.propagation))
+                stack.enter_context(mode)
+            output = self.model(*args, **keywords)
+            if self.part is not None:
+                output = seen[-1] if seen else None
+            output = _only_tensor(output) if self.select is None else self.select(output)
             output = current(output) if isinstance(output, Tensor) else output
         if not isinstance(output, Tensor):
             raise ValueError(
@@ -80,6 +121,39 @@ class Runner:
         if not output.is_floating_point():
             raise ValueError(f"the output is {output.dtype}, which cannot be explained: explain the scores")
         return output
+
+
+class _Function(nn.Module):
+    """A function, or a bound method, with the modules that it calls."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        if not callable(function):
+            raise TypeError(f"the model must be an nn.Module or a function, not {type(function).__name__}")
+        self.function = function
+        self.parts = nn.ModuleList(dict.fromkeys(_modules_of(function)))
+
+    def forward(self, *args: Any, **keywords: Any) -> Any:
+        return self.function(*args, **keywords)
+
+
+def _modules_of(function: Any) -> Iterator[nn.Module]:
+    code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    named = [scope[name] for name in (code.co_names if code else ()) if name in scope]
+    held = (getattr(function, "__self__", None), *getattr(function, "args", ()), *cells, *named)
+    yield from (value for value in held if isinstance(value, nn.Module))
+    for inner in (getattr(function, "func", None), getattr(function, "__wrapped__", None)):
+        yield from _modules_of(inner) if inner is not None else ()
+
+
+def _only_tensor(output: Any) -> Any:
+    """Return the tensor of an output that holds only one."""
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, (list, tuple)) else ()
+    if dataclasses.is_dataclass(output) and not isinstance(output, dict):
+        values = [getattr(output, item.name) for item in dataclasses.fields(output)]
+    given = [value for value in values if value is not None]
+    return given[0] if len(given) == 1 and isinstance(given[0], Tensor) else output
 
 
 def _unwrapped(model: Any) -> Any:
@@ -101,6 +175,10 @@ def _check_dropout(model: nn.Module) -> None:
 
 
 def _describe(output: object) -> str:
+    if dataclasses.is_dataclass(output):
+        return (
+            f"a {type(output).__name__} with the fields {', '.join(item.name for item in dataclasses.fields(output))}"
+        )
     if isinstance(output, dict):
         return f"a dict with the keys {', '.join(map(repr, output))}"
     if isinstance(output, (tuple, list)):
@@ -109,21 +187,50 @@ def _describe(output: object) -> str:
 
 
 def _pick(output: object) -> str:
-    return (
-        f"select=lambda y: y[{next(iter(output))!r}]"
-        if isinstance(output, dict) and output
-        else "select=lambda y: y[0]"
-    )
+    if dataclasses.is_dataclass(output):
+        tensor = (item.name for item in dataclasses.fields(output) if isinstance(getattr(output, item.name), Tensor))
+        return f"select=lambda y: y.{next(tensor, 'logits')}"
+    return f"select=lambda y: y[{next(iter(output)) if isinstance(output, dict) and output else 0!r}]"
 
 
 @contextmanager
 def _eager() -> Iterator[None]:
     """Run compiled parts as they were written, since no operation would be seen otherwise."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and importing torch._dynamo takes seconds
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # else nothing was compiled, and importing it takes seconds
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if checkpoint := sys.modules.get("torch.utils.checkpoint"):  # a second run backwards would not be seen
+            for name, value in (("CheckpointFunction", _Straight), ("_checkpoint_without_reentrant_generator", _once)):
+                stack.enter_context(patch.object(checkpoint, name, value))
         yield
-        return
-    with torch.compiler.set_stance("force_eager"):
+
+
+class _Straight:
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _once(*args: Any, **keywords: Any) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _without_hooks(model: nn.Module) -> Iterator[None]:
+    """Take the user's hooks off for a run, since what they write down is meant for one run alone."""
+    taken = [
+        (kept, dict(kept))
+        for module in model.modules()
+        for kept in (module._forward_hooks, module._forward_pre_hooks)
+        if kept
+    ]
+    for kept, _ in taken:
+        kept.clear()
+    try:
         yield
+    finally:
+        for kept, hooks in taken:
+            kept.update(hooks)
 
 
 @contextmanager
@@ -154,11 +261,10 @@ class _Kept:
     @classmethod
     def of(cls, module: nn.Module) -> _Kept:
         attributes = module.__dict__
-        containers = [value for value in attributes.values() if type(value) in (list, dict, set)]
         return cls(
             attributes,
             dict(attributes),
-            [(value, copy.copy(value)) for value in containers],
+            [(value, copy.copy(value)) for key, value in attributes.items() for value in _containers(value, key)],
             [(value, value._version) for value in attributes["_parameters"].values() if value is not None],
         )
 
@@ -168,6 +274,9 @@ class _Kept:
             for name, value in holder.items():
                 if isinstance(value, Tensor):
                     holder[name] = value.clone()
+        if self.attributes.get("max_norm") is not None:  # a table that scales its rows when they are looked up
+            parameters = self.attributes["_parameters"]
+            parameters["weight"] = nn.Parameter(parameters["weight"].clone(), parameters["weight"].requires_grad)
 
     def restore(self) -> None:
         """Restore only what changed: another thread may be running the same model.
@@ -176,13 +285,24 @@ class _Kept:
         """
         _restore(self.attributes, self.before)
         for container, contents in self.containers:
-            if isinstance(container, list):
-                container[:] = contents
-            elif isinstance(container, set) or not _same(container, contents):
+            if isinstance(container, dict):
+                if not _same(container, contents):
+                    container.clear()
+                    container.update(contents)
+            elif len(container) != len(contents) or any(a is not b for a, b in zip(container, contents, strict=True)):
                 container.clear()
-                container.update(contents)
+                (container.update if isinstance(container, set) else container.extend)(contents)
         if any(parameter._version != version for parameter, version in self.parameters):
             raise UnsupportedOperationError("the model changes its own parameters when it runs")
+
+
+def _containers(value: Any, name: str = "") -> Iterator[Any]:
+    """Yield the containers in an attribute of a module, and those inside; torch's own hold its layers and hooks."""
+    if type(value) in (list, dict, set, deque, defaultdict, OrderedDict):
+        yield value
+        inside = () if name.startswith("_") else value.values() if isinstance(value, dict) else value
+        for item in inside:
+            yield from _containers(item)
 
 
 def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
@@ -208,12 +328,15 @@ def _telling_layers(model: nn.Module, propagation: Propagation) -> Iterator[None
                 if threading.get_ident() == thread:
                     propagation.modules.append((name, module))
 
-            def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            def leave(module: nn.Module, args: Any, kwargs: Any, output: Any, name: str = name) -> Any:
                 if threading.get_ident() != thread:
                     return output
                 propagation.modules.pop()
                 rule = LAYERS.get(type(module))
-                return output if rule is None else rule(module, *args, **kwargs)
+                output = output if rule is None else rule(module, *args, **kwargs)
+                if name in propagation.watched:
+                    propagation.watch(name, next(filter(is_signal, tensors(output)), None))
+                return output
 
             for handle in (
                 module.register_forward_pre_hook(enter, prepend=True),

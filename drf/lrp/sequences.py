@@ -67,8 +67,8 @@ class Lengths:
         return cls(sizes, there.sum(0), rows, there)
 
     def unpack(self, data: Tensor) -> Tensor:
-        """Unpack to (steps, n, features), with arbitrary values after a sequence's end."""
-        return data[self.rows]
+        """Unpack to (steps, n, features), with zeros after a sequence's end."""
+        return data[self.rows] * self.there[..., None].to(data.dtype)
 
     def pack(self, padded: Tensor) -> Tensor:
         return padded[self.there]

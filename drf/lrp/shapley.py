@@ -24,14 +24,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .joint_functions import Joint
+from .joint_functions import Joint, Standardised, log_softmax_at, softmax_at
 from .layout import Layout
 from .maxima import shares, windows
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recording import Recording
 from .recurrent import lstm_layer, shapley_rule
 from .rules import LinearMap
-from .standardising import standardised
+from .tensor_flags import is_root
 
 
 class ShapleyDifferences(Propagation):
@@ -94,20 +94,50 @@ class ShapleyDifferences(Propagation):
         return Through.apply(indices[..., None] * (value - self.reference(site, value)), value)
 
     def _standardise(self, site: int, x: Tensor, axes: tuple[int, ...], eps: float, centre: bool) -> Tensor:
-        function = lambda x: standardised(x, axes, eps, centre)
-        return Joint.apply(x, self.reference(site, x), function, axes)
+        return Standardised.apply(x, self.reference(site, x), axes, eps, centre)
+
+    def _quotient(self, sites: tuple[int, int], a: Tensor, b: Tensor, y: Tensor) -> Tensor:
+        a0, b0 = (self.reference(site, value) for site, value in zip(sites, (a, b), strict=True))
+        of_a, of_b = _quotient_slopes(a.detach(), a0, b.detach(), b0, is_root(b))
+        return Through.apply(of_a * a + of_b * b, y.detach())
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        return Joint.apply(z, self.reference(site, z), lambda z: z.softmax(dim), (dim,))
+        return Joint.apply(z, self.reference(site, z), lambda z: z.softmax(dim), dim, softmax_at)
 
     def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        return Joint.apply(z, self.reference(site, z), lambda z: z.log_softmax(dim), (dim,))
+        return Joint.apply(z, self.reference(site, z), lambda z: z.log_softmax(dim), dim, log_softmax_at)
+
+
+def _quotient_slopes(a: Tensor, a0: Tensor, b: Tensor, b0: Tensor, root: bool) -> tuple[Tensor, Tensor]:
+    r"""Return the slopes of a/b for a and for b; what a does not take of the difference is b's.
+
+    Two players share as in a product with 1/b, so a gets the mean of 1/b and 1/b'. That has no bound where the baseline
+    b' is all but 0, as a norm of zeros is. There a gets the mean of 1/b while many inputs join one after the other. A
+    sum grows evenly, which gives :math:`\ln(b/b') / \Delta b`; its first inputs make it far larger than b', so b'
+    counts as at least a tenth of b. In a ``root``, such as a standard deviation, the squares grow evenly, which gives
+    :math:`2/(b + b')`.
+    """
+    step, middle = b - b0, (b + b0) / 2
+    close = step.abs() <= closeness(b, b0)
+    apart = torch.where(close, 1, step)
+    if root:
+        of_a = 1 / middle
+    else:
+        least = torch.maximum(b.abs(), b0.abs()) / 10
+        high, low = (torch.where(value.abs() < least, least.copysign(value), value) for value in (b, b0))
+        ratio = torch.where(close | (b * b0 < 0), 1, high / low)
+        logarithm = ratio.log() / torch.where(close | (high == low), 1, high - low)
+        players = (1 / b + 1 / b0) / 2
+        few = (b * b0 < 0) | ((high == b) & (low == b0))
+        of_a = torch.where(close, 1 / middle, torch.where(few, players, logarithm))
+    of_b = (a / b - a0 / b0 - of_a * (a - a0)) / apart
+    return of_a, torch.where(close, -(a + a0) / 2 / middle.square(), of_b)
 
 
 def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor]:
     """Return f(z) and (f(z) - f(z0)) / (z - z0); if z and z0 are too close, the derivative between them."""
     y, y0, step = function(z), function(z0), z - z0
-    close = step.abs() < closeness(z)
+    close = step.abs() <= closeness(z, z0)
     slope = (y - y0) / torch.where(close, 1, step)
     if close.any():
         with torch.enable_grad():
@@ -117,6 +147,7 @@ def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor
     return y, slope
 
 
-def closeness(z: Tensor) -> float:
+def closeness(z: Tensor, z0: Tensor) -> Tensor:
     """Return the difference below which a derivative approximates the secant better than a rounded quotient does."""
-    return 1e-5 if z.dtype == torch.float64 else 1e-3
+    size = torch.maximum(z.abs(), z0.abs()).clamp_max(1)
+    return size.mul_(1e-5 if z.dtype == torch.float64 else 1e-3)

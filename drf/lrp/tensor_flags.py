@@ -32,6 +32,14 @@ _OURS = "_drf_lrp_ours"
 _INDICES = "_drf_lrp_indices"
 _CURRENT = "_drf_lrp_current"
 _VIEW = "_drf_lrp_view"
+_ROOT = "_drf_lrp_root"
+_DIVISOR = "_drf_lrp_divisor"
+_ORIGIN = "_drf_lrp_origin"
+
+CHOSEN = "chosen"
+"""Origin of constants that the model chose by comparing its signals, such as a mask or an index."""
+DRAWN = "drawn"
+"""Origin of random numbers."""
 
 
 def stand_for(target: Tensor, result: Tensor) -> Tensor:
@@ -74,6 +82,26 @@ def is_gate(value: object) -> bool:
     return getattr(value, _GATE, False)
 
 
+def mark_root(value: Tensor) -> Tensor:
+    """Record that a signal is a square root, such as a standard deviation."""
+    setattr(value, _ROOT, True)
+    return value
+
+
+def is_root(value: object) -> bool:
+    return getattr(value, _ROOT, False)
+
+
+def mark_divisor(value: Tensor, divisor: Tensor) -> Tensor:
+    """Record that a signal is the reciprocal of another: to multiply by it is to divide."""
+    setattr(value, _DIVISOR, divisor)
+    return value
+
+
+def divisor_of(value: object) -> Tensor | None:
+    return getattr(value, _DIVISOR, None)
+
+
 def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
     """Attach a signal, 1 everywhere, to a tensor of whole numbers; their relevance goes to the signal."""
     setattr(indices, _INDICES, ones)
@@ -82,6 +110,21 @@ def follow_indices(indices: Tensor, ones: Tensor) -> Tensor:
 
 def indices_signal(value: object) -> Tensor | None:
     return getattr(value, _INDICES, None)
+
+
+def mark_origin(values: Any, origins: set[str]) -> None:
+    for value in tensors(values) if origins else ():
+        setattr(value, _ORIGIN, origins | origins_of(value))
+
+
+def origins_of(values: Any) -> set[str]:
+    """Return the origins of all constants among some values."""
+    return set().union(*(getattr(value, _ORIGIN, ()) for value in tensors(values)))
+
+
+def kind_of(*values: Any) -> str:
+    """Return the share of the account that a constant belongs to."""
+    return CHOSEN if CHOSEN in origins_of(values) else "bias"
 
 
 def tensors(values: Any) -> Iterator[Tensor]:
