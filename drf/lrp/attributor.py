@@ -121,7 +121,7 @@ class Attributor:
         key = _key(runner, given)
         fresh = key not in self._layouts
         if fresh:
-            self._layouts[key] = _probe(runner, given, own, self.composite.blind, self.layers, drawn)
+            self._layouts[key] = _probe(runner, given, own, self.composite, self.layers, drawn)
         layout, shape = self._layouts[key]
         targets = check_targets(target, shape, given.samples)
         baselines: Sequence[Inputs | None] = [None]
@@ -248,7 +248,7 @@ def _composite(composite: Any) -> Composite:
 
 
 def _probe(
-    runner: Runner, inputs: Inputs, own: Tensor, blind: bool, layers: Sequence[str], drawn: bool
+    runner: Runner, inputs: Inputs, own: Tensor, composite: Composite, layers: Sequence[str], drawn: bool
 ) -> tuple[Layout, tuple[int, ...]]:
     """Return how the model lays out its samples, and the shape of one sample's output.
 
@@ -262,10 +262,10 @@ def _probe(
     rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
     try:
         (three, first), (two, second) = (
-            record(runner, inputs.take(some), inputs, blind, watched=layers) for some in (rows, rows[list(TURNED)])
+            record(runner, inputs.take(some), inputs, composite, watched=layers) for some in (rows, rows[list(TURNED)])
         )
     except RuntimeError as error:
-        return _probe_otherwise(runner, inputs, own, blind, layers, drawn, error)
+        return _probe_otherwise(runner, inputs, own, composite, layers, drawn, error)
     _check_run(runner, inputs, rows, three, first, drawn)
     layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers, bool(first.choices))
     shape = list(three.shape)
@@ -274,15 +274,21 @@ def _probe(
 
 
 def _probe_otherwise(
-    runner: Runner, inputs: Inputs, own: Tensor, blind: bool, layers: Sequence[str], drawn: bool, error: RuntimeError
+    runner: Runner,
+    inputs: Inputs,
+    own: Tensor,
+    composite: Composite,
+    layers: Sequence[str],
+    drawn: bool,
+    error: RuntimeError,
 ) -> tuple[Layout, tuple[int, ...]]:
     """Probe a model that does not run on any three samples: one by one, or else on the whole batch alone, as one does
     that holds the samples' lengths."""
     one = torch.zeros(1, dtype=torch.long)
     try:
-        single, run = record(runner, inputs.take(one), inputs, blind, watched=layers)
+        single, run = record(runner, inputs.take(one), inputs, composite, watched=layers)
     except RuntimeError:
-        return _probe_whole(runner, inputs, own, blind, layers, drawn, error)
+        return _probe_whole(runner, inputs, own, composite, layers, drawn, error)
     _check_run(runner, inputs, one, single, run, drawn)
     shapes = [(k, [*own.shape[:k], *own.shape[k + 1 :]]) for k, n in enumerate(own.shape) if n == inputs.samples]
     fitting = [(k, shape) for k, shape in shapes if torch.Size(shape).numel() == single.numel()]
@@ -293,10 +299,16 @@ def _probe_otherwise(
 
 
 def _probe_whole(
-    runner: Runner, inputs: Inputs, own: Tensor, blind: bool, layers: Sequence[str], drawn: bool, error: RuntimeError
+    runner: Runner,
+    inputs: Inputs,
+    own: Tensor,
+    composite: Composite,
+    layers: Sequence[str],
+    drawn: bool,
+    error: RuntimeError,
 ) -> tuple[Layout, tuple[int, ...]]:
     every, axes = torch.arange(inputs.samples), inputs.axes
-    output, run = record(runner, inputs.values, inputs, blind, watched=layers)
+    output, run = record(runner, inputs.values, inputs, composite, watched=layers)
     changed = []
     for place, other in ((0, -1), (-1, 0)):
         values = [value.clone() for value in inputs.values]
@@ -304,7 +316,7 @@ def _probe_whole(
             if explained and axis is not None:
                 moved = value.movedim(axis, 0)
                 moved[place] = moved[other] * 2 + 1 if value.is_floating_point() else moved[other].clone()
-        changed.append(record(runner, values, inputs, blind, watched=layers, choices=run.choices)[1].values)
+        changed.append(record(runner, values, inputs, composite, watched=layers, choices=run.choices)[1].values)
     same = output.ndim > 0 and inputs.samples in output.shape and all(len(v) == len(run.values) for v in changed)
     if not same or inputs.samples < 2:
         raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
@@ -330,7 +342,7 @@ def _check_run(runner: Runner, inputs: Inputs, rows: Tensor, output: Tensor, run
     if run.noise and not drawn:
         with torch.random.fork_rng():
             torch.manual_seed(torch.initial_seed() + 1)
-            other = record(runner, inputs.take(rows), inputs)[0]
+            other = record(runner, inputs.take(rows), inputs, run.composite)[0]
         if not _alike(output, other):
             raise ValueError(
                 f"{run.noise} meets random numbers that the model draws, so f(x) is random: take them out, or average "
@@ -338,7 +350,7 @@ def _check_run(runner: Runner, inputs: Inputs, rows: Tensor, output: Tensor, run
             )
     if run.left_torch:
         try:
-            same = _alike(output, record(runner, inputs.take(rows), inputs, disturbed=True)[0])
+            same = _alike(output, record(runner, inputs.take(rows), inputs, run.composite, disturbed=True)[0])
         except (RuntimeError, ValueError, TypeError, IndexError):
             same = False
         if not same:

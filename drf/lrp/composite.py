@@ -68,6 +68,11 @@ class Composite:
         """Tell whether some rule gives relevance to inputs that are zero."""
         return any(_resolve(rule).blind for rule in (self.linear, *self.layers.values()))
 
+    @property
+    def closed(self) -> bool:
+        """Tell whether GRUs and plain RNNs have a closed form under these rules."""
+        return self.gate in ("signal-takes-all", SHAPLEY) and not self.blind
+
 
 def _resolve(rule: Rule | str, epsilon: float = 1e-3) -> Rule:
     if isinstance(rule, Rule):

@@ -18,7 +18,7 @@ from .relevance import KINDS, LayerwiseRelevance
 from .rules import lift
 from .runner import Runner
 from .shapley import ShapleyDifferences
-from .tensor_flags import follow_indices, signal
+from .tensor_flags import CHOSEN, follow_indices, signal
 
 VALUES_AT_ONCE = 2**19
 """Input values handled at once: few enough for a processor's cache, and enough to justify the cost of a pass."""
@@ -87,14 +87,16 @@ class Passes:
 
         def recorded(rows: slice | Tensor, choices: Sequence[Any] | None = None) -> Reference:
             values = baseline.take(rows)
-            output, recording = record(self.runner, values, baseline, choices=choices, watched=self.layers)
+            output, recording = record(
+                self.runner, values, baseline, self.composite, choices=choices, watched=self.layers
+            )
             own = output if choices is None else self.runner.plain(values)
             return Reference(values, output, recording, own)
 
         def by_sample(rows: slice) -> Reference:
             choices = None
             if self.layout.chooses:
-                choices = record(self.runner, self.inputs.take(rows), self.inputs)[1].choices
+                choices = record(self.runner, self.inputs.take(rows), self.inputs, self.composite)[1].choices
             alike = torch.zeros(rows.stop - rows.start, dtype=torch.long)
             return recorded(rows if baseline.samples > 1 else alike, choices)
 
@@ -125,7 +127,8 @@ class Passes:
                 for grad, step, place, axis in zip(grads, steps, places[k], self.inputs.axes, strict=False)
                 if step is not None and place is not None and axis is not None
             ]
-            totals.append(self._totals(value.detach(), by_sample, propagation, reference, targets[k]))
+            found = value.requires_grad
+            totals.append(self._totals(value.detach(), by_sample, propagation, reference, targets[k], found))
             of_layers.append(_of_layers(propagation, grads[len(grads) - len(inside) :]))
         if isinstance(propagation, LayerwiseRelevance):
             self._check_rules_served(propagation)
@@ -135,7 +138,7 @@ class Passes:
     def probe(self) -> LayerwiseRelevance | ShapleyDifferences | Recording:
         """Return the method of a run in which only values matter."""
         if self.baseline is not None:
-            return Recording()
+            return Recording(self.composite)
         return self._propagation(1, self.inputs.values[0].device, None)
 
     def _check_rules_served(self, propagation: LayerwiseRelevance) -> None:
@@ -158,10 +161,13 @@ class Passes:
         propagation: Propagation,
         reference: Reference | None,
         target: Tensor,
+        found: bool,
     ) -> Tensor:
         nothing = torch.zeros_like(value)
         absorbed = propagation.take_account() if isinstance(propagation, LayerwiseRelevance) else {}
         of_baseline = nothing
+        if not found:  # a constant for these samples
+            absorbed[CHOSEN if self.layout.chooses else "bias"] = value
         if reference is not None:
             of_baseline = pick(reference.own, self.layout, target)
             absorbed["chosen"] = pick(reference.output, self.layout, target) - of_baseline
@@ -173,13 +179,13 @@ def record(
     runner: Runner,
     values: Sequence[Tensor],
     inputs: Inputs,
-    blind: bool = False,
+    composite: Composite,
     choices: Sequence[Any] | None = None,
     watched: Sequence[str] = (),
     disturbed: bool = False,
 ) -> tuple[Tensor, Recording]:
     """Run a model as it is; return its output, and the value of every operation."""
-    recording = Recording(blind, choices, disturbed)
+    recording = Recording(composite, choices, disturbed)
     recording.watched = watched
     output = runner(signals(values, inputs.explained, runner.precision)[0], Swapped(recording))
     return output.detach(), recording

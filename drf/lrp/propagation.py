@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .composite import Composite
 from .rules import LinearMap
 from .tensor_flags import CHOSEN, is_gate, mark_gate, mark_origin, signal
 
@@ -36,8 +37,8 @@ class Propagation(ABC):
     method.
     """
 
-    def __init__(self, blind: bool = False) -> None:
-        self.blind = blind
+    def __init__(self, composite: Composite) -> None:
+        self.composite, self.blind = composite, composite.blind
         """True if zeros get relevance, see :func:`~.rules.lift`."""
         self.modules: list[tuple[str, nn.Module]] = []
         """The modules that are running, by dotted name, the outermost first."""
@@ -146,6 +147,10 @@ class Propagation(ABC):
         """Run one direction of one layer of an LSTM, see :func:`drf.lrp.recurrent.lstm_layer`."""
         return self._lstm(self.site(x[0].sum(1)), x, h, c, weights)  # one value per sequence identifies its sample
 
+    def gated(self, kind: str, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
+        """Run one direction of one layer of a GRU or plain RNN, see :mod:`~.gated`."""
+        return self._gated(self.site(x[0].sum(1)), kind, x, h, weights)
+
     def selection(self, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """Apply a function that picks elements of its first argument by their values, such as a maximum."""
         return self._selection(self.site(args[0]), function, name, args, kwargs)
@@ -159,6 +164,9 @@ class Propagation(ABC):
     def _lstm(
         self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]: ...
+
+    @abstractmethod
+    def _gated(self, site: int, kind: str, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> Tensor: ...
 
     @abstractmethod
     def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor: ...

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .composite import Composite
+from .gated import GatedTrace
 from .propagation import Bilinear, Elementwise, Propagation
 from .recurrent import Trace
 from .rules import LinearMap
@@ -15,15 +17,15 @@ from .tensor_flags import passing
 class Recording(Propagation):
     """Method that runs the model as it is and keeps the value at every site."""
 
-    def __init__(self, blind: bool = False, choices: Sequence[Any] | None = None, disturbed: bool = False) -> None:
-        super().__init__(blind)
+    def __init__(self, composite: Composite, choices: Sequence[Any] | None = None, disturbed: bool = False) -> None:
+        super().__init__(composite)
         self._made = None if choices is None else iter(choices)
         self._disturbed = disturbed
         self.choices: list[Any] = []
         """What the model chose by comparing values, in order."""
         self.values: list[Tensor] = []
-        self.lstms: list[Any] = []
-        """The trace of every LSTM layer, in the order in which they ran."""
+        self.traces: list[Any] = []
+        """The trace of every recurrent layer, in the order in which they ran."""
 
     def site(self, value: Tensor) -> int:
         self.values.append(value.detach())
@@ -38,13 +40,16 @@ class Recording(Propagation):
 
     def number(self, found: Any) -> Any:
         """Change numbers in a ``disturbed`` run, which shows whether the output depends on them."""
-        found = 1.5 * found + 1 if self._disturbed and not isinstance(found, list) else found
-        return self.choose(found)
+        return self.choose(_disturbed(found) if self._disturbed else found)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         trace = Trace.run(x.detach(), h.detach(), c.detach(), weights, gates=True)
-        self.lstms.append(trace)
+        self.traces.append(trace)
         return passing(trace.h[1:]), passing(trace.c[1:])
+
+    def _gated(self, site: int, kind: str, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
+        self.traces.append(GatedTrace.run(kind, x.detach(), h.detach(), weights))
+        return passing(self.traces[-1].h[1:])
 
     def _selection(self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         return function(*args, **kwargs)
@@ -71,3 +76,7 @@ class Recording(Propagation):
 
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
         return passing(value)
+
+
+def _disturbed(found: Any) -> Any:
+    return [_disturbed(value) for value in found] if isinstance(found, list) else 1.5 * found + 1

@@ -221,7 +221,7 @@ def shapley_rule(baseline: Trace) -> CellRule:
             way(_G, i, i0),
             way(_O, trace.squashed, baseline.squashed),
         ]
-        of_state = _half_secant_of_tanh(trace.c[1:], baseline.c[1:], trace.squashed, baseline.squashed)
+        of_state = half_secant_of_tanh(trace.c[1:], baseline.c[1:], trace.squashed, baseline.squashed)
         forget = torch.add(f0 / 2, f, alpha=0.5)
         return Slopes(of_state.mul_(o + o0), forget[1:], lambda: torch.ones_like(forget), forget[0], ways, None)
 
@@ -230,7 +230,7 @@ def shapley_rule(baseline: Trace) -> CellRule:
 
 def _half_secant(trace: Trace, baseline: Trace, gate: int) -> Tensor:
     """Return half a gate function's slope between two points; the half stems from the mean in the product."""
-    of = _half_secant_of_tanh if gate == 2 else _half_secant_of_sigmoid
+    of = half_secant_of_tanh if gate == 2 else half_secant_of_sigmoid
     return of(trace.z[gate], baseline.z[gate], trace.active[gate], baseline.active[gate])
 
 
@@ -238,12 +238,12 @@ def _half_secant(trace: Trace, baseline: Trace, gate: int) -> Tensor:
 # exact however close input and baseline are. Adding 1e-30 changes only differences of zero.
 
 
-def _half_secant_of_tanh(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:
+def half_secant_of_tanh(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:
     step = (z - z0).add_(1e-30)
     return step.tanh().div_(step).mul_(torch.addcmul(y.new_tensor(0.5), y, y0, value=-0.5))
 
 
-def _half_secant_of_sigmoid(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:
+def half_secant_of_sigmoid(z: Tensor, z0: Tensor, y: Tensor, y0: Tensor) -> Tensor:
     half_step = torch.add(-z0 / 2, z, alpha=0.5).add_(1e-30)
     return half_step.tanh().div_(half_step).mul_(torch.addcmul(y0 / 4, y, (1 - 2 * y0) / 4))
 

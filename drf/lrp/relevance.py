@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .composite import Composite
 from .gate_rules import FRACTIONS
+from .gated import GatedLayer, gated_relevance
 from .joint_functions import Joint, log_softmax_at, softmax_at
 from .layout import Layout
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
@@ -35,8 +36,8 @@ class LayerwiseRelevance(Propagation):
     no input."""
 
     def __init__(self, composite: Composite, layout: Layout, samples: int, like: Tensor) -> None:
-        super().__init__(composite.blind)
-        self.composite, self.layout, self.samples = composite, layout, samples
+        super().__init__(composite)
+        self.layout, self.samples = layout, samples
         self.absorbed = {kind: like.new_zeros(samples) for kind in KINDS}
         self.served: set[str] = set()
         """Names of the layers in which some linear map ran."""
@@ -63,6 +64,10 @@ class LayerwiseRelevance(Propagation):
 
         cell = relevance_rule(rule, FRACTIONS[self.composite.gate], self.composite.epsilon)
         return lstm_layer(x, h, c, weights, cell, account)
+
+    def _gated(self, site: int, kind: str, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
+        rule = gated_relevance(self._rule(), self.composite.epsilon)
+        return GatedLayer.apply(x, h, kind, weights, rule, lambda took, amount: self.absorb(took, site, amount))
 
     def _selection(self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         return function(*args, **kwargs)  # the winner takes all, which is autograd's way

@@ -1,7 +1,8 @@
 """Sequences: recurrent layers as torch calls them, with directions, packing, projections and cells.
 
-An LSTM goes back in closed form, one layer and direction at a time (:mod:`~.recurrent`). GRUs, plain RNNs and projected
-LSTMs run step by step in plain operations, each of which has its own rule.
+LSTMs (:mod:`~.recurrent`), GRUs and plain RNNs (:mod:`~.gated`) go back in closed form, one layer and direction at a
+time. Projected LSTMs, and GRUs and RNNs under other rules of gates, run step by step in plain operations, each of which
+has its own rule.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def _run_direction(
 ) -> tuple[Tensor, State]:
     """Return the output sequence, and the sequences of every state."""
     projected = len(weights) > (4 if biases else 2)
-    by_steps = kind != "lstm" or projected
+    by_steps = projected or not (kind == "lstm" or propagation.composite.closed)
     start = tuple(
         # A state that a gate scales must be a signal even in the first step, or the gate would be taken for the signal.
         state if is_signal(state) else propagation.source(state, "initial_state", even_zero=by_steps)
@@ -144,6 +145,9 @@ def _run_direction(
     if by_steps:
         with Swapped(propagation):
             return _by_steps(kind, x, start, weights, biases)
+    if kind != "lstm":
+        output = propagation.gated(kind, x, start[0], weights)
+        return output, (output,)
     h, c = start
     states = propagation.lstm(x, h, c, (*weights[:2], weights[2] + weights[3]) if biases else weights[:2])
     return states[0], states

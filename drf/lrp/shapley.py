@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .gated import GatedLayer, gated_shapley
 from .joint_functions import Joint, Standardised, log_softmax_at, softmax_at
 from .layout import Layout
 from .maxima import shares, windows
@@ -38,21 +39,29 @@ class ShapleyDifferences(Propagation):
     """Method that distributes differences from a recorded run of the baseline."""
 
     def __init__(self, baseline: Recording, layout: Layout, samples: int) -> None:
-        super().__init__()
+        super().__init__(baseline.composite)
         self.baseline, self.layout, self.samples = baseline, layout, samples
-        self._lstms = iter(baseline.lstms)
+        self._traces = iter(baseline.traces)
 
     def reference(self, site: int, like: Tensor) -> Tensor:
         """Return the baseline's value at a site, in the shape that the value has in this run."""
         return self.layout.spread(site, self.baseline.values[site], like, self.samples)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        baseline = next(self._lstms)
+        return lstm_layer(x, h, c, weights, shapley_rule(self._trace(site, x)), lambda kind, by_sequence: None)
+
+    def _gated(self, site: int, kind: str, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> Tensor:
+        rule = gated_shapley(self._trace(site, x))
+        return GatedLayer.apply(x, h, kind, weights, rule, lambda kind, by_sequence: None)
+
+    def _trace(self, site: int, x: Tensor) -> Any:
+        """Return the baseline's trace of the next recurrent layer, with input ``x``."""
+        baseline = next(self._traces)
         sequences, of_baseline = x.shape[1], baseline.x.shape[1]
-        if of_baseline not in (1, sequences):  # each sample has several sequences
-            rows = torch.arange(of_baseline, device=x.device)
-            baseline = baseline.rows(self.layout.spread(site, rows, x[0, :, 0], self.samples))
-        return lstm_layer(x, h, c, weights, shapley_rule(baseline), lambda kind, by_sequence: None)
+        if of_baseline in (1, sequences):
+            return baseline
+        rows = torch.arange(of_baseline, device=x.device)  # each sample has several sequences
+        return baseline.rows(self.layout.spread(site, rows, x[0, :, 0], self.samples))
 
     def _selection(self, site: int, function: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         x, *rest = args

@@ -306,7 +306,10 @@ def test_only_what_the_asked_descriptors_need_is_asked_for(tmp_path: Path, caplo
     pd.testing.assert_frame_equal(later, panel)
     with caplog.at_level("INFO"):
         source.needing(["MOM1", "MOM60"]).panel()
-    assert re.search(r"\d+ months before 2014-\d\d are left out: MOM60 from 2014-\d\d: without them in data\.descriptors", caplog.text)
+    assert re.search(
+        r"\d+ months before 2014-\d\d are left out: MOM60 from 2014-\d\d: without them in data\.descriptors",
+        caplog.text,
+    )
 
 
 def test_months_of_prices_that_are_too_few_are_counted(tmp_path: Path) -> None:

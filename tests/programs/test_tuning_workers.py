@@ -45,11 +45,8 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
     helper.mkdir()
     victim.mkdir()
     options = [*OPTIONS, f"tuning.storage={database}"]
-    programs = {
-        folder: start(folder, name, *options, patches=IMPATIENT, PGPASSWORD=DATABASE_PASSWORD)
-        for folder, name in ((main, "train.py"), (helper, WORKER), (victim, WORKER))
-    }
-    doomed = programs[victim].pid
+    programs = {victim: start(victim, WORKER, *options, patches=IMPATIENT, PGPASSWORD=DATABASE_PASSWORD)}
+    doomed = programs[victim].pid  # it begins alone, so that it gets a trial however slow the machine is
     while not any(
         trial.state is TrialState.RUNNING and trial.user_attrs.get("machine") and machine(trial) == doomed
         for trial in trials(database)
@@ -57,6 +54,10 @@ def test_three_machines_share_a_study_and_one_of_them_dies(
         assert programs[victim].runs, "it never took a trial: " + programs[victim].output[-3000:]
         time.sleep(0.1)
     programs[victim].kill()
+    programs |= {
+        folder: start(folder, name, *options, patches=IMPATIENT, PGPASSWORD=DATABASE_PASSWORD)
+        for folder, name in ((main, "train.py"), (helper, WORKER))
+    }
     for folder in (main, helper):
         assert programs[folder].wait() == 0, programs[folder].output[-3000:]
 
