@@ -16,9 +16,9 @@ html_title = f"drf {release}"
 
 extensions = [
     "myst_nb",
-    "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
     "sphinx_design",
     "sphinx_copybutton",
     "sphinx-mathjax-offline",
@@ -43,7 +43,8 @@ executor.executenb = partial(executor.executenb, coalesce_streams=True)  # what 
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ |= {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_AUTO_UPDATE_CHECK": "true", "PYTHONWARNINGS": "ignore"}
 
-autodoc_typehints = "none"  # numpydoc's tables say it
-numpydoc_show_class_members = False
+autodoc_typehints = "none"  # docstrings say it
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes are explained once, in their class
 autosummary_generate = True
 copybutton_exclude = ".linenos, .gp, .go"

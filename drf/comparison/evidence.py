@@ -35,25 +35,19 @@ def gather(
 ) -> dict[str, pd.DataFrame]:
     """Return all tables of inference, by the name under which they are logged.
 
-    Parameters
-    ----------
-    trials
-        Everything that was tried on the market.
-    studies
-        Family -> its trials' monthly returns on the validation months, one column a trial.
-    periods
-        Dates at which sub-periods of the months begin; None: calendar years.
-    seed
-        Seed of the resampling.
+    Args:
+        trials: Everything that was tried on the market.
+        studies: Family -> its trials' monthly returns on the validation months, one column a trial.
+        periods: Dates at which sub-periods of the months begin; None: calendar years.
+        seed: Seed of the resampling.
 
-    Returns
-    -------
-    ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before (gross)
-    and after (net) costs, with intervals and a comparison with ``linear`` on the same months. ``deflated``:
-    probabilistic and deflated ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors and
-    over returns after costs. ``pairs``: every row against every other. ``periods``: results by sub-period. ``scales``:
-    promised and earned returns. ``quantiles``: mean returns by quantile and whether they rise. ``variants``,
-    ``exposures``, ``seeds``, ``overfitting``.
+    Returns:
+        ``tests``: t-tests of the mean monthly rank IC, IC and long-short return. ``sharpe``: Sharpe ratios before
+        (gross) and after (net) costs, with intervals and a comparison with ``linear`` on the same months. ``deflated``:
+        probabilistic and deflated ratios after costs. ``confidence_set`` and ``superior_ability``: over squared errors
+        and over returns after costs. ``pairs``: every row against every other. ``periods``: results by sub-period.
+        ``scales``: promised and earned returns. ``quantiles``: mean returns by quantile and whether they rise.
+        ``variants``, ``exposures``, ``seeds``, ``overfitting``.
     """
     rule = judging.rule
     returns = {

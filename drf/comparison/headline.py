@@ -16,28 +16,19 @@ from .rows import Judging, Row
 class Portrait:
     """Tables of one row, in decimals per month.
 
-    Attributes
-    ----------
-    row
-        Its name.
-    quantiles
-        Mean return of each quantile, one row a month.
-    exposures
-        Mean rank of the long side less that of the short side: one row a month, one column a descriptor.
-    holdings
-        The newest month: ``asset``, ``forecast``, ``weight``, ``change`` of the weight since the month before.
-    month
-        Date of that portfolio.
-    promised, earned
-        Contributions of the factors to the forecast of the long-short portfolio, and what they earned, see
-        :func:`drf.evaluation.attribution.realised`; one row a month. None, like the attributes below, if the row has no
-        contributions.
-    cells
-        The newest month's contributions by descriptor and lag, aligned with ``holdings``.
-    history
-        ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor, the newest month included.
-    by_lag
-        See :func:`drf.evaluation.contributions.mean_absolute_by_lag`.
+    Attributes:
+        row: Its name.
+        quantiles: Mean return of each quantile, one row a month.
+        exposures: Mean rank of the long side less that of the short side: one row a month, one column a descriptor.
+        holdings: The newest month: ``asset``, ``forecast``, ``weight``, ``change`` of the weight since the month
+            before.
+        month: Date of that portfolio.
+        promised, earned: Contributions of the factors to the forecast of the long-short portfolio, and what they
+            earned, see :func:`drf.evaluation.attribution.realised`; one row a month. None, like the attributes below,
+            if the row has no contributions.
+        cells: The newest month's contributions by descriptor and lag, aligned with ``holdings``.
+        history: ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor, the newest month included.
+        by_lag: See :func:`drf.evaluation.contributions.mean_absolute_by_lag`.
     """
 
     row: str

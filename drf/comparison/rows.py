@@ -30,36 +30,24 @@ Factors = Mapping[str, Sequence[str]]
 class Row:
     """A row of the comparison.
 
-    Attributes
-    ----------
-    model
-        Kind of the row.
-    predictions
-        ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread of the forecasts scaled by a
-        factor learned from earlier months.
-    raw
-        Models' own ``y_pred``, before scaling, shape (n,).
-    scale, newest_scale
-        Month -> the factor from raw to scaled forecasts, see :mod:`drf.evaluation.scale`; and the corresponding factor
-        for the newest months.
-    judged
-        Predictions with the extra columns that the portfolio rule needs.
-    weights
-        Weights by the portfolio rule over all stocks, aligned with the predictions.
-    forecast
-        ``date``, ``asset``, ``y_true``, ``y_pred`` of the newest months, whose returns are not known yet.
-    relevance, newest_relevance
-        Contributions by descriptor and lag to ``predictions`` and to ``forecast``, where the row has them.
-    risk
-        Risk factors of the long-short portfolio, where the row has contributions:
-        see :func:`drf.evaluation.contributions.risk_table`.
-    carried
-        Forecasts made from last month's per-stock factor returns, where the row has contributions and more than one
-        month.
-    by_seed
-        ``y_pred`` of every seed on its own, in the order of ``predictions``: shape (seeds, n).
-    metrics, series
-        See :mod:`drf.evaluation.metrics`.
+    Attributes:
+        model: Kind of the row.
+        predictions: ``date``, ``asset``, ``y_true``, ``y_pred`` of the test months, with the spread of the forecasts
+            scaled by a factor learned from earlier months.
+        raw: Models' own ``y_pred``, before scaling, shape (n,).
+        scale, newest_scale: Month -> the factor from raw to scaled forecasts, see :mod:`drf.evaluation.scale`; and the
+            corresponding factor for the newest months.
+        judged: Predictions with the extra columns that the portfolio rule needs.
+        weights: Weights by the portfolio rule over all stocks, aligned with the predictions.
+        forecast: ``date``, ``asset``, ``y_true``, ``y_pred`` of the newest months, whose returns are not known yet.
+        relevance, newest_relevance: Contributions by descriptor and lag to ``predictions`` and to ``forecast``, where
+            the row has them.
+        risk: Risk factors of the long-short portfolio, where the row has contributions: see
+            :func:`drf.evaluation.contributions.risk_table`.
+        carried: Forecasts made from last month's per-stock factor returns, where the row has contributions and more
+            than one month.
+        by_seed: ``y_pred`` of every seed on its own, in the order of ``predictions``: shape (seeds, n).
+        metrics, series: See :mod:`drf.evaluation.metrics`.
     """
 
     model: ModelRow
@@ -92,16 +80,12 @@ class Row:
 class Judging:
     """Samples, panel, factors and portfolio rule by which rows are judged.
 
-    Attributes
-    ----------
-    samples, panel
-        Forecast samples, and the panel in contract form.
-    factors
-        The descriptors of each factor.
-    rule
-        Portfolios.
-    shrink
-        True if forecasts are scaled by a factor learned from earlier months; False leaves the models' own forecasts.
+    Attributes:
+        samples, panel: Forecast samples, and the panel in contract form.
+        factors: The descriptors of each factor.
+        rule: Portfolios.
+        shrink: True if forecasts are scaled by a factor learned from earlier months; False leaves the models' own
+            forecasts.
     """
 
     samples: Samples

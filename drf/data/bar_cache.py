@@ -19,18 +19,13 @@ _SUMS = b"drf.months"
 def kept_bars(lazy: pl.LazyFrame, prices: str, file: Path) -> tuple[pd.DataFrame, str]:
     """Return the result of :func:`drf.data.daily.month_bars`, with the bars of unchanged months taken from a file.
 
-    Parameters
-    ----------
-    lazy
-        The daily prices, as :func:`drf.data.daily.read_prices` returns.
-    prices
-        Name of their file in messages.
-    file
-        Parquet file, which need not exist yet.
+    Args:
+        lazy: The daily prices, as :func:`drf.data.daily.read_prices` returns.
+        prices: Name of their file in messages.
+        file: Parquet file, which need not exist yet.
 
-    Returns
-    -------
-    The bars, and a sentence on how far the kept bars could be used.
+    Returns:
+        The bars, and a sentence on how far the kept bars could be used.
     """
     if not file.absolute().parent.is_dir():
         raise InputError(f"data.bars={file}: the folder does not exist")

@@ -14,14 +14,10 @@ import pandas as pd
 class Calendar:
     """Consecutive periods, each known by its last day.
 
-    Attributes
-    ----------
-    offset
-        Pandas' offset from one period's end to the next.
-    periods_a_year
-        Number of periods in a year.
-    name
-        Word for the frequency.
+    Attributes:
+        offset: Pandas' offset from one period's end to the next.
+        periods_a_year: Number of periods in a year.
+        name: Word for the frequency.
     """
 
     offset: pd.offsets.BaseOffset

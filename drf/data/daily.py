@@ -43,34 +43,29 @@ LONGEST_GAP_DAYS = 400
 def month_bars(prices: str, reading: Reading = PLAIN) -> pd.DataFrame:
     """Sum up daily prices by stock and month.
 
-    Parameters
-    ----------
-    prices
-        Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``. Optional:
-        ``company`` (the issuer, where it has several classes of shares), ``currency``, ``split`` (factor by which one
-        share multiplied on the day, 1 or empty if none) and ``market_value``, or ``shares`` outstanding on the basis of
-        ``close``. A negative price on a day without volume is, as CRSP writes it, the mean of bid and ask.
-    reading
-        Options of reading that the file itself does not state.
+    Args:
+        prices: Parquet or CSV file with ``date``, ``asset``, ``close``, ``adj_close`` (total return) and ``volume``.
+            Optional: ``company`` (the issuer, where it has several classes of shares), ``currency``, ``split`` (factor
+            by which one share multiplied on the day, 1 or empty if none) and ``market_value``, or ``shares``
+            outstanding on the basis of ``close``. A negative price on a day without volume is, as CRSP writes it, the
+            mean of bid and ask.
+        reading: Options of reading that the file itself does not state.
 
-    Returns
-    -------
-    One row a (asset, month): ``date`` (month end), ``asset``, ``first_day`` and ``last_day`` with a price, ``close``
-    and ``adj_close`` of the last day, ``illiq`` (mean |daily return| / traded value over days with volume), ``idle``
-    (number of days without volume), ``quoted`` (number of days whose price is a mean of bid and ask), ``jump`` (factor
-    by which the number of shares seems to have grown in the month, judged by the two closes; 1 if it has not),
-    ``rebased`` (first day whose total return is a factor of 100 or more, as after a change of unit; or none),
-    ``spikes`` (number of the stock's days left out, since they are in another unit than the days around them; in its
-    first bar), ``company`` and ``currency`` if the prices have them, and how many in the month. If the
-    prices have the columns for them: ``seen`` (number of stated splits that the closes show, less the number that they
-    do not show), ``split`` (product over the month), ``shares`` (newest in the month, or market value over the close of
-    its day; then ``valued`` is there too) and ``grown`` (factor by which splits multiplied the shares in the rest of
-    the month).
+    Returns:
+        One row a (asset, month): ``date`` (month end), ``asset``, ``first_day`` and ``last_day`` with a price,
+        ``close`` and ``adj_close`` of the last day, ``illiq`` (mean |daily return| / traded value over days with
+        volume), ``idle`` (number of days without volume), ``quoted`` (number of days whose price is a mean of bid and
+        ask), ``jump`` (factor by which the number of shares seems to have grown in the month, judged by the two closes;
+        1 if it has not), ``rebased`` (first day whose total return is a factor of 100 or more, as after a change of
+        unit; or none), ``spikes`` (number of the stock's days left out, since they are in another unit than the days
+        around them; in its first bar), ``company`` and ``currency`` if the prices have them, and how many in the month.
+        If the prices have the columns for them: ``seen`` (number of stated splits that the closes show, less the number
+        that they do not show), ``split`` (product over the month), ``shares`` (newest in the month, or market value
+        over the close of its day; then ``valued`` is there too) and ``grown`` (factor by which splits multiplied the
+        shares in the rest of the month).
 
-    Raises
-    ------
-    InputError
-        Naming file, column, rows and remedy.
+    Raises:
+        InputError: Naming file, column, rows and remedy.
     """
     return sum_up(checked(read_prices(prices, reading), prices))
 

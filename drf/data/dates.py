@@ -27,10 +27,8 @@ _WRITE = ": write dates as YYYY-MM-DD"
 class UnreadableDatesError(ValueError):
     """A column with a cell that is no date, or that has two readings.
 
-    Attributes
-    ----------
-    rows
-        Positions of the rows that cannot be read; every non-empty row if the whole column is in doubt.
+    Attributes:
+        rows: Positions of the rows that cannot be read; every non-empty row if the whole column is in doubt.
     """
 
     def __init__(self, why: str, rows: np.ndarray) -> None:

@@ -36,16 +36,11 @@ NAMES = ("asset", "sector")
 class Reading:
     """Properties of a file that it does not state itself.
 
-    Attributes
-    ----------
-    encoding
-        Encoding of CSV files; None: UTF-8, or UTF-16 with its mark.
-    unknown
-        Marks of an unknown number, in addition to empty cells: texts (``.``, ``B``) and numbers (-99).
-    separator, decimal
-        CSV separator and decimal mark; None: found from first lines.
-    columns
-        Contract's name -> the file's own column, see :func:`~.columns.with_names`.
+    Attributes:
+        encoding: Encoding of CSV files; None: UTF-8, or UTF-16 with its mark.
+        unknown: Marks of an unknown number, in addition to empty cells: texts (``.``, ``B``) and numbers (-99).
+        separator, decimal: CSV separator and decimal mark; None: found from first lines.
+        columns: Contract's name -> the file's own column, see :func:`~.columns.with_names`.
     """
 
     encoding: str | None = None
@@ -68,21 +63,15 @@ def read_file(
     ``name=value`` of its folders. A pattern (``prices_*.csv``) is read as one table of all matching files, in name
     order.
 
-    Parameters
-    ----------
-    key
-        The file's name in the config.
-    columns
-        Columns to load; all if none are given.
-    names
-        Columns that hold names; their codes are read as text.
-    reading
-        Options of reading that the file itself does not state. Unknown cells are counted and logged.
+    Args:
+        key: The file's name in the config.
+        columns: Columns to load; all if none are given.
+        names: Columns that hold names; their codes are read as text.
+        reading: Options of reading that the file itself does not state. Unknown cells are counted and logged.
 
-    Raises
-    ------
-    InputError
-        If the file is missing, empty, of another kind or unreadable, or if a pattern's files differ in their columns.
+    Raises:
+        InputError: If the file is missing, empty, of another kind or unreadable, or if a pattern's files differ in
+            their columns.
     """
     files = _files(key, path, reading)
     names = [*names, *sources_of(reading.columns, names)]

@@ -27,14 +27,10 @@ UNKNOWN = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
 class File:
     """A file, with the properties that its path does not state.
 
-    Attributes
-    ----------
-    query
-        A table's name in a database, or a SELECT.
-    encoding
-        Encoding of a CSV file; None: found from its first bytes, else UTF-8.
-    separator, decimal
-        CSV separator and decimal mark; None: found from first lines.
+    Attributes:
+        query: A table's name in a database, or a SELECT.
+        encoding: Encoding of a CSV file; None: found from its first bytes, else UTF-8.
+        separator, decimal: CSV separator and decimal mark; None: found from first lines.
     """
 
     path: Path
@@ -48,15 +44,11 @@ class File:
 class Format:
     """A kind of file.
 
-    Attributes
-    ----------
-    name
-        In messages.
-    names
-        Function that lists a file's columns without reading its rows.
-    read
-        Function that reads a file, given the columns to load (all if none are given) and the columns of names, where
-        codes are text.
+    Attributes:
+        name: In messages.
+        names: Function that lists a file's columns without reading its rows.
+        read: Function that reads a file, given the columns to load (all if none are given) and the columns of names,
+            where codes are text.
     """
 
     name: str

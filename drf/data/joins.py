@@ -13,25 +13,17 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
 
     Codes that differ only by noughts in front are matched, unless that would merge two names of one table.
 
-    Parameters
-    ----------
-    column
-        Names of the table that is joined.
-    known
-        Names in the other table.
-    what
-        Name of the joined table in messages.
-    some
-        True if at least one name must be the same in both.
+    Args:
+        column: Names of the table that is joined.
+        known: Names in the other table.
+        what: Name of the joined table in messages.
+        some: True if at least one name must be the same in both.
 
-    Returns
-    -------
-    The names as written in the other table, and sentences on what was treated.
+    Returns:
+        The names as written in the other table, and sentences on what was treated.
 
-    Raises
-    ------
-    InputError
-        If a common name is required but missing.
+    Raises:
+        InputError: If a common name is required but missing.
     """
     theirs, ours = set(column.dropna().unique()), set(known)
     padded = _without_noughts(theirs - ours, ours - theirs)
@@ -51,14 +43,10 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
 def without_partner(alone: Iterable[str], every: int, words: str, most: float) -> list[str]:
     """Count the stocks without a partner, with examples, or refuse the join.
 
-    Parameters
-    ----------
-    every
-        Number of names that could have had a partner.
-    words
-        Words for the names and what they lack, such as "stocks have no row in data.statements".
-    most
-        Share that may lack a partner.
+    Args:
+        every: Number of names that could have had a partner.
+        words: Words for the names and what they lack, such as "stocks have no row in data.statements".
+        most: Share that may lack a partner.
     """
     names = sorted(alone)
     if not names:

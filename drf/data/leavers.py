@@ -33,15 +33,12 @@ def without_last_return(panel: pd.DataFrame) -> pd.Series:
 def treat_leavers(panel: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, list[str]]:
     """Put a return into the last row of stocks that leave without one.
 
-    Parameters
-    ----------
-    rule
-        ``drop``: the return stays unknown, and portfolios do not hold the stock in that month; ``zero``; or
-        ``delist=-0.3``, the return on leaving.
+    Args:
+        rule: ``drop``: the return stays unknown, and portfolios do not hold the stock in that month; ``zero``; or
+            ``delist=-0.3``, the return on leaving.
 
-    Returns
-    -------
-    The panel, and a sentence if there are such stocks.
+    Returns:
+        The panel, and a sentence if there are such stocks.
     """
     check_rule(rule)
     lost = without_last_return(panel)

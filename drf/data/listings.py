@@ -22,24 +22,16 @@ _TOLERANCE = pd.Timedelta(days=7)
 class Listings:
     """Tables of one row a month end and one column a listing.
 
-    Attributes
-    ----------
-    names
-        Each column's stock; a name appears more than once if it was another company's before.
-    after
-        Month end up to which each column's name belonged to another company; NaT if it never did.
-    traded
-        True if there was a price in the month.
-    there
-        True if the stock was listed at the month's end: it has a price, or keeps one.
-    returns
-        Total return over the month. The return over a gap falls in the month that ends it; the gap's months have 0.
-    following
-        Total return over the next month, including any delisting return.
-    bars
-        The bars, with their positions in the tables: ``row`` and ``listing``.
-    counts, examples
-        Special cases: description -> number, and description -> a few examples.
+    Attributes:
+        names: Each column's stock; a name appears more than once if it was another company's before.
+        after: Month end up to which each column's name belonged to another company; NaT if it never did.
+        traded: True if there was a price in the month.
+        there: True if the stock was listed at the month's end: it has a price, or keeps one.
+        returns: Total return over the month. The return over a gap falls in the month that ends it; the gap's months
+            have 0.
+        following: Total return over the next month, including any delisting return.
+        bars: The bars, with their positions in the tables: ``row`` and ``listing``.
+        counts, examples: Special cases: description -> number, and description -> a few examples.
     """
 
     names: pd.Index
@@ -67,14 +59,11 @@ class Listings:
 def find_listings(bars: pd.DataFrame, delistings: pd.DataFrame | None, carry_months: int) -> Listings:
     """Separate the listings.
 
-    Parameters
-    ----------
-    bars
-        As :func:`drf.data.daily.month_bars` returns.
-    delistings
-        ``asset``, ``date``, ``delisting_return`` (decimal, after the last price; missing if unknown), or none.
-    carry_months
-        Number of months without a price for which a stock keeps its last one.
+    Args:
+        bars: As :func:`drf.data.daily.month_bars` returns.
+        delistings: ``asset``, ``date``, ``delisting_return`` (decimal, after the last price; missing if unknown), or
+            none.
+        carry_months: Number of months without a price for which a stock keeps its last one.
     """
     month_ends = MONTHLY.between(bars["date"].min(), bars["date"].max())
     bars = bars.sort_values(["asset", "date"], ignore_index=True)

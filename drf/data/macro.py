@@ -22,20 +22,15 @@ MONTHS, LEAST = 60, 24
 def sensitivities(returns: pd.DataFrame, changes: pd.DataFrame, lag_months: int) -> dict[str, pd.DataFrame]:
     """Return rolling sensitivities of returns to changes.
 
-    Parameters
-    ----------
-    returns
-        Decimal returns over the months that end at the index: one line for each of the consecutive month ends, one
-        column a stock.
-    changes
-        Changes over the same months, one column a series; missing where unknown.
-    lag_months
-        Number of months from a month's end until its change is published; the newest month used is older by this
-        number.
+    Args:
+        returns: Decimal returns over the months that end at the index: one line for each of the consecutive month ends,
+            one column a stock.
+        changes: Changes over the same months, one column a series; missing where unknown.
+        lag_months: Number of months from a month's end until its change is published; the newest month used is older by
+            this number.
 
-    Returns
-    -------
-    ``BETA_<series>`` -> sensitivities known at the index, shape of ``returns``.
+    Returns:
+        ``BETA_<series>`` -> sensitivities known at the index, shape of ``returns``.
     """
     known = changes.reindex(returns.index)
     return {f"{PREFIX}{name}": beta(returns, known[name], MONTHS, LEAST).shift(lag_months) for name in known.columns}
@@ -46,23 +41,16 @@ def add_sensitivities(
 ) -> tuple[pd.DataFrame, int]:
     """Add the sensitivities to a panel in contract form, and drop the first months, in which no stock has one.
 
-    Parameters
-    ----------
-    levels
-        ``date`` and a column a series.
-    changes
-        Series -> how its changes are taken, one of :data:`CHANGES`.
-    series
-        Names of the series to read.
+    Args:
+        levels: ``date`` and a column a series.
+        changes: Series -> how its changes are taken, one of :data:`CHANGES`.
+        series: Names of the series to read.
 
-    Returns
-    -------
-    The panel, and how many months were left out.
+    Returns:
+        The panel, and how many months were left out.
 
-    Raises
-    ------
-    InputError
-        If a series or the way to take its changes is missing, or no month has all sensitivities.
+    Raises:
+        InputError: If a series or the way to take its changes is missing, or no month has all sensitivities.
     """
     month = MONTHLY.end(levels["date"])
     if len(levels) > 1 and len(levels) < len(MONTHLY.between(month.min(), month.max())) / 2:

@@ -42,21 +42,15 @@ def check_panel(
 ) -> pd.DataFrame:
     """Return the panel in contract form (sorted, typed, only the contract's columns), or refuse it.
 
-    Parameters
-    ----------
-    frame
-        Table as read from a file or made by a simulator. ``sector`` is kept if it is there; other columns are ignored.
-    descriptors
-        The descriptors that must be there.
-    least_stocks
-        Fewest stocks that a month may have: one for each quantile of the portfolio.
-    with_returns
-        True if ``ret_next`` is required; a panel used only for forecasting does not need it.
+    Args:
+        frame: Table as read from a file or made by a simulator. ``sector`` is kept if it is there; other columns are
+            ignored.
+        descriptors: The descriptors that must be there.
+        least_stocks: Fewest stocks that a month may have: one for each quantile of the portfolio.
+        with_returns: True if ``ret_next`` is required; a panel used only for forecasting does not need it.
 
-    Raises
-    ------
-    InputError
-        Naming the column, the rows and the remedy. Rows are counted from 1 below the header.
+    Raises:
+        InputError: Naming the column, the rows and the remedy. Rows are counted from 1 below the header.
     """
     wanted = [*KEYS, *descriptors, *([RETURN] if with_returns else [])]
     _require_columns(frame, wanted)

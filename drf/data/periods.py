@@ -44,23 +44,17 @@ _MOST_ODD = 0.05
 def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFrame, list[str]]:
     """Return statements whose flows are those of the last year, point in time.
 
-    Parameters
-    ----------
-    table
-        ``asset``, ``fiscal_year_end``, ``fiscal_month`` (its month end), ``known`` (day from which the row counts),
-        items, and perhaps :data:`MONTHS`. One row for each day on which a statement changed.
-    period
-        Period that each row covers; None: found from the table.
+    Args:
+        table: ``asset``, ``fiscal_year_end``, ``fiscal_month`` (its month end), ``known`` (day from which the row
+            counts), items, and perhaps :data:`MONTHS`. One row for each day on which a statement changed.
+        period: Period that each row covers; None: found from the table.
 
-    Returns
-    -------
-    The table, with further rows where a part of a year was restated later, and sentences on the findings and their
-    treatment.
+    Returns:
+        The table, with further rows where a part of a year was restated later, and sentences on the findings and their
+        treatment.
 
-    Raises
-    ------
-    InputError
-        If the period of the rows cannot be found from the table.
+    Raises:
+        InputError: If the period of the rows cannot be found from the table.
     """
     table = table.reset_index(drop=True)
     gaps = _gaps(table)

@@ -38,17 +38,13 @@ SHARES = "shares_outstanding"  # not needed where the prices have a market value
 class RawData:
     """Tables of a vendor.
 
-    Attributes
-    ----------
-    bars
-        As :func:`drf.data.daily.month_bars` returns.
-    market_index
-        ``date``, ``close``; daily or monthly.
-    statements
-        ``asset``, ``fiscal_year_end``, ``available_from`` (may be empty) and :data:`ITEMS`; ``shares_outstanding`` as
-        of the fiscal year end. A restated fiscal year has one row for each day on which a version became available.
-    delistings
-        ``asset``, ``date``, ``delisting_return`` (decimal, after the last price), or none.
+    Attributes:
+        bars: As :func:`drf.data.daily.month_bars` returns.
+        market_index: ``date``, ``close``; daily or monthly.
+        statements: ``asset``, ``fiscal_year_end``, ``available_from`` (may be empty) and :data:`ITEMS`;
+            ``shares_outstanding`` as of the fiscal year end. A restated fiscal year has one row for each day on which a
+            version became available.
+        delistings: ``asset``, ``date``, ``delisting_return`` (decimal, after the last price), or none.
     """
 
     bars: pd.DataFrame
@@ -61,22 +57,16 @@ class RawData:
 class Conventions:
     """Conventions of the tables: lags, adjustments, tolerances.
 
-    Attributes
-    ----------
-    lag_months
-        Number of months after its fiscal year end at which a statement without ``available_from`` begins to count.
-    stale_months
-        Number of months after its fiscal year end at which a statement stops counting.
-    carry_months
-        Number of months without a price for which a stock keeps its last one.
-    prices_adjusted, shares_adjusted
-        See :func:`drf.data.value.market_value`.
-    most_unmatched
-        Share of the stocks that may be without any statement.
-    period
-        Period that a row of the statements covers, see :func:`drf.data.periods.of_last_year`.
-    needed
-        Descriptors that must be known for some stock in every month of the panel; others are computed if possible.
+    Attributes:
+        lag_months: Number of months after its fiscal year end at which a statement without ``available_from`` begins to
+            count.
+        stale_months: Number of months after its fiscal year end at which a statement stops counting.
+        carry_months: Number of months without a price for which a stock keeps its last one.
+        prices_adjusted, shares_adjusted: See :func:`drf.data.value.market_value`.
+        most_unmatched: Share of the stocks that may be without any statement.
+        period: Period that a row of the statements covers, see :func:`drf.data.periods.of_last_year`.
+        needed: Descriptors that must be known for some stock in every month of the panel; others are computed if
+            possible.
     """
 
     lag_months: int
@@ -92,14 +82,12 @@ class Conventions:
 def build_panel(raw: RawData, how: Conventions) -> tuple[pd.DataFrame, list[str]]:
     """Make the panel.
 
-    Returns
-    -------
-    The panel from the first month in which every descriptor is known for some stock, and sentences on what was treated.
+    Returns:
+        The panel from the first month in which every descriptor is known for some stock, and sentences on what was
+        treated.
 
-    Raises
-    ------
-    InputError
-        Naming the table and the remedy.
+    Raises:
+        InputError: Naming the table and the remedy.
     """
     bars, newest = _whole_months(raw.bars)
     _require_units(bars)

@@ -31,39 +31,27 @@ def map_panel(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read a research panel; only the columns that the mapping names are loaded.
 
-    Parameters
-    ----------
-    path
-        Parquet or CSV, one row a stock and month.
-    date
-        ``column``; ``form``, one of :data:`DATES`; ``ahead``, the number of months by which the dates lie after the
-        month end at which the descriptors were known.
-    asset
-        Column of the stocks' names.
-    columns
-        Descriptor -> column, with ``-`` before it for the other sign, ``1/`` for its inverse, ``log`` for its
-        logarithm. Dates are moved to the month end at which the descriptors were known.
-    returns
-        ``column``; ``percent``, true if its unit is per cent. Without ``path``, the column is the panel's own and holds
-        the return over the month after its date. With ``path``, the column is in a file with one row per stock and
-        month, and holds the return over the month of the row's date. ``date``, ``form`` and ``asset`` describe the
-        file's columns.
-    keep
-        Column -> value or values to keep; rows with other values are left out, and counted.
-    most_unmatched
-        Share of the stocks that may have no row in a file of returns.
-    reading
-        Options of reading that the files themselves do not state.
+    Args:
+        path: Parquet or CSV, one row a stock and month.
+        date: ``column``; ``form``, one of :data:`DATES`; ``ahead``, the number of months by which the dates lie after
+            the month end at which the descriptors were known.
+        asset: Column of the stocks' names.
+        columns: Descriptor -> column, with ``-`` before it for the other sign, ``1/`` for its inverse, ``log`` for its
+            logarithm. Dates are moved to the month end at which the descriptors were known.
+        returns: ``column``; ``percent``, true if its unit is per cent. Without ``path``, the column is the panel's own
+            and holds the return over the month after its date. With ``path``, the column is in a file with one row per
+            stock and month, and holds the return over the month of the row's date. ``date``, ``form`` and ``asset``
+            describe the file's columns.
+        keep: Column -> value or values to keep; rows with other values are left out, and counted.
+        most_unmatched: Share of the stocks that may have no row in a file of returns.
+        reading: Options of reading that the files themselves do not state.
 
-    Returns
-    -------
-    The panel, not yet checked, and how many rows and values had to be treated, in sentences.
+    Returns:
+        The panel, not yet checked, and how many rows and values had to be treated, in sentences.
 
-    Raises
-    ------
-    InputError
-        Naming the file, the column and the remedy: for a column that the file lacks, a date that cannot be read, or a
-        return that matches no row.
+    Raises:
+        InputError: Naming the file, the column and the remedy: for a column that the file lacks, a date that cannot be
+            read, or a return that matches no row.
     """
     terms = {name: term(f"data.source.columns.{name}", text) for name, text in columns.items()}
     keep = dict(keep or {})

@@ -52,13 +52,11 @@ _SHAPES: dict[str, tuple[float, float, float, bool]] = {
 class Market:
     """A simulated panel and its known truth.
 
-    Attributes
-    ----------
-    panel
-        Contract columns; ``ret_next`` is empty in the newest month.
-    contributions
-        ``date``, ``asset``, ``expected`` (the expected return in excess of the market's part) and one column a factor:
-        its exact Shapley value, so that the factors sum to ``expected``; with macro series ``Macro`` is one of them.
+    Attributes:
+        panel: Contract columns; ``ret_next`` is empty in the newest month.
+        contributions: ``date``, ``asset``, ``expected`` (the expected return in excess of the market's part) and one
+            column a factor: its exact Shapley value, so that the factors sum to ``expected``; with macro series
+            ``Macro`` is one of them.
     """
 
     panel: pd.DataFrame
@@ -69,38 +67,26 @@ class Market:
 class SimulatedMarket(Source):
     """Settings of a simulated market.
 
-    Parameters
-    ----------
-    stocks, months
-        Number of places for stocks, and of months. Some months of some stocks are missing.
-    seed
-        Seed of all random numbers.
-    start
-        First month, YYYY-MM.
-    explained
-        Variance of the expected return over stocks, as a share of that variance plus ``noise`` squared; 0: no signal at
-        all.
-    noise
-        Standard deviation of the unexplained part of a stock's monthly return, in decimals.
-    style
-        Standard deviation of the five factors' own monthly returns, whose mean is zero. They make a portfolio tilted
-        towards a factor risky, however many stocks it holds.
-    missing
-        Share of descriptor values that are missing; a tenth of this share of the (stock, month) rows is missing too.
-    exits
-        Monthly probability that a stock leaves the market and a newly listed one takes its place, with its own name and
-        history. The last return of the stock that leaves is included.
-    dies
-        Month of the panel, counted from 1, from which expected returns are zero; None: never.
-    macro
-        Names of sensitivities to macro series, which become columns of the panel: rolling estimates from the stock's
-        returns, as for a real panel. The true response to the first series adds as much variance to the expected return
-        as everything else does; the responses to the others are not rewarded.
+    Args:
+        stocks, months: Number of places for stocks, and of months. Some months of some stocks are missing.
+        seed: Seed of all random numbers.
+        start: First month, YYYY-MM.
+        explained: Variance of the expected return over stocks, as a share of that variance plus ``noise`` squared; 0:
+            no signal at all.
+        noise: Standard deviation of the unexplained part of a stock's monthly return, in decimals.
+        style: Standard deviation of the five factors' own monthly returns, whose mean is zero. They make a portfolio
+            tilted towards a factor risky, however many stocks it holds.
+        missing: Share of descriptor values that are missing; a tenth of this share of the (stock, month) rows is
+            missing too.
+        exits: Monthly probability that a stock leaves the market and a newly listed one takes its place, with its own
+            name and history. The last return of the stock that leaves is included.
+        dies: Month of the panel, counted from 1, from which expected returns are zero; None: never.
+        macro: Names of sensitivities to macro series, which become columns of the panel: rolling estimates from the
+            stock's returns, as for a real panel. The true response to the first series adds as much variance to the
+            expected return as everything else does; the responses to the others are not rewarded.
 
-    Raises
-    ------
-    ValueError
-        If ``start`` is not a month, or a name in ``macro`` is not that of a sensitivity.
+    Raises:
+        ValueError: If ``start`` is not a month, or a name in ``macro`` is not that of a sensitivity.
     """
 
     PLACES = frozenset({"months"})

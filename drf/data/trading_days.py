@@ -24,12 +24,9 @@ def check_weekmask(weekmask: str) -> None:
 class TradingDays:
     """Days on which a market trades.
 
-    Attributes
-    ----------
-    weekmask
-        Days of the week.
-    holidays
-        Further days without trading.
+    Attributes:
+        weekmask: Days of the week.
+        holidays: Further days without trading.
     """
 
     weekmask: str = WEEKDAYS

@@ -28,26 +28,19 @@ def market_value(
 ) -> tuple[pd.DataFrame, dict[str, int], str]:
     """Return market values at month ends.
 
-    Parameters
-    ----------
-    shares
-        Numbers of shares in the statement that is known at each month end; not needed where the prices have a market
-        value or a number of shares of their own.
-    fiscal_month
-        The month end of that statement's fiscal year.
-    prices_adjusted, shares_adjusted
-        Adjustment of the closes and of the statements' shares; None: taken as traded, with a note about it.
-    carry_months
-        Number of months for which a number of shares in the prices stays valid until the next is given.
+    Args:
+        shares: Numbers of shares in the statement that is known at each month end; not needed where the prices have a
+            market value or a number of shares of their own.
+        fiscal_month: The month end of that statement's fiscal year.
+        prices_adjusted, shares_adjusted: Adjustment of the closes and of the statements' shares; None: taken as traded,
+            with a note about it.
+        carry_months: Number of months for which a number of shares in the prices stays valid until the next is given.
 
-    Returns
-    -------
-    The values, counts of what was treated, and a sentence on what had to be guessed, if anything.
+    Returns:
+        The values, counts of what was treated, and a sentence on what had to be guessed, if anything.
 
-    Raises
-    ------
-    InputError
-        If the stated adjustment of the closes is impossible, or the data do not give market values.
+    Raises:
+        InputError: If the stated adjustment of the closes is impossible, or the data do not give market values.
     """
     there = set(listings.bars)
     if "split" in there and prices_adjusted in ("none", "splits"):

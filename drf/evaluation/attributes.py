@@ -22,15 +22,11 @@ _WIDEST_LOG_RANGE = 30.0  # no market holds stocks whose sizes differ by a facto
 class Attribute:
     """A column that is made from one column of the panel.
 
-    Attributes
-    ----------
-    name, source
-        Column that is made, and the panel's column that it is made from.
-    make
-        Function that returns the values, aligned with the source; None where the content does not match the source's
-        name.
-    absence
-        Why the attribute may be missing, in words.
+    Attributes:
+        name, source: Column that is made, and the panel's column that it is made from.
+        make: Function that returns the values, aligned with the source; None where the content does not match the
+            source's name.
+        absence: Why the attribute may be missing, in words.
     """
 
     name: str
@@ -42,12 +38,9 @@ class Attribute:
 def with_attributes(forecasts: pd.DataFrame, panel: pd.DataFrame, wanted: Iterable[Attribute]) -> pd.DataFrame:
     """Add the attributes that the panel has, a column each; the others are left out.
 
-    Parameters
-    ----------
-    forecasts
-        ``date`` and ``asset``, and any other columns.
-    panel
-        In contract form.
+    Args:
+        forecasts: ``date`` and ``asset``, and any other columns.
+        panel: In contract form.
     """
     there = [attribute for attribute in wanted if attribute.source in panel]
     sources = dict.fromkeys(attribute.source for attribute in there)

@@ -21,19 +21,14 @@ SPECIFIC = "specific"
 def realised(contributions: pd.DataFrame, returns: pd.Series, weights: Weights) -> pd.DataFrame:
     """Return each factor's contribution to the realised return of a long-short portfolio, month by month.
 
-    Parameters
-    ----------
-    contributions
-        ``date``, ``asset`` and a column for each factor, in decimals a month.
-    returns
-        Decimal returns of the month after, aligned.
-    weights
-        Aligned weights of stocks with a known return, so that the sides sum to 1 and -1.
+    Args:
+        contributions: ``date``, ``asset`` and a column for each factor, in decimals a month.
+        returns: Decimal returns of the month after, aligned.
+        weights: Aligned weights of stocks with a known return, so that the sides sum to 1 and -1.
 
-    Returns
-    -------
-    One row for each month in which both sides are held, with a column for each factor and ``specific``; decimals a
-    month.
+    Returns:
+        One row for each month in which both sides are held, with a column for each factor and ``specific``; decimals a
+        month.
     """
     factors = [str(name) for name in contributions if name not in ("date", "asset")]
     known = returns.notna() & contributions[factors].notna().all(axis=1)

@@ -35,16 +35,12 @@ def _resampled(
 def confidence_set(losses: pd.DataFrame, size: float = 0.1, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """Return the model confidence set (Hansen, Lunde and Nason 2011): rows not distinguishable from the best.
 
-    Parameters
-    ----------
-    losses
-        One row per period, one column per row of the comparison; less is better.
-    size
-        The set holds the best row with a confidence of 1 - size.
+    Args:
+        losses: One row per period, one column per row of the comparison; less is better.
+        size: The set holds the best row with a confidence of 1 - size.
 
-    Returns
-    -------
-    One row a column: ``row``, ``loss`` (mean), ``p``, ``included``, ``note``.
+    Returns:
+        One row a column: ``row``, ``loss`` (mean), ``p``, ``included``, ``note``.
     """
     common = losses.dropna()
     table = pd.DataFrame({"row": list(losses.columns), "loss": common.mean().to_numpy(), "p": np.nan, "note": ""})
@@ -91,14 +87,11 @@ def monotonicity(quantiles: pd.DataFrame, seed: int = 0, resamples: int = RESAMP
     hypothesis is that some step is not above 0, and p the share of resamples with
     :math:`\min_i (\Delta^*_i - \hat\Delta_i) > J`.
 
-    Parameters
-    ----------
-    quantiles
-        One row a period, one column a quantile from the lowest forecast to the highest; decimals.
+    Args:
+        quantiles: One row a period, one column a quantile from the lowest forecast to the highest; decimals.
 
-    Returns
-    -------
-    One row: ``smallest_step``, ``p``, ``note``.
+    Returns:
+        One row: ``smallest_step``, ``p``, ``note``.
     """
     steps = quantiles.dropna().diff(axis=1).iloc[:, 1:]
     if len(steps) < LEAST_PERIODS:
@@ -120,18 +113,13 @@ def cumulated_band(
 
     Each path is drawn from the past, and shifted by the difference between another draw's mean and the past's mean.
 
-    Parameters
-    ----------
-    months
-        One number a period.
-    horizon
-        Number of periods to sum up.
-    level
-        Share of the paths between ``low`` and ``high``, at each number of periods on its own.
+    Args:
+        months: One number a period.
+        horizon: Number of periods to sum up.
+        level: Share of the paths between ``low`` and ``high``, at each number of periods on its own.
 
-    Returns
-    -------
-    One row for each number of periods from 1: ``low``, ``high``.
+    Returns:
+        One row for each number of periods from 1: ``low``, ``high``.
     """
     past = months.dropna().to_frame()
     needed = -(-horizon // len(past))  # a path may be longer than the past

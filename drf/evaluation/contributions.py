@@ -87,20 +87,16 @@ def agreement_with_truth(contributions: pd.DataFrame, truth: pd.DataFrame) -> di
 def risk_table(relevance: pd.DataFrame, weights: Weights, factors: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the risk table of the long-short portfolio: contributions of each side, and their change.
 
-    Parameters
-    ----------
-    relevance
-        ``date``, ``asset``, ``<descriptor>_lag<months>`` ...
-    weights
-        Aligned with ``relevance``.
-    factors
-        Descriptors of each factor.
+    Args:
+        relevance: ``date``, ``asset``, ``<descriptor>_lag<months>`` ...
+        weights: Aligned with ``relevance``.
+        factors: Descriptors of each factor.
 
-    Returns
-    -------
-    One line for each month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``, ``lag``)
-    and name. ``signed``: weighted mean contribution over the stocks. ``absolute``: weighted mean absolute contribution
-    (for the spread: of both sides together). ``change``: change of ``signed`` since the month before. Decimals a month.
+    Returns:
+        One line for each month, portfolio (``long``, ``short``, ``spread``), level (``factor``, ``descriptor``,
+        ``lag``) and name. ``signed``: weighted mean contribution over the stocks. ``absolute``: weighted mean absolute
+        contribution (for the spread: of both sides together). ``change``: change of ``signed`` since the month before.
+        Decimals a month.
     """
     descriptors = by_descriptor(relevance)
     values = relevance.drop(columns=KEYS)

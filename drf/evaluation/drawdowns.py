@@ -19,11 +19,10 @@ def underwater(returns: pd.Series) -> pd.Series:
 def drawdown_periods(returns: pd.Series, most: int = 5) -> pd.DataFrame:
     """Return the deepest drawdowns, deepest first.
 
-    Returns
-    -------
-    ``first``: the first month below the peak. ``bottom``: the month at whose end the loss is largest. ``last``: the
-    last month below the peak. ``loss``: a positive decimal. ``months``: months below the peak. ``recovered``: whether
-    the peak was reached again. No rows if the returns do not compound.
+    Returns:
+        ``first``: the first month below the peak. ``bottom``: the month at whose end the loss is largest. ``last``: the
+        last month below the peak. ``loss``: a positive decimal. ``months``: months below the peak. ``recovered``:
+        whether the peak was reached again. No rows if the returns do not compound.
     """
     loss = underwater(returns)
     below = loss < 0

@@ -27,18 +27,13 @@ def carried_forward(
 ) -> np.ndarray:
     """Forecast each stock by its own factor returns of the month before and its current exposures.
 
-    Parameters
-    ----------
-    keys
-        ``date`` (month ends) and ``asset`` of the n samples.
-    relevance, exposures
-        Shape (n, ...).
-    intercept
-        Shape (n,).
+    Args:
+        keys: ``date`` (month ends) and ``asset`` of the n samples.
+        relevance, exposures: Shape (n, ...).
+        intercept: Shape (n,).
 
-    Returns
-    -------
-    Forecasts, shape (n,); NaN for a stock without a sample a month before.
+    Returns:
+        Forecasts, shape (n,); NaN for a stock without a sample a month before.
     """
     returns = factor_returns(relevance, exposures).reshape(len(keys), -1)
     row = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[["date", "asset"]]))

@@ -23,15 +23,12 @@ LEAST_PERIODS = 2 * FEWEST_COSINES
 def hac_mean(series: pd.DataFrame) -> pd.DataFrame:
     """Test the mean of every column against zero.
 
-    Parameters
-    ----------
-    series
-        One row a period, in the order of time; NaN are left out.
+    Args:
+        series: One row a period, in the order of time; NaN are left out.
 
-    Returns
-    -------
-    One row a column of ``series``: ``periods``, ``mean``, ``se``, ``t``, ``p`` (two-sided), ``df``. NaN, with ``note``
-    saying why, where there are fewer than four periods or no variation.
+    Returns:
+        One row a column of ``series``: ``periods``, ``mean``, ``se``, ``t``, ``p`` (two-sided), ``df``. NaN, with
+        ``note`` saying why, where there are fewer than four periods or no variation.
     """
     return pd.DataFrame({name: _test(series[name].dropna().to_numpy()) for name in series}).T.infer_objects()
 

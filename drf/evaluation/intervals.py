@@ -35,21 +35,17 @@ def sharpe_intervals(returns: pd.DataFrame, benchmark: str | None = None, level:
 
     The results of a row do not depend on the other rows.
 
-    Parameters
-    ----------
-    returns
-        One row per period in chronological order, one column per row of the comparison; NaN where it has no return.
-    benchmark
-        The column to compare with.
-    level
-        Confidence that the interval holds the true value.
+    Args:
+        returns: One row per period in chronological order, one column per row of the comparison; NaN where it has no
+            return.
+        benchmark: The column to compare with.
+        level: Confidence that the interval holds the true value.
 
-    Returns
-    -------
-    One row per column: ``row``, ``periods``, annualised ``sharpe`` with ``low`` and ``high``, and ``note``, which says
-    what cannot be estimated and why. With a benchmark, also ``difference`` from it with ``difference_low`` and
-    ``difference_high``, and ``better``, the probability that the row's true ratio is higher (0.5 for equal returns).
-    All are empty for the benchmark itself.
+    Returns:
+        One row per column: ``row``, ``periods``, annualised ``sharpe`` with ``low`` and ``high``, and ``note``, which
+        says what cannot be estimated and why. With a benchmark, also ``difference`` from it with ``difference_low`` and
+        ``difference_high``, and ``better``, the probability that the row's true ratio is higher (0.5 for equal
+        returns). All are empty for the benchmark itself.
     """
     lines = [{"row": name, **_own(returns[name].dropna().to_numpy(), level)} for name in returns]
     table = pd.DataFrame(lines).assign(note=lambda made: made.pop("note"))

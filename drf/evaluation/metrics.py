@@ -33,17 +33,14 @@ MORE_METRICS = ("ic", "ic_ir", "rank_ic_t", "spread_t", "hit_rate", "breakeven_b
 def monthly_series(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     """Return all series that have a value each month.
 
-    Parameters
-    ----------
-    forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``.
+    Args:
+        forecasts: ``date``, ``asset``, ``y_true``, ``y_pred``.
 
-    Returns
-    -------
-    One row a month: ``long_short``, ``long_short_net``, ``turnover``, ``traded`` (see :func:`~.portfolio.earned`),
-    ``promised`` (the forecast of ``long_short``), ``tied`` (stocks that share a place in the portfolio, because their
-    forecasts are the same), ``rank_ic`` and ``ic`` (Spearman's and Pearson's correlation of forecast and return; 0
-    where the forecast is the same for all stocks), ``mae``, ``rmse``.
+    Returns:
+        One row a month: ``long_short``, ``long_short_net``, ``turnover``, ``traded`` (see :func:`~.portfolio.earned`),
+        ``promised`` (the forecast of ``long_short``), ``tied`` (stocks that share a place in the portfolio, because
+        their forecasts are the same), ``rank_ic`` and ``ic`` (Spearman's and Pearson's correlation of forecast and
+        return; 0 where the forecast is the same for all stocks), ``mae``, ``rmse``.
     """
     known = forecasts.dropna(subset=["y_true"])
     error = known["y_pred"] - known["y_true"]
@@ -160,14 +157,10 @@ def note_on(metrics: Mapping[str, float], series: pd.DataFrame) -> str:
 def why_not(metrics: Mapping[str, float], periods: int, without: int = 0) -> str:
     """Return which metrics of a row cannot be estimated, and why; empty if all can and no period is missing.
 
-    Parameters
-    ----------
-    metrics
-        As :func:`summarise` returns them, or some of them.
-    periods
-        Number of periods.
-    without
-        Number of periods in which one side of the portfolio has no return.
+    Args:
+        metrics: As :func:`summarise` returns them, or some of them.
+        periods: Number of periods.
+        without: Number of periods in which one side of the portfolio has no return.
     """
     missing = [name for name, value in metrics.items() if np.isnan(value)]
     parts = [f"{without} of {periods} periods have no long-short return"] if without else []

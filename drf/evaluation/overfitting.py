@@ -18,16 +18,14 @@ FEWEST_BLOCKS, MOST_BLOCKS = 4, 10
 def overfitting_splits(returns: pd.DataFrame) -> pd.DataFrame:
     """Choose the best trial on each half of the blocks, and judge it on the other half.
 
-    Parameters
-    ----------
-    returns
-        One row a period, one column a trial. Trials with a missing period are left out, and only one of several equal
-        trials is kept.
+    Args:
+        returns: One row a period, one column a trial. Trials with a missing period are left out, and only one of
+            several equal trials is kept.
 
-    Returns
-    -------
-    One row a split: ``chosen`` (the trial), ``in_sample`` and ``out_of_sample`` (its Sharpe ratios a period), ``rank``
-    (relative, out of sample, in (0, 1)), ``logit``. Empty if there are fewer than two trials or four periods.
+    Returns:
+        One row a split: ``chosen`` (the trial), ``in_sample`` and ``out_of_sample`` (its Sharpe ratios a period),
+        ``rank`` (relative, out of sample, in (0, 1)), ``logit``. Empty if there are fewer than two trials or four
+        periods.
     """
     complete = _comparable(returns)
     blocks = min(MOST_BLOCKS, len(complete) // 2) // 2 * 2
@@ -60,14 +58,11 @@ def _sharpe(n: int, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
 def overfitting(studies: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the probability of overfitting of every study's choice.
 
-    Parameters
-    ----------
-    studies
-        Name -> returns as :func:`overfitting_splits` takes them.
+    Args:
+        studies: Name -> returns as :func:`overfitting_splits` takes them.
 
-    Returns
-    -------
-    One row a study: ``study``, ``trials`` with complete records, ``periods``, ``splits``, ``pbo``, ``note``.
+    Returns:
+        One row a study: ``study``, ``trials`` with complete records, ``periods``, ``splits``, ``pbo``, ``note``.
     """
     lines = []
     for name, returns in studies.items():

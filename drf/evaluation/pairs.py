@@ -12,19 +12,16 @@ from .intervals import sharpe_intervals
 def pairs(series: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the differences between rows.
 
-    Parameters
-    ----------
-    series
-        Row -> its monthly series, see :func:`~.metrics.monthly_series`.
+    Args:
+        series: Row -> its monthly series, see :func:`~.metrics.monthly_series`.
 
-    Returns
-    -------
-    One row an ordered pair: ``row``, ``other``, ``periods``. ``sharpe``: the difference of their Sharpe ratios after
-    costs, with ``sharpe_low``, ``sharpe_high`` and ``better``, the probability that the row's true ratio is the larger.
-    ``rank_ic``: the mean difference of their monthly rank ICs, with ``rank_ic_t`` and ``rank_ic_p``. ``squared_error``:
-    the mean difference of their monthly mean squared errors. ``squared_error_t`` and ``squared_error_p`` are from the
-    test of Diebold and Mariano (1995) with the standard errors of :mod:`~.hac`. ``note``: what cannot be estimated, and
-    why.
+    Returns:
+        One row an ordered pair: ``row``, ``other``, ``periods``. ``sharpe``: the difference of their Sharpe ratios
+        after costs, with ``sharpe_low``, ``sharpe_high`` and ``better``, the probability that the row's true ratio is
+        the larger. ``rank_ic``: the mean difference of their monthly rank ICs, with ``rank_ic_t`` and ``rank_ic_p``.
+        ``squared_error``: the mean difference of their monthly mean squared errors. ``squared_error_t`` and
+        ``squared_error_p`` are from the test of Diebold and Mariano (1995) with the standard errors of :mod:`~.hac`.
+        ``note``: what cannot be estimated, and why.
     """
     lines = []
     for row, other in itertools.permutations(series, 2):

@@ -14,17 +14,13 @@ def by_period(
 ) -> pd.DataFrame:
     """Judge every row in parts of its months.
 
-    Parameters
-    ----------
-    forecasts
-        Row -> ``date``, ``asset``, ``y_true``, ``y_pred`` and the columns of ``rule.attributes``.
-    beginnings
-        Dates at which parts begin; None: at each calendar year.
+    Args:
+        forecasts: Row -> ``date``, ``asset``, ``y_true``, ``y_pred`` and the columns of ``rule.attributes``.
+        beginnings: Dates at which parts begin; None: at each calendar year.
 
-    Returns
-    -------
-    One line for each row and part: ``row``, ``first`` and ``last`` date of forecast, ``periods``, ``sharpe``,
-    ``sharpe_net``, ``rank_ic``, ``r2``, and ``note`` on what cannot be estimated, and why.
+    Returns:
+        One line for each row and part: ``row``, ``first`` and ``last`` date of forecast, ``periods``, ``sharpe``,
+        ``sharpe_net``, ``rank_ic``, ``r2``, and ``note`` on what cannot be estimated, and why.
     """
     lines = []
     for row, table in forecasts.items():

@@ -18,23 +18,15 @@ from .weighting import WEIGHTINGS, Weighting
 class PortfolioRule:
     """Rule by which forecasts become portfolios: the ``portfolio`` config.
 
-    Attributes
-    ----------
-    quantiles
-        Number of groups of stocks each month; long the top one, short the bottom one.
-    cost_bps
-        Cost of trading, in basis points of the traded value, each side.
-    weighting
-        Weighting of the stocks on each side: a name of :data:`~.weighting.WEIGHTINGS`.
-    sector_neutral
-        Sort within each ``sector``, a column of names, instead of over all stocks.
-    cap
-        Unit of CAP, from which market values are taken; None: unknown.
+    Attributes:
+        quantiles: Number of groups of stocks each month; long the top one, short the bottom one.
+        cost_bps: Cost of trading, in basis points of the traded value, each side.
+        weighting: Weighting of the stocks on each side: a name of :data:`~.weighting.WEIGHTINGS`.
+        sector_neutral: Sort within each ``sector``, a column of names, instead of over all stocks.
+        cap: Unit of CAP, from which market values are taken; None: unknown.
 
-    Raises
-    ------
-    ValueError
-        If there is no weighting of that name.
+    Raises:
+        ValueError: If there is no weighting of that name.
     """
 
     quantiles: Annotated[int, Ge(2)]
@@ -94,11 +86,10 @@ class PortfolioRule:
 class Weights:
     """A long-short portfolio of each month.
 
-    Attributes
-    ----------
-    table
-        ``date``, ``asset``, ``weight``, one row a forecast and aligned with the forecasts: above 0 on the long side,
-        below 0 on the short side, 0 where nothing is held. The sides of a month sum to 1 and -1, or to 0 if empty.
+    Attributes:
+        table: ``date``, ``asset``, ``weight``, one row a forecast and aligned with the forecasts: above 0 on the long
+            side, below 0 on the short side, 0 where nothing is held. The sides of a month sum to 1 and -1, or to 0 if
+            empty.
     """
 
     table: pd.DataFrame
@@ -110,12 +101,9 @@ class Weights:
     def mean(self, values: pd.DataFrame, sign: int) -> pd.DataFrame:
         """Return one side's weighted mean of each column: one row for each month in which the side holds stocks.
 
-        Parameters
-        ----------
-        values
-            Columns of numbers, aligned with the forecasts.
-        sign
-            +1: the long side, -1: the short side.
+        Args:
+            values: Columns of numbers, aligned with the forecasts.
+            sign: +1: the long side, -1: the short side.
         """
         weight, date = self.of_side(sign), self.table["date"]
         held = weight > 0
@@ -141,14 +129,11 @@ class Quantiles:
     partly to each group, in proportion to the places that they take up in it. So the order of rows or names has no
     influence. Stocks lie in no group if their sector is unknown or has fewer stocks than quantiles.
 
-    Attributes
-    ----------
-    first, last
-        First and last place of each forecast and its ties, in ascending order within the group: 1 is the lowest.
-    size
-        Number of stocks in the group; 0 where it has no quantiles. All aligned with the forecasts.
-    count
-        Number of quantiles.
+    Attributes:
+        first, last: First and last place of each forecast and its ties, in ascending order within the group: 1 is the
+            lowest.
+        size: Number of stocks in the group; 0 where it has no quantiles. All aligned with the forecasts.
+        count: Number of quantiles.
     """
 
     first: np.ndarray
@@ -193,13 +178,10 @@ def make_weights(forecasts: pd.DataFrame, rule: PortfolioRule, tradable: pd.Seri
     stocks are tied that they lie in both the lowest and the highest quantile, nothing is held in that month (and
     sector). There is no order to trade on.
 
-    Parameters
-    ----------
-    forecasts
-        ``date``, ``asset``, ``y_pred``, and the columns of ``rule.attributes``.
-    tradable
-        Boolean, aligned with ``forecasts``: stocks that can be held. All stocks are sorted by their forecasts. The
-        weight of those that cannot be held goes to the other stocks on the same side.
+    Args:
+        forecasts: ``date``, ``asset``, ``y_pred``, and the columns of ``rule.attributes``.
+        tradable: Boolean, aligned with ``forecasts``: stocks that can be held. All stocks are sorted by their
+            forecasts. The weight of those that cannot be held goes to the other stocks on the same side.
     """
     quantiles = Quantiles.of(forecasts, rule)
     part = pd.Series(quantiles.share(rule.quantiles) - quantiles.share(1), index=forecasts.index)
@@ -246,14 +228,11 @@ def quantile_returns(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFra
 def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     """Return the long-short portfolio of forecasts month by month, over the stocks whose return is known.
 
-    Parameters
-    ----------
-    forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``, and the columns of ``rule.attributes``.
+    Args:
+        forecasts: ``date``, ``asset``, ``y_true``, ``y_pred``, and the columns of ``rule.attributes``.
 
-    Returns
-    -------
-    See :func:`earned`.
+    Returns:
+        See :func:`earned`.
     """
     weights = make_weights(forecasts, rule, tradable=forecasts["y_true"].notna())
     return earned(weights, forecasts["y_true"], rule.cost_bps)
@@ -262,22 +241,18 @@ def long_short(forecasts: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
 def earned(weights: Weights, returns: pd.Series, cost_bps: float) -> pd.DataFrame:
     """Return the returns and trades of a portfolio, month by month.
 
-    Parameters
-    ----------
-    returns
-        Decimal returns of the month after, aligned with the weights; known wherever a weight is not 0.
-    cost_bps
-        In basis points of the traded value, each side.
+    Args:
+        returns: Decimal returns of the month after, aligned with the weights; known wherever a weight is not 0.
+        cost_bps: In basis points of the traded value, each side.
 
-    Returns
-    -------
-    One row a month, decimals a month:
+    Returns:
+        One row a month, decimals a month:
 
-    ``gross``: return of the long less that of the short side. ``traded``: buys plus sells of both sides, as a share of
-    the value of one side. ``turnover``: the trades as a share of all that can be traded: 0 for no trade, 1 if
-    everything is sold and bought anew. Weights drift with returns within the month and are reset at its end. The first
-    month bears the cost of building the portfolio. ``net``: gross less ``cost_bps`` for all that was traded. A month in
-    which one side holds nothing is NaN.
+        ``gross``: return of the long less that of the short side. ``traded``: buys plus sells of both sides, as a share
+        of the value of one side. ``turnover``: the trades as a share of all that can be traded: 0 for no trade, 1 if
+        everything is sold and bought anew. Weights drift with returns within the month and are reset at its end. The
+        first month bears the cost of building the portfolio. ``net``: gross less ``cost_bps`` for all that was traded.
+        A month in which one side holds nothing is NaN.
     """
     held = weights.by_month()
     grown = weights.table.assign(y=returns)[weights.table["weight"] != 0]
@@ -310,13 +285,10 @@ def drifted(weights: pd.DataFrame, returns: pd.DataFrame) -> pd.DataFrame:
 def exposures(weights: Weights, ranks: pd.DataFrame) -> pd.DataFrame:
     """Return the exposures of a portfolio: mean rank of its long side less that of its short side.
 
-    Parameters
-    ----------
-    ranks
-        Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with the weights.
+    Args:
+        ranks: Ranks in [-1, 1] at the date of the forecast, one column a descriptor, aligned with the weights.
 
-    Returns
-    -------
-    One row a month, one column a descriptor, in [-2, 2].
+    Returns:
+        One row a month, one column a descriptor, in [-2, 2].
     """
     return weights.mean(ranks, +1) - weights.mean(ranks, -1)

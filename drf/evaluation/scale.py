@@ -32,15 +32,12 @@ _FEW = 6
 def scales(forecasts: pd.DataFrame) -> pd.Series:
     """Return the factor k of every month, from the months before it alone.
 
-    Parameters
-    ----------
-    forecasts
-        ``date``, ``asset``, ``y_true``, ``y_pred``, the last before shrinkage; a month without any return, or with one
-        forecast for all stocks, is ignored.
+    Args:
+        forecasts: ``date``, ``asset``, ``y_true``, ``y_pred``, the last before shrinkage; a month without any return,
+            or with one forecast for all stocks, is ignored.
 
-    Returns
-    -------
-    One value a month, in the order of time.
+    Returns:
+        One value a month, in the order of time.
     """
     months = np.sort(forecasts["date"].unique())
     learned = _sums(forecasts).reindex(months, fill_value=0.0)

@@ -87,20 +87,15 @@ def variance_of_trials(trials: pd.DataFrame, periods: int) -> float:
 def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) -> pd.DataFrame:
     """Return the evidence on the Sharpe ratio of every column.
 
-    Parameters
-    ----------
-    returns
-        One row per period, one column per row of the comparison; decimals.
-    trials
-        Everything that was tried.
-    level
-        Confidence level of the minimum track record.
+    Args:
+        returns: One row per period, one column per row of the comparison; decimals.
+        trials: Everything that was tried.
+        level: Confidence level of the minimum track record.
 
-    Returns
-    -------
-    One row a column: ``periods``, ``sharpe`` a year, ``probabilistic`` (the probability that it exceeds 0),
-    ``min_track_record`` in periods, ``trials``, the equivalent number of ``independent`` trials, ``best_of_chance`` a
-    year, ``deflated``, and ``note`` on what cannot be estimated and why.
+    Returns:
+        One row a column: ``periods``, ``sharpe`` a year, ``probabilistic`` (the probability that it exceeds 0),
+        ``min_track_record`` in periods, ``trials``, the equivalent number of ``independent`` trials, ``best_of_chance``
+        a year, ``deflated``, and ``note`` on what cannot be estimated and why.
     """
     lines = []
     for name, column in returns.items():

@@ -23,12 +23,9 @@ LEAST_COMMON = 12
 class Trials:
     """Trials on a market.
 
-    Attributes
-    ----------
-    table
-        One row a trial: ``name``, ``sharpe`` a month after costs, ``periods``; NaN where a trial has none.
-    independent
-        Number of independent trials to which they amount.
+    Attributes:
+        table: One row a trial: ``name``, ``sharpe`` a month after costs, ``periods``; NaN where a trial has none.
+        independent: Number of independent trials to which they amount.
     """
 
     table: pd.DataFrame
@@ -41,12 +38,9 @@ class Trials:
 def count_trials(returns: Sequence[pd.DataFrame], others: pd.DataFrame | None = None) -> Trials:
     """Count trials.
 
-    Parameters
-    ----------
-    returns
-        Monthly returns after costs of each search: one row for each month, one column for each trial.
-    others
-        Trials of which only ``name``, ``sharpe`` and ``periods`` are known.
+    Args:
+        returns: Monthly returns after costs of each search: one row for each month, one column for each trial.
+        others: Trials of which only ``name``, ``sharpe`` and ``periods`` are known.
     """
     known = [table.add_prefix(f"{k}/") for k, table in enumerate(returns)]
     wide = pd.concat(known, axis=1) if known else pd.DataFrame()

@@ -25,18 +25,14 @@ def winsorised(forecasts: pd.DataFrame, share: float = WINSORISED) -> pd.DataFra
 def variants(forecasts: Mapping[str, pd.DataFrame], panel: pd.DataFrame, rule: PortfolioRule) -> pd.DataFrame:
     """Judge every row in every variant.
 
-    Parameters
-    ----------
-    forecasts
-        Row -> ``date``, ``asset``, ``y_true``, ``y_pred``.
-    panel
-        In contract form.
+    Args:
+        forecasts: Row -> ``date``, ``asset``, ``y_true``, ``y_pred``.
+        panel: In contract form.
 
-    Returns
-    -------
-    One row a row and variant: ``row``, ``variant`` (``as reported``, ``value-weighted``, ``winsorised``,
-    ``sector-neutral``), the metrics :data:`METRICS`, and ``note`` on what cannot be estimated and why. The rank IC of
-    the sector-neutral variant is that of ranks within sectors.
+    Returns:
+        One row a row and variant: ``row``, ``variant`` (``as reported``, ``value-weighted``, ``winsorised``,
+        ``sector-neutral``), the metrics :data:`METRICS`, and ``note`` on what cannot be estimated and why. The rank IC
+        of the sector-neutral variant is that of ranks within sectors.
     """
     lines, value = [], market_value(rule.cap)
     for row, table in forecasts.items():

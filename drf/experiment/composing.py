@@ -26,18 +26,12 @@ C = TypeVar("C")
 class Settings(Generic[C]):
     """The settings of a program.
 
-    Attributes
-    ----------
-    config
-        Typed.
-    record
-        As they are logged.
-    overrides
-        Words given to change the settings. The settings that they name were chosen, and are not tuned.
-    choices
-        Config group -> the file that was chosen.
-    words
-        Command-line words that choose the data; None if they follow from the choices.
+    Attributes:
+        config: Typed.
+        record: As they are logged.
+        overrides: Words given to change the settings. The settings that they name were chosen, and are not tuned.
+        choices: Config group -> the file that was chosen.
+        words: Command-line words that choose the data; None if they follow from the choices.
     """
 
     config: C
@@ -75,17 +69,12 @@ class Settings(Generic[C]):
 def compose_settings(name: str, schema: type[C], overrides: Sequence[str]) -> Settings[C]:
     """Compose the settings of a program from Python.
 
-    Parameters
-    ----------
-    name
-        Primary file of ``conf/``: ``config``, ``evaluation`` or ``month_end``.
-    overrides
-        Words as on the command line: ``window=paper``, ``data.path=panel.parquet``.
+    Args:
+        name: Primary file of ``conf/``: ``config``, ``evaluation`` or ``month_end``.
+        overrides: Words as on the command line: ``window=paper``, ``data.path=panel.parquet``.
 
-    Raises
-    ------
-    InputError
-        Naming what is wrong with the overrides, with the nearest known key.
+    Raises:
+        InputError: Naming what is wrong with the overrides, with the nearest known key.
     """
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):

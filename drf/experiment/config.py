@@ -36,14 +36,11 @@ _OWN = frozenset(
 class Record:
     """A config as it is logged.
 
-    Attributes
-    ----------
-    flat
-        Every value under its dotted name; lists stay whole, references to other values unresolved.
-    yaml
-        Resolved.
-    line
-        Resolved, as one line of JSON, in its own order: the order of the factors is the order of a panel's columns.
+    Attributes:
+        flat: Every value under its dotted name; lists stay whole, references to other values unresolved.
+        yaml: Resolved.
+        line: Resolved, as one line of JSON, in its own order: the order of the factors is the order of a panel's
+            columns.
     """
 
     flat: Mapping[str, object]

@@ -31,20 +31,13 @@ from .schema import TrainConfig
 class Experiment:
     """Objects that follow from a training's settings alone.
 
-    Attributes
-    ----------
-    config, record
-        The settings, typed and as they are logged.
-    families
-        Not tuned yet.
-    factors
-        The descriptors that are used, by factor.
-    panel, samples, schedule
-        The checked universe of the market, the samples cut from it, and its windows.
-    data
-        Fingerprint of the panel.
-    data_words
-        Command-line words that choose the same data for another command.
+    Attributes:
+        config, record: The settings, typed and as they are logged.
+        families: Not tuned yet.
+        factors: The descriptors that are used, by factor.
+        panel, samples, schedule: The checked universe of the market, the samples cut from it, and its windows.
+        data: Fingerprint of the panel.
+        data_words: Command-line words that choose the same data for another command.
     """
 
     config: TrainConfig

@@ -40,14 +40,10 @@ def identity_of_program() -> dict[str, Any]:
 def identity_of_samples(data: str, descriptors: tuple[str, ...], window: WindowRule) -> dict[str, Any]:
     """Return what the result of a fit or a trial depends on, besides its own settings, seed and months.
 
-    Parameters
-    ----------
-    data
-        Fingerprint of the panel, see :func:`drf.data.panel.fingerprint`.
-    descriptors
-        Descriptors in the order of the samples.
-    window
-        Rule that cut the samples; its settings that only choose months are left out.
+    Args:
+        data: Fingerprint of the panel, see :func:`drf.data.panel.fingerprint`.
+        descriptors: Descriptors in the order of the samples.
+        window: Rule that cut the samples; its settings that only choose months are left out.
     """
     cut = {name: value for name, value in asdict(window).items() if name not in _MONTHS}
     return {"data": data, "descriptors": descriptors, "window": cut, **identity_of_program()}

@@ -21,19 +21,14 @@ def load_market(
 ) -> pd.DataFrame:
     """Read or simulate a panel, and check it against the contract.
 
-    Parameters
-    ----------
-    descriptors
-        Descriptors that the panel must have; missing sensitivities to macro series are added from ``data.macro``.
-    least_stocks
-        Fewest stocks that a month may have.
-    more
-        Descriptors that are included if the source has them in every month.
+    Args:
+        descriptors: Descriptors that the panel must have; missing sensitivities to macro series are added from
+            ``data.macro``.
+        least_stocks: Fewest stocks that a month may have.
+        more: Descriptors that are included if the source has them in every month.
 
-    Raises
-    ------
-    InputError
-        Naming what is wrong with the config or the data.
+    Raises:
+        InputError: Naming what is wrong with the config or the data.
     """
     if data.universe is not None and "CAP" not in descriptors:
         raise InputError(f"data.universe={data.universe}: the largest stocks are chosen by CAP, which is not there")

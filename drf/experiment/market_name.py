@@ -67,12 +67,9 @@ def data_words(record: Record, choice: str) -> list[str]:
 
     There are none for the built-in market.
 
-    Parameters
-    ----------
-    record
-        Of the training.
-    choice
-        File of ``conf/data`` that was chosen.
+    Args:
+        record: Of the training.
+        choice: File of ``conf/data`` that was chosen.
     """
     usual = _defaults(choice)
     follow = {name for name, raw in record.flat.items() if "${data." in str(raw)}

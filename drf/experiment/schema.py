@@ -43,21 +43,16 @@ class MacroConfig:
 class DataConfig:
     """Keys that every ``data`` config has; its other keys are fields of its source.
 
-    Attributes
-    ----------
-    source
-        Origin of the panel; in a file of ``conf/data``: ``_target_``, a :class:`drf.data.sources.Source`, and its
-        fields.
-    universe
-        Number of largest stocks by CAP to use each month; None: all.
-    descriptors
-        Subset of the factors' descriptors to use; None: all.
-    missing_return
-        Return of a stock that leaves without a known return, see :func:`drf.data.leavers.treat_leavers`.
-    cap
-        Unit of CAP, from which market values are taken; None: unknown.
-    weekmask, holidays
-        Days of the week on which the market trades, and a file with a column ``date`` of further days without trading.
+    Attributes:
+        source: Origin of the panel; in a file of ``conf/data``: ``_target_``, a :class:`drf.data.sources.Source`, and
+            its fields.
+        universe: Number of largest stocks by CAP to use each month; None: all.
+        descriptors: Subset of the factors' descriptors to use; None: all.
+        missing_return: Return of a stock that leaves without a known return, see
+            :func:`drf.data.leavers.treat_leavers`.
+        cap: Unit of CAP, from which market values are taken; None: unknown.
+        weekmask, holidays: Days of the week on which the market trades, and a file with a column ``date`` of further
+            days without trading.
     """
 
     source: Source

@@ -67,12 +67,9 @@ def up_to(
 def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
     """Return a finding if a panel's newest month is older than the last one that has ended.
 
-    Parameters
-    ----------
-    newest
-        Newest month end among the months that have ended, see :func:`up_to`.
-    day
-        Day of the check.
+    Args:
+        newest: Newest month end among the months that have ended, see :func:`up_to`.
+        day: Day of the check.
     """
     behind = months_between(newest, MONTHLY.last_ended(day))
     return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)] if behind > 0 else []

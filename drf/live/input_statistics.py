@@ -38,14 +38,10 @@ _UNIVERSE = "another universe, or names that are written otherwise"
 class Kind:
     """A kind of number that is watched.
 
-    Attributes
-    ----------
-    words
-        Description of the number.
-    meaning
-        Usual cause of a value outside its band.
-    least
-        Smallest difference that is reported, however steady the past was.
+    Attributes:
+        words: Description of the number.
+        meaning: Usual cause of a value outside its band.
+        least: Smallest difference that is reported, however steady the past was.
     """
 
     words: str
@@ -76,14 +72,10 @@ KINDS: Mapping[str, Kind] = {
 class Finding:
     """A number of the newest month that is outside its band.
 
-    Attributes
-    ----------
-    what
-        The descriptor, or ``stocks``.
-    kind
-        One of :data:`KINDS`.
-    now, low, high
-        The number, and the band that earlier months give it.
+    Attributes:
+        what: The descriptor, or ``stocks``.
+        kind: One of :data:`KINDS`.
+        now, low, high: The number, and the band that earlier months give it.
     """
 
     what: str
@@ -104,17 +96,12 @@ class Finding:
 def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) -> list[Finding]:
     """Return unusual numbers of the newest month of a panel, the most unusual first.
 
-    Parameters
-    ----------
-    panel
-        In contract form; if it has ``ret_next``, MOM1 is compared with it.
-    descriptors, lags
-        Descriptors and lags that the model uses.
+    Args:
+        panel: In contract form; if it has ``ret_next``, MOM1 is compared with it.
+        descriptors, lags: Descriptors and lags that the model uses.
 
-    Raises
-    ------
-    ValueError
-        If fewer than :data:`LEAST_MONTHS` months are available to tell what is usual.
+    Raises:
+        ValueError: If fewer than :data:`LEAST_MONTHS` months are available to tell what is usual.
     """
     if absent := _absent(panel, lags):
         return absent

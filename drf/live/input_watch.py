@@ -21,14 +21,10 @@ _LEAST_HELD = 0.5
 class Watch:
     """Result of the watch over a month's inputs.
 
-    Attributes
-    ----------
-    unusual
-        In words.
-    not_watched
-        Reason why inputs were not watched; empty if they were.
-    late
-        True if a later month has ended by now, so that this month's returns are public.
+    Attributes:
+        unusual: In words.
+        not_watched: Reason why inputs were not watched; empty if they were.
+        late: True if a later month has ended by now, so that this month's returns are public.
     """
 
     unusual: list[str]
@@ -46,14 +42,10 @@ class Watch:
 def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: MarketComparison) -> Watch:
     """Return unusual inputs of a version's newest month, and whether that month is the last that has ended.
 
-    Parameters
-    ----------
-    panel
-        In contract form, of months that have ended.
-    day
-        Day of the check.
-    market
-        Comparison of the panel with the panel of the version's training.
+    Args:
+        panel: In contract form, of months that have ended.
+        day: Day of the check.
+        market: Comparison of the panel with the panel of the version's training.
     """
     month = panel["date"].max()
     late = out_of_date(month, day)

@@ -42,28 +42,20 @@ def make_issue(
 ) -> tuple[Issued, int]:
     """Return a version's forecasts and orders for the newest month of a panel.
 
-    Parameters
-    ----------
-    panel
-        In contract form; if it has ``ret_next``, held weights drift with returns.
-    data
-        Its fingerprint.
-    before
-        Last issue in the same role; None if there is none.
-    promise
-        Backtest performance recorded when the version's recipe was first issued; None if this is the first issue.
-    watched, afterwards
-        Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. An issue of a version
-        trained on the month's returns counts as issued afterwards.
+    Args:
+        panel: In contract form; if it has ``ret_next``, held weights drift with returns.
+        data: Its fingerprint.
+        before: Last issue in the same role; None if there is none.
+        promise: Backtest performance recorded when the version's recipe was first issued; None if this is the first
+            issue.
+        watched, afterwards: Result of the input checks, and whether the month is over; see :class:`~.issues.Issue`. An
+            issue of a version trained on the month's returns counts as issued afterwards.
 
-    Returns
-    -------
-    The issue, and the number of held stocks whose return is unknown.
+    Returns:
+        The issue, and the number of held stocks whose return is unknown.
 
-    Raises
-    ------
-    InputError
-        If the version cannot forecast the month, or the panel lacks what its portfolio rule needs.
+    Raises:
+        InputError: If the version cannot forecast the month, or the panel lacks what its portfolio rule needs.
     """
     month, needed = panel["date"].max(), recent(scorer, panel)
     try:
@@ -128,18 +120,12 @@ def _promise(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
 class Issuance:
     """Outcome of an issuance.
 
-    Attributes
-    ----------
-    issued
-        The recorded issue.
-    run_id
-        Run of the issue; empty for a model that is in no registry, whose issue is not recorded.
-    is_new
-        True if this call recorded it.
-    other
-        Differences between an earlier record and a new forecast; empty if there are none.
-    unknown
-        Number of held stocks whose return is not known.
+    Attributes:
+        issued: The recorded issue.
+        run_id: Run of the issue; empty for a model that is in no registry, whose issue is not recorded.
+        is_new: True if this call recorded it.
+        other: Differences between an earlier record and a new forecast; empty if there are none.
+        unknown: Number of held stocks whose return is not known.
     """
 
     issued: Issued
@@ -154,21 +140,14 @@ def issue_month(
 ) -> Issuance:
     """Forecast the newest month of a panel and record it, if it is not recorded already.
 
-    Parameters
-    ----------
-    panel
-        In contract form; if it has ``ret_next``, held weights drift with returns.
-    watched
-        Result of the input checks.
-    afterwards
-        See :class:`~.issues.Issue`.
-    replace
-        True if the new issue may replace an existing one that differs.
+    Args:
+        panel: In contract form; if it has ``ret_next``, held weights drift with returns.
+        watched: Result of the input checks.
+        afterwards: See :class:`~.issues.Issue`.
+        replace: True if the new issue may replace an existing one that differs.
 
-    Raises
-    ------
-    InputError
-        As :func:`make_issue`, or if a later month was issued already.
+    Raises:
+        InputError: As :func:`make_issue`, or if a later month was issued already.
     """
     data, month = fingerprint(panel), panel["date"].max()
     if scorer.name is None:

@@ -24,32 +24,19 @@ _SAME = 1e-9  # tolerance for forecasts and weights that were written and read a
 class Issue:
     """Forecasts and orders issued for a month.
 
-    Attributes
-    ----------
-    month
-        Month end at which the forecasts were made.
-    name, version, recipe
-        Name, version and recipe of the registered model.
-    role
-        ``champion`` or ``shadow``.
-    data
-        Fingerprint of the panel.
-    issued
-        When, in UTC.
-    cost_bps
-        Costs of the portfolio rule, basis points a side.
-    watch
-        Result of the input checks: ``usual``, unusual and forced by a person, or
-        not checked.
-    afterwards
-        True if the data, or the version, already contained the month's returns. Such an issue is no evidence of live
-        performance.
-    digest
-        SHA-256 of the tables and of the other fields of the issue.
-    replaces
-        Run and digest of the issue that this one replaces; empty if there is none.
-    decided
-        Time of the signed decision that made the version champion; empty without keys.
+    Attributes:
+        month: Month end at which the forecasts were made.
+        name, version, recipe: Name, version and recipe of the registered model.
+        role: ``champion`` or ``shadow``.
+        data: Fingerprint of the panel.
+        issued: When, in UTC.
+        cost_bps: Costs of the portfolio rule, basis points a side.
+        watch: Result of the input checks: ``usual``, unusual and forced by a person, or not checked.
+        afterwards: True if the data, or the version, already contained the month's returns. Such an issue is no
+            evidence of live performance.
+        digest: SHA-256 of the tables and of the other fields of the issue.
+        replaces: Run and digest of the issue that this one replaces; empty if there is none.
+        decided: Time of the signed decision that made the version champion; empty without keys.
     """
 
     month: pd.Timestamp
@@ -120,12 +107,9 @@ class Issue:
 class Issued:
     """An issue with its tables.
 
-    Attributes
-    ----------
-    orders
-        See :func:`~.orders.make_orders`.
-    promise
-        Performance in the version's backtest, see :func:`~.outcome.promise_of`.
+    Attributes:
+        orders: See :func:`~.orders.make_orders`.
+        promise: Performance in the version's backtest, see :func:`~.outcome.promise_of`.
     """
 
     issue: Issue

@@ -17,11 +17,9 @@ Step = Literal["watch", "score", "monitor", "train", "evaluate"]
 class IssuingRule(PortfolioRule):
     """Portfolio rule of the evaluation, and the treatment of orders during an alarm.
 
-    Attributes
-    ----------
-    at_alarm
-        ``issue``: the month is issued all the same, and the exit code says that there is an alarm. ``hold``: nothing is
-        issued while an alarm on the champion or on the live record is active.
+    Attributes:
+        at_alarm: ``issue``: the month is issued all the same, and the exit code says that there is an alarm. ``hold``:
+            nothing is issued while an alarm on the champion or on the live record is active.
     """
 
     at_alarm: Literal["issue", "hold"] = "issue"
@@ -31,24 +29,16 @@ class IssuingRule(PortfolioRule):
 class MonthEndConfig:
     """Settings of a month end.
 
-    Attributes
-    ----------
-    data
-        Market data; None: the market data of the champion's training.
-    portfolio, gate, tracking, registry
-        Settings of the evaluation, see :class:`~drf.registry.evaluation_config.EvaluateConfig`.
-    as_of
-        As-of date, YYYY-MM-DD; None: today.
-    skip
-        Steps that are left out.
-    shadow
-        Version that is scored and watched alongside the champion, but never used for orders.
-    force
-        True if the month is issued even though its inputs are unusual.
-    replace
-        True if an existing issue is replaced when a new one would differ.
-    output
-        Folder that holds one folder for each month.
+    Attributes:
+        data: Market data; None: the market data of the champion's training.
+        portfolio, gate, tracking, registry: Settings of the evaluation, see
+            :class:`~drf.registry.evaluation_config.EvaluateConfig`.
+        as_of: As-of date, YYYY-MM-DD; None: today.
+        skip: Steps that are left out.
+        shadow: Version that is scored and watched alongside the champion, but never used for orders.
+        force: True if the month is issued even though its inputs are unusual.
+        replace: True if an existing issue is replaced when a new one would differ.
+        output: Folder that holds one folder for each month.
     """
 
     data: DataConfig

@@ -17,22 +17,16 @@ def make_orders(
 ) -> pd.DataFrame:
     """Return the portfolio of a month's forecasts, and the trades that lead to it.
 
-    Parameters
-    ----------
-    forecasts
-        Forecasts of one month: ``date``, ``asset``, ``prediction``; other columns are kept.
-    contributions
-        One column for each descriptor, aligned with the forecasts.
-    panel
-        Panel in contract form; it supplies what the rule needs besides the forecasts.
-    held
-        Asset -> weight that is held before trading; see :func:`held_now`.
+    Args:
+        forecasts: Forecasts of one month: ``date``, ``asset``, ``prediction``; other columns are kept.
+        contributions: One column for each descriptor, aligned with the forecasts.
+        panel: Panel in contract form; it supplies what the rule needs besides the forecasts.
+        held: Asset -> weight that is held before trading; see :func:`held_now`.
 
-    Returns
-    -------
-    The forecasts with ``rank`` (1 is the highest), ``quantile`` (1 is the lowest), ``weight``, ``held``, ``trade``
-    (their difference) and ``reasons`` (the largest contributions). Held stocks that no longer have a forecast follow
-    with a weight of 0.
+    Returns:
+        The forecasts with ``rank`` (1 is the highest), ``quantile`` (1 is the lowest), ``weight``, ``held``, ``trade``
+        (their difference) and ``reasons`` (the largest contributions). Held stocks that no longer have a forecast
+        follow with a weight of 0.
     """
     by_name = forecasts.rename(columns={"prediction": "y_pred"})[[*KEYS, "y_pred"]]
     sorted_by = rule.equip(by_name, panel)
@@ -58,16 +52,12 @@ def make_orders(
 def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> tuple[pd.Series, int]:
     """Return the weights of earlier orders after drifting with returns, each side divided by its own total.
 
-    Parameters
-    ----------
-    orders
-        Orders of a month before ``month``, see :func:`make_orders`.
-    panel
-        In contract form; without ``ret_next`` nothing drifts.
+    Args:
+        orders: Orders of a month before ``month``, see :func:`make_orders`.
+        panel: In contract form; without ``ret_next`` nothing drifts.
 
-    Returns
-    -------
-    Asset -> weight of the held stocks; and the number of their unknown returns, which count as 0.
+    Returns:
+        Asset -> weight of the held stocks; and the number of their unknown returns, which count as 0.
     """
     weights = orders.set_index("asset")["weight"]
     weights, unknown = weights[weights != 0], 0

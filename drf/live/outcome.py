@@ -28,19 +28,14 @@ def promise_of(
 ) -> pd.DataFrame:
     """Return the monthly backtest of a version, from its recorded forecasts.
 
-    Parameters
-    ----------
-    predictions
-        See :class:`drf.registry.training_evidence.Evidence`.
-    panel
-        Panel in contract form; it supplies what the rule needs besides the forecasts.
-    trials
-        Number of independent trials examined before the version was chosen.
+    Args:
+        predictions: See :class:`drf.registry.training_evidence.Evidence`.
+        panel: Panel in contract form; it supplies what the rule needs besides the forecasts.
+        trials: Number of independent trials examined before the version was chosen.
 
-    Returns
-    -------
-    One row a month: ``rank_ic``, ``gross``, ``net``, ``turnover``, and ``trials``; no rows if the panel lacks what the
-    rule needs.
+    Returns:
+        One row a month: ``rank_ic``, ``gross``, ``net``, ``turnover``, and ``trials``; no rows if the panel lacks what
+        the rule needs.
     """
     try:
         judged = rule.equip(predictions, panel)
@@ -56,16 +51,13 @@ def promise_of(
 def came_true(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each issue whose returns the panel knows.
 
-    Parameters
-    ----------
-    panel
-        In contract form, with ``ret_next``.
+    Args:
+        panel: In contract form, with ``ret_next``.
 
-    Returns
-    -------
-    ``month``, ``version``, ``recipe``, ``role``, ``afterwards``; ``rank_ic``; ``gross``, ``net`` and ``turnover`` of
-    the issued weights, decimals a month; ``promised``, the forecast of ``gross``; ``hit``, 1 where gross is above 0;
-    ``unknown``, the number of held stocks whose return is unknown and counts as 0.
+    Returns:
+        ``month``, ``version``, ``recipe``, ``role``, ``afterwards``; ``rank_ic``; ``gross``, ``net`` and ``turnover``
+        of the issued weights, decimals a month; ``promised``, the forecast of ``gross``; ``hit``, 1 where gross is
+        above 0; ``unknown``, the number of held stocks whose return is unknown and counts as 0.
     """
     months = {pd.Timestamp(str(date)): part.set_index("asset")[RETURN] for date, part in panel.groupby("date")}
     lines = [
@@ -135,17 +127,13 @@ def _outcome(issued: Issued, returns: pd.Series) -> dict[str, object] | None:
 class Live:
     """Live months of a recipe with its promise.
 
-    Attributes
-    ----------
-    months
-        One row for each month whose returns are known, as :func:`came_true`, with ``cumulated`` (the cumulative
-        ``net``), its expected value (``cumulated_promised``, see :func:`~.alarm.promised_mean`) and its 90 % range
-        under the backtest (``cumulated_low``, ``cumulated_high``). Further columns hold the evidence that neither
-        promise is kept (``evidence``) and the evidence against each (``evidence_rank_ic``, ``evidence_net``).
-    promise
-        Backtest results, month by month.
-    since
-        The first month issued under the recipe.
+    Attributes:
+        months: One row for each month whose returns are known, as :func:`came_true`, with ``cumulated`` (the cumulative
+            ``net``), its expected value (``cumulated_promised``, see :func:`~.alarm.promised_mean`) and its 90 % range
+            under the backtest (``cumulated_low``, ``cumulated_high``). Further columns hold the evidence that neither
+            promise is kept (``evidence``) and the evidence against each (``evidence_rank_ic``, ``evidence_net``).
+        promise: Backtest results, month by month.
+        since: The first month issued under the recipe.
     """
 
     months: pd.DataFrame
@@ -179,12 +167,9 @@ def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None
 
     Other recipes may have been issued in between: they neither end nor renew its promise.
 
-    Parameters
-    ----------
-    issued
-        Issues of one role, or of one shadow version, by month.
-    outcomes
-        Outcomes from :func:`came_true`; months issued after their returns were known do not count.
+    Args:
+        issued: Issues of one role, or of one shadow version, by month.
+        outcomes: Outcomes from :func:`came_true`; months issued after their returns were known do not count.
     """
     if not issued:
         return None

@@ -30,17 +30,14 @@ def is_due(version: Version, panel: pd.DataFrame) -> bool:
 def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings for training a version's recipe on data up to now.
 
-    Parameters
-    ----------
-    given
-        The ``data`` config to train on, with its source and macro series; universe and descriptors are the version's.
+    Args:
+        given: The ``data`` config to train on, with its source and macro series; universe and descriptors are the
+            version's.
 
     Places recorded in the version are ignored. Fits and studies are kept on this machine, in the default places.
 
-    Raises
-    ------
-    InputError
-        If the recorded settings refer to other settings, which would be looked up on this machine.
+    Raises:
+        InputError: If the recorded settings refer to other settings, which would be looked up on this machine.
     """
     if "${" in version.tags["config"]:
         raise InputError(f"{version.title}: its recorded settings refer to others (${{...}}): train it again")

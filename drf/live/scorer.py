@@ -27,18 +27,12 @@ from .issues import CHAMPION, SHADOW, Issue
 class Scorer:
     """A loaded version.
 
-    Attributes
-    ----------
-    name, number
-        Name of the registered model and the version; None for a model that is in no registry.
-    role
-        ``champion`` if it holds that alias, else ``shadow``.
-    rule
-        Portfolio rule of its training.
-    recipe
-        See :func:`drf.experiment.identity.recipe_of`.
-    train_last
-        Last month whose return the version has seen.
+    Attributes:
+        name, number: Name of the registered model and the version; None for a model that is in no registry.
+        role: ``champion`` if it holds that alias, else ``shadow``.
+        rule: Portfolio rule of its training.
+        recipe: See :func:`drf.experiment.identity.recipe_of`.
+        train_last: Last month whose return the version has seen.
     """
 
     model: PyFuncModel

@@ -38,26 +38,17 @@ _LOOKED_AT = 10
 class Record:
     """Live months of a registered model.
 
-    Attributes
-    ----------
-    name
-        Name of the registered model.
-    issued
-        Issues of all roles, by month.
-    outcomes
-        See :func:`~.outcome.came_true`.
-    champion
-        Live months of the champion's recipe with its promise; None if nothing was issued.
-    shadows
-        Live months of every shadow version with its promise.
-    contributions, exposures
-        Contributions and exposures of the champion's issued portfolios, see :func:`~.outcome.drift`.
-    notes
-        Sentences on gaps in the record.
-    broken
-        Sentences on issues that are ignored because they are incomplete, were changed, or were never issued.
-    restated
-        Sentences on months whose outcome has changed since the record was last logged.
+    Attributes:
+        name: Name of the registered model.
+        issued: Issues of all roles, by month.
+        outcomes: See :func:`~.outcome.came_true`.
+        champion: Live months of the champion's recipe with its promise; None if nothing was issued.
+        shadows: Live months of every shadow version with its promise.
+        contributions, exposures: Contributions and exposures of the champion's issued portfolios, see
+            :func:`~.outcome.drift`.
+        notes: Sentences on gaps in the record.
+        broken: Sentences on issues that are ignored because they are incomplete, were changed, or were never issued.
+        restated: Sentences on months whose outcome has changed since the record was last logged.
     """
 
     name: str

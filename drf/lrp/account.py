@@ -18,30 +18,20 @@ class Account:
     For every sample ``inputs + bias + stabiliser + initial_state + chosen + baseline == output`` up to the precision of
     the arithmetic. If there are several targets, every tensor has an axis of targets before the others.
 
-    Attributes
-    ----------
-    relevances
-        One tensor for each input tensor of the model, in its shape, keywords after the others; see :attr:`relevance`.
-    inputs
-        Relevance summed over all inputs of a sample, shape (n,).
-    bias
-        Relevance absorbed by biases and other added constants, shape (n,).
-    stabiliser
-        Relevance absorbed by the small terms that keep denominators from zero, shape (n,).
-    initial_state
-        Relevance absorbed by the recurrent state before the first step, shape (n,).
-    chosen
-        Share of what the model chose by comparing values, such as a mask, an index or the places of the largest; no
-        input gets it, shape (n,). Under the Shapley rule the choices for x are kept along the way, and this is what
-        they change at the baseline.
-    baseline
-        f(baseline), if relevance was taken against a baseline, else 0, shape (n,).
-    output
-        f(x), shape (n,).
-    spreads
-        Standard deviations of ``relevances`` over several baselines or draws, in their shapes.
-    layers
-        Relevance of the outputs of modules that were asked for, by name.
+    Attributes:
+        relevances: One tensor for each input tensor of the model, in its shape, keywords after the others; see
+            :attr:`relevance`.
+        inputs: Relevance summed over all inputs of a sample, shape (n,).
+        bias: Relevance absorbed by biases and other added constants, shape (n,).
+        stabiliser: Relevance absorbed by the small terms that keep denominators from zero, shape (n,).
+        initial_state: Relevance absorbed by the recurrent state before the first step, shape (n,).
+        chosen: Share of what the model chose by comparing values, such as a mask, an index or the places of the
+            largest; no input gets it, shape (n,). Under the Shapley rule the choices for x are kept along the way, and
+            this is what they change at the baseline.
+        baseline: f(baseline), if relevance was taken against a baseline, else 0, shape (n,).
+        output: f(x), shape (n,).
+        spreads: Standard deviations of ``relevances`` over several baselines or draws, in their shapes.
+        layers: Relevance of the outputs of modules that were asked for, by name.
     """
 
     relevances: tuple[Tensor, ...]
@@ -80,16 +70,12 @@ class Account:
     def grouped(self, groups: Tensor, of: int = 0) -> Tensor:
         """Return the relevance of groups of an input's elements, such as words or factors.
 
-        Parameters
-        ----------
-        groups
-            Group of every element, whole numbers from 0 on, in the shape of one sample.
-        of
-            Which of ``relevances``; its samples lie on axis 0.
+        Args:
+            groups: Group of every element, whole numbers from 0 on, in the shape of one sample.
+            of: Which of ``relevances``; its samples lie on axis 0.
 
-        Returns
-        -------
-        Shape (n, groups), or (targets, n, groups).
+        Returns:
+            Shape (n, groups), or (targets, n, groups).
         """
         flat, places = self.relevances[of].flatten(-groups.ndim), groups.flatten().to(self.relevances[of].device)
         return flat.new_zeros(*flat.shape[:-1], int(groups.max()) + 1).index_add_(-1, places, flat)

@@ -27,26 +27,20 @@ class Attributor:
     How the model lays out its samples is found at the first call and kept for inputs of the same shapes, so that
     later calls cost little more than the passes themselves. Do not keep one while the model's code changes.
 
-    Parameters
-    ----------
-    model
-        Any ``nn.Module`` in eval mode, a function or a bound method. For a ``DataParallel`` or a compiled module, the
-        module inside is explained. A model in half precision is explained as a copy in single precision.
-    composite
-        The rules, or the name of one: ``"shapley"``, ``"gamma"``; by default the epsilon rule with 0.001 and
-        signal-takes-all gates.
-    select
-        Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``. May be left out if there is
-        only one tensor.
-    sample_axis
-        Axis of the samples in the inputs: one number, or one for each input tensor. ``None`` marks an input that all
-        samples share, which receives no relevance.
-    fixed
-        Inputs that are held fixed and not explained, by position or keyword.
-    layers
-        Names of modules whose outputs are explained too, see :attr:`Account.layers`.
-    output_of
-        Name of a module whose output is explained in place of the model's; with ``target``, one of its units.
+    Args:
+        model: Any ``nn.Module`` in eval mode, a function or a bound method. For a ``DataParallel`` or a compiled
+            module, the module inside is explained. A model in half precision is explained as a copy in single
+            precision.
+        composite: The rules, or the name of one: ``"shapley"``, ``"gamma"``; by default the epsilon rule with 0.001 and
+            signal-takes-all gates.
+        select: Picks the output out of what the model returns: ``select=lambda y: y["forecast"]``. May be left out if
+            there is only one tensor.
+        sample_axis: Axis of the samples in the inputs: one number, or one for each input tensor. ``None`` marks an
+            input that all samples share, which receives no relevance.
+        fixed: Inputs that are held fixed and not explained, by position or keyword.
+        layers: Names of modules whose outputs are explained too, see :attr:`Account.layers`.
+        output_of: Name of a module whose output is explained in place of the model's; with ``target``, one of its
+            units.
     """
 
     def __init__(
@@ -168,47 +162,32 @@ def attribute(
     ``chunk`` at a time, so only the memory for the result grows with their number. The account's output is compared
     with the model's own on the whole batch.
 
-    Parameters
-    ----------
-    inputs, keywords
-        Arguments as the model takes them: tensors, also in lists and dictionaries, and anything else. Whole numbers
-        that are looked up in an embedding are explained too.
-    target
-        Output of a sample to explain: a position in its flattened output (from the end if negative), a tuple that
-        indexes it, or a tensor (n,) with a position for every sample. A list of these gives several accounts from one
-        forward pass, and ``"all"`` one of every output, such as every step of a sequence. May be left out if there is
-        only one output.
-    baseline
-        For ``composite="shapley"``: f(x) - f(baseline) is distributed. A number, or a tensor with one sample or one for
-        every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own values. For a
-        list of these, and for ``Background(data)``, results are averaged. By default zeros.
-    draws
-        For a model that draws random numbers: the number of draws over which results are averaged.
-    chunk
-        Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
-    model, composite, select, sample_axis, fixed, layers, output_of
-        See :class:`Attributor`.
+    Args:
+        inputs, keywords: Arguments as the model takes them: tensors, also in lists and dictionaries, and anything else.
+            Whole numbers that are looked up in an embedding are explained too.
+        target: Output of a sample to explain: a position in its flattened output (from the end if negative), a tuple
+            that indexes it, or a tensor (n,) with a position for every sample. A list of these gives several accounts
+            from one forward pass, and ``"all"`` one of every output, such as every step of a sequence. May be left out
+            if there is only one output.
+        baseline: For ``composite="shapley"``: f(x) - f(baseline) is distributed. A number, or a tensor with one sample
+            or one for every sample of ``x``; for several inputs a tuple, in which ``None`` stands for the sample's own
+            values. For a list of these, and for ``Background(data)``, results are averaged. By default zeros.
+        draws: For a model that draws random numbers: the number of draws over which results are averaged.
+        chunk: Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
+        model, composite, select, sample_axis, fixed, layers, output_of: See :class:`Attributor`.
 
-    Returns
-    -------
-    Account
-        The ``relevances`` have the shapes of the inputs.
+    Returns:
+        Account: The ``relevances`` have the shapes of the inputs.
 
-    Raises
-    ------
-    UnsupportedOperationError
-        If relevance reaches an operation that has no rule, or the account does not close; layer and operation are
-        named.
-    MixedSamplesError
-        If a sample's output depends on the other samples of the batch.
-    TypeError, ValueError
-        If an argument cannot be explained; the message says what to give instead.
+    Raises:
+        UnsupportedOperationError: If relevance reaches an operation that has no rule, or the account does not close;
+            layer and operation are named.
+        MixedSamplesError: If a sample's output depends on the other samples of the batch.
+        TypeError, ValueError: If an argument cannot be explained; the message says what to give instead.
 
-    Warns
-    -----
-    UserWarning
-        If the Shapley rule amplifies differences, or is far from exact Shapley values of a few groups of inputs, or if
-        comparisons chose a part of the output.
+    Warns:
+        UserWarning: If the Shapley rule amplifies differences, or is far from exact Shapley values of a few groups of
+            inputs, or if comparisons chose a part of the output.
 
     >>> import torch
     >>> from torch import nn
@@ -252,12 +231,10 @@ def _probe(
 ) -> tuple[Layout, tuple[int, ...]]:
     """Return how the model lays out its samples, and the shape of one sample's output.
 
-    Raises
-    ------
-    ValueError
-        If the output changes with random numbers that the model draws.
-    UnsupportedOperationError
-        If the output depends on numbers that left torch, or the model runs on three samples no more than on one.
+    Raises:
+        ValueError: If the output changes with random numbers that the model draws.
+        UnsupportedOperationError: If the output depends on numbers that left torch, or the model runs on three samples
+            no more than on one.
     """
     rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
     try:

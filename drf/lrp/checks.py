@@ -34,12 +34,9 @@ class DifferentOutputError(UnsupportedOperationError):
 def check_output(passes: Passes, account: Account, own: Tensor) -> None:
     """Compare an account's output with f(x) of the whole batch.
 
-    Raises
-    ------
-    MixedSamplesError
-        If a sample's output depends on the other samples.
-    DifferentOutputError
-        For any other difference; the operation where it arises is named.
+    Raises:
+        MixedSamplesError: If a sample's output depends on the other samples.
+        DifferentOutputError: For any other difference; the operation where it arises is named.
     """
     expected = torch.stack([pick(own, passes.layout, target) for target in passes.targets])
     size = own.abs().max()

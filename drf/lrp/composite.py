@@ -12,25 +12,19 @@ from .rules import RULES, Epsilon, Gamma, Rule
 class Composite:
     """Rules of one attribution.
 
-    Attributes
-    ----------
-    linear
-        Rule for linear maps: ``nn.Linear``, convolutions, products with a constant matrix, the maps inside recurrent
-        layers. A name of :data:`drf.lrp.RULES`, or a rule.
-    gate
-        One of :data:`drf.lrp.GATE_RULES`, for products of two signals. Under ``shapley`` linear maps pass on
-        differences from a baseline exactly, so ``linear``, ``layers`` and ``epsilon`` have no effect.
-    epsilon
-        Stabiliser of the linear maps whose rule is named, and where a sum of signals is split between them, such as a
-        cell's state between its past and its new input.
-    layers
-        Rules for single layers by their dotted name in the model, in place of ``linear``; a name holds for all layers
-        inside.
+    Attributes:
+        linear: Rule for linear maps: ``nn.Linear``, convolutions, products with a constant matrix, the maps inside
+            recurrent layers. A name of :data:`drf.lrp.RULES`, or a rule.
+        gate: One of :data:`drf.lrp.GATE_RULES`, for products of two signals. Under ``shapley`` linear maps pass on
+            differences from a baseline exactly, so ``linear``, ``layers`` and ``epsilon`` have no effect.
+        epsilon: Stabiliser of the linear maps whose rule is named, and where a sum of signals is split between them,
+            such as a cell's state between its past and its new input.
+        layers: Rules for single layers by their dotted name in the model, in place of ``linear``; a name holds for all
+            layers inside.
 
-    Raises
-    ------
-    ValueError
-        If a rule or gate is unknown, ``epsilon`` is negative, or a rule is given that ``shapley`` does not use.
+    Raises:
+        ValueError: If a rule or gate is unknown, ``epsilon`` is negative, or a rule is given that ``shapley`` does not
+            use.
     """
 
     linear: Rule | str = "epsilon"

@@ -31,12 +31,9 @@ def score_of(
 ) -> Score:
     """Return one output of a model as a function of its first input.
 
-    Parameters
-    ----------
-    others
-        The model's further inputs, for the same samples on axis 0.
-    target, select
-        As in :func:`drf.lrp.attribute`, one target.
+    Args:
+        others: The model's further inputs, for the same samples on axis 0.
+        target, select: As in :func:`drf.lrp.attribute`, one target.
     """
 
     def score(x: Tensor) -> Tensor:
@@ -154,16 +151,12 @@ def deletion_curve(
     An input supports the output if its relevance has the sign of f(x); those of the other sign go last. Each sample's
     output counts with the sign of f(x), so the curve starts at 1.
 
-    Parameters
-    ----------
-    relevance
-        In the shape of ``x``; only its order within a sample matters.
-    insert
-        True if inputs are inserted into the baseline instead, in the same order: the curve ends at 1.
+    Args:
+        relevance: In the shape of ``x``; only its order within a sample matters.
+        insert: True if inputs are inserted into the baseline instead, in the same order: the curve ends at 1.
 
-    Returns
-    -------
-    Tensor of ``STEPS + 1`` values, at equal numbers of inputs.
+    Returns:
+        Tensor of ``STEPS + 1`` values, at equal numbers of inputs.
     """
     flat, base = x.flatten(1), _baseline(x, baseline).flatten(1)
     f = _values(score, x)

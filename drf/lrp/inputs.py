@@ -80,12 +80,9 @@ def check_inputs(
 ) -> Inputs:
     """Convert inputs to the model's precision.
 
-    Raises
-    ------
-    TypeError
-        If an input is no tensor.
-    ValueError
-        If its type or values cannot be explained, or numbers of samples differ.
+    Raises:
+        TypeError: If an input is no tensor.
+        ValueError: If its type or values cannot be explained, or numbers of samples differ.
     """
     inputs, names = arguments.tensors, arguments.names
     if not inputs:

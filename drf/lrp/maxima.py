@@ -33,19 +33,13 @@ def shares(x: Tensor, baseline: Tensor) -> Tensor:
 def windows(name: str, x: Tensor, args: Sequence[Any], kwargs: dict[str, Any], outside: float) -> Tensor:
     """Return the values that a maximum or minimum is taken of, along a new last axis.
 
-    Parameters
-    ----------
-    name
-        Name of the torch function.
-    args, kwargs
-        Its arguments after ``x``.
-    outside
-        Value in the padding of a pooling.
+    Args:
+        name: Name of the torch function.
+        args, kwargs: Its arguments after ``x``.
+        outside: Value in the padding of a pooling.
 
-    Raises
-    ------
-    UnsupportedOperationError
-        If the function is not supported, or spans all values.
+    Raises:
+        UnsupportedOperationError: If the function is not supported, or spans all values.
     """
     if name in ("max", "min"):
         return _along(x, *_given(args, kwargs, "dim", "keepdim"))

@@ -38,14 +38,10 @@ def waterfall(
 ) -> Axes:
     """Draw one output as a sum: from the baseline over its inputs and the absorbed rest to f(x).
 
-    Parameters
-    ----------
-    account
-        Account of one input and one target, (n, ..., inputs); it is summed over the axes between.
-    names
-        Names of the inputs on the last axis.
-    largest
-        Number of inputs with a bar of their own; the others share one.
+    Args:
+        account: Account of one input and one target, (n, ..., inputs); it is summed over the axes between.
+        names: Names of the inputs on the last axis.
+        largest: Number of inputs with a bar of their own; the others share one.
     """
     by_input = _array(account.relevance)[sample]
     by_input = by_input.sum(tuple(range(by_input.ndim - 1)))

@@ -253,16 +253,13 @@ def lstm_layer(
 ) -> tuple[Tensor, Tensor]:
     """Run one direction of one layer.
 
-    Parameters
-    ----------
-    x, h, c
-        Input (steps, n, features) and initial states (n, hidden), any of them signals.
-    weights
-        Weights of the input (4 hidden, features) and of the hidden state (4 hidden, hidden); summed biases if any.
+    Args:
+        x, h, c: Input (steps, n, features) and initial states (n, hidden), any of them signals.
+        weights: Weights of the input (4 hidden, features) and of the hidden state (4 hidden, hidden); summed biases if
+            any.
 
-    Returns
-    -------
-    Hidden and cell states (steps, n, hidden), through which relevance goes back by ``rule``.
+    Returns:
+        Hidden and cell states (steps, n, hidden), through which relevance goes back by ``rule``.
     """
     return _LSTMLayer.apply(x, h, c, weights, rule, account)
 

@@ -33,14 +33,10 @@ _ONE_AT_A_TIME = threading.RLock()
 class Runner:
     """A model and its arguments, with the choice of its output.
 
-    Attributes
-    ----------
-    select
-        Function that picks the output out of what the model, or ``part``, returns.
-    part
-        Name of the module whose output is explained in place of the model's.
-    hooks
-        Whether hooks that the user put on the model run too.
+    Attributes:
+        select: Function that picks the output out of what the model, or ``part``, returns.
+        part: Name of the module whose output is explained in place of the model's.
+        hooks: Whether hooks that the user put on the model run too.
     """
 
     model: nn.Module

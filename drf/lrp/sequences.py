@@ -97,16 +97,12 @@ def run_layers(
 ) -> tuple[Tensor, State]:
     """Run all layers and directions.
 
-    Parameters
-    ----------
-    x
-        (steps, n, features).
-    states
-        Initial states, each (layers * directions, n, hidden).
+    Args:
+        x: (steps, n, features).
+        states: Initial states, each (layers * directions, n, hidden).
 
-    Returns
-    -------
-    The output (steps, n, hidden * directions) and the final states in the shape of the initial ones.
+    Returns:
+        The output (steps, n, hidden * directions) and the final states in the shape of the initial ones.
     """
     each = len(weights) // (layers * directions)
     finals: list[State] = []

@@ -19,16 +19,12 @@ class Explanation:
     ``relevance.sum((1, 2)) + intercept`` is the linearised forecast (the papers' "+LRP"); adding ``bias``,
     ``stabiliser`` and ``initial_state`` gives the forecast of the model itself, up to rounding.
 
-    Attributes
-    ----------
-    relevance
-        Contribution of every lag and descriptor, shape (n, lags, descriptors).
-    intercept
-        Forecast of the neutral stock, shape (n,): the mean training return or, under the linearisation ``shapley``, the
-        network's own forecast of that stock.
-    bias, stabiliser, initial_state
-        Amounts absorbed by the network's biases, the rule's stabilisers and the state before the first date, shape
-        (n,).
+    Attributes:
+        relevance: Contribution of every lag and descriptor, shape (n, lags, descriptors).
+        intercept: Forecast of the neutral stock, shape (n,): the mean training return or, under the linearisation
+            ``shapley``, the network's own forecast of that stock.
+        bias, stabiliser, initial_state: Amounts absorbed by the network's biases, the rule's stabilisers and the state
+            before the first date, shape (n,).
     """
 
     relevance: np.ndarray

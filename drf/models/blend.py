@@ -13,15 +13,11 @@ from .combine import blended
 class Blend:
     """Rows that are blended: the ``model.blend`` config. There is nothing to train.
 
-    Attributes
-    ----------
-    rows
-        Names of rows that have contributions.
+    Attributes:
+        rows: Names of rows that have contributions.
 
-    Raises
-    ------
-    ValueError
-        If there are fewer than two rows, or two are the same.
+    Raises:
+        ValueError: If there are fewer than two rows, or two are the same.
     """
 
     rows: Sequence[str] = ("lstm_lrp", "boosting")

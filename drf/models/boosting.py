@@ -18,14 +18,10 @@ class Boosting(Regression):
     A contribution is the Shapley value of an input under the trees' own distribution (Lundberg et al. 2020). The
     contributions and the trees' expected value sum to the forecast.
 
-    Parameters
-    ----------
-    n_estimators, learning_rate, num_leaves, reg_lambda
-        As in LightGBM.
-    min_child_share
-        The least share of the samples in a leaf.
-    feature_share, sample_share
-        Shares of the inputs and of the samples that each tree sees.
+    Args:
+        n_estimators, learning_rate, num_leaves, reg_lambda: As in LightGBM.
+        min_child_share: The least share of the samples in a leaf.
+        feature_share, sample_share: Shares of the inputs and of the samples that each tree sees.
     """
 
     n_estimators: Annotated[int, Ge(1)] = 200

@@ -23,21 +23,14 @@ OTHER_COLOUR = "#4d4d4d"
 class ModelRow:
     """A row of the comparison.
 
-    Attributes
-    ----------
-    name
-        Name of the row in tables, figures and runs.
-    family
-        Family whose models make the row; all rows of a family share its models.
-    model
-        The family's class, see :class:`~.base.Model`.
-    colour
-        Colour of the family in every figure: Okabe and Ito's palette. A linearised row is drawn dashed,
-        over the plain row of its family.
-    explained
-        True if the row has contributions.
-    linearised
-        True if its forecasts are the sums of its contributions instead of the models' own forecasts.
+    Attributes:
+        name: Name of the row in tables, figures and runs.
+        family: Family whose models make the row; all rows of a family share its models.
+        model: The family's class, see :class:`~.base.Model`.
+        colour: Colour of the family in every figure: Okabe and Ito's palette. A linearised row is drawn dashed, over
+            the plain row of its family.
+        explained: True if the row has contributions.
+        linearised: True if its forecasts are the sums of its contributions instead of the models' own forecasts.
     """
 
     name: str

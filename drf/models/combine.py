@@ -10,16 +10,12 @@ import numpy as np
 def shrunk(forecast: np.ndarray, month: np.ndarray, scale: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """Scale forecasts around their month's mean by a factor.
 
-    Parameters
-    ----------
-    forecast, month
-        Shape (n,).
-    scale
-        One factor, or one per sample.
+    Args:
+        forecast, month: Shape (n,).
+        scale: One factor, or one per sample.
 
-    Returns
-    -------
-    Multiples and offsets, shape (n,).
+    Returns:
+        Multiples and offsets, shape (n,).
     """
     mean, _ = _moments(forecast, month)
     multiple = np.broadcast_to(np.asarray(scale, dtype=np.float64), forecast.shape)
@@ -32,16 +28,13 @@ def blended(forecasts: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.nd
     With m_j and s_j the mean and the standard deviation of forecast j in a month, and bars their means over j, the
     blend is m̄ + s̄ · mean of (f_j - m_j) / s_j. A forecast that is the same for all stocks of a month adds nothing.
 
-    Parameters
-    ----------
-    forecasts
-        Shape (forecasts, n).
-    month
-        Shape (n,).
+    Args:
+        forecasts: Shape (forecasts, n).
+        month: Shape (n,).
 
-    Returns
-    -------
-    Multiples, shape (forecasts, n), and offsets, shape (n,): the blend is the sum of the multiplied forecasts + offset.
+    Returns:
+        Multiples, shape (forecasts, n), and offsets, shape (n,): the blend is the sum of the multiplied forecasts +
+        offset.
     """
     means, deviations = (np.array(part) for part in zip(*(_moments(f, month) for f in forecasts), strict=True))
     varies = deviations > 1e-12 * np.abs(forecasts).max()

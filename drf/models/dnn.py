@@ -11,15 +11,11 @@ from .network import Network
 class DNN(Network):
     """Dense layers with ReLU. Everything else is as in :class:`~.network.Network`.
 
-    Parameters
-    ----------
-    hidden
-        Sizes of the layers as the papers write them, ``80-50-10``; a single one may be a number.
+    Args:
+        hidden: Sizes of the layers as the papers write them, ``80-50-10``; a single one may be a number.
 
-    Raises
-    ------
-    ValueError
-        If ``hidden`` is not a list of sizes.
+    Raises:
+        ValueError: If ``hidden`` is not a list of sizes.
     """
 
     architecture: ClassVar[str] = "dense"

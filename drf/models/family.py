@@ -13,20 +13,13 @@ from .base import Model
 class Family:
     """A model class with its settings, seeds and search space.
 
-    Attributes
-    ----------
-    name
-        A key of :data:`~.catalogue.FAMILIES`.
-    model
-        Makes an untrained model from keyword settings.
-    settings
-        Keyword settings, all but ``random_state``.
-    seeds
-        Number of differently seeded models over which forecasts and contributions are averaged.
-    space
-        Search space of the tuning: setting -> ``{type: float|int|choice, low, high, log, choices}``.
-    parts
-        Families that this one combines, if it trains no model of its own.
+    Attributes:
+        name: A key of :data:`~.catalogue.FAMILIES`.
+        model: Makes an untrained model from keyword settings.
+        settings: Keyword settings, all but ``random_state``.
+        seeds: Number of differently seeded models over which forecasts and contributions are averaged.
+        space: Search space of the tuning: setting -> ``{type: float|int|choice, low, high, log, choices}``.
+        parts: Families that this one combines, if it trains no model of its own.
     """
 
     name: str

@@ -15,11 +15,9 @@ from .regression import Regression
 class Forest(Regression):
     """scikit-learn's RandomForestRegressor on the flattened ranks.
 
-    Parameters
-    ----------
-    n_estimators, min_samples_leaf, max_features, max_samples
-        As in scikit-learn; ``max_samples`` is the share of the samples that each tree sees. Nakagawa et al. 2018 used
-        10 unlimited trees, which fit the noise.
+    Args:
+        n_estimators, min_samples_leaf, max_features, max_samples: As in scikit-learn; ``max_samples`` is the share of
+            the samples that each tree sees. Nakagawa et al. 2018 used 10 unlimited trees, which fit the noise.
     """
 
     n_estimators: Annotated[int, Ge(1)] = 60

@@ -49,11 +49,10 @@ class Linear(Regression):
 class RidgeRegression(Linear):
     """The linear model with its coefficients shrunk towards 0.
 
-    Parameters
-    ----------
-    shrinkage
-        scikit-learn's penalty divided by the number of samples times the variance of a rank, so that it means the same
-        in windows of any length. At 1 it halves the coefficient of an input that correlates with no other.
+    Args:
+        shrinkage: scikit-learn's penalty divided by the number of samples times the variance of a rank, so that it
+            means the same in windows of any length. At 1 it halves the coefficient of an input that correlates with no
+            other.
     """
 
     shrinkage: Annotated[float, Ge(0)] = 0.3

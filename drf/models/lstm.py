@@ -12,10 +12,8 @@ from .network import Network
 class LSTM(Network):
     """An LSTM whose final state is read out by a dense layer. Everything else is as in :class:`~.network.Network`.
 
-    Parameters
-    ----------
-    hidden, layers, bidirectional
-        Units per direction, stacked layers, one or two directions.
+    Args:
+        hidden, layers, bidirectional: Units per direction, stacked layers, one or two directions.
     """
 
     architecture: ClassVar[str] = "recurrent"

@@ -27,30 +27,22 @@ class Network(BaseEstimator, ABC):
     The loss is :meth:`loss` in both training loops: :meth:`fit` and, on a device,
     :func:`drf.training.batched.fit_batched`.
 
-    Parameters
-    ----------
-    learning_rate, batch_size, weight_decay
-        Settings of Adam.
-    epochs, patience
-        Largest number of passes; training stops after ``patience`` passes without a better validation error. The best
-        weights are kept.
-    validation_months
-        Last months of the training window that are held back from training to decide when to stop.
-    signal_bias
-        ``True``: the papers' form, with all biases. ``False``: no bias on the path of the signal. The neutral stock
-        (all ranks 0) then has zero network output and zero relevance, and contributions sum to the network's output.
-    linearisation
-        Rule that gives the network's contributions, see :mod:`drf.lrp.linearisation`; ``plain`` is the papers' rule.
-    epsilon
-        Stabiliser of the rule ``plain``.
-    label
-        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does not
-        count, only its position. Forecasts are returns in either case, see :mod:`drf.samples.label`.
-    warm_start
-        ``True``: in a walk-forward, each window starts from the weights of the window before. Windows then train one
-        after another.
-    random_state
-        Seed of the initial weights and of the order of batches.
+    Args:
+        learning_rate, batch_size, weight_decay: Settings of Adam.
+        epochs, patience: Largest number of passes; training stops after ``patience`` passes without a better validation
+            error. The best weights are kept.
+        validation_months: Last months of the training window that are held back from training to decide when to stop.
+        signal_bias: ``True``: the papers' form, with all biases. ``False``: no bias on the path of the signal. The
+            neutral stock (all ranks 0) then has zero network output and zero relevance, and contributions sum to the
+            network's output.
+        linearisation: Rule that gives the network's contributions, see :mod:`drf.lrp.linearisation`; ``plain`` is the
+            papers' rule.
+        epsilon: Stabiliser of the rule ``plain``.
+        label: Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does
+            not count, only its position. Forecasts are returns in either case, see :mod:`drf.samples.label`.
+        warm_start: ``True``: in a walk-forward, each window starts from the weights of the window before. Windows then
+            train one after another.
+        random_state: Seed of the initial weights and of the order of batches.
     """
 
     architecture: ClassVar[str]
@@ -76,14 +68,10 @@ class Network(BaseEstimator, ABC):
         A subclass may replace it. Both training loops call it, one of them under :func:`torch.vmap`, so it must not
         branch on values.
 
-        Parameters
-        ----------
-        output, target
-            Output of the network and its training target, shape (n,).
-        month
-            Month of each sample, shape (n,), for a loss within months.
-        weight
-            1 for a sample of the batch and 0 for padding, shape (n,).
+        Args:
+            output, target: Output of the network and its training target, shape (n,).
+            month: Month of each sample, shape (n,), for a loss within months.
+            weight: 1 for a sample of the batch and 0 for padding, shape (n,).
         """
         return (weight * (output - target) ** 2).sum() / weight.sum().clamp(min=1)
 
@@ -94,17 +82,12 @@ class Network(BaseEstimator, ABC):
     def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray, start: Network | None = None) -> Network:
         """Train on samples ordered by month.
 
-        Parameters
-        ----------
-        start
-            A fitted model of the same settings; training starts from its weights instead of random ones.
+        Args:
+            start: A fitted model of the same settings; training starts from its weights instead of random ones.
 
-        Raises
-        ------
-        ValueError
-            If no month would be left to train on.
-        TrainingDivergedError
-            If no epoch gave a finite validation error.
+        Raises:
+            ValueError: If no month would be left to train on.
+            TrainingDivergedError: If no epoch gave a finite validation error.
         """
         parts = torch.tensor(x), self.target(y, month), torch.tensor(month)
         split = self.split(month)

@@ -49,12 +49,9 @@ class Portable(Protocol):
 class PortableNetwork:
     """A network read as a sum of contributions; a forecast is ``mean`` + ``scale`` * output.
 
-    Attributes
-    ----------
-    architecture, shape
-        One of :data:`~.architecture.ARCHITECTURES`, and its keyword arguments.
-    linearisation, epsilon
-        See :func:`drf.lrp.linearise`.
+    Attributes:
+        architecture, shape: One of :data:`~.architecture.ARCHITECTURES`, and its keyword arguments.
+        linearisation, epsilon: See :func:`drf.lrp.linearise`.
     """
 
     explains: ClassVar[bool] = True
@@ -133,10 +130,8 @@ class PortableLinear:
 class PortableTrees:
     """Boosted trees in LightGBM's own text; a forecast is ``offset`` + ``multiple`` * their output.
 
-    Attributes
-    ----------
-    shape
-        Lags and descriptors.
+    Attributes:
+        shape: Lags and descriptors.
     """
 
     explains: ClassVar[bool] = True

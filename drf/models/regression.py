@@ -16,14 +16,11 @@ from ..samples.label import Label, label, worth
 class Regression(BaseEstimator, ABC):
     """A regression on the flattened ranks.
 
-    Parameters
-    ----------
-    label
-        Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does not
-        count, only its position. Ranks are scaled to the mean and spread of returns, so settings in units of returns
-        keep their meaning. Forecasts are returns in either case, see :mod:`drf.samples.label`.
-    random_state
-        Seed, for families with random draws.
+    Args:
+        label: Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does
+            not count, only its position. Ranks are scaled to the mean and spread of returns, so settings in units of
+            returns keep their meaning. Forecasts are returns in either case, see :mod:`drf.samples.label`.
+        random_state: Seed, for families with random draws.
     """
 
     CALIBRATED_ON: ClassVar[int | None] = None

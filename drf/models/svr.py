@@ -15,13 +15,11 @@ from .regression import Regression
 class SVR(Regression):
     """scikit-learn's SVR on the flattened ranks.
 
-    Parameters
-    ----------
-    C, epsilon, gamma
-        As in scikit-learn, for targets as decimal returns. The epsilon of 0.1 of Nakagawa et al. 2018 is as wide as a
-        month's return.
-    max_samples
-        Largest number of training samples, evenly spaced over months and stocks: the cost grows with its square.
+    Args:
+        C, epsilon, gamma: As in scikit-learn, for targets as decimal returns. The epsilon of 0.1 of Nakagawa et al.
+            2018 is as wide as a month's return.
+        max_samples: Largest number of training samples, evenly spaced over months and stocks: the cost grows with its
+            square.
     """
 
     CALIBRATED_ON: ClassVar[int | None] = 3000  # a forecast's cost grows with the number of support vectors

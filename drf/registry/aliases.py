@@ -36,12 +36,9 @@ _WAIT = 60  # seconds for another command on this machine to finish its move
 class Standing:
     """Holders of the aliases.
 
-    Attributes
-    ----------
-    champion, previous
-        Versions.
-    line
-        The champions so far, oldest first; the last is the champion, if there is one.
+    Attributes:
+        champion, previous: Versions.
+        line: The champions so far, oldest first; the last is the champion, if there is one.
     """
 
     champion: str | None = None
@@ -114,20 +111,13 @@ def set_hold(client: mlflow.MlflowClient, name: str, reason: str | None, by: str
 class Move:
     """A move of the aliases; it is written down before it is made.
 
-    Attributes
-    ----------
-    after
-        Aliases after the move.
-    marks
-        Version -> tags that are written on it with the move.
-    hold
-        Hold that begins with the move, if there is one.
-    unless_held
-        True if a hold prevents the move; people's decisions ignore a hold.
-    grounds
-        Reasons of the decision, for its signed statement.
-    decided
-        Time of the decision; a move that is completed later keeps it.
+    Attributes:
+        after: Aliases after the move.
+        marks: Version -> tags that are written on it with the move.
+        hold: Hold that begins with the move, if there is one.
+        unless_held: True if a hold prevents the move; people's decisions ignore a hold.
+        grounds: Reasons of the decision, for its signed statement.
+        decided: Time of the decision; a move that is completed later keeps it.
     """
 
     after: Standing

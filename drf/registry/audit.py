@@ -38,14 +38,10 @@ _STOCKS_TO_JUDGE, _MONTHS_TO_JUDGE = 50, 24
 class Protocol:
     """Path of a training from a market's panel to forecasts.
 
-    Attributes
-    ----------
-    descriptors, window, universe
-        As in the training.
-    quantiles
-        Number of quantiles of the portfolios; each month has at least that many stocks.
-    validation_months, folds
-        Validation months and folds of its tuning; 0 months if untuned.
+    Attributes:
+        descriptors, window, universe: As in the training.
+        quantiles: Number of quantiles of the portfolios; each month has at least that many stocks.
+        validation_months, folds: Validation months and folds of its tuning; 0 months if untuned.
     """
 
     descriptors: Sequence[str]
@@ -76,18 +72,13 @@ class Check:
 def audit(market: pd.DataFrame, family: Family, protocol: Protocol, seed: int) -> pd.DataFrame:
     """Run all checks.
 
-    Parameters
-    ----------
-    market
-        Panel in contract form, all stocks.
-    family
-        Family, fitted anew with one seed where a check needs forecasts.
-    protocol, seed
-        As in the training that is audited.
+    Args:
+        market: Panel in contract form, all stocks.
+        family: Family, fitted anew with one seed where a check needs forecasts.
+        protocol, seed: As in the training that is audited.
 
-    Returns
-    -------
-    One row per check: ``check``, ``value``, ``threshold``, ``passed``, ``reason``.
+    Returns:
+        One row per check: ``check``, ``value``, ``threshold``, ``passed``, ``reason``.
     """
     checks = [
         future_changes_nothing(market, family, protocol, seed),

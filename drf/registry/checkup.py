@@ -22,19 +22,15 @@ RECENT_MONTHS = 12
 class Checkup:
     """Results of a version's check-up.
 
-    Attributes
-    ----------
-    replay_error
-        Largest difference between the version's and the recorded forecasts of its training's newest month, decimals a
-        month; infinite if it forecasts other stocks.
-    direction
-        Mean rank correlation of the version's forecasts of the last test months with its training's walk-forward
-        forecasts; NaN if there is no such month.
-    conservation_error
-        Largest accounting error, decimals a month. The prediction is compared with contributions + bias. The models'
-        own forecast is compared with inputs + intercept + amounts absorbed by biases, stabiliser and initial state.
-    fidelity
-        Mean rank correlation of the sum of its contributions with the forecast of its models.
+    Attributes:
+        replay_error: Largest difference between the version's and the recorded forecasts of its training's newest
+            month, decimals a month; infinite if it forecasts other stocks.
+        direction: Mean rank correlation of the version's forecasts of the last test months with its training's
+            walk-forward forecasts; NaN if there is no such month.
+        conservation_error: Largest accounting error, decimals a month. The prediction is compared with contributions +
+            bias. The models' own forecast is compared with inputs + intercept + amounts absorbed by biases, stabiliser
+            and initial state.
+        fidelity: Mean rank correlation of the sum of its contributions with the forecast of its models.
     """
 
     replay_error: float

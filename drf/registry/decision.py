@@ -14,20 +14,14 @@ from .versions import RegisteredVersions
 class Evaluation:
     """Evaluation of one version.
 
-    Attributes
-    ----------
-    role
-        ``champion``, ``previous``, ``refresh`` or ``new recipe``.
-    passed, reason
-        True if it passed all gates of its role, and the failed gates in words if it did not.
-    scores, verdicts, months
-        See :mod:`.scores` and :mod:`.gates`; empty where nothing was scored or judged. First and last month scored.
-    skill
-        Verdicts on a refresh's months, which are reported but not required.
-    settled
-        Gates of the version's final judgement, as on its tag; empty if it is to be judged again.
-    restated
-        Sentence on changes of the market's history since its training; empty if there are none.
+    Attributes:
+        role: ``champion``, ``previous``, ``refresh`` or ``new recipe``.
+        passed, reason: True if it passed all gates of its role, and the failed gates in words if it did not.
+        scores, verdicts, months: See :mod:`.scores` and :mod:`.gates`; empty where nothing was scored or judged. First
+            and last month scored.
+        skill: Verdicts on a refresh's months, which are reported but not required.
+        settled: Gates of the version's final judgement, as on its tag; empty if it is to be judged again.
+        restated: Sentence on changes of the market's history since its training; empty if there are none.
     """
 
     number: str
@@ -50,28 +44,18 @@ class Evaluation:
 class Decision:
     """Decision about the aliases, with its reasons.
 
-    Attributes
-    ----------
-    before, after
-        Holders of the aliases.
-    chosen
-        Version that passed, and is or would be the new champion; None if there is none.
-    hold
-        Hold on the aliases, if any; it explains why nothing was moved.
-    evaluations
-        Evaluations, the champion's first.
-    superseded, left_aside
-        Versions that were not judged, each with the newer version that supersedes it or the reason for leaving it out.
-    reason
-        In words.
-    asked
-        Gates and portfolios, in words.
-    audited
-        True if a version had to pass the leak suite.
-    promoted_under
-        Version -> the gates under which it became champion, where it did.
-    overdue
-        Sentence if the champion is older than its recipe's refit interval.
+    Attributes:
+        before, after: Holders of the aliases.
+        chosen: Version that passed, and is or would be the new champion; None if there is none.
+        hold: Hold on the aliases, if any; it explains why nothing was moved.
+        evaluations: Evaluations, the champion's first.
+        superseded, left_aside: Versions that were not judged, each with the newer version that supersedes it or the
+            reason for leaving it out.
+        reason: In words.
+        asked: Gates and portfolios, in words.
+        audited: True if a version had to pass the leak suite.
+        promoted_under: Version -> the gates under which it became champion, where it did.
+        overdue: Sentence if the champion is older than its recipe's refit interval.
     """
 
     before: Standing

@@ -21,13 +21,10 @@ LONGEST_REASON = 1000
 class KeepingConfig(RegistryConfig):
     """Registered model, and how its versions are kept.
 
-    Attributes
-    ----------
-    refresh
-        Rule for a newer version of the champion's recipe: it becomes champion if it is sound (``auto``), if it also
-        passes the gates of skill (``gated``), or not at all (``never``).
-    keep
-        Number of judged versions to keep; older ones are archived, unless they hold an alias.
+    Attributes:
+        refresh: Rule for a newer version of the champion's recipe: it becomes champion if it is sound (``auto``), if it
+            also passes the gates of skill (``gated``), or not at all (``never``).
+        keep: Number of judged versions to keep; older ones are archived, unless they hold an alias.
     """
 
     refresh: Refresh = "auto"
@@ -38,25 +35,17 @@ class KeepingConfig(RegistryConfig):
 class EvaluateConfig:
     """Settings of an evaluation.
 
-    Attributes
-    ----------
-    data
-        Market to judge on; it must be the versions' market.
-    audit
-        True if the leak suite is to run on the newest version's settings, and every version must pass it, whatever the
-        gate config says.
-    dry_run
-        True if it judges and prints, but moves and writes nothing.
-    promote, rollback, hold, archive
-        People's decisions instead of an evaluation: make a version champion, roll back to the version before (true) or
-        another, hold or release the aliases, or stop judging a version.
-    reason
-        Reason for such a decision; it is recorded with the user's name.
+    Attributes:
+        data: Market to judge on; it must be the versions' market.
+        audit: True if the leak suite is to run on the newest version's settings, and every version must pass it,
+            whatever the gate config says.
+        dry_run: True if it judges and prints, but moves and writes nothing.
+        promote, rollback, hold, archive: People's decisions instead of an evaluation: make a version champion, roll
+            back to the version before (true) or another, hold or release the aliases, or stop judging a version.
+        reason: Reason for such a decision; it is recorded with the user's name.
 
-    Raises
-    ------
-    InputError
-        If more than one decision is asked for, or one without its reason.
+    Raises:
+        InputError: If more than one decision is asked for, or one without its reason.
     """
 
     data: DataConfig
@@ -95,12 +84,9 @@ class EvaluateConfig:
 def gates_in_words(choice: str, config: EvaluateConfig, strict: Thresholds, costs: PortfolioRule) -> str:
     """Return the gates and portfolios of an evaluation in words: ``strict``, or how they differ from it.
 
-    Parameters
-    ----------
-    choice
-        The file of ``conf/gate`` that was chosen.
-    strict, costs
-        Settings of ``conf/gate/strict.yaml`` and ``conf/portfolio/quintile.yaml``.
+    Args:
+        choice: The file of ``conf/gate`` that was chosen.
+        strict, costs: Settings of ``conf/gate/strict.yaml`` and ``conf/portfolio/quintile.yaml``.
     """
     usual = {"gate": asdict(strict), "portfolio": asdict(costs)}
     given = {"gate": asdict(config.gate), "portfolio": asdict(config.portfolio)}

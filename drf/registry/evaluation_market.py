@@ -29,12 +29,9 @@ from .versions import RegisteredVersions, Version, read_history
 class EvaluationMarket:
     """The market on which versions are evaluated.
 
-    Attributes
-    ----------
-    data, market
-        Where the market comes from, and all its stocks in contract form.
-    audits
-        Recipe -> result of the leak suite: versions that were trained alike are audited once.
+    Attributes:
+        data, market: Where the market comes from, and all its stocks in contract form.
+        audits: Recipe -> result of the leak suite: versions that were trained alike are audited once.
     """
 
     data: DataConfig

@@ -24,18 +24,12 @@ from .versions import Version
 class Examination:
     """Examination of a version on a panel.
 
-    Attributes
-    ----------
-    forecasts
-        Its forecasts of months that it had not seen, see :func:`~.scores.unseen_forecasts`.
-    newest
-        Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
-    checkup
-        Checks of the version's files and accounts.
-    restated
-        Differences between the panel and its training's panel.
-    history
-        Its training's panel, see :attr:`~.training_evidence.Evidence.history`.
+    Attributes:
+        forecasts: Its forecasts of months that it had not seen, see :func:`~.scores.unseen_forecasts`.
+        newest: Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
+        checkup: Checks of the version's files and accounts.
+        restated: Differences between the panel and its training's panel.
+        history: Its training's panel, see :attr:`~.training_evidence.Evidence.history`.
     """
 
     forecasts: pd.DataFrame

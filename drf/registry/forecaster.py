@@ -32,22 +32,15 @@ DETAILS = ("factors", "descriptors", "account")
 class Spec:
     """Common specification of a forecaster's members.
 
-    Attributes
-    ----------
-    lags
-        Lags, in months, at which descriptors are taken.
-    factors
-        The descriptors of each factor.
-    universe
-        Number of the largest stocks by CAP to use in each month; None: all.
-    scale
-        Factor that scales the models' forecasts around their month's mean, see :mod:`drf.evaluation.scale`. It is
-        learned from the training's test months and stays fixed.
-    stocks
-        Median number of stocks a month in the training's panel; 0: unknown.
-    least
-        Fewest stocks in a month that is forecast without ``allow_small``: as many as one quantile had in training.
-        Ranks among fewer stocks have another meaning.
+    Attributes:
+        lags: Lags, in months, at which descriptors are taken.
+        factors: The descriptors of each factor.
+        universe: Number of the largest stocks by CAP to use in each month; None: all.
+        scale: Factor that scales the models' forecasts around their month's mean, see :mod:`drf.evaluation.scale`. It
+            is learned from the training's test months and stays fixed.
+        stocks: Median number of stocks a month in the training's panel; 0: unknown.
+        least: Fewest stocks in a month that is forecast without ``allow_small``: as many as one quantile had in
+            training. Ranks among fewer stocks have another meaning.
     """
 
     lags: list[int]
@@ -65,11 +58,9 @@ class Spec:
 class Forecaster:
     """The mean forecast of several models, and its contributions.
 
-    Attributes
-    ----------
-    groups
-        Models that differ in their seed only, whose forecasts are averaged; several such groups are blended, see
-        :func:`drf.models.combine.blended`.
+    Attributes:
+        groups: Models that differ in their seed only, whose forecasts are averaged; several such groups are blended,
+            see :func:`drf.models.combine.blended`.
     """
 
     def __init__(self, spec: Spec, groups: Sequence[Sequence[Portable]]) -> None:
@@ -110,28 +101,22 @@ class Forecaster:
         Ranks are taken over the stocks given, or over the largest by CAP if the model was trained on a universe of a
         certain size. So give the whole cross-section of each month.
 
-        Parameters
-        ----------
-        panel
-            ``date`` (month ends), ``asset`` and the descriptors, of any type that a training accepts. The first two may
-            be in the index, and other columns are ignored.
-        detail
-            ``factors`` or ``descriptors``: one column of contributions for each. ``account``: instead, the entries that
-            make up the models' own forecast (``network``), scaled in the same way: ``inputs``, ``intercept``,
-            ``network_bias``, ``stabiliser``, ``initial_state``.
-        allow_small
-            True to forecast months with fewer stocks than one quantile had in training.
+        Args:
+            panel: ``date`` (month ends), ``asset`` and the descriptors, of any type that a training accepts. The first
+                two may be in the index, and other columns are ignored.
+            detail: ``factors`` or ``descriptors``: one column of contributions for each. ``account``: instead, the
+                entries that make up the models' own forecast (``network``), scaled in the same way: ``inputs``,
+                ``intercept``, ``network_bias``, ``stabiliser``, ``initial_state``.
+            allow_small: True to forecast months with fewer stocks than one quantile had in training.
 
-        Returns
-        -------
-        ``date``, ``asset``, ``prediction``, the contributions and ``bias`` (the forecast of the neutral stock), in
-        decimals a month. Contributions and ``bias`` sum to ``prediction``; models without contributions give neither.
+        Returns:
+            ``date``, ``asset``, ``prediction``, the contributions and ``bias`` (the forecast of the neutral stock), in
+            decimals a month. Contributions and ``bias`` sum to ``prediction``; models without contributions give
+            neither.
 
-        Raises
-        ------
-        ValueError
-            If ``detail`` is unknown or asks for contributions of models that have none. Also if a column is missing, a
-            month ends early or the history is too short.
+        Raises:
+            ValueError: If ``detail`` is unknown or asks for contributions of models that have none. Also if a column is
+                missing, a month ends early or the history is too short.
         """
         if detail not in DETAILS:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")

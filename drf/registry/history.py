@@ -27,16 +27,12 @@ count."""
 class Restatement:
     """Changes of a market's history since a training.
 
-    Attributes
-    ----------
-    months
-        One row for each month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells``
-        compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the same
-        market).
-    columns
-        Column -> changed cells.
-    renamed
-        Stocks that now have another name: old name -> new name.
+    Attributes:
+        months: One row for each month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells``
+            compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the
+            same market).
+        columns: Column -> changed cells.
+        renamed: Stocks that now have another name: old name -> new name.
     """
 
     months: pd.DataFrame
@@ -92,12 +88,9 @@ def _arrows(renamed: Mapping[str, str]) -> str:
 def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
     """Compare a panel as it was with the panel as it is now, over the months of the old one.
 
-    Parameters
-    ----------
-    then
-        ``date``, ``asset``, the columns to compare, ``ret_next``; see :attr:`.evidence.Evidence.history`.
-    now
-        A panel in contract form. A column that it lacks counts as changed in every cell.
+    Args:
+        then: ``date``, ``asset``, the columns to compare, ``ret_next``; see :attr:`.evidence.Evidence.history`.
+        now: A panel in contract form. A column that it lacks counts as changed in every cell.
     """
     columns = [str(name) for name in then if name not in ("date", "asset")]
     now = now[now["date"].isin(then["date"].unique())].reindex(columns=["date", "asset", *columns])

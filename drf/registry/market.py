@@ -32,18 +32,12 @@ _FEWEST = 30
 class MarketComparison:
     """A panel compared with the panel of a training.
 
-    Attributes
-    ----------
-    last
-        Newest month of the training's panel.
-    months
-        Number of months compared.
-    stocks
-        Share of the training's stock-months that the panel has, renamed stocks included.
-    returns
-        Rank correlation of the stocks' returns within months; NaN if too few are known.
-    descriptors
-        Rank correlation of each descriptor.
+    Attributes:
+        last: Newest month of the training's panel.
+        months: Number of months compared.
+        stocks: Share of the training's stock-months that the panel has, renamed stocks included.
+        returns: Rank correlation of the stocks' returns within months; NaN if too few are known.
+        descriptors: Rank correlation of each descriptor.
     """
 
     last: pd.Timestamp
@@ -76,12 +70,9 @@ class MarketComparison:
 def compare_markets(history: pd.DataFrame, panel: pd.DataFrame) -> MarketComparison:
     """Compare a panel with the panel of a training, on the newest months that both have.
 
-    Parameters
-    ----------
-    history
-        ``date``, ``asset``, descriptors, ``ret_next``: :attr:`~.training_evidence.Evidence.history`.
-    panel
-        In contract form; columns that it lacks are not compared.
+    Args:
+        history: ``date``, ``asset``, descriptors, ``ret_next``: :attr:`~.training_evidence.Evidence.history`.
+        panel: In contract form; columns that it lacks are not compared.
     """
     last = history["date"].max()
     common = sorted(set(history["date"].unique()) & set(panel["date"].unique()))[-_LATEST:]
@@ -110,19 +101,13 @@ def _agreement(then: pd.Series, now: pd.Series, months: pd.Series) -> float:
 def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd.DataFrame) -> MarketComparison:
     """Refuse a panel of another market than that of a version's training; return how the two compare.
 
-    Parameters
-    ----------
-    title
-        Version, worded to begin the message.
-    words
-        Words that choose its data, see :func:`drf.experiment.market_name.data_words`.
-    history, panel
-        See :func:`compare_markets`.
+    Args:
+        title: Version, worded to begin the message.
+        words: Words that choose its data, see :func:`drf.experiment.market_name.data_words`.
+        history, panel: See :func:`compare_markets`.
 
-    Raises
-    ------
-    InputError
-        If the markets differ, saying how.
+    Raises:
+        InputError: If the markets differ, saying how.
     """
     comparison = compare_markets(history, panel)
     if why := comparison.difference:

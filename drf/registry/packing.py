@@ -64,12 +64,9 @@ def make_forecaster(groups: Sequence[Sequence[Loadable]], spec: Spec) -> Forecas
 class Logged:
     """A model logged to MLflow.
 
-    Attributes
-    ----------
-    model_id
-        Its own name in MLflow, ``m-...``.
-    digest
-        Digest of its manifest.
+    Attributes:
+        model_id: Its own name in MLflow, ``m-...``.
+        digest: Digest of its manifest.
     """
 
     model_id: str
@@ -81,14 +78,10 @@ def log_model(
 ) -> Logged:
     """Log a forecaster to the run of its row.
 
-    Parameters
-    ----------
-    row
-        The row's name, as MLflow shows it.
-    panel
-        Panel in contract form; some stocks of its newest months become the input example.
-    evidence
-        Training evidence stored with a registered version.
+    Args:
+        row: The row's name, as MLflow shows it.
+        panel: Panel in contract form; some stocks of its newest months become the input example.
+        evidence: Training evidence stored with a registered version.
     """
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id

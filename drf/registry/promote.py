@@ -41,20 +41,13 @@ NEW, REFRESH = "new recipe", "refresh"
 class Rules:
     """Rules by which versions are evaluated.
 
-    Attributes
-    ----------
-    market
-        Panel in contract form, all stocks.
-    universe
-        Number of largest stocks that count in each month; None: as many as the version was trained on.
-    rule, limits
-        Portfolios and gates; ``asked`` names both.
-    trials
-        All trials on the market.
-    refresh
-        Rule for a newer version of the champion's recipe.
-    audit
-        Leak suite; None if it is not required.
+    Attributes:
+        market: Panel in contract form, all stocks.
+        universe: Number of largest stocks that count in each month; None: as many as the version was trained on.
+        rule, limits: Portfolios and gates; ``asked`` names both.
+        trials: All trials on the market.
+        refresh: Rule for a newer version of the champion's recipe.
+        audit: Leak suite; None if it is not required.
     """
 
     client: mlflow.MlflowClient

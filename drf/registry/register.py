@@ -38,10 +38,8 @@ ROUNDING = 1e-4
 class Origin:
     """Runs that a version comes from.
 
-    Attributes
-    ----------
-    row_run, parent_run
-        Run of the registered row, and run of its training.
+    Attributes:
+        row_run, parent_run: Run of the registered row, and run of its training.
     """
 
     row_run: str
@@ -53,19 +51,13 @@ def register_newest(
 ) -> str:
     """Register the newest window's models with the evidence of their training; return the new version.
 
-    Parameters
-    ----------
-    groups
-        Fitted models of the registered row's family; for a blend, one group for each of its rows.
-    rows
-        Rows of the comparison, including the registered one.
-    drivers
-        Sentence on what drives the row's forecasts; empty if it has no contributions.
+    Args:
+        groups: Fitted models of the registered row's family; for a blend, one group for each of its rows.
+        rows: Rows of the comparison, including the registered one.
+        drivers: Sentence on what drives the row's forecasts; empty if it has no contributions.
 
-    Raises
-    ------
-    InputError
-        If the model to be registered does not reproduce the training's forecasts.
+    Raises:
+        InputError: If the model to be registered does not reproduce the training's forecasts.
     """
     config, dates = experiment.config, experiment.samples.dates
     trained = experiment.schedule.newest.train
@@ -125,17 +117,12 @@ class Said(Protocol):
 def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[str, Said], name: str) -> Evidence:
     """Return the training evidence that is stored with a version.
 
-    Parameters
-    ----------
-    panel
-        Panel of the training, in contract form.
-    rows
-        Name -> row of the comparison; ``name`` is the registered one.
+    Args:
+        panel: Panel of the training, in contract form.
+        rows: Name -> row of the comparison; ``name`` is the registered one.
 
-    Raises
-    ------
-    InputError
-        If the forecaster's forecasts of the newest month differ from the row's.
+    Raises:
+        InputError: If the forecaster's forecasts of the newest month differ from the row's.
     """
     row, spec = rows[name], forecaster.spec
     first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
@@ -159,12 +146,9 @@ def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str,
 
     The version appears last, in one step and with all its tags, so an interrupted registration leaves no version.
 
-    Parameters
-    ----------
-    name, run_id
-        Registered model, and the run that trained it.
-    tags
-        Tags of the version; the long ones are only in its files, see :data:`~.training_evidence.LONG`.
+    Args:
+        name, run_id: Registered model, and the run that trained it.
+        tags: Tags of the version; the long ones are only in its files, see :data:`~.training_evidence.LONG`.
     """
     client = mlflow.MlflowClient()
     own = replace(evidence, tags=dict(tags))

@@ -29,16 +29,12 @@ def unseen_forecasts(
     not seen the month. They remain evidence, despite restatements, where the panel is still of the same market. Later
     forecasts are the version's own. Months in which less than half of the panel's stocks were forecast do not count.
 
-    Parameters
-    ----------
-    restated
-        The panel compared with the evidence's history.
-    panel
-        In contract form.
+    Args:
+        restated: The panel compared with the evidence's history.
+        panel: In contract form.
 
-    Returns
-    -------
-    ``date``, ``asset``, ``y_true``, ``y_pred``, ``benchmark``; empty if there is no such month.
+    Returns:
+        ``date``, ``asset``, ``y_true``, ``y_pred``, ``benchmark``; empty if there is no such month.
     """
     returns = panel[[*KEYS, RETURN]].rename(columns={RETURN: "y_true"})
     returns = returns[returns.groupby("date")["y_true"].transform("count") > 0]
@@ -58,17 +54,14 @@ def unseen_forecasts(
 def score(forecasts: pd.DataFrame, panel: pd.DataFrame, rule: PortfolioRule, trials: Trials) -> pd.Series:
     """Return the scores of a version on its own months; nothing here depends on another version.
 
-    Parameters
-    ----------
-    forecasts
-        See :func:`unseen_forecasts`.
+    Args:
+        forecasts: See :func:`unseen_forecasts`.
 
-    Returns
-    -------
-    ``months``, the metrics :data:`SCORES`; the interval of the Sharpe ratio after costs (``sharpe_low``,
-    ``sharpe_high``); the ``deflated`` ratio; the number of ``trials``, and the number of ``independent`` trials that
-    they are equivalent to; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic; ``better_than_linear``,
-    the probability of a better Sharpe ratio than linear's, NaN without the linear row.
+    Returns:
+        ``months``, the metrics :data:`SCORES`; the interval of the Sharpe ratio after costs (``sharpe_low``,
+        ``sharpe_high``); the ``deflated`` ratio; the number of ``trials``, and the number of ``independent`` trials
+        that they are equivalent to; ``rank_ic_df``, the degrees of freedom of the rank IC's t-statistic;
+        ``better_than_linear``, the probability of a better Sharpe ratio than linear's, NaN without the linear row.
     """
     judged = rule.equip(forecasts, panel)
     series, metrics = monthly_series(judged, rule), summarise(judged, rule)

@@ -33,19 +33,14 @@ _KEPT_BITS = 16
 class Evidence:
     """Evidence of a training.
 
-    Attributes
-    ----------
-    predictions
-        Walk-forward forecasts of the test months, each by a model that had not seen the month: ``date``, ``asset``,
-        ``y_true`` as it was then, ``y_pred``, and ``benchmark``. The benchmark is the forecast of the row ``linear``,
-        empty if the training had no such row.
-    newest
-        The version's own forecasts of the training's newest month: ``date``, ``asset``, ``prediction``.
-    history
-        The training's panel: ``date``, ``asset``, the columns that the version uses, and ``ret_next``. The months that
-        the newest forecasts need are exact, the others rounded to a relative error below 1e-5.
-    tags
-        Tags of the version at its registration.
+    Attributes:
+        predictions: Walk-forward forecasts of the test months, each by a model that had not seen the month: ``date``,
+            ``asset``, ``y_true`` as it was then, ``y_pred``, and ``benchmark``. The benchmark is the forecast of the
+            row ``linear``, empty if the training had no such row.
+        newest: The version's own forecasts of the training's newest month: ``date``, ``asset``, ``prediction``.
+        history: The training's panel: ``date``, ``asset``, the columns that the version uses, and ``ret_next``. The
+            months that the newest forecasts need are exact, the others rounded to a relative error below 1e-5.
+        tags: Tags of the version at its registration.
     """
 
     predictions: pd.DataFrame

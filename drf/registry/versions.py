@@ -55,22 +55,16 @@ _NEEDED = {"row_run", "parent_run", "train_last"}
 class Version:
     """A registered version with the tags of its registration and of earlier evaluations.
 
-    Attributes
-    ----------
-    row, row_run, parent_run
-        Row from which the version was made, that row's run, and the run of its training.
-    train_last
-        The last month whose return it has seen.
-    recipe, market
-        See :func:`drf.experiment.identity.recipe_of` and :func:`drf.tracking.searches.market_returns`; None if unknown.
-    config
-        The training's.
-    tags
-        All.
-    judged
-        Gates of the version's final judgement; None if it still waits to be judged.
-    gates
-        Gates, in words, under which the version or the recipe that it refreshes became champion; None if neither did.
+    Attributes:
+        row, row_run, parent_run: Row from which the version was made, that row's run, and the run of its training.
+        train_last: The last month whose return it has seen.
+        recipe, market: See :func:`drf.experiment.identity.recipe_of` and :func:`drf.tracking.searches.market_returns`;
+            None if unknown.
+        config: The training's.
+        tags: All.
+        judged: Gates of the version's final judgement; None if it still waits to be judged.
+        gates: Gates, in words, under which the version or the recipe that it refreshes became champion; None if neither
+            did.
     """
 
     name: str

@@ -30,34 +30,20 @@ PER_CENT = "{:.1%}"
 class Material:
     """Facts that the report of a training is made from.
 
-    Attributes
-    ----------
-    comparison
-        One line per row, with its metrics.
-    evidence
-        See :func:`drf.comparison.evidence.gather`.
-    name
-        Name of the training.
-    headline
-        The row that can be promoted.
-    drivers
-        The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
-    figures
-        Pictures by name; a picture named ``<row>/<name>`` shows one row.
-    series
-        Row -> its monthly series, see :func:`drf.evaluation.metrics.monthly_series`.
-    portrait
-        Row that is shown in detail: the row of ``drivers``, or ``headline``.
-    factors
-        The descriptors of each factor.
-    protocol
-        Data and protocol in sentences.
-    simulated
-        True if the market is simulated.
-    neutral
-        Per cent of the inputs that were missing.
-    config, commit
-        The configuration as YAML, and the code's commit.
+    Attributes:
+        comparison: One line per row, with its metrics.
+        evidence: See :func:`drf.comparison.evidence.gather`.
+        name: Name of the training.
+        headline: The row that can be promoted.
+        drivers: The row whose forecasts are explained, and its mean contributions to the forecast spread by factor.
+        figures: Pictures by name; a picture named ``<row>/<name>`` shows one row.
+        series: Row -> its monthly series, see :func:`drf.evaluation.metrics.monthly_series`.
+        portrait: Row that is shown in detail: the row of ``drivers``, or ``headline``.
+        factors: The descriptors of each factor.
+        protocol: Data and protocol in sentences.
+        simulated: True if the market is simulated.
+        neutral: Per cent of the inputs that were missing.
+        config, commit: The configuration as YAML, and the code's commit.
     """
 
     comparison: pd.DataFrame

@@ -16,16 +16,11 @@ import pandas as pd
 class Column:
     """A column of a table.
 
-    Attributes
-    ----------
-    name
-        Column of the frame.
-    heading
-        Heading that a reader sees.
-    format
-        Format of its values.
-    text
-        True if it holds text, which is set to the left.
+    Attributes:
+        name: Column of the frame.
+        heading: Heading that a reader sees.
+        format: Format of its values.
+        text: True if it holds text, which is set to the left.
     """
 
     name: str
@@ -44,14 +39,10 @@ class Column:
 class Table:
     """A table of some columns of a frame.
 
-    Attributes
-    ----------
-    frame, columns
-        Values, and the columns that are shown.
-    strong
-        Value in the first column of the row that is emphasised.
-    summary
-        Caption of a fold that hides the table until a reader opens it; empty: no fold.
+    Attributes:
+        frame, columns: Values, and the columns that are shown.
+        strong: Value in the first column of the row that is emphasised.
+        summary: Caption of a fold that hides the table until a reader opens it; empty: no fold.
     """
 
     frame: pd.DataFrame
@@ -81,16 +72,11 @@ class Picture:
 class Chart:
     """A chart, as Plotly's JSON, which :mod:`.html` makes interactive and :mod:`.paper` draws on paper.
 
-    Attributes
-    ----------
-    title
-        Heading.
-    alt
-        Description of what it shows.
-    data, layout
-        Traces, and the part of the layout that is the chart's own; colours and margins follow the page.
-    wide
-        True if it takes the whole width of the page.
+    Attributes:
+        title: Heading.
+        alt: Description of what it shows.
+        data, layout: Traces, and the part of the layout that is the chart's own; colours and margins follow the page.
+        wide: True if it takes the whole width of the page.
     """
 
     title: str
@@ -104,14 +90,10 @@ class Chart:
 class Section:
     """A heading with paragraphs, tables, pictures and charts, in this order.
 
-    Attributes
-    ----------
-    figures
-        Pictures that stand in for the charts on paper, and where scripts are off.
-    stocks
-        True if a stock can be looked up below it; its tables name stocks in their first column.
-    factors
-        True if a factor can be looked up below it.
+    Attributes:
+        figures: Pictures that stand in for the charts on paper, and where scripts are off.
+        stocks: True if a stock can be looked up below it; its tables name stocks in their first column.
+        factors: True if a factor can be looked up below it.
     """
 
     title: str
@@ -132,20 +114,13 @@ class Section:
 class Document:
     """A report.
 
-    Attributes
-    ----------
-    title, subtitle
-        Head of the first screen.
-    answers
-        Question -> answer: the first screen.
-    sections
-        Sections in order; the registry's verdict is placed just before the last.
-    config, commit
-        Configuration as YAML, and commit of the code.
-    awaits_verdict
-        True if the registry's verdict is filled in later.
-    stocks, factors
-        Tables for looking up a stock or a factor, see :mod:`.lookup`; None: none can be looked up.
+    Attributes:
+        title, subtitle: Head of the first screen.
+        answers: Question -> answer: the first screen.
+        sections: Sections in order; the registry's verdict is placed just before the last.
+        config, commit: Configuration as YAML, and commit of the code.
+        awaits_verdict: True if the registry's verdict is filled in later.
+        stocks, factors: Tables for looking up a stock or a factor, see :mod:`.lookup`; None: none can be looked up.
     """
 
     title: str

@@ -17,12 +17,9 @@ def comparison_figures(
 ) -> dict[str, Chart]:
     """Return the figures of the whole comparison, by name.
 
-    Parameters
-    ----------
-    table
-        See :func:`drf.comparison.rows.comparison_table`.
-    intervals
-        As :func:`drf.evaluation.intervals.sharpe_intervals` gives.
+    Args:
+        table: See :func:`drf.comparison.rows.comparison_table`.
+        intervals: As :func:`drf.evaluation.intervals.sharpe_intervals` gives.
     """
     year = MONTHLY.periods_a_year
     quantiles = pd.DataFrame({row.name: quantile_returns(row.judged, rule).mean() * year for row in rows})

@@ -12,14 +12,10 @@ from .standing import alarm_in_words, promotion_in_words
 def decision_report(name: str, decision: Decision, settings: str, commit: str) -> Document:
     """Return the report of an evaluation.
 
-    Parameters
-    ----------
-    name
-        Name of the registered model.
-    settings
-        Settings of the evaluation, as YAML.
-    commit
-        Commit of the code.
+    Args:
+        name: Name of the registered model.
+        settings: Settings of the evaluation, as YAML.
+        commit: Commit of the code.
     """
     after = decision.after
     judged = ", ".join(f"version {evaluation.number} ({evaluation.role})" for evaluation in decision.evaluations)

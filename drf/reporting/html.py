@@ -52,14 +52,10 @@ def _packed_plotly() -> Markup:
 def with_verdict(page: str, status: str, verdict: Section | None) -> str:
     """Return the page with the registry's verdict, which replaces any verdict filled in before.
 
-    Parameters
-    ----------
-    page
-        Page, as :func:`render` or this function returned it.
-    status
-        Sentence for the first screen.
-    verdict
-        ``None``: the section that was filled in before stays.
+    Args:
+        page: Page, as :func:`render` or this function returned it.
+        status: Sentence for the first screen.
+        verdict: ``None``: the section that was filled in before stays.
     """
     texts = {"status": str(jinja2.filters.escape(status))}
     if verdict is not None:

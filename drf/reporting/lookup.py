@@ -28,29 +28,20 @@ def stocks_asked(
 ) -> dict[str, Any]:
     """Return everything that a reader can look up about a stock, ready for JSON.
 
-    Parameters
-    ----------
-    holdings
-        ``asset``, ``forecast``, ``weight``, ``change``, of the newest month; decimals.
-    cells
-        Parts that make up the forecasts, one column each, aligned with ``holdings``; any remainder of the forecast is
-        shown as the rest.
-    levels
-        Level (such as ``factor``) -> the group, at that level, of each column of ``cells``.
-    history
-        ``date``, ``asset``, ``forecast``, ``earned`` and one column per factor.
-    factors
-        Contribution columns.
-    month
-        The newest.
-    changed
-        Description of a weight's change.
+    Args:
+        holdings: ``asset``, ``forecast``, ``weight``, ``change``, of the newest month; decimals.
+        cells: Parts that make up the forecasts, one column each, aligned with ``holdings``; any remainder of the
+            forecast is shown as the rest.
+        levels: Level (such as ``factor``) -> the group, at that level, of each column of ``cells``.
+        history: ``date``, ``asset``, ``forecast``, ``earned`` and one column per factor.
+        factors: Contribution columns.
+        month: The newest.
+        changed: Description of a weight's change.
 
-    Returns
-    -------
-    Data of the newest month: ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (one list per stock) and
-    ``groups`` (for each level, the names of its groups and the group of each cell). Also ``months`` and ``history``
-    (for each column, one list per month in the order of the names, null where nothing is known).
+    Returns:
+        Data of the newest month: ``names``, ``forecast``, ``weight``, ``change``, ``cells`` (one list per stock) and
+        ``groups`` (for each level, the names of its groups and the group of each cell). Also ``months`` and ``history``
+        (for each column, one list per month in the order of the names, null where nothing is known).
     """
     rest = holdings["forecast"].to_numpy() - cells.sum(axis=1).to_numpy()
     names = holdings["asset"].tolist()

@@ -26,26 +26,16 @@ _SIGNED, _PLAIN = "{:+.2%}", "{:.2%}"
 class Month:
     """Facts of a month end that its page shows.
 
-    Attributes
-    ----------
-    name
-        Registered model.
-    month
-        Month end at which the forecasts were made.
-    champion
-        In words.
-    orders
-        See :func:`~.orders.make_orders`; None if nothing was scored.
-    record
-        Realised results; None if they were not computed.
-    unusual
-        Unusual inputs; if there are any, nothing was issued unless somebody forced it.
-    trained, decision
-        Sentence on the training; the evaluation's decision, or None if there was no evaluation.
-    notes
-        Further sentences.
-    config, commit
-        The configuration as YAML, and the code's commit.
+    Attributes:
+        name: Registered model.
+        month: Month end at which the forecasts were made.
+        champion: In words.
+        orders: See :func:`~.orders.make_orders`; None if nothing was scored.
+        record: Realised results; None if they were not computed.
+        unusual: Unusual inputs; if there are any, nothing was issued unless somebody forced it.
+        trained, decision: Sentence on the training; the evaluation's decision, or None if there was no evaluation.
+        notes: Further sentences.
+        config, commit: The configuration as YAML, and the code's commit.
     """
 
     name: str

@@ -12,14 +12,10 @@ HEADS = ("**Champion**", "**Previous**", "**Not promoted**", "**Not in productio
 class Standing:
     """Standing of a version after a decision.
 
-    Attributes
-    ----------
-    head
-        First words of its card, in bold.
-    predicate
-        The same, worded for a sentence that begins with "Version 3".
-    reason
-        Continuation of head or predicate, up to the full stop.
+    Attributes:
+        head: First words of its card, in bold.
+        predicate: The same, worded for a sentence that begins with "Version 3".
+        reason: Continuation of head or predicate, up to the full stop.
     """
 
     head: str
@@ -39,12 +35,9 @@ class Standing:
 def standing_of(number: str, decision: Decision, evaluation: Evaluation | None, gates: str | None) -> Standing:
     """Return the standing of a version after a decision.
 
-    Parameters
-    ----------
-    number, decision, evaluation
-        Version, decision, and the version's evaluation; None if it was not judged.
-    gates
-        Gates under which it became champion; None or empty if it did not.
+    Args:
+        number, decision, evaluation: Version, decision, and the version's evaluation; None if it was not judged.
+        gates: Gates under which it became champion; None or empty if it did not.
     """
     by = "Last decision" if decision.asked else "A person decided"
     last = f". {by}: {decision.reason}"

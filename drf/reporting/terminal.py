@@ -43,14 +43,10 @@ def training_text(
 ) -> str:
     """Return a training's closing text: its rows, what was filled, where its runs are, and how to go on.
 
-    Parameters
-    ----------
-    table
-        One line per row, with its metrics.
-    version
-        Number of the registered version, if one was registered.
-    next_command
-        Command that judges it.
+    Args:
+        table: One line per row, with its metrics.
+        version: Number of the registered version, if one was registered.
+        next_command: Command that judges it.
     """
     run_id, where, home = place.run_id, place.experiment_id, pages.base(place.store)
     samples, months, absent = experiment.samples, experiment.schedule.test_months, experiment.left_out

@@ -31,16 +31,11 @@ def training_card(
 ) -> str:
     """Return the description of a training.
 
-    Parameters
-    ----------
-    comparison
-        One line per row, with its metrics.
-    net
-        Row -> interval of its Sharpe ratio after costs: ``low``, ``high``.
-    answers, protocol
-        Answers of the report's first screen, and the protocol, in sentences.
-    links
-        Words -> address.
+    Args:
+        comparison: One line per row, with its metrics.
+        net: Row -> interval of its Sharpe ratio after costs: ``low``, ``high``.
+        answers, protocol: Answers of the report's first screen, and the protocol, in sentences.
+        links: Words -> address.
     """
     lines = comparison.join(net[["low", "high"]], on="row").sort_values("sharpe_net", ascending=False)
     columns = [

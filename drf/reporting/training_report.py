@@ -37,14 +37,10 @@ def training_document(
 ) -> Document:
     """Return the report of a training.
 
-    Parameters
-    ----------
-    evidence
-        See :func:`drf.comparison.evidence.gather`.
-    pictures
-        See :func:`training_pictures`.
-    name
-        Name of the training.
+    Args:
+        evidence: See :func:`drf.comparison.evidence.gather`.
+        pictures: See :func:`training_pictures`.
+        name: Name of the training.
     """
     table, samples, headline = comparison_table(rows), experiment.samples, experiment.registered_row.name
     drives = drivers(rows, headline)

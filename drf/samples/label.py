@@ -11,13 +11,10 @@ Label = Literal["return", "rank"]
 def label(kind: Label, y: np.ndarray, month: np.ndarray) -> np.ndarray:
     """Return the label with mean 0 and standard deviation 1, shape (n,), float32.
 
-    Parameters
-    ----------
-    kind
-        ``return``: the target itself. ``rank``: its rank among the targets of the month, from 0 to 1, which outliers
-        cannot distort.
-    y, month
-        Targets as decimal returns and the month of each, shape (n,).
+    Args:
+        kind: ``return``: the target itself. ``rank``: its rank among the targets of the month, from 0 to 1, which
+            outliers cannot distort.
+        y, month: Targets as decimal returns and the month of each, shape (n,).
     """
     values: np.ndarray = y.astype(np.float64)
     if kind == "rank":

@@ -18,26 +18,16 @@ TARGETS = get_args(Target)
 class Samples:
     """Samples of a panel, ordered by month and, within a month, by asset.
 
-    Attributes
-    ----------
-    x
-        Ranks in [-1, 1], float32, shape (n, lags, descriptors), the oldest date first; 0 where unknown.
-    y
-        Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
-    month
-        Position of the sample's date in ``dates``, int, shape (n,).
-    asset
-        Asset names, shape (n,).
-    dates
-        Every month end from the panel's first to its last.
-    lags
-        Distances in months, the oldest first, in the order of ``x``'s second axis.
-    descriptors
-        Names, in the order of ``x``'s third axis.
-    missing_values
-        Number of values of ``x`` that are 0 because the stock had a row but not this descriptor.
-    missing_months
-        Number of (sample, lag) pairs that are all 0 because the stock had no row at that date.
+    Attributes:
+        x: Ranks in [-1, 1], float32, shape (n, lags, descriptors), the oldest date first; 0 where unknown.
+        y: Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
+        month: Position of the sample's date in ``dates``, int, shape (n,).
+        asset: Asset names, shape (n,).
+        dates: Every month end from the panel's first to its last.
+        lags: Distances in months, the oldest first, in the order of ``x``'s second axis.
+        descriptors: Names, in the order of ``x``'s third axis.
+        missing_values: Number of values of ``x`` that are 0 because the stock had a row but not this descriptor.
+        missing_months: Number of (sample, lag) pairs that are all 0 because the stock had no row at that date.
     """
 
     x: np.ndarray
@@ -79,19 +69,13 @@ def make_samples(
     A sample exists for every row whose month has all lags within the panel's calendar. Where the stock had no row at a
     lag, or a descriptor was not known, the rank is 0: the neutral stock.
 
-    Parameters
-    ----------
-    panel
-        ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
-    descriptors, lags
-        Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
-    target
-        ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
+    Args:
+        panel: ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
+        descriptors, lags: Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
+        target: ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
 
-    Raises
-    ------
-    ValueError
-        If ``target`` is not one of :data:`TARGETS`.
+    Raises:
+        ValueError: If ``target`` is not one of :data:`TARGETS`.
     """
     if target not in TARGETS:
         raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")

@@ -12,16 +12,12 @@ def cross_sectional_ranks(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd
     The smallest of the ``n`` known values of a month becomes -1, the largest +1, ties share their mean rank; a single
     known value becomes 0. Only rows of the same ``date`` enter, so no rank depends on another month.
 
-    Parameters
-    ----------
-    panel
-        Rows with a ``date`` column and the descriptors, in any units.
-    descriptors
-        Columns to rank.
+    Args:
+        panel: Rows with a ``date`` column and the descriptors, in any units.
+        descriptors: Columns to rank.
 
-    Returns
-    -------
-    DataFrame of float32, same index as ``panel``, one column a descriptor; missing stays missing.
+    Returns:
+        DataFrame of float32, same index as ``panel``, one column a descriptor; missing stays missing.
     """
     grouped = panel.groupby("date", sort=False)[list(descriptors)]
     position = grouped.rank(method="average") - 1.0

@@ -18,37 +18,23 @@ from .lagged import Samples, Target
 class WindowRule:
     """Rule by which months are cut into samples and windows: the ``window`` config.
 
-    Attributes
-    ----------
-    lags
-        Months back at which descriptors are looked at; 0 is the date of the forecast itself.
-    target
-        Forecast target, see :func:`~.lagged.make_samples`.
-    label
-        Training label of all families, unless one sets its own: see :mod:`~.label`.
-    train_months
-        Number of months that a window trains on before its first test month.
-    test_months
-        Number of newest labelled months to test on; None: as many as the panel allows.
-    test_from, test_to
-        First and last date of the forecasts to test on; None: the earliest, or the newest.
-    periods
-        Start dates of the parts into which the test months are split, each shown separately for every row; None:
-        calendar years.
-    refit_every
-        Number of test months per fit.
-    expanding
-        True if windows train on all earlier months, not only on the last ``train_months``. The start of the first
-        window does not depend on this setting.
+    Attributes:
+        lags: Months back at which descriptors are looked at; 0 is the date of the forecast itself.
+        target: Forecast target, see :func:`~.lagged.make_samples`.
+        label: Training label of all families, unless one sets its own: see :mod:`~.label`.
+        train_months: Number of months that a window trains on before its first test month.
+        test_months: Number of newest labelled months to test on; None: as many as the panel allows.
+        test_from, test_to: First and last date of the forecasts to test on; None: the earliest, or the newest.
+        periods: Start dates of the parts into which the test months are split, each shown separately for every row;
+            None: calendar years.
+        refit_every: Number of test months per fit.
+        expanding: True if windows train on all earlier months, not only on the last ``train_months``. The start of the
+            first window does not depend on this setting.
+        shrink: True if forecasts are scaled around their month's mean by a factor learned from earlier months, see
+            :mod:`drf.evaluation.scale`; False: they stay as the models made them.
 
-    shrink
-        True if forecasts are scaled around their month's mean by a factor learned from earlier months, see
-        :mod:`drf.evaluation.scale`; False: they stay as the models made them.
-
-    Raises
-    ------
-    ValueError
-        If ``lags`` is empty or repeats a number, or if a date is invalid.
+    Raises:
+        ValueError: If ``lags`` is empty or repeats a number, or if a date is invalid.
     """
 
     lags: Sequence[Annotated[int, Ge(0)]]
@@ -101,12 +87,9 @@ class Window:
 class Schedule:
     """Windows of a training.
 
-    Attributes
-    ----------
-    tested
-        Consecutive, in the order of time.
-    newest
-        Window whose models are kept; it may have no month left to forecast.
+    Attributes:
+        tested: Consecutive, in the order of time.
+        newest: Window whose models are kept; it may have no month left to forecast.
     """
 
     tested: tuple[Window, ...]

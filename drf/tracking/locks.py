@@ -18,19 +18,13 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
     """Block other commands from the same work: all commands if the store is a sqlite file, else this user's commands on
     this machine.
 
-    Parameters
-    ----------
-    name
-        The registered model that is worked on.
-    purpose
-        Kind of work; commands with different purposes do not wait for each other.
-    wait
-        Seconds to wait for another command.
+    Args:
+        name: The registered model that is worked on.
+        purpose: Kind of work; commands with different purposes do not wait for each other.
+        wait: Seconds to wait for another command.
 
-    Raises
-    ------
-    TryAgainError
-        If another command still holds the lock after that time.
+    Raises:
+        TryAgainError: If another command still holds the lock after that time.
     """
     lock = FileLock(lock_file(name, purpose))
     try:

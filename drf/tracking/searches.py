@@ -65,12 +65,9 @@ def trials_on(market: pd.Series | None, own: Mapping[str, pd.DataFrame] | None =
     with the most trials counts; if several have equally many, the newest. Failed or deleted runs count too, if they got
     far enough to show a result.
 
-    Parameters
-    ----------
-    market
-        See :func:`market_returns`; None: on any market.
-    own
-        Recipe -> returns of the trials of a training in progress; earlier trainings of that recipe do not count.
+    Args:
+        market: See :func:`market_returns`; None: on any market.
+        own: Recipe -> returns of the trials of a training in progress; earlier trainings of that recipe do not count.
     """
     client = mlflow.MlflowClient()
     experiments = _all_experiments(client)

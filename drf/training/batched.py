@@ -46,23 +46,16 @@ def fit_batched(
 ) -> list[TrainingDivergedError | None]:
     """Train models that :func:`batches` has put together, each on its own part of the samples.
 
-    Parameters
-    ----------
-    training
-        For each model the positions of its samples, ordered by month; their ``y`` must be known.
-    starts
-        Network from whose weights each model starts, if any.
-    device
-        PyTorch device, such as ``cuda``.
+    Args:
+        training: For each model the positions of its samples, ordered by month; their ``y`` must be known.
+        starts: Network from whose weights each model starts, if any.
+        device: PyTorch device, such as ``cuda``.
 
-    Returns
-    -------
-    For each model, the error that ended its training, if any; models without an error are fitted.
+    Returns:
+        For each model, the error that ended its training, if any; models without an error are fitted.
 
-    Raises
-    ------
-    InputError
-        If a layer cannot be trained in this way; the message names it.
+    Raises:
+        InputError: If a layer cannot be trained in this way; the message names it.
     """
     settings, (x, y, month) = models[0], (samples.x, samples.y, samples.month)
     features = torch.tensor(x, device=device)

@@ -35,12 +35,9 @@ class Checkpoints:
     ``restored`` counts fits left by an interrupted training. ``refused`` counts such fits that were damaged or belonged
     to another user.
 
-    Parameters
-    ----------
-    folder
-        Folder for checkpoints; this training makes its own folder inside it.
-    identity
-        Digest of everything that the training's numbers depend on, besides the task of each fit.
+    Args:
+        folder: Folder for checkpoints; this training makes its own folder inside it.
+        identity: Digest of everything that the training's numbers depend on, besides the task of each fit.
     """
 
     def __init__(self, folder: str, identity: Mapping[str, Any]) -> None:

@@ -20,16 +20,11 @@ from .parallel import Compute, run_tasks
 class Fit:
     """One fit: family, window, member and seed.
 
-    Attributes
-    ----------
-    family, window
-        Family to fit, and its months.
-    member
-        Number of the model among those that are averaged.
-    seed
-        Seed of the whole run.
-    start
-        A fitted model to start from.
+    Attributes:
+        family, window: Family to fit, and its months.
+        member: Number of the model among those that are averaged.
+        seed: Seed of the whole run.
+        start: A fitted model to start from.
     """
 
     family: Family

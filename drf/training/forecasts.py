@@ -13,22 +13,15 @@ from ..samples.lagged import Samples
 class Forecasts:
     """Forecasts of one family for consecutive months, averaged over its seeds.
 
-    Attributes
-    ----------
-    samples_slice
-        The samples forecast.
-    prediction
-        Forecasts as decimal returns, shape (n,).
-    explanation
-        Contributions to the forecasts, if the family can explain them.
-    seconds
-        Processor seconds of all fits, without training that was done on a device.
-    by_seed, linearised_by_seed
-        Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter only if the family can explain
-        its forecasts.
-    faithfulness
-        Faithfulness of the explanations: one row per window and seed, with ``date`` (the first test month), ``member``
-        and the family's measures. No rows if the family measures nothing.
+    Attributes:
+        samples_slice: The samples forecast.
+        prediction: Forecasts as decimal returns, shape (n,).
+        explanation: Contributions to the forecasts, if the family can explain them.
+        seconds: Processor seconds of all fits, without training that was done on a device.
+        by_seed, linearised_by_seed: Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter
+            only if the family can explain its forecasts.
+        faithfulness: Faithfulness of the explanations: one row per window and seed, with ``date`` (the first test
+            month), ``member`` and the family's measures. No rows if the family measures nothing.
     """
 
     samples_slice: slice
@@ -44,14 +37,10 @@ class Forecasts:
 class WalkForward:
     """Walk-forward of one family through all windows.
 
-    Attributes
-    ----------
-    tested
-        Forecasts over the test windows.
-    newest
-        Forecasts of the newest window, for months whose returns are not known yet.
-    members
-        The newest window's models, one a seed.
+    Attributes:
+        tested: Forecasts over the test windows.
+        newest: Forecasts of the newest window, for months whose returns are not known yet.
+        members: The newest window's models, one a seed.
     """
 
     tested: Forecasts

@@ -21,19 +21,13 @@ PATIENCE = 20  # seconds to wait before a scheduler counts as absent
 class Compute:
     """Place where fits run.
 
-    Attributes
-    ----------
-    jobs
-        Worker processes on this machine; -1: one per core.
-    scheduler
-        Address of a Dask scheduler, whose workers are then used instead.
-    device
-        PyTorch device on which networks are trained together, such as ``cuda``; None: each in a worker.
+    Attributes:
+        jobs: Worker processes on this machine; -1: one per core.
+        scheduler: Address of a Dask scheduler, whose workers are then used instead.
+        device: PyTorch device on which networks are trained together, such as ``cuda``; None: each in a worker.
 
-    Raises
-    ------
-    ValueError
-        If ``jobs`` is 0.
+    Raises:
+        ValueError: If ``jobs`` is 0.
     """
 
     jobs: Annotated[int, Ge(-1)]

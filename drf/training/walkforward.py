@@ -62,14 +62,10 @@ def walk_forward(
 ) -> dict[str, WalkForward]:
     """Fit every family on all windows; a family made of others is derived from their walks.
 
-    Parameters
-    ----------
-    seed
-        Seed of all random draws.
-    compute
-        Place where fits run; results do not depend on it, except for rounding on a device.
-    checkpoints
-        Store of finished fits; a fit that is found there is not run again.
+    Args:
+        seed: Seed of all random draws.
+        compute: Place where fits run; results do not depend on it, except for rounding on a device.
+        checkpoints: Store of finished fits; a fit that is found there is not run again.
     """
     fits = {
         Key(family.name, position, member): Fit(family, window, member, seed)

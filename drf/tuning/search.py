@@ -44,27 +44,21 @@ OnTrial = Callable[[Family, FrozenTrial, bool], None]
 class TuningRule:
     """Length and data of the search: the ``tuning`` config.
 
-    Attributes
-    ----------
-    trials
-        Trials per family, including those of an interrupted study; 0: no tuning, the configured settings are used.
-    validation_months, folds
-        Number of months just before the first test month, and number of windows that they form.
-    objective
-        Scale-free measure over the windows by which the best trial is chosen, the same for all families. An error
-        measure would reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the returns;
-        ``r2``: share of the returns' within-month variance that the forecast would explain at its best scale.
-    batch
-        Trials asked for at once. The batch does not depend on the number of workers, so neither do the results.
-    journal
-        File that keeps the studies, so that an interrupted study can be resumed.
-    storage
-        Address, without a password, of a database that keeps the studies for several machines instead.
+    Attributes:
+        trials: Trials per family, including those of an interrupted study; 0: no tuning, the configured settings are
+            used.
+        validation_months, folds: Number of months just before the first test month, and number of windows that they
+            form.
+        objective: Scale-free measure over the windows by which the best trial is chosen, the same for all families. An
+            error measure would reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the
+            returns; ``r2``: share of the returns' within-month variance that the forecast would explain at its best
+            scale.
+        batch: Trials asked for at once. The batch does not depend on the number of workers, so neither do the results.
+        journal: File that keeps the studies, so that an interrupted study can be resumed.
+        storage: Address, without a password, of a database that keeps the studies for several machines instead.
 
-    Raises
-    ------
-    InputError
-        If the address is not a database address, or holds a password.
+    Raises:
+        InputError: If the address is not a database address, or holds a password.
     """
 
     trials: Annotated[int, Ge(0)]
@@ -84,26 +78,17 @@ class TuningRule:
 class TuningPlan:
     """A search that is ready to run.
 
-    Attributes
-    ----------
-    rule
-        Length of the search, and its batches.
-    windows
-        Validation windows, all before the first test month.
-    seed
-        Seed of all random draws.
-    compute
-        Where fits run.
-    storage
-        Storage of the studies, see :mod:`~.studies`; None if there is nothing to tune.
-    identity
-        Digest of everything that a trial's value depends on, besides its settings, seed and months. It is part of a
-        study's name.
-    portfolio
-        Portfolios whose returns are kept for every trial. The returns do not affect the choice; they serve later to
-        count trials and estimate overfitting.
-    panel
-        Panel in contract form, from which the portfolios take what they need besides forecasts.
+    Attributes:
+        rule: Length of the search, and its batches.
+        windows: Validation windows, all before the first test month.
+        seed: Seed of all random draws.
+        compute: Where fits run.
+        storage: Storage of the studies, see :mod:`~.studies`; None if there is nothing to tune.
+        identity: Digest of everything that a trial's value depends on, besides its settings, seed and months. It is
+            part of a study's name.
+        portfolio: Portfolios whose returns are kept for every trial. The returns do not affect the choice; they serve
+            later to count trials and estimate overfitting.
+        panel: Panel in contract form, from which the portfolios take what they need besides forecasts.
     """
 
     rule: TuningRule

@@ -11,16 +11,12 @@ from optuna.trial import Trial
 class Entry:
     """Search range of a setting.
 
-    Attributes
-    ----------
-    type
-        ``float`` or ``int``: a number between ``low`` and ``high``, uniform or, with ``log``, uniform in its logarithm.
-        ``choice``: one of ``choices``.
+    Attributes:
+        type: ``float`` or ``int``: a number between ``low`` and ``high``, uniform or, with ``log``, uniform in its
+            logarithm. ``choice``: one of ``choices``.
 
-    Raises
-    ------
-    ValueError
-        If a key that the type needs is missing.
+    Raises:
+        ValueError: If a key that the type needs is missing.
     """
 
     type: Literal["float", "int", "choice"]

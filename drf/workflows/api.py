@@ -29,19 +29,15 @@ from .train import TrainingResult
 def train(*overrides: str) -> TrainingResult:
     """Train: fit the models walk-forward, compare them, log all to MLflow and register the newest.
 
-    Parameters
-    ----------
-    overrides
-        Settings of ``conf/config.yaml``: ``"window=paper"``, ``"data=panel"``, ``"data.path=panel.parquet"``.
+    Args:
+        overrides: Settings of ``conf/config.yaml``: ``"window=paper"``, ``"data=panel"``,
+            ``"data.path=panel.parquet"``.
 
-    Returns
-    -------
-    Result whose ``table`` has one line of metrics per row; ``version`` is the number of the registered version.
+    Returns:
+        Result whose ``table`` has one line of metrics per row; ``version`` is the number of the registered version.
 
-    Raises
-    ------
-    InputError
-        With a one-line message: what is wrong, where, and what to do.
+    Raises:
+        InputError: With a one-line message: what is wrong, where, and what to do.
     """
     return _train.train(compose_settings("config", TrainConfig, overrides))
 
@@ -49,19 +45,14 @@ def train(*overrides: str) -> TrainingResult:
 def evaluate(*overrides: str) -> EvaluationResult:
     """Judge the registered versions and move the alias ``champion``, or carry out a person's decision.
 
-    Parameters
-    ----------
-    overrides
-        Settings of ``conf/evaluation.yaml``: ``"data=panel"``, ``"promote=3"``, ``"reason=..."``.
+    Args:
+        overrides: Settings of ``conf/evaluation.yaml``: ``"data=panel"``, ``"promote=3"``, ``"reason=..."``.
 
-    Returns
-    -------
-    Result whose ``decision`` gives the findings on each version; ``alarm`` says what is wrong with the champion.
+    Returns:
+        Result whose ``decision`` gives the findings on each version; ``alarm`` says what is wrong with the champion.
 
-    Raises
-    ------
-    InputError
-        As in :func:`train`; also ``ChampionError`` if the champion cannot be judged.
+    Raises:
+        InputError: As in :func:`train`; also ``ChampionError`` if the champion cannot be judged.
     """
     return _evaluate.evaluate(compose_settings("evaluation", EvaluateConfig, overrides))
 
@@ -69,21 +60,15 @@ def evaluate(*overrides: str) -> EvaluationResult:
 def score(panel: str, **settings: Any) -> ScoreResult:
     """Forecast the newest month of a panel and issue orders.
 
-    Parameters
-    ----------
-    panel
-        File with ``date``, ``asset`` and the model's descriptors.
-    settings
-        Fields of :class:`drf.workflows.score.ScoreConfig`.
+    Args:
+        panel: File with ``date``, ``asset`` and the model's descriptors.
+        settings: Fields of :class:`drf.workflows.score.ScoreConfig`.
 
-    Returns
-    -------
-    Result whose ``orders`` are None if the month was held back because its inputs are unusual.
+    Returns:
+        Result whose ``orders`` are None if the month was held back because its inputs are unusual.
 
-    Raises
-    ------
-    InputError
-        As :func:`train`.
+    Raises:
+        InputError: As :func:`train`.
     """
     return _score.score(ScoreConfig(panel=panel, **settings))
 
@@ -91,17 +76,12 @@ def score(panel: str, **settings: Any) -> ScoreResult:
 def monitor(panel: str, **settings: Any) -> MonitorResult:
     """Compare the issued forecasts with the returns of a panel.
 
-    Parameters
-    ----------
-    panel
-        File with ``date``, ``asset`` and ``ret_next``.
-    settings
-        Fields of :class:`drf.workflows.monitor.MonitorConfig`.
+    Args:
+        panel: File with ``date``, ``asset`` and ``ret_next``.
+        settings: Fields of :class:`drf.workflows.monitor.MonitorConfig`.
 
-    Raises
-    ------
-    InputError
-        As :func:`train`.
+    Raises:
+        InputError: As :func:`train`.
     """
     return _monitor.monitor(MonitorConfig(panel=panel, **settings))
 
@@ -109,16 +89,12 @@ def monitor(panel: str, **settings: Any) -> MonitorResult:
 def month_end(*overrides: str, listener: Listener = lambda result: None) -> MonthEndResult:
     """Do a month end: watch, score, monitor, train if it is time, evaluate, and write a page.
 
-    Parameters
-    ----------
-    overrides
-        Settings of ``conf/month_end.yaml``: ``"data=panel"``, ``"skip=[train]"``.
-    listener
-        Function called with the result of each step as it ends.
+    Args:
+        overrides: Settings of ``conf/month_end.yaml``: ``"data=panel"``, ``"skip=[train]"``.
+        listener: Function called with the result of each step as it ends.
 
-    Raises
-    ------
-    InputError
-        As in :func:`train`; also ``TryAgainError`` if another month end is running or a store cannot be reached.
+    Raises:
+        InputError: As in :func:`train`; also ``TryAgainError`` if another month end is running or a store cannot be
+            reached.
     """
     return _month_end.month_end(compose_settings("month_end", MonthEndConfig, overrides), listener)

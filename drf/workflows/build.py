@@ -33,18 +33,12 @@ from ..experiment.schema import DataConfig, TrainConfig
 class BuildResult:
     """A panel that was built.
 
-    Attributes
-    ----------
-    output
-        File of the panel.
-    panel
-        In contract form.
-    fingerprint
-        Fingerprint of the panel.
-    changes
-        Sentences on what has changed since the previous build.
-    same
-        True if the panel was built before, and nothing has changed.
+    Attributes:
+        output: File of the panel.
+        panel: In contract form.
+        fingerprint: Fingerprint of the panel.
+        changes: Sentences on what has changed since the previous build.
+        same: True if the panel was built before, and nothing has changed.
     """
 
     output: Path

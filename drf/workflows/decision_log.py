@@ -117,14 +117,10 @@ def log_decision(
 ) -> None:
     """Log a registry decision: its texts and tables to the parent run, each judged version to a run below it.
 
-    Parameters
-    ----------
-    config
-        The evaluation's settings under their dotted names.
-    dataset
-        The panel on which versions were judged, if any was.
-    notices
-        Sentences on earlier moves.
+    Args:
+        config: The evaluation's settings under their dotted names.
+        dataset: The panel on which versions were judged, if any was.
+        notices: Sentences on earlier moves.
     """
     run = tree.parent
     if dataset is not None:

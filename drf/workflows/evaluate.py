@@ -27,18 +27,12 @@ from .version_descriptions import rewrite_cards
 class EvaluationResult:
     """An evaluation that has ended.
 
-    Attributes
-    ----------
-    name
-        Registered model.
-    decision
-        Evaluation of every version, and the champion.
-    audits
-        Results of the leak suite that were asked for, or that failed.
-    place
-        Run of the evaluation; None for a dry run, which writes nothing.
-    notices
-        Sentences on earlier moves that were completed, and on reports that could not be completed.
+    Attributes:
+        name: Registered model.
+        decision: Evaluation of every version, and the champion.
+        audits: Results of the leak suite that were asked for, or that failed.
+        place: Run of the evaluation; None for a dry run, which writes nothing.
+        notices: Sentences on earlier moves that were completed, and on reports that could not be completed.
     """
 
     name: str
@@ -56,12 +50,10 @@ class EvaluationResult:
 def evaluate(settings: Settings[EvaluateConfig]) -> EvaluationResult:
     """Evaluate the versions of a registered model, or carry out a person's decision.
 
-    Raises
-    ------
-    ChampionError
-        If there is a champion, but neither it nor any other version can be read.
-    InputError
-        If the settings, the data or the registry are at fault; the message names the fault, and nothing is moved.
+    Raises:
+        ChampionError: If there is a champion, but neither it nor any other version can be read.
+        InputError: If the settings, the data or the registry are at fault; the message names the fault, and nothing is
+            moved.
     """
     config, name = settings.config, settings.config.registry.name
     store = without_secrets(connect())

@@ -19,12 +19,9 @@ from ..errors import InputError, first_few
 class Inspection:
     """A look at a panel.
 
-    Attributes
-    ----------
-    text
-        Counts, a table by descriptor, and findings.
-    refusal
-        Reason for which a training would refuse the panel; empty if there is none.
+    Attributes:
+        text: Counts, a table by descriptor, and findings.
+        refusal: Reason for which a training would refuse the panel; empty if there is none.
     """
 
     text: str
@@ -37,21 +34,14 @@ _SHOWN = 12  # months that are printed, the newest
 def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading: Reading = PLAIN) -> Inspection:
     """Look at a panel before it is trusted.
 
-    Parameters
-    ----------
-    path
-        File, folder of Parquet files, pattern, or ``market.db#table``.
-    wanted
-        Descriptors to look at.
-    figure
-        File of the coverage picture to write; None: no picture is drawn.
-    reading
-        Options of reading the file.
+    Args:
+        path: File, folder of Parquet files, pattern, or ``market.db#table``.
+        wanted: Descriptors to look at.
+        figure: File of the coverage picture to write; None: no picture is drawn.
+        reading: Options of reading the file.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read as a panel at all.
+    Raises:
+        InputError: If the file cannot be read as a panel at all.
     """
     if figure is not None and not Path(figure).absolute().parent.is_dir():
         raise InputError(f"--figure {figure}: the folder does not exist")

@@ -22,14 +22,10 @@ from .track_record_log import log_record
 class MonitorConfig:
     """Settings of a monitoring.
 
-    Attributes
-    ----------
-    panel
-        File with ``date``, ``asset`` and ``ret_next``.
-    name
-        Registered model; None: the model of the panel's market, else the built-in market's model.
-    reading
-        Properties of a CSV file that it does not state itself.
+    Attributes:
+        panel: File with ``date``, ``asset`` and ``ret_next``.
+        name: Registered model; None: the model of the panel's market, else the built-in market's model.
+        reading: Properties of a CSV file that it does not state itself.
     """
 
     panel: str
@@ -41,12 +37,9 @@ class MonitorConfig:
 class MonitorResult:
     """A monitoring that has ended.
 
-    Attributes
-    ----------
-    record
-        Issued months with their outcomes and the backtest.
-    run_id, store
-        Run that holds the record, and address of MLflow's store without secrets.
+    Attributes:
+        record: Issued months with their outcomes and the backtest.
+        run_id, store: Run that holds the record, and address of MLflow's store without secrets.
     """
 
     record: Record

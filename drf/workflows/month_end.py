@@ -38,14 +38,10 @@ from .month_end_steps import Listener, MonthEndSteps
 class MonthEndResult:
     """A month end that has ended.
 
-    Attributes
-    ----------
-    status
-        ``done``, ``alarm`` or ``held back``.
-    summary
-        The month end as numbers and texts, ready for JSON.
-    done_before
-        True if an earlier call had done the work.
+    Attributes:
+        status: ``done``, ``alarm`` or ``held back``.
+        summary: The month end as numbers and texts, ready for JSON.
+        done_before: True if an earlier call had done the work.
     """
 
     status: str
@@ -62,17 +58,12 @@ class MonthEndResult:
 def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda result: None) -> MonthEndResult:
     """Do a month end.
 
-    Parameters
-    ----------
-    listener
-        Function called with the result of each step as it ends.
+    Args:
+        listener: Function called with the result of each step as it ends.
 
-    Raises
-    ------
-    InputError
-        If the settings, the data or the registry are refused.
-    TryAgainError
-        If another month end of the same model is at work, or a store cannot be reached.
+    Raises:
+        InputError: If the settings, the data or the registry are refused.
+        TryAgainError: If another month end of the same model is at work, or a store cannot be reached.
     """
     began, config = time.perf_counter(), settings.config
     connect()

@@ -22,24 +22,15 @@ from ..tracking.store import connect, without_secrets
 class ScoreConfig:
     """Settings of a scoring.
 
-    Attributes
-    ----------
-    panel
-        File with ``date``, ``asset`` and the model's descriptors.
-    output
-        File to write, ``.parquet`` or ``.csv``; None: nothing is written.
-    model
-        Address of a registered model; None: the champion of the panel's market, else of the built-in market.
-    detail
-        Columns of contributions: ``factors``, ``descriptors`` or ``account``.
-    as_of
-        As-of date, YYYY-MM-DD; None: today.
-    reading
-        Properties of a CSV file that it does not state itself.
-    force
-        True to issue even if the newest month's inputs are unusual.
-    replace
-        True to issue a month again if it was already issued and the new issue would differ.
+    Attributes:
+        panel: File with ``date``, ``asset`` and the model's descriptors.
+        output: File to write, ``.parquet`` or ``.csv``; None: nothing is written.
+        model: Address of a registered model; None: the champion of the panel's market, else of the built-in market.
+        detail: Columns of contributions: ``factors``, ``descriptors`` or ``account``.
+        as_of: As-of date, YYYY-MM-DD; None: today.
+        reading: Properties of a CSV file that it does not state itself.
+        force: True to issue even if the newest month's inputs are unusual.
+        replace: True to issue a month again if it was already issued and the new issue would differ.
     """
 
     panel: str
@@ -56,18 +47,12 @@ class ScoreConfig:
 class ScoreResult:
     """A scoring that has ended.
 
-    Attributes
-    ----------
-    month
-        Month end at which the forecasts are made.
-    watched
-        Unusual inputs of the month.
-    issuance
-        The issue; None if the month was held back because its inputs are unusual.
-    orders
-        Forecasts with their contributions, ranks, target weights, trades and reasons; None if held back.
-    store
-        Address of MLflow's store, without secrets.
+    Attributes:
+        month: Month end at which the forecasts are made.
+        watched: Unusual inputs of the month.
+        issuance: The issue; None if the month was held back because its inputs are unusual.
+        orders: Forecasts with their contributions, ranks, target weights, trades and reasons; None if held back.
+        store: Address of MLflow's store, without secrets.
     """
 
     month: pd.Timestamp

@@ -34,22 +34,14 @@ from .training_log import TrainingLog
 class TrainingResult:
     """A training that has ended.
 
-    Attributes
-    ----------
-    experiment
-        Settings, panel, samples and windows of the training.
-    rows
-        Rows of the comparison with their forecasts, metrics and contributions.
-    table
-        Table of metrics, one line per row.
-    evidence
-        Tables of inference by name, see :func:`drf.comparison.evidence.gather`.
-    version
-        Number of the registered version; None if the registered row was not trained.
-    place
-        Its parent run.
-    notices
-        Sentences on fits that were restored or refused.
+    Attributes:
+        experiment: Settings, panel, samples and windows of the training.
+        rows: Rows of the comparison with their forecasts, metrics and contributions.
+        table: Table of metrics, one line per row.
+        evidence: Tables of inference by name, see :func:`drf.comparison.evidence.gather`.
+        version: Number of the registered version; None if the registered row was not trained.
+        place: Its parent run.
+        notices: Sentences on fits that were restored or refused.
     """
 
     experiment: Experiment

@@ -33,10 +33,8 @@ from ..tuning.search import MACHINE, measures_of, returns_of
 class TrainingLog:
     """The runs of one training: a parent, one child per row, and trials below their family's plain row.
 
-    Parameters
-    ----------
-    tree
-        Open run tree of the training; the tree closes its runs when it ends.
+    Args:
+        tree: Open run tree of the training; the tree closes its runs when it ends.
     """
 
     def __init__(self, tree: RunTree, experiment: Experiment) -> None:
@@ -104,12 +102,9 @@ class TrainingLog:
     ) -> None:
         """Log every row, the table of all rows, and their pictures.
 
-        Parameters
-        ----------
-        families
-            Families with the settings that tuning chose.
-        pictures
-            Pictures by name; a row's picture is ``<row>/<name>``.
+        Args:
+            families: Families with the settings that tuning chose.
+            pictures: Pictures by name; a row's picture is ``<row>/<name>``.
         """
         tuned = {family.name: family for family in families}
         for row in rows:
@@ -189,12 +184,9 @@ class TrainingLog:
     ) -> None:
         """Write the cards that MLflow shows on the pages of the experiment, the training and its rows.
 
-        Parameters
-        ----------
-        answers
-            First screen of the report.
-        version
-            Number of the registered version, if one was registered.
+        Args:
+            answers: First screen of the report.
+            version: Number of the registered version, if one was registered.
         """
         client, experiment, parent = self.tree.client, self.tree.experiment_id, self.parent.run_id
         if NOTE not in client.get_experiment(experiment).tags:  # people may have written their own note
