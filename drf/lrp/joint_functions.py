@@ -39,20 +39,27 @@ class Joint(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        (x, baseline), grad, dim = ctx.saved_tensors, grads[0], ctx.dim
-        held = x == baseline  # such as elements masked out (-inf) in both tensors
-        step = torch.where(held, 0, x - baseline)
-        slope = _mean_gradient(ctx.pull(dim), FEW, x, baseline, step, held, grad)
-        far = (step.amax(dim) - step.amin(dim) > LITTLE).nonzero(as_tuple=True)
-        if len(far[0]):
-            rows = [value.movedim(dim, -1)[far] for value in (x, baseline, step, held, grad)]
-            slope.movedim(dim, -1)[far] = _mean_gradient(ctx.pull(-1), MANY, *rows)
-        # Elements that are masked out have no value, so their change is taken as zero.
-        change = torch.where(grad == 0, 0, grad * (ctx.function(x) - ctx.function(baseline)))
-        missed = (change - slope * step).sum(dim, keepdim=True)
-        moving = torch.where(slope == 0, 0, step)  # an element that moves nothing, such as a masked one, gets nothing
-        length = moving.square().sum(dim, keepdim=True)
-        return slope + torch.where(length == 0, 0, missed * moving / length), *(None,) * 4
+        x, baseline = ctx.saved_tensors
+        return mean_slope(x, baseline, grads[0], ctx.function, ctx.dim, ctx.pull), *(None,) * 4
+
+
+def mean_slope(
+    x: Tensor, baseline: Tensor, grad: Tensor, function: Elementwise, dim: int, pull: Callable[[int], Pull]
+) -> Tensor:
+    """Return the mean gradient of a joint function from baseline to input, in the shape of ``x``."""
+    held = x == baseline  # such as elements masked out (-inf) in both tensors
+    step = torch.where(held, 0, x - baseline)
+    slope = _mean_gradient(pull(dim), FEW, x, baseline, step, held, grad)
+    far = (step.amax(dim) - step.amin(dim) > LITTLE).nonzero(as_tuple=True)
+    if len(far[0]):
+        rows = [value.expand_as(x).movedim(dim, -1)[far] for value in (x, baseline, step, held, grad)]
+        slope.movedim(dim, -1)[far] = _mean_gradient(pull(-1), MANY, *rows)
+    # Elements that are masked out have no value, so their change is taken as zero.
+    change = torch.where(grad == 0, 0, grad * (function(x) - function(baseline)))
+    missed = (change - slope * step).sum(dim, keepdim=True)
+    moving = torch.where(slope == 0, 0, step)  # an element that moves nothing, such as a masked one, gets nothing
+    length = moving.square().sum(dim, keepdim=True)
+    return slope + torch.where(length == 0, 0, missed * moving / length)
 
 
 def _mean_gradient(

@@ -52,9 +52,11 @@ class Layout:
         return amount.reshape(-1, samples, self._stride(site)).sum((0, 2))
 
     def spread(self, site: int, baseline: Tensor, like: Tensor, samples: int) -> Tensor:
-        """Repeat the value of a site from a single sample once for each of many."""
+        """Repeat the value of a site from a single sample once for each of many, without a copy where it can be."""
         if baseline.shape == like.shape:
             return baseline
+        if baseline.ndim == like.ndim and all(a in (1, b) for a, b in zip(baseline.shape, like.shape, strict=True)):
+            return baseline.expand_as(like)
         stride = self._stride(site)
         return baseline.reshape(-1, 1, stride).expand(-1, samples, stride).reshape(like.shape)
 

@@ -17,6 +17,18 @@ from .propagation import UnsupportedOperationError
 
 def shares(x: Tensor, baseline: Tensor) -> Tensor:
     """Return each value's share in the maximum over the last axis; they sum to 1, and ties share alike."""
+    winner = x.argmax(-1, keepdim=True)
+    whole = torch.zeros_like(x).scatter_(-1, winner, 1.0)
+    # The largest at both ends is the largest all the way, and alone if it is so at the input.
+    alone = (x == x.gather(-1, winner)).sum(-1) == 1
+    contested = ~(alone & (baseline.gather(-1, winner)[..., 0] >= baseline.amax(-1)))
+    if contested.any():
+        whole[contested] = _lengths(x[contested], baseline[contested])
+    return whole
+
+
+def _lengths(x: Tensor, baseline: Tensor) -> Tensor:
+    """Return the length of way on which each value is the largest."""
     step = x - baseline
     first, last, alike = torch.zeros_like(x), torch.ones_like(x), torch.zeros_like(x)
     for k in range(x.shape[-1]):

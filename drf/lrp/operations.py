@@ -348,8 +348,15 @@ def _bilinear(
 
 # ---- functions of every element by itself
 
+
+@operation("relu")
+def _relu(propagation: Propagation, func: Callable[..., Any], z: Tensor, inplace: bool = False) -> Tensor:
+    result = propagation.relu(z)
+    return mark_gate(result) if is_gate(z) else result
+
+
 THROUGH_ZERO = {
-    "relu", "tanh", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardtanh", "hardswish",
+    "tanh", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardtanh", "hardswish",
     "softsign", "sign", "sgn", "round", "trunc", "fix",
     "tanhshrink", "softshrink", "hardshrink", "prelu", "rrelu", "sin", "sinh", "asinh", "atan", "arctan",
     "tan", "asin", "arcsin", "erf", "square", "expm1", "log1p", "swish", "arcsinh", "atanh", "arctanh", "frac",

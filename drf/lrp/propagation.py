@@ -85,16 +85,22 @@ class Propagation(ABC):
         result = self._activation(self.site(z), function, z, offset)
         return mark_gate(result) if is_gate(z) else result
 
+    def relu(self, z: Tensor) -> Tensor:
+        return self._relu(self.site(z), z)
+
     def product(self, function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
         """Apply a function of two signals that is linear in each."""
         result = self._product((self.site(a), self.site(b)), function, a, b)
         return mark_gate(result) if is_gate(a) and is_gate(b) else result
 
     def linear_map(self, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Apply a function linear in a signal and in a constant weight, with a bias that broadcasts to its result."""
-        z = function.forward(x.detach(), weight)
-        z = z if bias is None else z + bias
-        return self._linear_map(self.site(z), function, x, weight, bias, z)
+        """Apply a function linear in a signal and in a constant weight, with a bias that broadcasts to its result.
+
+        Methods get its result ``y`` with the way back through it, and ``z``, the values with the bias.
+        """
+        y = function.forward(x, weight)
+        z = y.detach() if bias is None else y.detach() + bias
+        return self._linear_map(self.site(z), function, x, weight, bias, y, z)
 
     def total(self, y: Tensor) -> Tensor:
         """Add several signals."""
@@ -171,12 +177,15 @@ class Propagation(ABC):
     @abstractmethod
     def _activation(self, site: int, function: Elementwise, z: Tensor, offset: bool) -> Tensor: ...
 
+    def _relu(self, site: int, z: Tensor) -> Tensor:
+        return torch.relu(z)  # its secant from 0 is its derivative
+
     @abstractmethod
     def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor: ...
 
     @abstractmethod
     def _linear_map(
-        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, z: Tensor
     ) -> Tensor: ...
 
     # A method that needs no baseline goes back through the product. If no account is kept, sums and constants need no

@@ -70,7 +70,7 @@ class Recording(Propagation):
         return passing(function(a.detach(), b.detach()))
 
     def _linear_map(
-        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, z: Tensor
     ) -> Tensor:
         return passing(z)
 

@@ -21,11 +21,11 @@ from torch import Tensor
 from .composite import Composite
 from .gate_rules import FRACTIONS
 from .gated import GatedLayer, gated_relevance
-from .joint_functions import Joint, log_softmax_at, softmax_at
+from .joint_functions import log_softmax_at, mean_slope, softmax_at
 from .layout import Layout
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recurrent import lstm_layer, relevance_rule
-from .rules import LinearMap, Part, Rule, Term, absorbed, lift, stabiliser, total
+from .rules import Epsilon, LinearMap, Part, Rule, Term, absorbed, lift, stabiliser, total
 from .tensor_flags import is_gate
 
 KINDS = ("bias", "stabiliser", "initial_state", "chosen")
@@ -87,6 +87,9 @@ class LayerwiseRelevance(Propagation):
         result = Carry.apply(z, y, slope)
         return result if at_zero is None else Absorb.apply(result, at_zero, self, "bias", site)
 
+    def _relu(self, site: int, z: Tensor) -> Tensor:
+        return self._activation(site, torch.relu, z, False) if self.blind else super()._relu(site, z)
+
     def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
         gate = self.composite.gate
         if is_gate(a) == is_gate(b) or gate == "half":
@@ -99,9 +102,11 @@ class LayerwiseRelevance(Propagation):
         )
 
     def _linear_map(
-        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, z: Tensor
     ) -> Tensor:
         rule = self._rule()
+        if isinstance(rule, Epsilon):  # all contributions count alike, so its way back is the map's own
+            return EpsilonMap.apply(y, z, bias, rule.epsilon, self, site)
         return MapByRule.apply(x, weight, z.new_zeros(()) if bias is None else bias, z, function, rule, self, site)
 
     def _total(self, site: int, y: Tensor) -> Tensor:
@@ -123,29 +128,41 @@ class LayerwiseRelevance(Propagation):
         return deviation * torch.rsqrt(deviation.detach().square().mean(axes, keepdim=True) + eps)
 
     def _softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        y = z.detach().softmax(dim)
-        possible, count, centred, level = _against_even(z, y > 0, dim)
-        joint = Joint.apply(centred, level, lambda z: z.softmax(dim), dim, softmax_at)
-        return Absorb.apply(Through.apply(joint, y), possible.to(z.dtype) / count, self, "bias", site)
+        return AgainstEven.apply(z, dim, False, self, site)
 
     def _log_softmax(self, site: int, z: Tensor, dim: int) -> Tensor:
-        y = z.detach().log_softmax(dim)
-        possible, count, centred, level = _against_even(z, y.exp() > 0, dim)
-        joint = Joint.apply(centred, level, lambda z: z.log_softmax(dim), dim, log_softmax_at)
-        path = Through.apply(torch.where(possible, joint, 0), y)
-        return Absorb.apply(path, torch.where(possible, -count.log(), y), self, "bias", site)
+        return AgainstEven.apply(z, dim, True, self, site)
 
 
-def _against_even(z: Tensor, possible: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the logits that a softmax does not make 0, their number, their deviations from the mean, and the logits of
-    the even distribution over them.
+class AgainstEven(torch.autograd.Function):
+    """A softmax, or its logarithm: every logit by how far it is above the mean of those that are not made 0.
 
-    The largest is taken away first, so that no mask of a large finite number cancels them.
+    The even distribution over these counts as bias. The largest logit is taken away first, so that no mask of a large
+    finite number cancels the others.
     """
-    count = possible.sum(dim, keepdim=True).to(z.dtype)
-    near = torch.where(possible, z - z.detach().amax(dim, keepdim=True), 0)
-    level = torch.where(possible, 0, torch.full_like(z.detach(), -torch.inf))
-    return possible, count, torch.where(possible, near - near.sum(dim, keepdim=True) / count, level), level
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, dim: int, log: bool, propagation: LayerwiseRelevance, site: int) -> Tensor:
+        y = z.log_softmax(dim) if log else z.softmax(dim)
+        ctx.save_for_backward(z, y)
+        ctx.given = dim, log, propagation, site
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (z, y), (dim, log, propagation, site), grad = ctx.saved_tensors, ctx.given, grads[0]
+        if not grad.any():  # gates get nothing
+            return torch.zeros_like(grad), None, None, None, None
+        possible = (y.exp() if log else y) > 0
+        count = possible.sum(dim, keepdim=True).to(z.dtype)
+        near = torch.where(possible, z - z.amax(dim, keepdim=True), 0)
+        level = torch.where(possible, 0, torch.full_like(z, -torch.inf))
+        centred = torch.where(possible, near - near.sum(dim, keepdim=True) / count, level)
+        even = torch.where(possible, -count.log(), y) if log else possible / count
+        propagation.absorb("bias", site, torch.where(grad == 0, 0, grad * even))
+        function, pull = (torch.log_softmax, log_softmax_at) if log else (torch.softmax, softmax_at)
+        slope = mean_slope(centred, level, torch.where(possible, grad, 0), lambda z: function(z, dim), dim, pull)
+        return torch.where(possible, slope - slope.sum(dim, keepdim=True) / count, 0), None, None, None, None
 
 
 class Absorb(torch.autograd.Function):
@@ -160,7 +177,9 @@ class Absorb(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (amount,), grad = ctx.saved_tensors, grads[0]
-        taken = torch.where(grad == 0, 0, grad.conj() * amount)
+        taken = grad.conj() * amount
+        if not taken.sum().isfinite().all():  # an amount may be infinite where no relevance comes, such as a mask
+            taken = torch.where(grad == 0, 0, taken)
         ctx.propagation.absorb(ctx.kind, ctx.site, taken.real if taken.is_complex() else taken)
         return grad, None, None, None, None
 
@@ -193,6 +212,28 @@ class Halve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return grads[0] / 2
+
+
+class EpsilonMap(torch.autograd.Function):
+    """A linear map under the epsilon rule: relevance per unit of its result without the bias."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, z: Tensor, bias: Tensor | None, epsilon: float, propagation: LayerwiseRelevance, site: int
+    ) -> Tensor:
+        ctx.save_for_backward(z)
+        ctx.bias, ctx.epsilon, ctx.propagation, ctx.site = bias, epsilon, propagation, site
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        away = stabiliser(z, ctx.epsilon)
+        kept = (z + away).reciprocal_().mul_(z).mul_(grads[0])
+        if ctx.bias is not None:
+            ctx.propagation.absorb("bias", ctx.site, kept * ctx.bias)
+        ctx.propagation.absorb("stabiliser", ctx.site, away.mul_(kept))
+        return kept, None, None, None, None, None
 
 
 class MapByRule(torch.autograd.Function):

@@ -75,7 +75,7 @@ class ShapleyDifferences(Propagation):
         except UnsupportedOperationError as error:
             raise UnsupportedOperationError(f"{self.where}: {error}") from None
         masked = of_input.isneginf() & of_baseline.isneginf()
-        share = shares(of_input.masked_fill(masked, outside), of_baseline.masked_fill(masked, outside))
+        share = shares(*(value.masked_fill(masked, outside) for value in (of_input, of_baseline)))
         path = sign * (share * here.masked_fill(masked, 0)).sum(-1)
         found = function(*args, **kwargs)
         if isinstance(found, Tensor):
@@ -87,6 +87,12 @@ class ShapleyDifferences(Propagation):
         y, slope = secant(function, z.detach(), self.reference(site, z))
         return Carry.apply(z, y, slope)
 
+    def _relu(self, site: int, z: Tensor) -> Tensor:
+        z0 = self.reference(site, z)
+        y, step = torch.relu(z.detach()), z.detach() - z0
+        # A step of 0 moves nothing, so any slope will do there.
+        return Carry.apply(z, y, (y - z0.clamp_min(0)).div_(step.add_(1e-30)))
+
     def _product(self, sites: tuple[int, int], function: Bilinear, a: Tensor, b: Tensor) -> Tensor:
         middle_a, middle_b = (
             (value.detach() + self.reference(site, value)) / 2 for site, value in zip(sites, (a, b), strict=True)
@@ -95,9 +101,9 @@ class ShapleyDifferences(Propagation):
         return Through.apply(path, function(a.detach(), b.detach()))
 
     def _linear_map(
-        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor
+        self, site: int, function: LinearMap, x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, z: Tensor
     ) -> Tensor:
-        return Through.apply(function.forward(x, weight), z)
+        return y if bias is None else y + bias.detach()
 
     def _lookup(self, site: int, value: Tensor, indices: Tensor) -> Tensor:
         return Through.apply(indices[..., None] * (value - self.reference(site, value)), value)
@@ -158,5 +164,5 @@ def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor
 
 def closeness(z: Tensor, z0: Tensor) -> Tensor:
     """Return the difference below which a derivative approximates the secant better than a rounded quotient does."""
-    size = torch.maximum(z.abs(), z0.abs()).clamp_max(1)
+    size = torch.maximum(z.abs(), z0.abs()).clamp_max_(1)
     return size.mul_(1e-5 if z.dtype == torch.float64 else 1e-3)
