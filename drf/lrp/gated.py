@@ -13,6 +13,7 @@ secants and means with the baseline are the slopes, as in :mod:`~.recurrent`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -47,25 +48,34 @@ class GatedTrace:
         """Run the pass. ``weights``: weights of input and state, then both biases if there are any."""
         steps, n, _ = x.shape
         size, gates = weights[1].shape[1], GATES[kind]
-        by_input = torch.nn.functional.linear(x, weights[0], weights[2] if len(weights) > 2 else None)
-        parts = [part.contiguous() for part in by_input.chunk(gates, -1)]
-        h, of_h = x.new_empty(steps + 1, n, size), x.new_empty(steps, n, size)
+        of_input, of_state, *biases = (weight.chunk(gates) for weight in weights)
+        flat = x.reshape(steps * n, -1)
+        none = (x.new_zeros(size),) * gates
+        for_input, for_state = biases or (none, none)
+        # Each gate has its own tensor, since elementwise functions are much faster on contiguous memory. The state's
+        # bias stands apart in n alone, where r scales it.
+        shift = [one + other for one, other in zip(for_input[:-1], for_state[:-1], strict=True)] + [for_input[-1]]
+        z = [torch.addmm(b, flat, w.T).view(steps, n, size) for b, w in zip(shift, of_input, strict=True)]
+        of_x, of_h = z[-1], x.new_empty(steps, n, size)
+        z[-1] = torch.empty_like(of_x)
+        recurrent = [w.T.contiguous() for w in of_state]
+        active = [torch.empty_like(of_x) for _ in range(gates)]
+        h = x.new_empty(steps + 1, n, size)
         h[0] = h0
-        z, active = ([x.new_empty(steps, n, size) for _ in range(gates)] for _ in range(2))
-        for t in range(steps):
-            *both, last = torch.nn.functional.linear(h[t], weights[1], weights[3] if len(weights) > 2 else None).chunk(
-                gates, -1
-            )
-            for k, part in enumerate(both):
-                torch.sigmoid(torch.add(parts[k][t], part, out=z[k][t]), out=active[k][t])
-            of_h[t] = last
-            torch.add(parts[-1][t], active[0][t] * last if both else last, out=z[-1][t])
-            torch.clamp_min(z[-1][t], 0, out=active[-1][t]) if kind == "rnn_relu" else torch.tanh(
-                z[-1][t], out=active[-1][t]
-            )
-            new = active[-1][t]
-            h[t + 1] = torch.lerp(new, h[t], active[1][t]) if both else new
-        return cls(x, h, z, active, parts[-1], of_h, weights, kind)
+        squash = torch.tanh if kind != "rnn_relu" else partial(torch.clamp_min, min=0)
+        for t, (before, after, of_x_now, of_h_now, z_now, new) in enumerate(
+            zip(h[:-1].unbind(0), h[1:].unbind(0), *(v.unbind(0) for v in (of_x, of_h, z[-1], active[-1])), strict=True)
+        ):
+            torch.addmm(for_state[-1], before, recurrent[-1], out=of_h_now)
+            if gates == 1:
+                squash(torch.add(of_x_now, of_h_now, out=z_now), out=new)
+                after.copy_(new)
+                continue
+            for k in (0, 1):
+                torch.sigmoid(z[k][t].addmm_(before, recurrent[k]), out=active[k][t])
+            torch.tanh(torch.addcmul(of_x_now, active[0][t], of_h_now, out=z_now), out=new)
+            torch.lerp(new, before, active[1][t], out=after)
+        return cls(x, h, z, active, of_x, of_h, weights, kind)
 
     def rows(self, rows: Tensor) -> "GatedTrace":
         """Return the trace of the samples at the given positions."""

@@ -45,11 +45,15 @@ class Layout:
         """Tell whether samples can be told apart when several are run at once."""
         return None not in self.strides
 
-    def by_sample(self, site: int, amount: Tensor, samples: int) -> Tensor:
-        """Return the sums (samples,) of amounts in the shape of a site."""
-        if samples == 1:
-            return amount.sum()[None]
-        return amount.reshape(-1, samples, self._stride(site)).sum((0, 2))
+    def by_sample(self, site: int, amount: Tensor, samples: int, factor: Tensor | None = None) -> Tensor:
+        """Return the sums (samples,) of amounts in the shape of a site, times a factor of that shape."""
+        stride = amount.numel() if samples == 1 else self._stride(site)
+        blocks = amount.reshape(-1, samples, stride)
+        if factor is None:
+            return blocks.sum((0, 2))
+        if len(blocks) == 1 and factor.shape == amount.shape:  # without a tensor of the products
+            return torch.bmm(amount.reshape(samples, 1, stride), factor.reshape(samples, stride, 1)).view(samples)
+        return (amount * factor).reshape(blocks.shape).sum((0, 2))
 
     def spread(self, site: int, baseline: Tensor, like: Tensor, samples: int) -> Tensor:
         """Repeat the value of a site from a single sample once for each of many, without a copy where it can be."""

@@ -42,9 +42,9 @@ class LayerwiseRelevance(Propagation):
         self.served: set[str] = set()
         """Names of the layers in which some linear map ran."""
 
-    def absorb(self, kind: str, site: int, amount: Tensor) -> None:
+    def absorb(self, kind: str, site: int, amount: Tensor, factor: Tensor | None = None) -> None:
         """Record the relevance that an operation's constants took, in the shape of its site."""
-        self.absorbed[kind] += self.layout.by_sample(site, amount, self.samples)
+        self.absorbed[kind] += self.layout.by_sample(site, amount, self.samples, factor)
 
     def _rule(self) -> Rule:
         names = [name for name, _ in self.modules]
@@ -198,7 +198,7 @@ class Stabilise(torch.autograd.Function):
         (z,), grad = ctx.saved_tensors, grads[0]
         away = stabiliser(z, ctx.epsilon)
         kept = grad * (z / (z + away))
-        ctx.propagation.absorb("stabiliser", ctx.site, kept * away)
+        ctx.propagation.absorb("stabiliser", ctx.site, kept, away)
         return kept, None, None, None
 
 
@@ -231,8 +231,8 @@ class EpsilonMap(torch.autograd.Function):
         away = stabiliser(z, ctx.epsilon)
         kept = (z + away).reciprocal_().mul_(z).mul_(grads[0])
         if ctx.bias is not None:
-            ctx.propagation.absorb("bias", ctx.site, kept * ctx.bias)
-        ctx.propagation.absorb("stabiliser", ctx.site, away.mul_(kept))
+            ctx.propagation.absorb("bias", ctx.site, kept, ctx.bias)
+        ctx.propagation.absorb("stabiliser", ctx.site, kept, away)
         return kept, None, None, None, None, None
 
 

@@ -260,7 +260,12 @@ class _Kept:
         return cls(
             attributes,
             dict(attributes),
-            [(value, copy.copy(value)) for key, value in attributes.items() for value in _containers(value, key)],
+            [
+                (value, copy.copy(value))
+                for key, held in attributes.items()
+                if not key.startswith("_") or key in ("_parameters", "_buffers", "_modules")
+                for value in _containers(held, key)
+            ],
             [(value, value._version) for value in attributes["_parameters"].values() if value is not None],
         )
 
