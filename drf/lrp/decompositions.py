@@ -184,6 +184,12 @@ def pairwise_distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6, k
     return norm(a - b + eps, p, -1, keepdim)
 
 
+def grouped_mm(a: Tensor, b: Tensor, *, offs: Tensor, bias: Any = None, out_dtype: Any = None) -> Tensor:
+    """Multiply each group of rows, which ends at its offset, by a matrix of its own."""
+    ends = offs.tolist()
+    return torch.cat([a[start:end] @ b[k] for k, (start, end) in enumerate(zip([0, *ends], ends, strict=False))])
+
+
 def embedding_bag(
     ids: Tensor,
     weight: Tensor,
@@ -235,5 +241,7 @@ ALL: dict[str, Callable[..., Any]] = {
         var_mean, std_mean, cosine_similarity, addcdiv, addcmul, lerp, logsumexp, logcumsumexp, logaddexp, cdist,
         pairwise_distance, embedding_bag, scaled_dot_product_attention,
     )
-} | {"linalg_vector_norm": vector_norm, "linalg_norm": vector_norm}  # fmt: skip
+} | {
+    "linalg_vector_norm": vector_norm, "linalg_norm": vector_norm, "_grouped_mm": grouped_mm, "grouped_mm": grouped_mm,
+}  # fmt: skip
 """Decompositions by the name of the function that each replaces."""

@@ -1,5 +1,7 @@
 """Faithfulness of a map: deletion and insertion curves, other attributions, randomised weights, Shapley values.
 
+:func:`compare` measures several maps of one model at once.
+
 A map can close its account and still be wrong. So each map is tested on the model itself: if the inputs that it calls
 supportive are deleted first (set to the baseline), the output must fall faster than under random deletion. If they are
 inserted first into the baseline, the output must rise faster.
@@ -10,14 +12,17 @@ otherwise it is a tensor with one sample.
 """
 
 import copy
-import itertools
-import math
+import time
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .attributor import attribute
+from .coalitions import coalitions_of, exact_shapley, in_groups
 from .inputs import check_targets
 from .joint_functions import gauss_legendre
 
@@ -113,7 +118,9 @@ def shapley_values(
         return _values(score, mixed.reshape(-1, *x.shape[1:])).reshape(len(coalitions), n)
 
     if permutations is None:
-        return _exact_shapley(values, inputs, x)
+        if inputs > EXACT_UP_TO:
+            raise ValueError(f"exact Shapley values of {inputs} inputs need 2^{inputs} runs: give permutations=")
+        return exact_shapley(values(coalitions_of(inputs).to(x.device))).reshape(x.shape)
     result = torch.zeros(inputs, n, dtype=x.dtype, device=x.device)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(permutations):
@@ -122,24 +129,6 @@ def shapley_values(
             joined = (way.argsort()[None] < torch.arange(inputs + 1)[:, None]).to(x.device)
             result[way] += values(joined).diff(dim=0)
     return (result / (2 * permutations)).T.reshape(x.shape)
-
-
-def _exact_shapley(values: Callable[[Tensor], Tensor], inputs: int, x: Tensor) -> Tensor:
-    if inputs > EXACT_UP_TO:
-        raise ValueError(f"exact Shapley values of {inputs} inputs need 2^{inputs} runs: give permutations=")
-    coalitions = torch.tensor(list(itertools.product([False, True], repeat=inputs)), device=x.device)
-    outputs, sizes = values(coalitions), coalitions.sum(1)
-    weights = torch.tensor(
-        [math.factorial(s) * math.factorial(inputs - s - 1) / math.factorial(inputs) for s in range(inputs)],
-        dtype=x.dtype,
-        device=x.device,
-    )
-    result = []
-    for player in range(inputs):
-        without = ~coalitions[:, player]
-        gained = outputs[coalitions[:, player]] - outputs[without]  # both selections are in the same order
-        result.append(weights[sizes[without]] @ gained)
-    return torch.stack(result, 1).reshape(x.shape)
 
 
 @torch.no_grad()
@@ -190,3 +179,127 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
             deviation = parameter.detach().std(correction=0)
             nn.init.normal_(parameter, 0.0, float(deviation))
     return other
+
+
+def compare(
+    model: nn.Module, x: Tensor, target: Any = None, baseline: Tensor | None = None, groups: int = 6, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Measure rules, and the plain maps beside them, on the model itself.
+
+    Args:
+        x: Inputs of a model with one input, (n, ...).
+        target: One output, as in :func:`drf.lrp.attribute`.
+        baseline: What a deleted input is set to, one sample; zeros by default. It matters more than the rule.
+        groups: Number of random groups of inputs whose exact Shapley values the maps are held against, for up to 8
+            samples; at most 12.
+
+    Returns:
+        For each map, by name: ``deletion`` (area under the curve; less is better), ``insertion`` (more is better),
+        ``sensitivity`` (mean correlation of a random half's relevance with what its deletion takes from f(x), as
+        sensitivity-n of Ancona et al. 2018), ``shapley_error`` (relative; meant for maps that share f(x) - f(baseline))
+        and ``seconds``. A rule that the model does not allow is left out with a warning.
+    """
+    score, base = score_of(model, target=target), _baseline(x, baseline)
+    maps: dict[str, Callable[[], Tensor]] = {
+        rule: partial(_relevance, model, x, target, rule, base) for rule in ("epsilon", "gamma", "shapley")
+    }
+    maps |= {
+        "gradient x input": lambda: gradient_x_input(score, x),
+        "integrated gradients": lambda: integrated_gradients(score, x, baseline=base),
+        "occlusion": lambda: occlusion(score, x, base),
+    }
+    generator, few = torch.Generator().manual_seed(seed), x[:8]
+    places = torch.randint(groups, x.shape[1:], generator=generator).to(x.device)
+    with torch.no_grad():
+        outputs = _values(score, in_groups(few, base, places, groups)).reshape(-1, len(few))
+    exact = exact_shapley(outputs)
+    halves = torch.randint(2, (32, *x.shape[1:]), generator=generator).bool().to(x.device)
+    with torch.no_grad():
+        taken = torch.stack([_values(score, few) - _values(score, torch.where(h, base, few)) for h in halves])
+    result = {}
+    for name, relevance_of in maps.items():
+        started = time.perf_counter()
+        try:
+            relevance = relevance_of()
+        except (TypeError, ValueError) as error:
+            warnings.warn(f"{name}: {error}", stacklevel=2)
+            continue
+        seconds, flat = time.perf_counter() - started, relevance[: len(few)].flatten(1)
+        grouped = flat.new_zeros(len(few), groups).index_add_(1, places.flatten(), flat)
+        of_halves = torch.stack([(flat * half.flatten()).sum(1) for half in halves])
+        result[name] = {
+            "deletion": area(deletion_curve(score, x, relevance, baseline=baseline)),
+            "insertion": area(deletion_curve(score, x, relevance, insert=True, baseline=baseline)),
+            "sensitivity": float(
+                torch.stack(
+                    [torch.corrcoef(torch.stack(p))[0, 1] for p in zip(of_halves.T, taken.T, strict=True)]
+                ).mean()
+            ),
+            "shapley_error": float((grouped - exact).norm() / exact.norm()),
+            "seconds": seconds,
+        }
+    return result
+
+
+def _relevance(model: nn.Module, x: Tensor, target: Any, rule: str, baseline: Tensor) -> Tensor:
+    return attribute(
+        model, x, target=target, composite=rule, baseline=baseline if rule == "shapley" else None
+    ).relevance
+
+
+def rescaled(relevance_of: Callable[[Tensor], Tensor], x: Tensor, baseline: Tensor | None = None) -> Tensor:
+    """Rescale a map over time by what changes when a step, and then a feature in it, is masked out.
+
+    Temporal saliency rescaling of Ismail et al. 2020 (arXiv 2010.13924): the relevance of steps that matter more than
+    the average one is told apart by feature.
+
+    Args:
+        relevance_of: Function from inputs (n, steps, features) to their relevance, such as
+            ``lambda x: attribute(model, x).relevance``.
+
+    Returns:
+        Tensor (n, steps, features), not negative; it does not sum to f(x).
+    """
+    base, whole = _baseline(x, baseline).expand_as(x), relevance_of(x)
+
+    def changed(step: int, feature: int | slice = slice(None)) -> Tensor:
+        masked = x.clone()
+        masked[:, step, feature] = base[:, step, feature]
+        return (whole - relevance_of(masked)).abs().flatten(1).sum(1)
+
+    by_step = torch.stack([changed(step) for step in range(x.shape[1])], 1)
+    matters = by_step >= by_step.mean(1, keepdim=True)
+    result = torch.zeros_like(x)
+    for step in matters.any(0).nonzero()[:, 0].tolist():
+        for feature in range(x.shape[2]):
+            result[:, step, feature] = by_step[:, step] * changed(step, feature) * matters[:, step]
+    return result
+
+
+def interactions(
+    model: nn.Module, x: Tensor, groups: Tensor, baseline: Tensor | None = None, **settings: Any
+) -> Tensor:
+    """Return pairwise interactions of groups of inputs by the Shapley rule taken twice, shape (n, groups, groups).
+
+    What group j changes in the relevance of group i is shared between the two, as in Shapley interaction values
+    (Lundberg et al. 2020); the diagonal is what a group does by itself. All entries sum to f(x) - f(baseline).
+
+    Args:
+        groups: Group of every element, whole numbers from 0 on, in the shape of one sample.
+        settings: Passed to :func:`drf.lrp.attribute`, such as ``target``.
+    """
+    base, count = _baseline(x, baseline).expand_as(x), int(groups.max()) + 1
+
+    def of_groups(values: Tensor, against: Tensor) -> Tensor:
+        return attribute(model, values, composite="shapley", baseline=against, **settings).grouped(groups)
+
+    rows = []
+    for j in range(count):
+        mine = (groups == j).to(x.device)
+        present, absent = of_groups(x, torch.where(mine, x, base)), of_groups(torch.where(mine, base, x), base)
+        rows.append(present - absent)
+    both = torch.stack(rows, 2)
+    both = (both + both.mT) / 4
+    both.diagonal(dim1=1, dim2=2).zero_()
+    alone = of_groups(x, base) - both.sum(2)
+    return both + torch.diag_embed(alone)

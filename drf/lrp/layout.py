@@ -38,7 +38,7 @@ class Layout:
     def check(self, sites: int) -> None:
         """Raise MixedSamplesError if a run had another number of operations than the layout has."""
         if self.regular and sites != len(self.strides):
-            raise MixedSamplesError("the model runs different operations for different samples: use chunk=1")
+            raise OtherOperationsError("the model runs different operations for different samples: use chunk=1")
 
     @property
     def regular(self) -> bool:
@@ -74,6 +74,10 @@ class Layout:
 
 class MixedSamplesError(ValueError):
     """A model whose result for a sample depends on other samples."""
+
+
+class OtherOperationsError(MixedSamplesError):
+    """A run with other operations than those that the layout was found for."""
 
 
 def layout_of_whole(

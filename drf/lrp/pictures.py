@@ -4,6 +4,7 @@ They take what numpy can read: tensors, arrays, or pandas frames, whose index an
 numpy and matplotlib; the rest of ``drf.lrp`` needs neither. Red marks what raises the output, blue what lowers it.
 """
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .account import Account
+from .account import PARTS, Account
 
 UP, DOWN, OTHER = "#b2182b", "#2166ac", "#7f7f7f"
 
@@ -50,7 +51,7 @@ def waterfall(
     bars = [(labels[k], float(by_input[k])) for k in order[:largest]]
     if len(order) > largest:
         bars.append((f"{len(order) - largest} others", float(by_input[order[largest:]].sum())))
-    absorbed = {kind: float(getattr(account, kind)[sample]) for kind in ("bias", "stabiliser", "initial_state")}
+    absorbed = {kind: float(getattr(account, kind)[sample]) for kind in PARTS[1:-2]}
     bars += [(kind.replace("_", " "), value) for kind, value in absorbed.items() if value]
     start, end = float(account.baseline[sample]), float(account.output[sample])
 
@@ -176,3 +177,16 @@ def _figure(axes: Axes) -> Figure:
 
 def _clean(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def text(tokens: Sequence[object], relevance: Any) -> str:
+    """Return HTML of a text whose tokens are coloured by their relevance, (tokens,) or (tokens, features)."""
+    values = _array(relevance)
+    values = values.sum(-1) if values.ndim > 1 else values
+    limit = float(np.abs(values).max()) or 1.0
+    spans = []
+    for token, value in zip(tokens, values, strict=True):
+        colour, strength = UP if value > 0 else DOWN, round(255 * abs(float(value)) / limit)
+        style = f"background:{colour}{strength:02x}"
+        spans.append(f'<span title="{float(value):+.4g}" style="{style}">{html.escape(str(token))}</span>')
+    return f'<p style="line-height:1.8">{" ".join(spans)}</p>'
