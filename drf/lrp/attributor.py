@@ -41,6 +41,8 @@ class Attributor:
         layers: Names of modules whose outputs are explained too, see :attr:`Account.layers`.
         output_of: Name of a module whose output is explained in place of the model's; with ``target``, one of its
             units.
+        warns: Whether to hold accounts against exact Shapley values of a few groups of inputs, and to warn of what is
+            doubtful.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Attributor:
         fixed: Sequence[int | str] = (),
         layers: Sequence[str] = (),
         output_of: str | None = None,
+        warns: bool = True,
     ) -> None:
         if select is not None and not callable(select):
             raise TypeError(
@@ -59,7 +62,7 @@ class Attributor:
             )
         self.model, self.composite = model, _composite(composite)
         self.select, self.sample_axis, self.fixed = select, sample_axis, fixed
-        self.layers, self.output_of = layers, output_of
+        self.layers, self.output_of, self.warns = layers, output_of, warns
         self._layouts: dict[Any, tuple[Layout, tuple[int, ...]]] = {}
 
     def __call__(
@@ -91,9 +94,10 @@ class Attributor:
                         torch.manual_seed(draw)
                     accounts += self._accounts(runner, given, target, baseline, chunk, bool(draws))
         account = mean_of(accounts)
-        if self.composite.gate == SHAPLEY:
+        if self.warns and self.composite.gate == SHAPLEY:
             checks.warn_of_amplification(account, given)
-        checks.warn_of_choices(account)
+        if self.warns:
+            checks.warn_of_choices(account)
         return account if isinstance(target, list) or target == "all" else only_target(account)
 
     def _accounts(
@@ -134,7 +138,7 @@ class Attributor:
             if not (layout.random and chunk):
                 checks.check_output(passes, account, own)
             checks.check_books(account, given.explained, given.axes)
-            if fresh and against is not None:
+            if fresh and self.warns and against is not None:
                 checks.warn_of_error(runner, given, against, layout, targets[0], account)
             fresh = False
             accounts.append(account)
@@ -158,6 +162,7 @@ def attribute(
     fixed: Sequence[int | str] = (),
     layers: Sequence[str] = (),
     output_of: str | None = None,
+    warns: bool = True,
     draws: int | None = None,
     chunk: int | None = None,
     **keywords: Any,
@@ -180,7 +185,7 @@ def attribute(
             values. For a list of these, and for ``Background(data)``, results are averaged. By default zeros.
         draws: For a model that draws random numbers: the number of draws over which results are averaged.
         chunk: Samples handled at once; by default as many as keep the intermediate results in a processor's cache.
-        model, composite, select, sample_axis, fixed, layers, output_of: See :class:`Attributor`.
+        model, composite, select, sample_axis, fixed, layers, output_of, warns: See :class:`Attributor`.
 
     Returns:
         Account: The ``relevances`` have the shapes of the inputs.
@@ -208,7 +213,7 @@ def attribute(
     >>> account.relevance.shape
     torch.Size([4, 5, 3])
     """
-    attributor = Attributor(model, composite, select, sample_axis, fixed, layers, output_of)
+    attributor = Attributor(model, composite, select, sample_axis, fixed, layers, output_of, warns)
     return attributor(*inputs, target=target, baseline=baseline, chunk=chunk, draws=draws, **keywords)
 
 

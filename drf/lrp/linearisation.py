@@ -28,4 +28,5 @@ def linearise(model: nn.Module, x: Tensor, method: Linearisation = "plain", epsi
     if method not in LINEARISATIONS:
         raise ValueError(f"linearisation {method!r} is unknown: use one of {', '.join(LINEARISATIONS)}")
     plain = Composite(Epsilon(epsilon), epsilon=epsilon)
-    return attribute(model, x, composite=Composite(gate=SHAPLEY) if method == "shapley" else plain)
+    # A factor model is measured as a whole, see drf.lrp.faithfulness, not batch by batch.
+    return attribute(model, x, composite=SHAPLEY if method == "shapley" else plain, warns=False)
