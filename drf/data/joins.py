@@ -22,8 +22,7 @@ def same_names(column: pd.Series, known: Iterable[str], what: str, some: bool = 
     Returns:
         The names as written in the other table, and sentences on what was treated.
 
-    Raises:
-        InputError: If a common name is required but missing.
+    Raises InputError if a common name is required but missing.
     """
     theirs, ours = set(column.dropna().unique()), set(known)
     padded = _without_noughts(theirs - ours, ours - theirs)

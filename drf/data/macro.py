@@ -49,8 +49,7 @@ def add_sensitivities(
     Returns:
         The panel, and how many months were left out.
 
-    Raises:
-        InputError: If a series or the way to take its changes is missing, or no month has all sensitivities.
+    Raises InputError if a series or the way to take its changes is missing, or no month has all sensitivities.
     """
     month = MONTHLY.end(levels["date"])
     if len(levels) > 1 and len(levels) < len(MONTHLY.between(month.min(), month.max())) / 2:

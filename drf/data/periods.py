@@ -53,8 +53,7 @@ def of_last_year(table: pd.DataFrame, period: Period | None) -> tuple[pd.DataFra
         The table, with further rows where a part of a year was restated later, and sentences on the findings and their
         treatment.
 
-    Raises:
-        InputError: If the period of the rows cannot be found from the table.
+    Raises InputError if the period of the rows cannot be found from the table.
     """
     table = table.reset_index(drop=True)
     gaps = _gaps(table)

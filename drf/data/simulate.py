@@ -85,8 +85,7 @@ class SimulatedMarket(Source):
             stock's returns, as for a real panel. The true response to the first series adds as much variance to the
             expected return as everything else does; the responses to the others are not rewarded.
 
-    Raises:
-        ValueError: If ``start`` is not a month, or a name in ``macro`` is not that of a sensitivity.
+    Raises ValueError if ``start`` is not a month, or a name in ``macro`` is not that of a sensitivity.
     """
 
     PLACES = frozenset({"months"})

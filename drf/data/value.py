@@ -39,8 +39,7 @@ def market_value(
     Returns:
         The values, counts of what was treated, and a sentence on what had to be guessed, if anything.
 
-    Raises:
-        InputError: If the stated adjustment of the closes is impossible, or the data do not give market values.
+    Raises InputError if the stated adjustment of the closes is impossible, or the data do not give market values.
     """
     there = set(listings.bars)
     if "split" in there and prices_adjusted in ("none", "splits"):

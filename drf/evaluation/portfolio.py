@@ -25,8 +25,7 @@ class PortfolioRule:
         sector_neutral: Sort within each ``sector``, a column of names, instead of over all stocks.
         cap: Unit of CAP, from which market values are taken; None: unknown.
 
-    Raises:
-        ValueError: If there is no weighting of that name.
+    Raises ValueError if there is no weighting of that name.
     """
 
     quantiles: Annotated[int, Ge(2)]

@@ -100,8 +100,7 @@ def watch(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]) 
         panel: In contract form; if it has ``ret_next``, MOM1 is compared with it.
         descriptors, lags: Descriptors and lags that the model uses.
 
-    Raises:
-        ValueError: If fewer than :data:`LEAST_MONTHS` months are available to tell what is usual.
+    Raises ValueError if fewer than :data:`LEAST_MONTHS` months are available to tell what is usual.
     """
     if absent := _absent(panel, lags):
         return absent

@@ -54,8 +54,7 @@ def make_issue(
     Returns:
         The issue, and the number of held stocks whose return is unknown.
 
-    Raises:
-        InputError: If the version cannot forecast the month, or the panel lacks what its portfolio rule needs.
+    Raises InputError if the version cannot forecast the month, or the panel lacks what its portfolio rule needs.
     """
     month, needed = panel["date"].max(), recent(scorer, panel)
     try:
@@ -146,8 +145,7 @@ def issue_month(
         afterwards: See :class:`~.issues.Issue`.
         replace: True if the new issue may replace an existing one that differs.
 
-    Raises:
-        InputError: As :func:`make_issue`, or if a later month was issued already.
+    Raises InputError as :func:`make_issue`, or if a later month was issued already.
     """
     data, month = fingerprint(panel), panel["date"].max()
     if scorer.name is None:

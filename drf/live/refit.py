@@ -36,8 +36,7 @@ def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any
 
     Places recorded in the version are ignored. Fits and studies are kept on this machine, in the default places.
 
-    Raises:
-        InputError: If the recorded settings refer to other settings, which would be looked up on this machine.
+    Raises InputError if the recorded settings refer to other settings, which would be looked up on this machine.
     """
     if "${" in version.tags["config"]:
         raise InputError(f"{version.title}: its recorded settings refer to others (${{...}}): train it again")

@@ -113,8 +113,7 @@ def find_layout(
         outputs: The model's output in both runs.
         random: True if the model drew random numbers, so that values of the two runs cannot be compared.
 
-    Raises:
-        MixedSamplesError: If a sample's values depend on the other samples, or the outputs have no axis of samples.
+    Raises MixedSamplesError if a sample's values depend on the other samples, or the outputs have no axis of samples.
     """
     axes = [k for k, (a, b) in enumerate(zip(outputs[0].shape, outputs[1].shape, strict=False)) if (a, b) == (3, 2)]
     if outputs[0].ndim != outputs[1].ndim or len(axes) != 1:

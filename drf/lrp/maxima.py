@@ -50,8 +50,7 @@ def windows(name: str, x: Tensor, args: Sequence[Any], kwargs: dict[str, Any], o
         args, kwargs: Its arguments after ``x``.
         outside: Value in the padding of a pooling.
 
-    Raises:
-        UnsupportedOperationError: If the function is not supported, or spans all values.
+    Raises UnsupportedOperationError if the function is not supported, or spans all values.
     """
     if name in ("max", "min"):
         return _along(x, *_given(args, kwargs, "dim", "keepdim"))

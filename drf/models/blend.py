@@ -16,8 +16,7 @@ class Blend:
     Attributes:
         rows: Names of rows that have contributions.
 
-    Raises:
-        ValueError: If there are fewer than two rows, or two are the same.
+    Raises ValueError if there are fewer than two rows, or two are the same.
     """
 
     rows: Sequence[str] = ("lstm_lrp", "boosting")

@@ -14,8 +14,7 @@ class DNN(Network):
     Args:
         hidden: Sizes of the layers as the papers write them, ``80-50-10``; a single one may be a number.
 
-    Raises:
-        ValueError: If ``hidden`` is not a list of sizes.
+    Raises ValueError if ``hidden`` is not a list of sizes.
     """
 
     architecture: ClassVar[str] = "dense"

@@ -44,8 +44,7 @@ class EvaluateConfig:
             back to the version before (true) or another, hold or release the aliases, or stop judging a version.
         reason: Reason for such a decision; it is recorded with the user's name.
 
-    Raises:
-        InputError: If more than one decision is asked for, or one without its reason.
+    Raises InputError if more than one decision is asked for, or one without its reason.
     """
 
     data: DataConfig

@@ -106,8 +106,7 @@ def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd
         words: Words that choose its data, see :func:`drf.experiment.market_name.data_words`.
         history, panel: See :func:`compare_markets`.
 
-    Raises:
-        InputError: If the markets differ, saying how.
+    Raises InputError if the markets differ, saying how.
     """
     comparison = compare_markets(history, panel)
     if why := comparison.difference:

@@ -56,8 +56,7 @@ def register_newest(
         rows: Rows of the comparison, including the registered one.
         drivers: Sentence on what drives the row's forecasts; empty if it has no contributions.
 
-    Raises:
-        InputError: If the model to be registered does not reproduce the training's forecasts.
+    Raises InputError if the model to be registered does not reproduce the training's forecasts.
     """
     config, dates = experiment.config, experiment.samples.dates
     trained = experiment.schedule.newest.train
@@ -121,8 +120,7 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
         panel: Panel of the training, in contract form.
         rows: Name -> row of the comparison; ``name`` is the registered one.
 
-    Raises:
-        InputError: If the forecaster's forecasts of the newest month differ from the row's.
+    Raises InputError if the forecaster's forecasts of the newest month differ from the row's.
     """
     row, spec = rows[name], forecaster.spec
     first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))

@@ -74,8 +74,7 @@ def make_samples(
         descriptors, lags: Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
         target: ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
 
-    Raises:
-        ValueError: If ``target`` is not one of :data:`TARGETS`.
+    Raises ValueError if ``target`` is not one of :data:`TARGETS`.
     """
     if target not in TARGETS:
         raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")

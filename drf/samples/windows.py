@@ -33,8 +33,7 @@ class WindowRule:
         shrink: True if forecasts are scaled around their month's mean by a factor learned from earlier months, see
             :mod:`drf.evaluation.scale`; False: they stay as the models made them.
 
-    Raises:
-        ValueError: If ``lags`` is empty or repeats a number, or if a date is invalid.
+    Raises ValueError if ``lags`` is empty or repeats a number, or if a date is invalid.
     """
 
     lags: Sequence[Annotated[int, Ge(0)]]

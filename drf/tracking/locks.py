@@ -23,8 +23,7 @@ def store_lock(name: str, purpose: str, wait: float) -> Iterator[None]:
         purpose: Kind of work; commands with different purposes do not wait for each other.
         wait: Seconds to wait for another command.
 
-    Raises:
-        TryAgainError: If another command still holds the lock after that time.
+    Raises TryAgainError if another command still holds the lock after that time.
     """
     lock = FileLock(lock_file(name, purpose))
     try:

@@ -54,8 +54,7 @@ def fit_batched(
     Returns:
         For each model, the error that ended its training, if any; models without an error are fitted.
 
-    Raises:
-        InputError: If a layer cannot be trained in this way; the message names it.
+    Raises InputError if a layer cannot be trained in this way; the message names it.
     """
     settings, (x, y, month) = models[0], (samples.x, samples.y, samples.month)
     features = torch.tensor(x, device=device)

@@ -26,8 +26,7 @@ class Compute:
         scheduler: Address of a Dask scheduler, whose workers are then used instead.
         device: PyTorch device on which networks are trained together, such as ``cuda``; None: each in a worker.
 
-    Raises:
-        ValueError: If ``jobs`` is 0.
+    Raises ValueError if ``jobs`` is 0.
     """
 
     jobs: Annotated[int, Ge(-1)]

@@ -57,8 +57,7 @@ class TuningRule:
         journal: File that keeps the studies, so that an interrupted study can be resumed.
         storage: Address, without a password, of a database that keeps the studies for several machines instead.
 
-    Raises:
-        InputError: If the address is not a database address, or holds a password.
+    Raises InputError if the address is not a database address, or holds a password.
     """
 
     trials: Annotated[int, Ge(0)]

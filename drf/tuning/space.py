@@ -15,8 +15,7 @@ class Entry:
         type: ``float`` or ``int``: a number between ``low`` and ``high``, uniform or, with ``log``, uniform in its
             logarithm. ``choice``: one of ``choices``.
 
-    Raises:
-        ValueError: If a key that the type needs is missing.
+    Raises ValueError if a key that the type needs is missing.
     """
 
     type: Literal["float", "int", "choice"]

@@ -34,8 +34,7 @@ ATTEMPTS = 10  # attempts to open a database while others create its tables
 def check_address(address: str) -> None:
     """Refuse an address that is not a database address, or that holds a password: addresses are logged.
 
-    Raises:
-        InputError: Without the password.
+    Raises InputError without the password.
     """
     try:
         password = make_url(address).password

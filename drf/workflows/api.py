@@ -36,8 +36,7 @@ def train(*overrides: str) -> TrainingResult:
     Returns:
         Result whose ``table`` has one line of metrics per row; ``version`` is the number of the registered version.
 
-    Raises:
-        InputError: With a one-line message: what is wrong, where, and what to do.
+    Raises InputError with a one-line message: what is wrong, where, and what to do.
     """
     return _train.train(compose_settings("config", TrainConfig, overrides))
 
@@ -51,8 +50,7 @@ def evaluate(*overrides: str) -> EvaluationResult:
     Returns:
         Result whose ``decision`` gives the findings on each version; ``alarm`` says what is wrong with the champion.
 
-    Raises:
-        InputError: As in :func:`train`; also ``ChampionError`` if the champion cannot be judged.
+    Raises InputError as in :func:`train`; also ``ChampionError`` if the champion cannot be judged.
     """
     return _evaluate.evaluate(compose_settings("evaluation", EvaluateConfig, overrides))
 
@@ -67,8 +65,7 @@ def score(panel: str, **settings: Any) -> ScoreResult:
     Returns:
         Result whose ``orders`` are None if the month was held back because its inputs are unusual.
 
-    Raises:
-        InputError: As :func:`train`.
+    Raises InputError as :func:`train`.
     """
     return _score.score(ScoreConfig(panel=panel, **settings))
 
@@ -80,8 +77,7 @@ def monitor(panel: str, **settings: Any) -> MonitorResult:
         panel: File with ``date``, ``asset`` and ``ret_next``.
         settings: Fields of :class:`drf.workflows.monitor.MonitorConfig`.
 
-    Raises:
-        InputError: As :func:`train`.
+    Raises InputError as :func:`train`.
     """
     return _monitor.monitor(MonitorConfig(panel=panel, **settings))
 

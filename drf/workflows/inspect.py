@@ -40,8 +40,7 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
         figure: File of the coverage picture to write; None: no picture is drawn.
         reading: Options of reading the file.
 
-    Raises:
-        InputError: If the file cannot be read as a panel at all.
+    Raises InputError if the file cannot be read as a panel at all.
     """
     if figure is not None and not Path(figure).absolute().parent.is_dir():
         raise InputError(f"--figure {figure}: the folder does not exist")
