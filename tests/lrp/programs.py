@@ -216,7 +216,7 @@ MIXING.update(
     {
         "less the batch's mean": lambda p, x: x - x.mean(0, keepdim=True),
         "by the batch's largest": lambda p, x: x / x.abs().max(),
-        "by the batch's deviation": lambda p, x: x / x.std(0, keepdim=True),
+        "by the batch's deviation": lambda p, x: x / x.std(0, keepdim=True, correction=0),
         "the sample before": lambda p, x: x + x.roll(1, 0),
         "cumulative over samples": lambda p, x: x.cumsum(0),
         "ranked in the batch": lambda p, x: x + x.argsort(0).float(),

@@ -1,8 +1,13 @@
-"""The models of the literature are explained as their authors wrote them."""
+"""The models of the literature are explained as their authors wrote them.
+
+``python -m tests.lrp.test_public`` prints the errors of the Shapley rule and of integrated gradients against exact
+Shapley values of groups of inputs.
+"""
 
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -51,15 +56,19 @@ def errors() -> dict[str, tuple[float, bool]]:
     result = {}
     for name in PUBLIC:
         account, told = explained(name, "shapley")
-        exact, groups = exact_values(name)
-        found = torch.zeros_like(exact)
-        for relevance, places in zip(account.relevances, groups, strict=True):
-            if places is not None:
-                for group in range(GROUPS):
-                    found[:, group] += (relevance * (places == group)).reshape(len(relevance), -1).sum(1)
         warned = any("off the exact Shapley values" in warning for warning in told)
-        result[name] = float((found - exact).norm() / exact.norm()), warned
+        result[name] = error_of(name, account.relevances), warned
     return result
+
+
+def error_of(name: str, relevances: Sequence[Tensor]) -> float:
+    exact, groups = exact_values(name)
+    found = torch.zeros_like(exact)
+    for relevance, places in zip(relevances, groups, strict=True):
+        if places is not None:
+            for group in range(GROUPS):
+                found[:, group] += (relevance * (places == group)).reshape(len(relevance), -1).sum(1)
+    return float((found - exact).norm() / exact.norm())
 
 
 def test_the_shapley_rule_explains_them_and_says_where_it_is_far_off(errors: dict[str, tuple[float, bool]]) -> None:
@@ -107,3 +116,23 @@ def test_what_a_model_must_not_do_is_still_refused() -> None:
 
     with pytest.raises(UnsupportedOperationError, match="bessel_j0"):
         attribute(Hidden(), torch.randn(3, 4))
+
+
+def integrated_gradients(name: str, steps: int = 50) -> list[Tensor]:
+    model, inputs = build(name), draw(name)
+    total = [torch.zeros_like(x) for x in inputs]
+    for k in range(steps):
+        leaves = [((k + 0.5) / steps * x).requires_grad_() for x in inputs]
+        output = model(*leaves).reshape(len(inputs[0]), -1)[:, position(name)].sum()
+        for whole, x, gradient in zip(total, inputs, torch.autograd.grad(output, leaves), strict=True):
+            whole += gradient * x / steps
+    return total
+
+
+if __name__ == "__main__":
+    for entry in PUBLIC:
+        try:
+            other = f"{error_of(entry, integrated_gradients(entry)):.3f}"
+        except RuntimeError:  # whole numbers, or a model that writes into its input
+            other = "-"
+        print(f"{entry:65} Shapley rule {error_of(entry, explained(entry, 'shapley')[0].relevances):.3f}  IG {other}")
