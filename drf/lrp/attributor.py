@@ -13,7 +13,7 @@ from .account import Account, mean_of, only_target
 from .composite import Composite
 from .gate_rules import GATE_RULES, SHAPLEY
 from .inputs import Arguments, Inputs, check_baselines, check_inputs, check_targets
-from .layout import THREE, TURNED, Layout, OtherOperationsError, find_layout, layout_of_whole
+from .layout import MIXED, THREE, TURNED, Layout, MixedSamplesError, OtherOperationsError, find_layout, layout_of_whole
 from .passes import Passes, record
 from .propagation import UnsupportedOperationError
 from .recording import Recording
@@ -256,9 +256,26 @@ def _probe(
         return _probe_otherwise(runner, inputs, own, composite, layers, drawn, error)
     _check_run(runner, inputs, rows, three, first, drawn)
     layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers, bool(first.choices))
+    _check_alone(runner, inputs, composite, rows, three, layout)
     shape = list(three.shape)
     assert shape.pop(layout.output_axis) == THREE
     return layout, tuple(shape)
+
+
+def _check_alone(
+    runner: Runner, inputs: Inputs, composite: Composite, rows: Tensor, three: Tensor, layout: Layout
+) -> None:
+    """Check that samples have the same output alone as among the three of the probe, which may all depend on one of
+    them, such as the one with the batch's largest value.
+
+    Raises MixedSamplesError if one has not.
+    """
+    for k in () if layout.random else (1, 0) if inputs.samples == 2 else (1,):
+        alone = record(runner, inputs.take(rows[k : k + 1]), inputs, composite)[0].flatten()
+        among = three.select(layout.output_axis, k).flatten()
+        size = float(three.nan_to_num(0, 0, 0).abs().max())
+        if alone.shape == among.shape and not torch.allclose(alone, among, 1e-3, 1e-4 * size, equal_nan=True):
+            raise MixedSamplesError(MIXED)
 
 
 def _probe_otherwise(

@@ -12,7 +12,7 @@ from .account import Account
 from .coalitions import exact_shapley, in_groups
 from .dispatch import Swapped, name_of
 from .inputs import Inputs
-from .layout import Layout, MixedSamplesError
+from .layout import MIXED, Layout, MixedSamplesError
 from .passes import Passes, pick, signals
 from .propagation import UnsupportedOperationError
 from .runner import Runner
@@ -48,10 +48,7 @@ def check_output(passes: Passes, account: Account, own: Tensor) -> None:
     runner, inputs = passes.runner, passes.inputs
     alone = pick(runner.plain(inputs.take(slice(0, 1))), passes.layout, passes.targets[0][:1])
     if not passes.layout.whole and not torch.allclose(alone, expected[0, :1], rtol=1e-3, atol=float(size) * TOLERANCE):
-        raise MixedSamplesError(
-            "a sample's output changes with the other samples of the batch: explain a model whose samples do not "
-            "affect each other, such as one in eval mode"
-        )
+        raise MixedSamplesError(MIXED)
     finding = _Comparing(passes.probe())
     runner(signals(inputs.take(slice(0, min(8, inputs.samples))), inputs.explained, runner.precision)[0], finding)
     where = finding.found or "no single operation; a layer's registered rule, or random numbers drawn outside torch"

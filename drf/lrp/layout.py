@@ -72,6 +72,12 @@ class Layout:
         return stride
 
 
+MIXED = (
+    "a sample's output changes with the other samples of the batch: explain a model whose samples do not affect each "
+    "other, such as one in eval mode"
+)
+
+
 class MixedSamplesError(ValueError):
     """A model whose result for a sample depends on other samples."""
 
@@ -122,10 +128,7 @@ def find_layout(
             "it needs one axis with as many elements as there are samples"
         )
     if not random and _stride(*outputs, random=False) is None:
-        raise MixedSamplesError(
-            "a sample's output changes with the other samples of the batch: explain a model whose samples do not "
-            "affect each other, such as one in eval mode"
-        )
+        raise MixedSamplesError(MIXED)
     same_way = len(three) == len(two)
     strides = tuple(_stride(a, b, random) for a, b in zip(three, two, strict=True)) if same_way else (None,)
     return Layout(strides, axes[0], outputs[0].numel() // THREE, random, chooses)

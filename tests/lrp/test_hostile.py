@@ -123,6 +123,18 @@ def test_samples_that_depend_on_later_or_earlier_ones_are_refused(x: Tensor, com
             attribute(Net(forward), x, composite=composite, chunk=chunk)
 
 
+@BOTH
+@pytest.mark.parametrize("place", [0, 2, 4])
+@pytest.mark.parametrize("samples", [2, 5])
+def test_a_batch_scaled_by_its_largest_value_is_refused(
+    x: Tensor, composite: Composite, place: int, samples: int
+) -> None:
+    net = Net(lambda self, x: self.l(x / x.abs().max()).mean((1, 2)))
+    x[min(place, samples - 1), 0, 0] = 50
+    with pytest.raises((MixedSamplesError, UnsupportedOperationError), match="samples"):
+        attribute(net, x[:samples], composite=composite)
+
+
 TABLE = torch.randn(100, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
 WAYS_OF_LOOKING_UP: dict[str, Callable[..., Tensor]] = {
     "embedding": lambda self, a: self.f(self.emb(a)).mean((1, 2)),
