@@ -13,10 +13,9 @@ from .account import Account, mean_of, only_target
 from .composite import Composite
 from .gate_rules import GATE_RULES, SHAPLEY
 from .inputs import Arguments, Inputs, check_baselines, check_inputs, check_targets
-from .layout import MIXED, THREE, TURNED, Layout, MixedSamplesError, OtherOperationsError, find_layout, layout_of_whole
-from .passes import Passes, record
-from .propagation import UnsupportedOperationError
-from .recording import Recording
+from .layout import Layout, OtherOperationsError
+from .passes import Passes
+from .probe import Probe
 from .rules import RULES
 from .runner import Runner
 
@@ -119,7 +118,7 @@ class Attributor:
         key = _key(runner, given)
         fresh = key not in self._layouts
         if fresh:
-            self._layouts[key] = _probe(runner, given, own, self.composite, self.layers, drawn)
+            self._layouts[key] = Probe(runner, given, own, self.composite, self.layers, drawn).run()
         layout, shape = self._layouts[key]
         targets = check_targets(target, shape, given.samples)
         baselines: Sequence[Inputs | None] = [None]
@@ -235,135 +234,3 @@ def _composite(composite: Any) -> Composite:
         names = ", ".join(map(repr, (*GATE_RULES, *RULES)))
         raise TypeError(f"composite={composite!r} must be a drf.lrp.Composite, or the name of a rule: {names}")
     return composite or Composite()
-
-
-def _probe(
-    runner: Runner, inputs: Inputs, own: Tensor, composite: Composite, layers: Sequence[str], drawn: bool
-) -> tuple[Layout, tuple[int, ...]]:
-    """Return how the model lays out its samples, and the shape of one sample's output.
-
-    Raises:
-        ValueError: If the output changes with random numbers that the model draws.
-        UnsupportedOperationError: If the output depends on numbers that left torch, or the model runs on three samples
-            no more than on one.
-    """
-    rows = torch.tensor([0, inputs.samples // 2, inputs.samples - 1])
-    try:
-        (three, first), (two, second) = (
-            record(runner, inputs.take(some), inputs, composite, watched=layers) for some in (rows, rows[list(TURNED)])
-        )
-    except RuntimeError as error:
-        return _probe_otherwise(runner, inputs, own, composite, layers, drawn, error)
-    _check_run(runner, inputs, rows, three, first, drawn)
-    layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers, bool(first.choices))
-    _check_alone(runner, inputs, composite, rows, three, layout)
-    shape = list(three.shape)
-    assert shape.pop(layout.output_axis) == THREE
-    return layout, tuple(shape)
-
-
-def _check_alone(
-    runner: Runner, inputs: Inputs, composite: Composite, rows: Tensor, three: Tensor, layout: Layout
-) -> None:
-    """Check that samples have the same output alone as among the three of the probe, which may all depend on one of
-    them, such as the one with the batch's largest value.
-
-    Raises MixedSamplesError if one has not.
-    """
-    for k in () if layout.random else (1, 0) if inputs.samples == 2 else (1,):
-        alone = record(runner, inputs.take(rows[k : k + 1]), inputs, composite)[0].flatten()
-        among = three.select(layout.output_axis, k).flatten()
-        size = float(three.nan_to_num(0, 0, 0).abs().max())
-        if alone.shape == among.shape and not torch.allclose(alone, among, 1e-3, 1e-4 * size, equal_nan=True):
-            raise MixedSamplesError(MIXED)
-
-
-def _probe_otherwise(
-    runner: Runner,
-    inputs: Inputs,
-    own: Tensor,
-    composite: Composite,
-    layers: Sequence[str],
-    drawn: bool,
-    error: RuntimeError,
-) -> tuple[Layout, tuple[int, ...]]:
-    """Probe a model that does not run on any three samples: one by one, or else on the whole batch alone, as one does
-    that holds the samples' lengths."""
-    one = torch.zeros(1, dtype=torch.long)
-    try:
-        single, run = record(runner, inputs.take(one), inputs, composite, watched=layers)
-    except RuntimeError:
-        return _probe_whole(runner, inputs, own, composite, layers, drawn, error)
-    _check_run(runner, inputs, one, single, run, drawn)
-    shapes = [(k, [*own.shape[:k], *own.shape[k + 1 :]]) for k, n in enumerate(own.shape) if n == inputs.samples]
-    fitting = [(k, shape) for k, shape in shapes if torch.Size(shape).numel() == single.numel()]
-    if not fitting:
-        raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
-    axis, shape = fitting[0]
-    return Layout((None,), axis, single.numel(), run.drew_random_numbers, bool(run.choices)), tuple(shape)
-
-
-def _probe_whole(
-    runner: Runner,
-    inputs: Inputs,
-    own: Tensor,
-    composite: Composite,
-    layers: Sequence[str],
-    drawn: bool,
-    error: RuntimeError,
-) -> tuple[Layout, tuple[int, ...]]:
-    every, axes = torch.arange(inputs.samples), inputs.axes
-    output, run = record(runner, inputs.values, inputs, composite, watched=layers)
-    changed = []
-    for place, other in ((0, -1), (-1, 0)):
-        values = [value.clone() for value in inputs.values]
-        for value, axis, explained in zip(values, axes, inputs.explained, strict=True):
-            if explained and axis is not None:
-                moved = value.movedim(axis, 0)
-                moved[place] = moved[other] * 2 + 1 if value.is_floating_point() else moved[other].clone()
-        changed.append(record(runner, values, inputs, composite, watched=layers, choices=run.choices)[1].values)
-    same = output.ndim > 0 and inputs.samples in output.shape and all(len(v) == len(run.values) for v in changed)
-    if not same or inputs.samples < 2:
-        raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
-    _check_run(runner, inputs, every, output, run, drawn)
-    layout = layout_of_whole((run.values, *changed), output, inputs.samples, run.drew_random_numbers, bool(run.choices))
-    if not layout.regular:
-        raise UnsupportedOperationError(f"{_told(inputs.samples)} ({error})") from error
-    shape = list(output.shape)
-    shape.pop(layout.output_axis)
-    return layout, tuple(shape)
-
-
-def _told(samples: int) -> str:
-    return (
-        f"the model runs on the {samples} samples given but fails on three of them, which are used to find its axis of "
-        "samples: derive states and shapes from x.shape, and reset states between runs"
-    )
-
-
-def _check_run(runner: Runner, inputs: Inputs, rows: Tensor, output: Tensor, run: Recording, drawn: bool) -> None:
-    """Check what a recorded run says of the model: that it drew no random numbers and let no number out of torch on
-    which its output depends."""
-    for draw in range(5) if run.noise and not drawn else ():  # a few, since a random order of few may come twice
-        with torch.random.fork_rng():
-            torch.manual_seed(draw)
-            other = record(runner, inputs.take(rows), inputs, run.composite)[0]
-        if not _alike(output, other):
-            raise ValueError(
-                f"{run.noise} meets random numbers that the model draws, so f(x) is random: take them out, or average "
-                "over several draws by draws="
-            )
-    if run.left_torch:
-        try:
-            same = _alike(output, record(runner, inputs.take(rows), inputs, run.composite, disturbed=True)[0])
-        except (RuntimeError, ValueError, TypeError, IndexError):
-            same = False
-        if not same:
-            raise UnsupportedOperationError(
-                f"{run.left_torch} converts a signal to Python numbers, which no rule can follow, and the output "
-                "depends on them"
-            )
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-5, atol=1e-6 * float(one.abs().max()))
