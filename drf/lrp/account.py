@@ -26,12 +26,12 @@ class Account:
         stabiliser: Relevance absorbed by the small terms that keep denominators from zero, shape (n,).
         initial_state: Relevance absorbed by the recurrent state before the first step, shape (n,).
         chosen: Share of what the model chose by comparing values, such as a mask, an index or the places of the
-            largest; no input gets it, shape (n,). Under the Shapley rule the choices for x are kept along the way, and
-            this is what they change at the baseline.
+            largest; no input gets it, shape (n,). Under the Shapley rule the baseline is run with the
+            choices for x, and this is how much they change f(baseline).
         baseline: f(baseline), if relevance was taken against a baseline, else 0, shape (n,).
         output: f(x), shape (n,).
         spreads: Standard deviations of ``relevances`` over several baselines or draws, in their shapes.
-        layers: Relevance of the outputs of modules that were asked for, by name.
+        layers: Relevance of the outputs of the modules named by ``layers=``, by name.
     """
 
     relevances: tuple[Tensor, ...]

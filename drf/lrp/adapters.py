@@ -67,8 +67,8 @@ def explain_func(model: nn.Module, inputs: Any, targets: Any, **settings: Any) -
     Args:
         inputs: (n, ...).
         targets: One output a sample, (n,).
-        settings: Of :class:`~.attributor.Attributor`, such as ``composite="shapley"``; others, which Quantus adds, are
-            passed over.
+        settings: ``composite``, ``select`` and ``fixed`` of :class:`~.attributor.Attributor`; others, such as
+            those that Quantus adds, are ignored.
     """
     own = {name: settings[name] for name in ("composite", "select", "fixed") if name in settings}
     like = next(model.parameters())

@@ -40,8 +40,8 @@ class Attributor:
         layers: Names of modules whose outputs are explained too, see :attr:`Account.layers`.
         output_of: Name of a module whose output is explained in place of the model's; with ``target``, one of its
             units.
-        warns: Whether to hold accounts against exact Shapley values of a few groups of inputs, and to warn of what is
-            doubtful.
+        warns: Whether to compare accounts with exact Shapley values of a few groups of inputs, and to warn of doubtful
+            results.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Attributor:
             passes = Passes(runner, given, self.composite, layout, targets, against, self.layers)
             try:
                 account = passes.account(chunk)
-            except OtherOperationsError:  # what it runs depends on the batch, such as on whether all steps are there
+            except OtherOperationsError:  # which operations run depends on the batch, such as on missing steps
                 layout = replace(layout, strides=(None,))
                 self._layouts[key] = layout, shape
                 passes = replace(passes, layout=layout)

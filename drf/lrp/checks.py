@@ -23,9 +23,9 @@ TOLERANCE = 1e-4
 GROUPS = 4
 """Groups of inputs whose exact Shapley values are computed."""
 CHECKED_AT_ONCE = 2**17
-"""Input values of the runs for this: few enough to cost little beside the account of a batch."""
+"""Input values in all runs for these Shapley values: few enough to cost little beside a batch's account."""
 WARN_ABOVE = 0.35
-"""Relative error of these groups from which on a user is warned."""
+"""Relative error of these groups above which a user is warned."""
 
 
 class DifferentOutputError(UnsupportedOperationError):
@@ -129,7 +129,7 @@ def warn_of_choices(account: Account) -> None:
 def warn_of_amplification(account: Account, inputs: Inputs) -> None:
     """Warn if relevances are many times the difference that they sum to: the model is not made for this baseline.
 
-    Relevances of either sign cancel the more the more inputs there are, so more inputs allow more.
+    With more inputs, more relevances of opposite sign cancel, so a larger ratio is allowed.
     """
     pairs = [(r, e) for r, e in zip(account.relevances, inputs.explained, strict=True) if e]
     sizes = sum(float(relevance.abs().sum()) for relevance, _ in pairs)
@@ -173,7 +173,7 @@ def warn_of_error(
             sums.index_add_(1, groups.flatten(), relevance.to(sums.dtype).cpu())
     try:
         values = pick(runner.plain(mixed), layout, target[rows].repeat(2**GROUPS)).reshape(-1, count).cpu()
-    except RuntimeError:  # a model that wants its samples in an order, or so many of them
+    except RuntimeError:  # a model that needs a certain order or number of samples
         return
     exact = exact_shapley(values)
     error = float((sums - exact).norm() / exact.norm().clamp_min(1e-30))

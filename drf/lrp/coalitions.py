@@ -28,7 +28,7 @@ def exact_shapley(outputs: Tensor) -> Tensor:
 
 
 def in_groups(x: Tensor, baseline: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Return inputs (2 ** groups * n, ...) in which each coalition of groups has its values, all others the baseline's.
+    """Return inputs (2 ** count * n, ...): for each coalition, ``x`` in its groups and the baseline in all others.
 
     ``groups``: the group of every element, whole numbers below ``count``, in the shape of one sample.
     """

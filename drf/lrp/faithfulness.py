@@ -184,7 +184,7 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
 def compare(
     model: nn.Module, x: Tensor, target: Any = None, baseline: Tensor | None = None, groups: int = 6, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Measure rules, and the plain maps beside them, on the model itself.
+    """Measure the rules, and simpler maps for comparison, on the model itself.
 
     Args:
         x: Inputs of a model with one input, (n, ...).
@@ -250,8 +250,8 @@ def _relevance(model: nn.Module, x: Tensor, target: Any, rule: str, baseline: Te
 def rescaled(relevance_of: Callable[[Tensor], Tensor], x: Tensor, baseline: Tensor | None = None) -> Tensor:
     """Rescale a map over time by what changes when a step, and then a feature in it, is masked out.
 
-    Temporal saliency rescaling of Ismail et al. 2020 (arXiv 2010.13924): the relevance of steps that matter more than
-    the average one is told apart by feature.
+    Temporal saliency rescaling of Ismail et al. 2020 (arXiv 2010.13924): only steps that matter more than
+    the average step have their relevance divided by feature.
 
     Args:
         relevance_of: Function from inputs (n, steps, features) to their relevance, such as

@@ -5,10 +5,10 @@ With :math:`r, u = \sigma(z^r), \sigma(z^u)` and :math:`a = U h_{t-1} + b`, a GR
 .. math::  n_t = \tanh(W x_t + b_n + r \odot a), \qquad h_t = (1 - u) \odot n_t + u \odot h_{t-1} ;
 
 a plain RNN is its :math:`n_t` with :math:`r = 1, u = 0`, and may have relu in place of tanh. With :math:`g_t` the
-relevance per unit of :math:`h_t`, every way back to :math:`x_t` or :math:`h_{t-1}` is a linear map of :math:`g_t` times
-a slope that does not depend on relevance: slopes are computed for all steps at once, and a product with U is left to
-the loop over time. Under layer-wise relevance the signals of the products, n, h and a, take all. Under the Shapley rule
-secants and means with the baseline are the slopes, as in :mod:`~.recurrent`.
+relevance per unit of :math:`h_t`, every path back to :math:`x_t` or :math:`h_{t-1}` is a linear map of :math:`g_t`
+times a slope that does not depend on relevance. So slopes are computed for all steps at once, and only a product with U
+is left to the loop over time. Under layer-wise relevance the signals in the products, n, h and a, take all. Under the
+Shapley rule the slopes are secants and means with the baseline, as in :mod:`~.recurrent`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from .recurrent import Account, half_secant_of_sigmoid, half_secant_of_tanh
 from .rules import ALL, Part, Rule, Term, row_sums, stabiliser
 
 GATES = {"gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-"""Maps of the input, and of the state, by kind of cell."""
+"""Number of linear maps of the input, and of the state, by kind of cell."""
 
 
 @dataclass
@@ -52,8 +52,8 @@ class GatedTrace:
         flat = x.reshape(steps * n, -1)
         none = (x.new_zeros(size),) * gates
         for_input, for_state = biases or (none, none)
-        # Each gate has its own tensor, since elementwise functions are much faster on contiguous memory. The state's
-        # bias stands apart in n alone, where r scales it.
+        # Each gate has its own tensor, since elementwise functions are much faster on contiguous memory. Only n
+        # keeps the state's bias apart, since r scales it there.
         shift = [one + other for one, other in zip(for_input[:-1], for_state[:-1], strict=True)] + [for_input[-1]]
         z = [torch.addmm(b, flat, w.T).view(steps, n, size) for b, w in zip(shift, of_input, strict=True)]
         of_x, of_h = z[-1], x.new_empty(steps, n, size)
@@ -90,7 +90,7 @@ class GatedTrace:
 
 
 class Way(NamedTuple):
-    """A linear map of input or state with its rule's parts, each with the slope (steps, n, hidden) of g."""
+    """A linear map of input or state with its rule's parts, and for each part the slope (steps, n, hidden) of g."""
 
     weight: Tensor
     bias: Tensor | None
@@ -99,8 +99,8 @@ class Way(NamedTuple):
 
 
 class GatedSlopes(NamedTuple):
-    """Slopes of a trace under one method: of the state before, and of the maps of input and state; ``stabilisers`` take
-    their share of g too."""
+    """Slopes of a trace under one method: ``straight`` of the state before, ``of_x`` and ``of_h`` of the maps of input
+    and state; ``stabilisers`` is the share of g that stabilisers take."""
 
     straight: Tensor | None
     of_x: Sequence[Way]
@@ -144,7 +144,7 @@ def _way(rule: Rule, values: Tensor, weight: Tensor, bias: Tensor | None, z: Ten
 
 
 def gated_shapley(baseline: GatedTrace) -> GatedRule:
-    """Return the rule of differences from the trace of a baseline: one sample for all, or one for each sample."""
+    """Return the rule of differences from a baseline's trace, which has one sample for all or one for each sample."""
 
     def slopes(trace: GatedTrace) -> GatedSlopes:
         def middle(one: Tensor, other: Tensor) -> Tensor:

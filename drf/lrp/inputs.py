@@ -43,7 +43,7 @@ class Arguments:
 
     @property
     def rest(self) -> str:
-        """Return the arguments that are no tensors, and the form of all, in words."""
+        """Return the arguments that are not tensors, and how all are nested, as text."""
         return repr([None if isinstance(leaf, Tensor) else leaf for leaf in self._leaves]) + repr(self._form)
 
 
@@ -111,7 +111,7 @@ def check_inputs(
 
 
 def _shared(values: Sequence[Tensor], axes: Sequence[int | None], names: Sequence[str | int]) -> tuple[int | None, ...]:
-    """Return the axes of samples; masks, positions and keywords of another length are the same for all samples."""
+    """Return the axes of samples, None for masks, positions and keywords of another length, which all samples share."""
     first = next((k for k, value in enumerate(values) if value.is_floating_point()), 0)
     axis = axes[first]
     if axis is None or not -values[first].ndim <= axis < values[first].ndim:
@@ -239,8 +239,8 @@ def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tenso
         target = list(range(outputs))
     elif isinstance(target, list) and len(target) == samples > 1:
         raise ValueError(
-            f"target is a list as long as there are samples, {samples}: give torch.tensor(target) for one output a "
-            "sample, or ask for accounts of several outputs in two calls"
+            f"target is a list with as many entries as samples, {samples}: give torch.tensor(target) for one output a "
+            "sample, or split the list over two calls for several outputs of every sample"
         )
     several = target if isinstance(target, list) else [target]
     if not several:

@@ -89,7 +89,7 @@ class Standardised(torch.autograd.Function):
     r"""Standardisation :math:`d_i / r`, with d the deviations and r their root mean square with eps.
 
     While inputs join one after the other, their squares grow evenly: :math:`r^2 = r_0^2 + t (r_1^2 - r_0^2)`. This is
-    the rule of a quotient by a root, see :mod:`~.shapley`, in closed form: no baseline of constants makes it explode.
+    the rule of a quotient by a root, see :mod:`~.shapley`, in closed form: it stays bounded for a constant baseline.
     """
 
     @staticmethod

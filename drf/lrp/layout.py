@@ -1,11 +1,11 @@
 r"""Layout: the sample that every element of every intermediate result belongs to.
 
-Accounts are kept by sample, and an input's baseline is one sample for all, but what a model does with the axis of
-samples is its own affair: it may stand first or second, or be merged with steps or heads. Flattened, element e of a
-result of n samples belongs to sample :math:`\lfloor e / s \rfloor \bmod n` with one stride s. The strides are found by
-running the model on three samples and on two of them in turned order: sizes say which axis holds the samples, and the
-values say in which order. A result of two that is not found among those of three depends on other samples, or stands in
-an order of its own, as in a batch that was sorted by length.
+Accounts are kept for each sample, and one baseline sample may serve all, but a model may put the axis of samples
+anywhere: first or second, or merged with steps or heads. In the flattened result of n samples, element e belongs to
+sample :math:`\lfloor e / s \rfloor \bmod n` for one stride s. The strides are found by running the model on three
+samples and on two of them in reverse order: sizes show which axis holds the samples, and values show their order. If a
+result of the two is not found among those of the three, it depends on other samples or is in another order, as in a
+batch sorted by length.
 """
 
 import math
@@ -33,7 +33,7 @@ class Layout:
     chooses: bool = False
     """True if the model compares values, so that what it computes depends on them."""
     whole: bool = False
-    """True if the model runs on all the samples given alone."""
+    """True if the model runs only on all the given samples at once."""
 
     def check(self, sites: int) -> None:
         """Raise MixedSamplesError if a run had another number of operations than the layout has."""
@@ -56,7 +56,7 @@ class Layout:
         return (amount * factor).reshape(blocks.shape).sum((0, 2))
 
     def spread(self, site: int, baseline: Tensor, like: Tensor, samples: int) -> Tensor:
-        """Repeat the value of a site from a single sample once for each of many, without a copy where it can be."""
+        """Repeat a site's value for a single sample once for each of many samples, without a copy where possible."""
         if baseline.shape == like.shape:
             return baseline
         if baseline.ndim == like.ndim and all(a in (1, b) for a, b in zip(baseline.shape, like.shape, strict=True)):
@@ -89,15 +89,15 @@ class OtherOperationsError(MixedSamplesError):
 def layout_of_whole(
     runs: Sequence[Sequence[Tensor]], output: Tensor, samples: int, random: bool, chooses: bool
 ) -> Layout:
-    """Return the layout of a model that runs on all samples alone, given every site's values in three runs: for the
-    samples as they are, with the first one changed, and with the last one changed."""
+    """Return the layout of a model that runs only on all samples at once, given every site's values in three runs: for
+    the samples as they are, with the first one changed, and with the last one changed."""
     strides = tuple(_stride_by_change(*values, samples) for values in zip(runs[0], runs[1], runs[2], strict=True))
     axis = next(k for k, size in enumerate(output.shape) if size == samples)
     return Layout(strides, axis, output.numel() // samples, random, chooses, whole=True)
 
 
 def _stride_by_change(plain: Tensor, first: Tensor, last: Tensor, samples: int) -> int | None:
-    """Return the stride for which a changed sample changed its own elements alone."""
+    """Return the stride for which a changed sample changed only its own elements."""
     if plain.numel() % samples:
         return None
     after = [math.prod(plain.shape[k + 1 :]) for k, size in enumerate(plain.shape) if size == samples]

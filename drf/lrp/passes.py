@@ -136,7 +136,7 @@ class Passes:
         return torch.stack(totals, dim=1), by_layer
 
     def probe(self) -> LayerwiseRelevance | ShapleyDifferences | Recording:
-        """Return the method of a run in which only values matter."""
+        """Return the method for a run whose values are used, but not its relevance."""
         if self.baseline is not None:
             return Recording(self.composite)
         return self._propagation(1, self.inputs.values[0].device, None)
@@ -214,7 +214,7 @@ def _steps(
     leaves: Sequence[Tensor | None],
     propagation: Propagation,
 ) -> list[Tensor | None]:
-    """Return the factors of relevance per unit: the input, or its difference from the baseline."""
+    """Return what relevance per unit is multiplied by: the input, or its difference from the baseline."""
     steps: list[Tensor | None] = []
     for k, (value, leaf) in enumerate(zip(values, leaves, strict=True)):
         if leaf is None:

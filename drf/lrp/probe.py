@@ -106,7 +106,7 @@ class Probe:
 
     def _check(self, rows: Tensor, output: Tensor, run: Recording) -> None:
         """Check that no random numbers, and no numbers outside torch, change a recorded run's output."""
-        for draw in range(5) if run.noise and not self.drawn else ():  # a random order of few may come twice
+        for draw in range(5) if run.noise and not self.drawn else ():  # a random order of few may repeat
             with torch.random.fork_rng():
                 torch.manual_seed(draw)
                 other = self._record(rows)[0]

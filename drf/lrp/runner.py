@@ -61,7 +61,7 @@ class Runner:
         _check_dropout(model)
         if any(value.dtype in (torch.bfloat16, torch.float16) for value in _floats(model)):
             if isinstance(model, _Function):
-                raise TypeError("a function around a model in half precision: give it a model.float() of its own")
+                raise TypeError("the function calls a model in half precision: let it call a .float() copy")
             model = copy.deepcopy(model).float()
         if part is not None and part not in dict(model.named_modules()):
             names = ", ".join(name for name, _ in model.named_modules() if name)
@@ -195,7 +195,7 @@ def _eager() -> Iterator[None]:
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:  # else nothing was compiled, and importing it takes seconds
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        if checkpoint := sys.modules.get("torch.utils.checkpoint"):  # a second run backwards would not be seen
+        if checkpoint := sys.modules.get("torch.utils.checkpoint"):  # a second run in the backward pass would be unseen
             for name, value in (("CheckpointFunction", _Straight), ("_checkpoint_without_reentrant_generator", _once)):
                 stack.enter_context(patch.object(checkpoint, name, value))
         yield
@@ -213,7 +213,7 @@ def _once(*args: Any, **keywords: Any) -> Iterator[None]:
 
 @contextmanager
 def _without_hooks(model: nn.Module) -> Iterator[None]:
-    """Take the user's hooks off for a run, since what they write down is meant for one run alone."""
+    """Remove the user's hooks during a run, since what they record is meant for a single run."""
     taken = [
         (kept, dict(kept))
         for module in model.modules()
@@ -298,7 +298,7 @@ class _Kept:
 
 
 def _containers(value: Any, name: str = "") -> Iterator[Any]:
-    """Yield the containers in an attribute of a module, and those inside; torch's own hold its layers and hooks."""
+    """Yield a module attribute's containers and those nested inside; torch's own (layers, hooks) are not searched."""
     if type(value) in (list, dict, set, deque, defaultdict, OrderedDict):
         yield value
         inside = () if name.startswith("_") else value.values() if isinstance(value, dict) else value

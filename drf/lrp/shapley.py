@@ -124,10 +124,10 @@ class ShapleyDifferences(Propagation):
 
 
 def _quotient_slopes(a: Tensor, a0: Tensor, b: Tensor, b0: Tensor, root: bool) -> tuple[Tensor, Tensor]:
-    r"""Return the slopes of a/b for a and for b; what a does not take of the difference is b's.
+    r"""Return the slopes of a/b for a and for b; b gets the part of the difference that a does not.
 
-    Two players share as in a product with 1/b, so a gets the mean of 1/b and 1/b'. That has no bound where the baseline
-    b' is all but 0, as a norm of zeros is. There a gets the mean of 1/b while many inputs join one after the other. A
+    Two players share as in a product with 1/b, so the slope for a is the mean of 1/b and 1/b'. It is unbounded where b'
+    is almost 0, as a norm of zeros is. There the slope is the mean of 1/b while many inputs join one after the other. A
     sum grows evenly, which gives :math:`\ln(b/b') / \Delta b`; its first inputs make it far larger than b', so b'
     counts as at least a tenth of b. In a ``root``, such as a standard deviation, the squares grow evenly, which gives
     :math:`2/(b + b')`.

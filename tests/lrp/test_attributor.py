@@ -63,7 +63,7 @@ def test_targets_of_every_form(net: Net, x: Tensor) -> None:
         (None, "2 outputs a sample, 2: choose one with target="),
         (2, "target=2 does not exist: the model has 2 outputs"),
         (-3, "target=-3 does not exist"),
-        ([0] * 20, r"a list as long as there are samples, 20: give torch\.tensor"),
+        ([0] * 20, r"a list with as many entries as samples, 20: give torch\.tensor"),
         ((0, 1), r"target=\(0, 1\) does not exist"),
         (torch.zeros(3, dtype=torch.long), r"one whole number a sample, \(20,\)"),
         (torch.full((20,), 5), "from 5 to 5, but must be in 0 to 1"),
