@@ -1,7 +1,7 @@
 """Attribution of a model's outputs to its inputs: check the request, probe the model, take the account."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from .inputs import Arguments, Inputs, check_baselines, check_inputs, check_targ
 from .layout import Layout, OtherOperationsError
 from .passes import Passes
 from .probe import Probe
+from .propagation import UnsupportedOperationError
 from .rules import RULES
-from .runner import Runner
+from .runner import CHANGES_ITSELF, Runner
 
 
 class Attributor:
@@ -60,7 +61,9 @@ class Attributor:
                 f"select={select!r} must be a function of the model's output: select=lambda y: y[{select!r}]"
             )
         self.model, self.composite = model, _composite(composite)
-        self.select, self.sample_axis, self.fixed = select, sample_axis, fixed
+        self.select, self.sample_axis = select, sample_axis
+        self.fixed = (fixed,) if isinstance(fixed, str) else fixed
+        layers = (layers,) if isinstance(layers, str) else layers
         self.layers, self.output_of, self.warns = layers, output_of, warns
         self._layouts: dict[Any, tuple[Layout, tuple[int, ...]]] = {}
 
@@ -76,12 +79,18 @@ class Attributor:
         """Distribute f(x) over the inputs, see :func:`attribute`."""
         if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
             raise ValueError(f"chunk={chunk} must be a positive number of samples, or None for a good one")
+        if draws is not None and (isinstance(draws, bool) or not isinstance(draws, int) or draws < 1):
+            raise ValueError(f"draws={draws} must be a positive number of draws, or None")
         if baseline is not None and self.composite.gate != SHAPLEY:
             raise ValueError(
                 f"a baseline needs composite=Composite(gate='shapley'): under {self.composite.gate!r} the signal of "
                 "a product does not receive its whole difference, so the map would not describe the network"
             )
-        with torch.inference_mode(False), torch.enable_grad():  # even if the caller has switched gradients off
+        # Even if the caller has switched gradients off, or precision down.
+        with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
+            for device in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(device):
+                    stack.enter_context(torch.autocast(device, enabled=False))
             arguments = Arguments.of(inputs, keywords)
             runner = Runner.of(self.model, arguments, self.select, self.output_of)
             given = check_inputs(arguments, self.sample_axis, self.fixed, runner.dtype)
@@ -103,7 +112,7 @@ class Attributor:
         self, runner: Runner, given: Inputs, target: Any, baseline: Any, chunk: int | None, drawn: bool
     ) -> list[Account]:
         """Return an account against every baseline, each checked."""
-        own = runner.plain(given.values)
+        own = self._plain(runner, given)
         try:
             return self._checked(runner, given, own, target, baseline, chunk, drawn)
         except checks.DifferentOutputError:
@@ -112,10 +121,26 @@ class Attributor:
             # The hooks change what the model computes, so they belong to it.
             return self._checked(replace(runner, hooks=True), given, own, target, baseline, chunk, drawn)
 
+    def _plain(self, runner: Runner, given: Inputs) -> Tensor:
+        """Return f(x); the first time, check that the model leaves its parameters alone, and put them back if not."""
+        if self._layouts:
+            return runner.plain(given.values)
+        parameters = [parameter.detach() for parameter in runner.model.parameters()]
+        before = [parameter.clone() for parameter in parameters]
+        try:
+            own = runner.plain(given.values)
+        finally:
+            changed = [pair for pair in zip(parameters, before, strict=True) if not torch.equal(*pair)]
+            for parameter, value in changed:
+                parameter.copy_(value)
+        if changed and not any(getattr(module, "max_norm", None) for module in runner.model.modules()):
+            raise UnsupportedOperationError(CHANGES_ITSELF)
+        return own
+
     def _checked(
         self, runner: Runner, given: Inputs, own: Tensor, target: Any, baseline: Any, chunk: int | None, drawn: bool
     ) -> list[Account]:
-        key = _key(runner, given)
+        key = _key(runner, given), drawn
         fresh = key not in self._layouts
         if fresh:
             self._layouts[key] = Probe(runner, given, own, self.composite, self.layers, drawn).run()

@@ -190,6 +190,14 @@ def grouped_mm(a: Tensor, b: Tensor, *, offs: Tensor, bias: Any = None, out_dtyp
     return torch.cat([a[start:end] @ b[k] for k, (start, end) in enumerate(zip([0, *ends], ends, strict=False))])
 
 
+def hypot(a: Tensor, b: Tensor) -> Tensor:
+    return (a.square() + b.square()).sqrt()
+
+
+def msort(x: Tensor) -> Tensor:
+    return x.sort(0)[0]
+
+
 def embedding_bag(
     ids: Tensor,
     weight: Tensor,
@@ -239,7 +247,7 @@ ALL: dict[str, Callable[..., Any]] = {
     for function in (
         layer_norm, rms_norm, group_norm, instance_norm, norm, vector_norm, var, std, glu, prod, cumprod,
         var_mean, std_mean, cosine_similarity, addcdiv, addcmul, lerp, logsumexp, logcumsumexp, logaddexp, cdist,
-        pairwise_distance, embedding_bag, scaled_dot_product_attention,
+        pairwise_distance, hypot, msort, embedding_bag, scaled_dot_product_attention,
     )
 } | {
     "linalg_vector_norm": vector_norm, "linalg_norm": vector_norm, "_grouped_mm": grouped_mm, "grouped_mm": grouped_mm,

@@ -5,6 +5,7 @@ explained by its plain gradient. :func:`register` adds functions and layers to t
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -80,6 +81,7 @@ class Swapped(TorchFunctionMode):
     ) -> Any:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):  # such a part of a model is explained in single precision
+                self.propagation.coarse = True
                 with torch.autocast(device, enabled=False):
                     return self.__torch_function__(func, types, args, kwargs)
         # Neither no_grad() nor inference_mode() within the model must hide a signal.
@@ -98,7 +100,9 @@ def run_operation(propagation: Propagation, func: Callable[..., Any], args: Any,
     if name in RANDOM:
         propagation.drew_random_numbers, origins = True, origins | {DRAWN}
     if any(map(is_signal, tensors((args, kwargs)))):
-        if DRAWN in origins and name not in RECURRENT:
+        if DRAWN in origins and name in RECURRENT:
+            propagation.random_states = True
+        elif DRAWN in origins:
             propagation.noise = propagation.noise or f"{propagation.where}: torch.{name}"
         result = _with_signals(propagation, func, name, args, kwargs)
     else:
@@ -112,12 +116,16 @@ def run_operation(propagation: Propagation, func: Callable[..., Any], args: Any,
 
 def _with_signals(propagation: Propagation, func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
     rule = OPERATIONS.get(name)
+    if isinstance(kwargs.get("out"), Tensor):
+        given = {key: value for key, value in kwargs.items() if key != "out"}
+        write_through(kwargs["out"], _with_signals(propagation, func, name, args, given))
+        return kwargs["out"]
     if _is_in_place(func, args, kwargs):
         return _in_place(propagation, func, rule, name, args, kwargs)
     if rule is not None:
         return rule(propagation, func, *args, **kwargs)
     if isinstance(func, FunctionType) and func.__module__ in ("torch.nn.functional", "torch.functional"):
-        with Swapped(propagation):
+        with Swapped(propagation), suppress(RecursionError):  # one that calls itself by another name
             return _opened(func)(*args, **kwargs)
     return refuse_relevance(propagation, func, name, args, kwargs)
 
@@ -174,14 +182,15 @@ def _in_place(
 ) -> Any:
     """Compute the result separately, and substitute it for the tensor that the model changes in place."""
     target, *others = args
+    value = target if is_signal(target) else target.clone()  # a constant that is written into again is still needed
     kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
     if name in WRITES:
         result = target.clone()
         func(result, *others, **kwargs)
     else:
-        outside = getattr(torch, name, None) or getattr(functional, name, None) or getattr(Tensor, name)
+        outside = getattr(torch, name, None) or getattr(functional, name, None) or getattr(Tensor, name, func)
         run = rule or (lambda p, f, *a, **k: refuse_relevance(p, f, name, a, k))
-        result = run(propagation, outside, target, *others, **kwargs)
+        result = run(propagation, outside, value, *others, **kwargs)
     write_through(target, result)
     return target
 

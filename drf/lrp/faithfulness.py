@@ -188,7 +188,7 @@ def compare(
 
     Args:
         x: Inputs of a model with one input, (n, ...).
-        target: One output, as in :func:`drf.lrp.attribute`.
+        target: One output of all samples, as in :func:`drf.lrp.attribute`.
         baseline: What a deleted input is set to, one sample; zeros by default. It matters more than the rule.
         groups: Number of random groups of inputs whose exact Shapley values the maps are held against, for up to 8
             samples; at most 12.
@@ -199,6 +199,11 @@ def compare(
         sensitivity-n of Ancona et al. 2018), ``shapley_error`` (relative; meant for maps that share f(x) - f(baseline))
         and ``seconds``. A rule that the model does not allow is left out with a warning.
     """
+    if any(module.training for module in model.modules()):
+        raise ValueError("the model is in training mode: call model.eval() first")
+    if isinstance(target, Tensor) and target.ndim:
+        raise ValueError("compare measures one output of all samples: give a number as target")
+    baseline = None if baseline is None else torch.as_tensor(baseline, dtype=x.dtype, device=x.device).expand_as(x[:1])
     score, base = score_of(model, target=target), _baseline(x, baseline)
     maps: dict[str, Callable[[], Tensor]] = {
         rule: partial(_relevance, model, x, target, rule, base) for rule in ("epsilon", "gamma", "shapley")
@@ -298,8 +303,8 @@ def interactions(
         mine = (groups == j).to(x.device)
         present, absent = of_groups(x, torch.where(mine, x, base)), of_groups(torch.where(mine, base, x), base)
         rows.append(present - absent)
-    both = torch.stack(rows, 2)
+    both = torch.stack(rows, -1)
     both = (both + both.mT) / 4
-    both.diagonal(dim1=1, dim2=2).zero_()
-    alone = of_groups(x, base) - both.sum(2)
+    both.diagonal(dim1=-2, dim2=-1).zero_()
+    alone = of_groups(x, base) - both.sum(-1)
     return both + torch.diag_embed(alone)

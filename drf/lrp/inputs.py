@@ -32,7 +32,7 @@ class Arguments:
         places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         if not places and args:
             _refuse_kind("x", args[0])
-        names = [getattr(paths[k][1], "key", getattr(paths[k][1], "idx", k)) for k in places]
+        names = [getattr(paths[place][-1], "key", k) for k, place in enumerate(places)]
         return cls(tuple(leaves[k] for k in places), tuple(names), tuple(leaves), form)
 
     def fill(self, values: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -211,12 +211,14 @@ def _one_or_each(value: Any, x: Tensor, axis: int | None, dtype: torch.dtype | N
     """Return the baseline of one input, with one sample or as many as the input has."""
     if isinstance(value, (int, float)):
         value = torch.full((), value, dtype=x.dtype, device=x.device)
+    if isinstance(value, Tensor) and x.is_floating_point() and not value.is_floating_point():
+        value = value.to(x.dtype)
     value = _checked("baseline", value, dtype)
     one = [1 if k == axis else size for k, size in enumerate(x.shape)]
     if value.shape == x.shape:
         return value
     try:
-        return value.expand(one)
+        return value.expand(one).contiguous()
     except RuntimeError:
         raise ValueError(
             f"baseline has shape {tuple(value.shape)}: give one sample, {tuple(one)}, or one each, {tuple(x.shape)}; "
@@ -250,6 +252,8 @@ def check_targets(target: Any, shape: Sequence[int], samples: int) -> list[Tenso
 
 def _positions(target: Any, shape: Sequence[int], outputs: int, samples: int) -> Tensor:
     if isinstance(target, tuple):
+        if any(isinstance(k, bool) or not hasattr(k, "__index__") for k in target):
+            raise ValueError(f"target={target} must hold whole numbers")
         if len(target) != len(shape) or any(not -s <= k < s for k, s in zip(target, shape, strict=True)):
             raise ValueError(f"target={target} does not exist: a sample's output has {_indices(shape)}")
         flat = 0

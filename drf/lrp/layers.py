@@ -7,13 +7,19 @@ from torch import Tensor
 
 from . import decompositions, sequences
 from .dispatch import OPERATIONS, Operation, Swapped, name_of, operation
-from .propagation import Propagation
+from .propagation import Propagation, UnsupportedOperationError
+from .tensor_flags import map_tensors
 
 
 def _decomposed(by: Callable[..., Any]) -> Operation:
     def run(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        with Swapped(propagation):
-            return by(*args, **kwargs)
+        try:
+            with Swapped(propagation):
+                return by(*args, **kwargs)
+        except UnsupportedOperationError as error:  # refused only if relevance reaches it
+            plain = func(*map_tensors(lambda value: value.detach(), args), **kwargs)
+            message = str(error)
+            return map_tensors(lambda value: propagation.barrier(value, message), plain)
 
     return run
 

@@ -32,6 +32,10 @@ class Layout:
     """True if the model draws random numbers."""
     chooses: bool = False
     """True if the model compares values, so that what it computes depends on them."""
+    numbers: bool = False
+    """True if the model makes Python numbers of its signals, on which its output does not depend."""
+    coarse: bool = False
+    """True if a part of the model computes in half precision, which is explained in single precision."""
     whole: bool = False
     """True if the model runs only on all the given samples at once."""
 

@@ -29,7 +29,8 @@ LINEAR = MOVES | {
     "sum", "mean", "neg", "positive", "cumsum", "diff", "nansum", "nanmean", "to", "float", "double", "type",
     "type_as", "sum_to_size", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
     "adaptive_avg_pool3d", "interpolate", "upsample", "fold", "setitem", "copy", "diag_embed", "broadcast_tensors",
-    "trace", "meshgrid", "rot90", "kron", "__get__ T", "__get__ mT", "__get__ H", "bfloat16", "half",
+    "trace", "meshgrid", "rot90", "pixel_unshuffle", "channel_shuffle", "hsplit", "vsplit",
+    "dsplit", "take", "__get__ T", "__get__ mT", "__get__ H", "bfloat16", "half",
     # Linear in real and imaginary part:
     "real", "imag", "conj", "adjoint", "resolve_conj", "view_as_real", "view_as_complex", "__get__ real",
     "__get__ imag",
@@ -38,8 +39,8 @@ LINEAR = MOVES | {
 }  # fmt: skip
 IGNORES_VALUES = {
     "size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous", "is_floating_point", "is_complex",
-    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "bernoulli", "multinomial",
-    "normal", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "new", "len", "hash", "element_size",
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
+    "new_zeros", "new_ones", "new_empty", "new_full", "new", "len", "hash", "element_size",
     "get_device", "repr", "format", "storage_offset", "data_ptr", "is_same_size", "result_type", "is_tensor",
     "retain_grad", "is_nested", "is_sparse", "has_names", "register_hook", "backward", "is_conj", "is_neg", "is_signed",
     "is_inference",
@@ -92,7 +93,20 @@ def _property(propagation: Propagation, func: Callable[..., Any], x: Tensor) -> 
     return func(x)
 
 
-@operation("item", "tolist", "numpy", "array", "__float__", "__int__", "__index__", "__bool__", "int", "long", "short")
+@operation(
+    "item",
+    "tolist",
+    "numpy",
+    "array",
+    "dlpack",
+    "__float__",
+    "__int__",
+    "__index__",
+    "__bool__",
+    "int",
+    "long",
+    "short",
+)
 def _leaves_torch(propagation: Propagation, func: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Any:
     name = name_of(func)
     if name in ("int", "long", "short"):
@@ -188,6 +202,9 @@ def _dropout(
 def _add(propagation: Propagation, func: Callable[..., Any], a: Any, b: Any, *, alpha: float = 1) -> Tensor:
     name = name_of(func)
     sign = -alpha if name in ("sub", "subtract") else alpha
+    if name == "rsub" and alpha != 1:  # b - alpha a
+        a = _mul(propagation, torch.mul, a, alpha)
+        alpha = 1
     if name == "rsub":  # b - a
         a, b, sign = b, a, -1
     y = func(*((b, a) if name == "rsub" else (a, b)), **({} if alpha == 1 else {"alpha": alpha}))
@@ -330,8 +347,26 @@ def _convolution(
     **kwargs: Any,
 ) -> Tensor:
     over = weight.ndim - 2
+    if is_signal(weight):
+        both = lambda p, q: func(p, q, None, *args, **kwargs)
+        result = propagation.product(both, x, weight) if is_signal(x) else _linear(propagation, both, x, weight)
+        return result if bias is None else _add(propagation, torch.add, result, bias.view(-1, *(1,) * over))
     aside = None if bias is None else bias.view(-1, *(1,) * over)
     return propagation.linear_map(LinearMap(lambda p, w: func(p, w, None, *args, **kwargs)), x, weight, aside)
+
+
+@operation("kron", "cross", "linalg_cross")
+def _two_factors(propagation: Propagation, func: Callable[..., Any], a: Tensor, b: Tensor, **kwargs: Any) -> Tensor:
+    function = lambda p, q: func(p, q, **kwargs)
+    both = is_signal(a) and is_signal(b)
+    return propagation.product(function, a, b) if both else _linear(propagation, function, a, b)
+
+
+@operation("new_tensor", "as_tensor", "asarray", "tensor")
+def _copied(propagation: Propagation, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Copy a signal, as a model does that makes a tensor of a tensor."""
+    source = next(value for value in (*args[::-1], *kwargs.values()) if isinstance(value, Tensor))
+    return _linear(propagation, torch.clone, source) if is_signal(source) else func(*args, **kwargs)
 
 
 @operation("bilinear")
@@ -426,7 +461,8 @@ def _power(propagation: Propagation, func: Callable[..., Any], base: Any, expone
     if name_of(func) == "rpow":  # exponent ** base
         base, exponent = exponent, base
     if is_signal(base) and is_signal(exponent):
-        return refuse_relevance(propagation, func, "pow of two signals", (base, exponent), {})
+        with Swapped(propagation):
+            return torch.exp(exponent * torch.log(base))
     if is_signal(base):
         return propagation.activation(lambda z: torch.pow(z, exponent), base)
     return mark_gate(propagation.activation(lambda z: torch.pow(base, z), exponent))

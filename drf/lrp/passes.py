@@ -12,7 +12,7 @@ from .composite import Composite
 from .dispatch import Swapped
 from .inputs import Inputs, take
 from .layout import Layout
-from .propagation import Propagation
+from .propagation import Propagation, UnsupportedOperationError
 from .recording import Recording
 from .relevance import KINDS, LayerwiseRelevance
 from .rules import lift
@@ -71,12 +71,14 @@ class Passes:
 
     def _chunks(self, chunk: int | None) -> list[slice]:
         samples = self.inputs.samples
+        if self.layers and not self.layout.regular:
+            raise UnsupportedOperationError("layers= needs a model whose operations run on all samples at once")
         if self.layout.whole or self.layers or (self.layout.random and chunk is None):
             return [slice(0, samples)]
         values = sum(
             x.numel() for x, axis in zip(self.inputs.values, self.inputs.axes, strict=True) if axis is not None
         )
-        at_once = (chunk or max(1, VALUES_AT_ONCE * samples // values)) if self.layout.regular else 1
+        at_once = (chunk or max(1, VALUES_AT_ONCE * samples // max(1, values))) if self.layout.regular else 1
         return [slice(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
 
     def _references(self) -> Callable[[slice], Reference | None]:
@@ -87,9 +89,10 @@ class Passes:
 
         def recorded(rows: slice | Tensor, choices: Sequence[Any] | None = None) -> Reference:
             values = baseline.take(rows)
-            output, recording = record(
-                self.runner, values, baseline, self.composite, choices=choices, watched=self.layers
-            )
+            try:
+                output, recording = record(self.runner, values, baseline, self.composite, choices, self.layers)
+            except (RuntimeError, LookupError) as error:
+                raise UnsupportedOperationError(f"the model fails on the baseline: {error}") from error
             own = output if choices is None else self.runner.plain(values)
             return Reference(values, output, recording, own)
 
@@ -116,6 +119,14 @@ class Passes:
         given, leaves = signals(values, self.inputs.explained, self.runner.precision)
         output = self.runner(given, Swapped(propagation))
         self.layout.check(propagation.sites)
+        if propagation.left_torch and not self.layout.numbers:
+            raise UnsupportedOperationError(
+                f"{propagation.left_torch} converts a signal to Python numbers for some samples"
+            )
+        if propagation.noise and not self.layout.random:
+            raise UnsupportedOperationError(f"{propagation.noise} meets random numbers for some samples")
+        if missing := sorted(set(self.layers) - set(propagation.outputs)):
+            raise ValueError(f"layers={missing} did not run, so their outputs have no relevance")
         picked = [pick(output, self.layout, target) for target in targets]
         steps = _steps(values, None if reference is None else reference.values, leaves, propagation)
         inside = [value for _, value in propagation.outputs.values()]

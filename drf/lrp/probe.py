@@ -1,7 +1,9 @@
 """Probe of a model: runs of a few samples that tell how it lays them out, and what would make an account wrong."""
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +15,9 @@ from .passes import record
 from .propagation import UnsupportedOperationError
 from .recording import Recording
 from .runner import Runner
+
+FAILURES = (RuntimeError, AssertionError, LookupError, ZeroDivisionError)
+"""What a model raises on fewer samples than it wants."""
 
 Found = tuple[Layout, tuple[int, ...]]
 """Layout of a model, and the shape of one sample's output."""
@@ -47,18 +52,17 @@ class Probe:
         rows = torch.tensor([0, self.inputs.samples // 2, self.inputs.samples - 1])
         try:
             (three, first), (two, second) = self._record(rows), self._record(rows[list(TURNED)])
-        except RuntimeError as error:
-            try:
+        except FAILURES as error:
+            with suppress(*FAILURES):
                 return self._one_by_one() or self._whole()
-            except RuntimeError:
-                pass
             raise UnsupportedOperationError(
                 f"the model runs on the {self.inputs.samples} samples given but fails on three of them, which are used "
                 f"to find its axis of samples: derive states and shapes from x.shape, and reset states ({error})"
             ) from error
         self._check(rows, three, first)
         layout = find_layout(first.values, second.values, (three, two), first.drew_random_numbers, bool(first.choices))
-        self._check_alone(rows, three, layout)
+        layout = _with_findings(layout, first)
+        self._check_alone(rows, three, two, layout)
         assert three.shape[layout.output_axis] == THREE
         return layout, _without(three.shape, layout.output_axis)
 
@@ -71,13 +75,14 @@ class Probe:
         one = torch.zeros(1, dtype=torch.long)
         try:
             single, run = self._record(one)
-        except RuntimeError:
+        except FAILURES:
             return None
         self._check(one, single, run)
         shapes = [(k, _without(self.own.shape, k)) for k, n in enumerate(self.own.shape) if n == self.inputs.samples]
         for axis, shape in shapes:
             if torch.Size(shape).numel() == single.numel():
-                return Layout((None,), axis, single.numel(), run.drew_random_numbers, bool(run.choices)), shape
+                layout = Layout((None,), axis, single.numel(), run.drew_random_numbers, bool(run.choices))
+                return _with_findings(layout, run), shape
         raise RuntimeError("no axis of samples")
 
     def _whole(self) -> Found:
@@ -102,19 +107,23 @@ class Probe:
         )
         if not layout.regular:
             raise RuntimeError("no layout")
-        return layout, _without(output.shape, layout.output_axis)
+        return _with_findings(layout, run), _without(output.shape, layout.output_axis)
 
     def _check(self, rows: Tensor, output: Tensor, run: Recording) -> None:
         """Check that no random numbers, and no numbers outside torch, change a recorded run's output."""
-        for draw in range(5) if run.noise and not self.drawn else ():  # a random order of few may repeat
+        for draw in range(5) if run.drew_random_numbers and not self.drawn else ():  # a random order of few may repeat
             with torch.random.fork_rng():
                 torch.manual_seed(draw)
                 other = self._record(rows)[0]
-            if not _alike(output, other):
-                raise ValueError(
-                    f"{run.noise} meets random numbers that the model draws, so f(x) is random: take them out, or "
-                    "average over several draws by draws="
-                )
+            if _alike(output, other):
+                continue
+            if run.random_states and not run.noise:
+                warnings.warn("the initial states are random, and so is f(x): average by draws=", stacklevel=7)
+                break
+            raise ValueError(
+                f"{run.noise or 'the output'} meets random numbers that the model draws, so f(x) is random: take them "
+                "out, or average over several draws by draws="
+            )
         if run.left_torch:
             try:
                 same = _alike(output, self._record(rows, disturbed=True)[0])
@@ -126,21 +135,33 @@ class Probe:
                     "depends on them"
                 )
 
-    def _check_alone(self, rows: Tensor, three: Tensor, layout: Layout) -> None:
-        """Check that samples have the same output alone as among the three, which may all depend on one of them, such
-        as the one with the batch's largest value.
+    def _check_alone(self, rows: Tensor, three: Tensor, two: Tensor, layout: Layout) -> None:
+        """Check that samples have the same output alone, and among two, as among the three, which may all depend on one
+        of them, such as the one with the batch's largest value.
 
         Raises MixedSamplesError if one has not.
         """
-        size = float(three.nan_to_num(0, 0, 0).abs().max())
-        for k in () if layout.random else (1, 0) if self.inputs.samples == 2 else (1,):
-            alone, among = self._record(rows[k : k + 1])[0].flatten(), three.select(layout.output_axis, k).flatten()
-            if alone.shape == among.shape and not torch.allclose(alone, among, 1e-3, 1e-4 * size, equal_nan=True):
+        axis = layout.output_axis
+        size = three.nan_to_num(0, 0, 0).abs().amax(axis).flatten()  # of each output by itself
+        turned = [(two.select(axis, k).flatten(), TURNED[k]) for k in range(len(TURNED))]
+        single = () if layout.random else (1, 0) if self.inputs.samples == 2 else (1,)
+        alone = [(self._record(rows[k : k + 1])[0].flatten(), k) for k in single]
+        for found, k in () if layout.random else (*turned, *alone):
+            among = three.select(axis, k).flatten()
+            if found.shape == among.shape and not (_filled(found - among) <= 1e-3 * _filled(among) + 1e-4 * size).all():
                 raise MixedSamplesError(MIXED)
 
 
 def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
+
+
+def _filled(values: Tensor) -> Tensor:
+    return values.abs().nan_to_num(0, 0, 0)
+
+
+def _with_findings(layout: Layout, run: Recording) -> Layout:
+    return replace(layout, numbers=bool(run.left_torch), coarse=run.coarse)
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

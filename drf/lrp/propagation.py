@@ -47,6 +47,10 @@ class Propagation(ABC):
         self.drew_random_numbers = False
         self.noise = ""
         """The first operation in which random numbers met a signal, in words."""
+        self.random_states = False
+        """True if the initial states of a recurrent layer are random."""
+        self.coarse = False
+        """True if a part of the model computes in half precision."""
         self.left_torch = ""
         """The first operation that turned a signal into Python numbers, in words."""
         self.watched: Sequence[str] = ()
@@ -130,6 +134,12 @@ class Propagation(ABC):
     def number(self, found: Any) -> Any:
         """Return what the model took out of torch, such as a number to write down."""
         return found
+
+    def barrier(self, value: Tensor, message: str) -> Tensor:
+        """Return the result of an operation without a rule, which is refused if relevance reaches it."""
+        if not (value.is_floating_point() or value.is_complex()):
+            return value
+        return Barrier.apply(self.end(value), f"{self.where}: {message}")
 
     def lookup(self, value: Tensor, indices: Tensor) -> Tensor:
         """Look up rows of a table (..., features) for indices (...), which carry a signal of 1 everywhere."""

@@ -34,7 +34,7 @@ class Recording(Propagation):
     def choose(self, found: Any) -> Any:
         """Choose as in an earlier run where its ``choices`` were given."""
         if self._made is not None:
-            found = next(self._made)
+            found = next(self._made, found)
         self.choices.append(found)
         return super().choose(found)
 

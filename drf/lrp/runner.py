@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import random
 import sys
 import threading
-from collections import OrderedDict, defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -20,9 +22,10 @@ from . import layers, operations  # noqa: F401  they fill the table
 from .dispatch import LAYERS, Swapped
 from .inputs import Arguments
 from .propagation import Propagation, UnsupportedOperationError
-from .tensor_flags import current, is_signal, tensors
+from .tensor_flags import current, map_tensors, tensors
 
 Select = Callable[[Any], Tensor]
+CHANGES_ITSELF = "the model changes its own parameters when it runs"
 
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -100,7 +103,9 @@ class Runner:
             if not self.hooks:
                 stack.enter_context(_without_hooks(self.model))
             if self.part is not None:
-                keep = self.model.get_submodule(self.part).register_forward_hook(lambda *call: seen.append(call[2]))
+                keep = self.model.get_submodule(self.part).register_forward_hook(
+                    lambda *call: seen.append(map_tensors(lambda value: current(value).clone(), call[2]))
+                )
                 stack.callback(keep.remove)
             if isinstance(mode, Swapped):
                 stack.enter_context(_telling_layers(self.model, mode.propagation))
@@ -235,12 +240,17 @@ def _untouched(model: nn.Module) -> Iterator[None]:
     kept = [_Kept.of(module) for module in model.modules()]
     tensors = (*model.parameters(), *model.buffers())
     devices = sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
+    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    states = random.getstate(), numpy.get_state() if numpy else None
     try:
         with torch.random.fork_rng(devices=devices):
             for module in kept:
                 module.lend_copies()
             yield
     finally:
+        random.setstate(states[0])
+        if numpy:
+            numpy.set_state(states[1])
         for module in kept:
             module.restore()
 
@@ -252,21 +262,28 @@ class _Kept:
     attributes: dict[str, Any]
     before: dict[str, Any]
     containers: list[tuple[Any, Any]]
-    parameters: list[tuple[Tensor, int]]
+    parameters: list[tuple[Tensor, int, bool]]
+    tensors: list[tuple[Tensor, Tensor]]
+    """Tensors inside the containers, with copies."""
 
     @classmethod
     def of(cls, module: nn.Module) -> _Kept:
         attributes = module.__dict__
+        found = [value for key, held in attributes.items() if key not in _OF_TORCH for value in _containers(held)]
+        own = (attributes["_parameters"], attributes["_buffers"], attributes["_modules"])
+        inside = [
+            item
+            for value in found
+            if not any(value is one for one in own)
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, Tensor)
+        ]
         return cls(
             attributes,
             dict(attributes),
-            [
-                (value, copy.copy(value))
-                for key, held in attributes.items()
-                if not key.startswith("_") or key in ("_parameters", "_buffers", "_modules")
-                for value in _containers(held, key)
-            ],
-            [(value, value._version) for value in attributes["_parameters"].values() if value is not None],
+            [(value, copy.copy(value)) for value in found],
+            [(p, p._version, p.requires_grad) for p in attributes["_parameters"].values() if p is not None],
+            [(value, value.detach().clone()) for value in inside],
         )
 
     def lend_copies(self) -> None:
@@ -293,16 +310,27 @@ class _Kept:
             elif len(container) != len(contents) or any(a is not b for a, b in zip(container, contents, strict=True)):
                 container.clear()
                 (container.update if isinstance(container, set) else container.extend)(contents)
-        if any(parameter._version != version for parameter, version in self.parameters):
-            raise UnsupportedOperationError("the model changes its own parameters when it runs")
+        for value, before in self.tensors:
+            if not torch.equal(value, before):
+                value.data.copy_(before)
+        for parameter, _, wanted in self.parameters:
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
+        if any(parameter._version != version for parameter, version, _ in self.parameters):
+            raise UnsupportedOperationError(CHANGES_ITSELF)
 
 
-def _containers(value: Any, name: str = "") -> Iterator[Any]:
-    """Yield a module attribute's containers and those nested inside; torch's own (layers, hooks) are not searched."""
-    if type(value) in (list, dict, set, deque, defaultdict, OrderedDict):
+_OF_TORCH = set(nn.Module().__dict__) - {"_parameters", "_buffers", "_modules"}
+"""Attributes that torch keeps in a module for itself, such as hooks."""
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    """Yield the containers in a module's attribute and those nested inside."""
+    value = vars(value) if isinstance(value, SimpleNamespace) else value
+    if isinstance(value, (list, dict, set, deque)) and not isinstance(value, nn.Module):
         yield value
-        inside = () if name.startswith("_") else value.values() if isinstance(value, dict) else value
-        for item in inside:
+    if isinstance(value, (list, dict, tuple, deque)):
+        for item in list(value.values()) if isinstance(value, dict) else value:
             yield from _containers(item)
 
 
@@ -335,8 +363,8 @@ def _telling_layers(model: nn.Module, propagation: Propagation) -> Iterator[None
                 propagation.modules.pop()
                 rule = LAYERS.get(type(module))
                 output = output if rule is None else rule(module, *args, **kwargs)
-                if name in propagation.watched:
-                    propagation.watch(name, next(filter(is_signal, tensors(output)), None))
+                for k, value in enumerate(tensors(output)) if name in propagation.watched else ():
+                    propagation.watch(f"{name}[{k}]" if k else name, current(value))
                 return output
 
             for handle in (

@@ -133,6 +133,7 @@ def _run_direction(
     """Return the output sequence, and the sequences of every state."""
     projected = len(weights) > (4 if biases else 2)
     by_steps = projected or not (kind == "lstm" or propagation.composite.closed)
+    x = x if is_signal(x) else propagation.source(x)  # such as the embedding of a start token
     start = tuple(
         # A state that a gate scales must be a signal even in the first step, or the gate would be taken for the signal.
         state if is_signal(state) else propagation.source(state, "initial_state", even_zero=by_steps)

@@ -26,13 +26,13 @@ from torch import Tensor
 
 from .gated import GatedLayer, gated_shapley
 from .joint_functions import Joint, Standardised, log_softmax_at, softmax_at
-from .layout import Layout
+from .layout import Layout, OtherOperationsError
 from .maxima import shares, windows
 from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recording import Recording
 from .recurrent import lstm_layer, shapley_rule
 from .rules import LinearMap
-from .tensor_flags import is_root
+from .tensor_flags import is_root, map_tensors
 
 
 class ShapleyDifferences(Propagation):
@@ -45,6 +45,8 @@ class ShapleyDifferences(Propagation):
 
     def reference(self, site: int, like: Tensor) -> Tensor:
         """Return the baseline's value at a site, in the shape that the value has in this run."""
+        if site >= len(self.baseline.values):
+            raise OtherOperationsError("the model runs other operations for the baseline than for the input")
         return self.layout.spread(site, self.baseline.values[site], like, self.samples)
 
     def _lstm(self, site: int, x: Tensor, h: Tensor, c: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -56,7 +58,9 @@ class ShapleyDifferences(Propagation):
 
     def _trace(self, site: int, x: Tensor) -> Any:
         """Return the baseline's trace of the next recurrent layer, with input ``x``."""
-        baseline = next(self._traces)
+        baseline = next(self._traces, None)
+        if baseline is None:
+            raise OtherOperationsError("the model runs other operations for the baseline than for the input")
         sequences, of_baseline = x.shape[1], baseline.x.shape[1]
         if of_baseline in (1, sequences):
             return baseline
@@ -73,7 +77,8 @@ class ShapleyDifferences(Propagation):
                 windows(name, sign * value, rest, kwargs, outside) for value in (x, x.detach(), reference)
             )
         except UnsupportedOperationError as error:
-            raise UnsupportedOperationError(f"{self.where}: {error}") from None
+            message = str(error)
+            return map_tensors(lambda value: self.barrier(value, message), function(x.detach(), *rest, **kwargs))
         masked = of_input.isneginf() & of_baseline.isneginf()
         share = shares(*(value.masked_fill(masked, outside) for value in (of_input, of_baseline)))
         path = sign * (share * here.masked_fill(masked, 0)).sum(-1)

@@ -28,7 +28,8 @@ def explained(program: Program, x: torch.Tensor, rule: str) -> bool:
     except (UnsupportedOperationError, MixedSamplesError, ValueError) as error:
         assert len(str(error)) > 20 and "\n" not in str(error)
         return False
-    assert (account.output - own).abs().max() <= 1e-4 * own.abs().max(), "another output"
+    if torch.equal(program(x), own):  # else a random number changes it by less than what counts as random
+        assert (account.output - own).abs().max() <= 1e-4 * own.abs().max(), "another output"
     parts = (account.output, account.baseline, account.bias, account.chosen, account.inputs)
     size = torch.stack([part.abs() for part in parts]).amax(0)
     assert (account.residual.abs() <= 1e-3 * size).all(), "an open account"
