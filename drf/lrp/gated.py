@@ -117,14 +117,14 @@ def gated_relevance(rule: Rule, epsilon: float) -> GatedRule:
     def slopes(trace: GatedTrace) -> GatedSlopes:
         z, new = trace.z[-1], trace.active[-1]
         straight = taken = None
-        to_new: Tensor | float = 1.0
-        if trace.kind == "gru":
-            away = stabiliser(trace.h[1:], epsilon)
-            kept = trace.h[1:] / (trace.h[1:] + away)
-            straight, to_new, taken = kept * trace.active[1], kept * (1 - trace.active[1]), kept * away
         away = stabiliser(z, epsilon)
-        inside = to_new * torch.where(z == 0, 0, new / z) * (z / (z + away))
-        taken = inside * away if taken is None else taken + inside * away
+        inside = new / (z + away)  # tanh and the sum under it at once: tanh(z) / z times z / (z + away)
+        if trace.kind == "gru":
+            of_state = stabiliser(trace.h[1:], epsilon)
+            kept = trace.h[1:] / (trace.h[1:] + of_state)
+            straight, taken = kept * trace.active[1], of_state.mul_(kept)
+            inside.mul_(kept.sub_(straight))
+        taken = away.mul_(inside) if taken is None else taken.addcmul_(inside, away)
         of_x, of_h, bias_x, bias_h = trace.maps(-1)
         before = inside * trace.active[0] if trace.kind == "gru" else inside
         return GatedSlopes(
@@ -140,7 +140,8 @@ def gated_relevance(rule: Rule, epsilon: float) -> GatedRule:
 def _way(rule: Rule, values: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor, slope: Tensor) -> Way:
     bias = weight.new_zeros(len(weight)) if bias is None else bias
     parts = rule.split([Term(values, weight)], bias, z)
-    return Way(weight, bias, parts, [part.factor.mul_(slope * z) for part in parts])
+    of_z = slope * z
+    return Way(weight, bias, parts, [part.factor.mul_(of_z) for part in parts])
 
 
 def gated_shapley(baseline: GatedTrace) -> GatedRule:

@@ -47,28 +47,27 @@ def mean_slope(
     x: Tensor, baseline: Tensor, grad: Tensor, function: Elementwise, dim: int, pull: Callable[[int], Pull]
 ) -> Tensor:
     """Return the mean gradient of a joint function from baseline to input, in the shape of ``x``."""
-    held = x == baseline  # such as elements masked out (-inf) in both tensors
-    step = torch.where(held, 0, x - baseline)
-    slope = _mean_gradient(pull(dim), FEW, x, baseline, step, held, grad)
+    step = x - baseline
+    held = step.isnan()  # elements masked out (-inf) in both tensors
+    step = step.nan_to_num_(0) if held.any() else step
+    slope = _mean_gradient(pull(dim), FEW, baseline, step, grad)
     far = (step.amax(dim) - step.amin(dim) > LITTLE).nonzero(as_tuple=True)
     if len(far[0]):
-        rows = [value.expand_as(x).movedim(dim, -1)[far] for value in (x, baseline, step, held, grad)]
+        rows = [value.expand_as(x).movedim(dim, -1)[far] for value in (baseline, step, grad)]
         slope.movedim(dim, -1)[far] = _mean_gradient(pull(-1), MANY, *rows)
     # Elements that are masked out have no value, so their change is taken as zero.
-    change = torch.where(grad == 0, 0, grad * (function(x) - function(baseline)))
+    change = grad * (function(x) - function(baseline))
+    change = torch.where(held | (grad == 0), 0, change) if held.any() else change
     missed = (change - slope * step).sum(dim, keepdim=True)
     moving = torch.where(slope == 0, 0, step)  # an element that moves nothing, such as a masked one, gets nothing
     length = moving.square().sum(dim, keepdim=True)
     return slope + torch.where(length == 0, 0, missed * moving / length)
 
 
-def _mean_gradient(
-    pull: Pull, nodes: int, x: Tensor, baseline: Tensor, step: Tensor, held: Tensor, grad: Tensor
-) -> Tensor:
-    slope = torch.zeros_like(x)
+def _mean_gradient(pull: Pull, nodes: int, baseline: Tensor, step: Tensor, grad: Tensor) -> Tensor:
+    slope = torch.zeros_like(step)
     for place, weight in gauss_legendre(nodes):
-        point = torch.where(held, x, torch.add(baseline, step, alpha=place))
-        slope.add_(torch.where(held, 0, pull(point, grad)), alpha=weight)
+        slope.add_(pull(torch.add(baseline, step, alpha=place), grad), alpha=weight)
     return slope
 
 

@@ -55,8 +55,8 @@ class Layout:
         blocks = amount.reshape(-1, samples, stride)
         if factor is None:
             return blocks.sum((0, 2))
-        if len(blocks) == 1 and factor.shape == amount.shape:  # without a tensor of the products
-            return torch.bmm(amount.reshape(samples, 1, stride), factor.reshape(samples, stride, 1)).view(samples)
+        if factor.ndim == 1 and stride % len(factor) == 0:  # a bias: without a tensor of the products
+            return (amount @ factor).reshape(-1, samples, stride // len(factor)).sum((0, 2))
         return (amount * factor).reshape(blocks.shape).sum((0, 2))
 
     def spread(self, site: int, baseline: Tensor, like: Tensor, samples: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .dispatch import CHOICES, MOVES, OPERATIONS, Operation, Swapped, name_of, operation, refuse_relevance
-from .propagation import Propagation, UnsupportedOperationError
+from .propagation import BY_ELEMENT, Propagation, UnsupportedOperationError
 from .rules import DENSE, LinearMap
 from .tensor_flags import (
     divisor_of,
@@ -412,7 +412,9 @@ def _elementwise(offset: bool, gate: bool = False) -> Operation:
         if not is_signal(z) or z.is_complex() or any(map(is_signal, others)):
             return refuse_relevance(propagation, func, name_of(func), (z, *args), kwargs)
         kwargs.pop("inplace", None)
-        result = propagation.activation(lambda t: func(t, *args, **kwargs), z, offset)
+        function = lambda t: func(t, *args, **kwargs)
+        setattr(function, BY_ELEMENT, not others)
+        result = propagation.activation(function, z, offset)
         return mark_gate(result) if gate else result
 
     return run

@@ -26,6 +26,10 @@ Elementwise = Callable[[Tensor], Tensor]
 Bilinear = Callable[[Tensor, Tensor], Tensor]
 
 
+BY_ELEMENT = "_drf_lrp_by_element"
+"""Attribute of functions that treat every element alike, wherever it stands."""
+
+
 class UnsupportedOperationError(TypeError):
     """An operation of the model that relevance cannot be propagated through; the message names it."""
 

@@ -269,7 +269,12 @@ class _Kept:
     @classmethod
     def of(cls, module: nn.Module) -> _Kept:
         attributes = module.__dict__
-        found = [value for key, held in attributes.items() if key not in _OF_TORCH for value in _containers(held)]
+        found = [
+            value
+            for key, held in attributes.items()
+            if isinstance(held, _HOLDING) and key not in _OF_TORCH
+            for value in _containers(held)
+        ]
         own = (attributes["_parameters"], attributes["_buffers"], attributes["_modules"])
         inside = [
             item
@@ -320,6 +325,7 @@ class _Kept:
             raise UnsupportedOperationError(CHANGES_ITSELF)
 
 
+_HOLDING = (list, dict, set, deque, tuple, SimpleNamespace)
 _OF_TORCH = set(nn.Module().__dict__) - {"_parameters", "_buffers", "_modules"}
 """Attributes that torch keeps in a module for itself, such as hooks."""
 

@@ -28,7 +28,7 @@ from .gated import GatedLayer, gated_shapley
 from .joint_functions import Joint, Standardised, log_softmax_at, softmax_at
 from .layout import Layout, OtherOperationsError
 from .maxima import shares, windows
-from .propagation import Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
+from .propagation import BY_ELEMENT, Bilinear, Carry, Elementwise, Propagation, Through, UnsupportedOperationError
 from .recording import Recording
 from .recurrent import lstm_layer, shapley_rule
 from .rules import LinearMap
@@ -158,12 +158,15 @@ def secant(function: Elementwise, z: Tensor, z0: Tensor) -> tuple[Tensor, Tensor
     """Return f(z) and (f(z) - f(z0)) / (z - z0); if z and z0 are too close, the derivative between them."""
     y, y0, step = function(z), function(z0), z - z0
     close = step.abs() <= closeness(z, z0)
-    slope = (y - y0) / torch.where(close, 1, step)
-    if close.any():
+    slope = (y - y0).div_(step.masked_fill_(close, 1))
+    places = close.nonzero(as_tuple=True)
+    if len(places[0]):
+        middle = (z + z0) / 2
+        by_element = getattr(function, BY_ELEMENT, False)
+        middle = (middle[places] if by_element else middle).requires_grad_()
         with torch.enable_grad():
-            middle = ((z + z0) / 2).detach().requires_grad_()
             (derivative,) = torch.autograd.grad(function(middle).sum(), middle)
-        slope = torch.where(close, derivative, slope)
+        slope[places] = derivative if by_element else derivative[places]
     return y, slope
 
 
