@@ -161,6 +161,8 @@ class Attributor:
                 account = passes.account(chunk)
             if not (layout.random and chunk):
                 checks.check_output(passes, account, own)
+            if fresh:
+                checks.check_others(passes, account)
             checks.check_books(account, given.explained, given.axes)
             if fresh and self.warns and against is not None:
                 checks.warn_of_error(runner, given, against, layout, targets[0], account)

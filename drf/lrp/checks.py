@@ -65,6 +65,23 @@ def check_output(passes: Passes, account: Account, own: Tensor) -> None:
     )
 
 
+def check_others(passes: Passes, account: Account) -> None:
+    """Check that every other sample has the same output without its neighbours, which the probe did not see.
+
+    Raises MixedSamplesError if one has not.
+    """
+    layout, rows = passes.layout, torch.arange(1, passes.inputs.samples, 2)
+    if layout.random or layout.whole or layout.coarse or len(rows) < 2:
+        return
+    with torch.no_grad(), suppress(RuntimeError):  # a model that needs a certain order or number of samples
+        output = passes.runner([value.clone() for value in passes.inputs.take(rows)])
+        apart = pick(output, layout, passes.targets[0][rows]).to(account.output.dtype)
+        among = account.output[0][rows.to(apart.device)]
+        allowed = 1e-3 * among.abs() + 1e-4 * account.output[0].abs().median()
+        if ((apart - among).abs() > allowed).any():
+            raise MixedSamplesError(MIXED)
+
+
 class _Comparing(Swapped):
     """Context that finds the first operation whose rule does not compute what the operation does."""
 
