@@ -130,7 +130,8 @@ def check_books(account: Account, explained: Sequence[bool], axes: Sequence[int 
             size = size + by_sample.reshape(*size.shape, -1).sum(2)
     unexplained = (account.residual.abs() - rounding).clamp(min=0)
     worst = float((unexplained / (size + torch.finfo(size.dtype).tiny)).max())
-    if worst > (1e-4 if single else 1e-6):
+    parts = torch.stack([getattr(account, part).abs() for part in PARTS]).amax(0)
+    if worst > (1e-4 if single else 1e-6) or (unexplained > 1e-2 * parts).any():
         raise UnsupportedOperationError(
             f"{worst:.2g} of what changes an output is not accounted for: constants may have been written into the "
             "model's tensors, a denominator may all but vanish for the baseline, or code may have run that hides its "
