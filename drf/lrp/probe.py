@@ -17,7 +17,7 @@ from .recording import Recording
 from .runner import Runner
 
 FAILURES = (RuntimeError, AssertionError, LookupError, ZeroDivisionError)
-"""What a model raises on fewer samples than it wants."""
+"""Errors that a model raises on fewer samples than it wants."""
 
 Found = tuple[Layout, tuple[int, ...]]
 """Layout of a model, and the shape of one sample's output."""

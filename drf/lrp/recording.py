@@ -22,7 +22,7 @@ class Recording(Propagation):
         self._made = None if choices is None else iter(choices)
         self._disturbed = disturbed
         self.choices: list[Any] = []
-        """What the model chose by comparing values, in order."""
+        """Choices that the model made by comparing values, in order."""
         self.values: list[Tensor] = []
         self.traces: list[Any] = []
         """The trace of every recurrent layer, in the order in which they ran."""

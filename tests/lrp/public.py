@@ -5,6 +5,7 @@ told. They run in single precision, as most people use them.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -286,8 +287,9 @@ class Normalised(nn.Module):
         x /= stdev
         return self.forecast(x) * stdev[:, 0, :].unsqueeze(1) + means[:, 0, :].unsqueeze(1)
 
+    @abstractmethod
     def forecast(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Forecast normalised series, (n, steps, C)."""
 
 
 @public("attention between patches", **FIRST)
