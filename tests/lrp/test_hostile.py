@@ -113,6 +113,39 @@ def test_an_offset_hides_no_open_account_and_no_mixed_samples(offset: float) -> 
 
 
 @BOTH
+def test_a_sample_whose_output_happens_to_be_zero_is_explained(composite: Composite) -> None:
+    torch.manual_seed(0)
+    lstm, head = nn.LSTM(3, 8, batch_first=True, bias=False), nn.Linear(8, 1, bias=False)
+
+    def forward(x: Tensor) -> Tensor:
+        return head(lstm(x)[0][:, -1])[:, 0]
+
+    for seed in range(5):
+        x = torch.randn(64, 5, 3, generator=torch.Generator().manual_seed(seed))
+        low, high = x[forward(x).argmin()], x[forward(x).argmax()]
+        for _ in range(40):  # to where single precision does not tell the output from zero
+            middle = (low + high) / 2
+            low, high = (middle, high) if forward(middle[None]) < 0 else (low, middle)
+        account = attribute(forward, torch.cat([x, low[None]]), composite=composite)
+        assert account.output[-1].abs() < 1e-6 * account.output.abs().max()
+        assert account.residual.abs().max() < 1e-6
+
+
+@BOTH
+def test_an_output_that_is_lost_to_rounding_is_refused(composite: Composite) -> None:
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    x[:, 1] = x[:, 0] + 1e-7 * x[:, 2]
+
+    def forward(x: Tensor) -> Tensor:
+        return 1.7e3 * (1.1e3 * x[:, 0]) - 1.1e3 * (1.7e3 * x[:, 1])
+
+    with pytest.raises(UnsupportedOperationError, match=r"rounding loses .* double precision"):
+        attribute(forward, x, composite=composite)
+    account = attribute(forward, x.double(), composite=composite, warns=False)
+    assert account.residual.abs().max() < 1e-8
+
+
+@BOTH
 @pytest.mark.parametrize("chunk", [None, 1])
 def test_samples_that_depend_on_later_or_earlier_ones_are_refused(x: Tensor, composite: Composite, chunk: Any) -> None:
     for forward in (
