@@ -14,6 +14,7 @@ from ..data.universe import largest
 from ..models.catalogue import ModelRow, row_named, rows_of
 from ..models.family import Family
 from ..samples.lagged import Samples, make_samples
+from ..samples.shared_table import shared_table
 from ..samples.windows import Schedule, make_schedule, validation_windows
 from ..training.checkpoints import Checkpoints
 from ..tuning.search import TuningPlan
@@ -134,7 +135,7 @@ def prepare(settings: Settings[TrainConfig]) -> Experiment:
     market = load_market(config.data, descriptors, config.portfolio.quantiles)
     panel = largest(market, config.data.universe)
     config.portfolio.equip(panel[["date", "asset"]], panel)
-    samples = make_samples(panel, descriptors, config.window.lags, config.window.target)
+    samples = make_samples(panel, descriptors, config.window.lags, config.window.target, shared_table)
     schedule = make_schedule(samples, config.window)
     require_training_months(families, schedule.every)
     return Experiment(

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..evaluation.bootstrap import cumulated_band
 from ..evaluation.metrics import monthly_series, rank_ic
 from ..evaluation.portfolio import PortfolioRule
-from ..samples.ranks import cross_sectional_ranks
+from ..samples.ranks import ranks_of_date
 from .alarm import ALPHA, LEAST_MONTHS, evidence_against, promised_mean, shortfalls
 from .issues import Issue, Issued
 from .orders import turnover
@@ -221,7 +221,7 @@ def exposures_of(issued: Sequence[Issued], panel: pd.DataFrame) -> pd.DataFrame:
     for month in issued:
         here = month.orders[["date", "asset", "weight"]].merge(panel[[*KEYS, *names]], on=list(KEYS))
         if len(here):
-            rows[month.issue.month] = cross_sectional_ranks(here, names).mul(here["weight"], axis=0).sum()
+            rows[month.issue.month] = ranks_of_date(here[names]).mul(here["weight"], axis=0).sum()
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

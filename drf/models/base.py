@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ..errors import InputError
+from ..samples.inputs import Inputs
 from .portable import Portable
 
 
@@ -90,7 +91,7 @@ class TrainingDivergedError(InputError):
 class Model(Protocol):
     """A return model. ``x``: ranks (n, lags, descriptors); ``y``: targets (n,); ``month``: each sample's month (n,)."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Model: ...
+    def fit(self, x: Inputs, y: np.ndarray, month: np.ndarray) -> Model: ...
 
     def predict(self, x: np.ndarray) -> np.ndarray: ...
 

@@ -1,14 +1,18 @@
 """Boosted trees (LightGBM), with exact contributions by TreeSHAP."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Interval
 
+from ..samples.inputs import Inputs
 from .base import Explanation
 from .portable import PortableTrees
 from .regression import Regression
+
+VALUES = 20_000_000
+"""Values from which the bins of all inputs are made; from 200,000 samples at most, as in LightGBM."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -32,7 +36,7 @@ class Boosting(Regression):
     sample_share: Annotated[float, Interval(gt=0, le=1)] = 0.5
     reg_lambda: Annotated[float, Ge(0)] = 10.0
 
-    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
+    def regress(self, x: Inputs, target: np.ndarray) -> None:
         import lightgbm  # LightGBM's threading library is loaded only where it is used
 
         settings = {
@@ -47,12 +51,13 @@ class Boosting(Regression):
             "seed": self.random_state,
             "deterministic": True,
             "force_row_wise": True,
+            "bin_construct_sample_cnt": min(200_000, VALUES // (x.size // len(x))),
             "num_threads": 1,
             "verbosity": -1,
         }
         # Targets are scaled to about 1: LightGBM sums in single precision, which would lose small returns.
         self.centre_, self.unit_ = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64)) or 1.0
-        data = lightgbm.Dataset(x.astype(np.float64), (target - self.centre_) / self.unit_)
+        data = lightgbm.Dataset(_in_turn(x), (target - self.centre_) / self.unit_)
         self.trees_ = lightgbm.train(settings, data, num_boost_round=self.n_estimators).model_to_string()
 
     def output(self, x: np.ndarray) -> np.ndarray:
@@ -69,3 +74,19 @@ class Boosting(Regression):
 
     def _in_label(self) -> PortableTrees:
         return PortableTrees(self.trees_, self.unit_, self.centre_, self.shape_)
+
+
+def _in_turn(x: Inputs) -> Any:
+    """Return the inputs as LightGBM reads them, a few thousand samples at a time."""
+    import lightgbm
+
+    class InTurn(lightgbm.Sequence):
+        batch_size = 4096
+
+        def __getitem__(self, samples: Any) -> np.ndarray:
+            return x[samples].reshape(-1, x.size // len(x)).astype(np.float64).squeeze()
+
+        def __len__(self) -> int:
+            return len(x)
+
+    return InTurn()

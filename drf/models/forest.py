@@ -7,8 +7,9 @@ import numpy as np
 from annotated_types import Ge, Interval
 from sklearn.ensemble import RandomForestRegressor
 
+from ..samples.inputs import Inputs
 from .portable import PortableRegression
-from .regression import Regression
+from .regression import Regression, flat
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -25,9 +26,9 @@ class Forest(Regression):
     max_features: Annotated[float, Interval(gt=0, le=1)] = 0.1
     max_samples: Annotated[float, Interval(gt=0, le=1)] = 0.2
 
-    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
+    def regress(self, x: Inputs, target: np.ndarray) -> None:
         settings = {name: value for name, value in self.get_params().items() if name != "label"}
-        self.forest_ = RandomForestRegressor(**settings, n_jobs=1).fit(x, target)
+        self.forest_ = RandomForestRegressor(**settings, n_jobs=1).fit(flat(x[:]), target)
 
     def output(self, x: np.ndarray) -> np.ndarray:
         return self.forest_.predict(x)

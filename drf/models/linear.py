@@ -1,48 +1,70 @@
 """The linear multi-factor model: least squares on all lags and descriptors, with and without shrinkage."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.base import BaseEstimator
 
+from ..samples.inputs import Inputs
+from ..samples.label import Label
 from .base import Explanation
+from .cross_products import CrossProducts, cross_products
 from .portable import PortableLinear
-from .regression import Regression
 
 # The variance of ranks that are spread evenly over [-1, 1].
 _VARIANCE_OF_RANKS = 1 / 3
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Linear(Regression):
-    r""":math:`\hat r = \beta_0 + \sum_k \beta_k x_k`. A contribution is :math:`\beta_k x_k`; the account is exact."""
+class Linear(BaseEstimator):
+    r""":math:`\hat r = \beta_0 + \sum_k \beta_k x_k`. A contribution is :math:`\beta_k x_k`; the account is exact.
 
-    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
-        self.regression_ = LinearRegression().fit(x.astype(np.float64), target)
+    Args:
+        label: Training target: ``return``, or ``rank`` for the return's rank in its month. Forecasts are returns in
+            either case, see :mod:`drf.samples.label`.
+        random_state: Not used: nothing is drawn.
+    """
 
-    def output(self, x: np.ndarray) -> np.ndarray:
-        return self.regression_.predict(x)
+    label: Label = "return"
+    random_state: int = 0
+
+    def fit(self, x: Inputs | np.ndarray, y: np.ndarray, month: np.ndarray) -> Linear:
+        inputs = Inputs.of(x)
+        products = cross_products(inputs, y, month)
+        coefficients = self.solve(products)
+        if self.label == "rank":  # in returns: the slope of the excess return on the forecast rank
+            moved = coefficients @ products.scatter() @ coefficients
+            coefficients = coefficients * (coefficients @ products.with_target("excess") / (moved or 1.0))
+        self.coefficients_ = coefficients.reshape(inputs.shape[1:])
+        self.intercept_ = products.mean_return - float(coefficients @ products.means)
+        return self
+
+    def solve(self, products: CrossProducts) -> np.ndarray:
+        """Return the coefficients on the label, shape (inputs,)."""
+        return products.solve(self.label)
+
+    def predict(self, x: Inputs | np.ndarray) -> np.ndarray:
+        flat = self.coefficients_.ravel()
+        return (
+            np.concatenate([block.reshape(len(block), -1) @ flat for block in Inputs.of(x).blocks()]) + self.intercept_
+        )
 
     def explain(self, x: np.ndarray) -> Explanation:
-        coefficients, intercept = self._in_returns()
         nothing = np.zeros(len(x))
         return Explanation(
-            relevance=x * coefficients,
-            intercept=np.full(len(x), intercept),
+            relevance=x * self.coefficients_,
+            intercept=np.full(len(x), self.intercept_),
             bias=nothing,
             stabiliser=nothing,
             initial_state=nothing,
         )
 
     def portable(self) -> PortableLinear:
-        return PortableLinear(*self._in_returns())
-
-    def _in_returns(self) -> tuple[np.ndarray, float]:
-        """Return the coefficients, shape (lags, descriptors), and the intercept, as decimal returns."""
-        coefficients = self.multiple_ * self.regression_.coef_.reshape(self.shape_)
-        return coefficients, float(self.offset_ + self.multiple_ * self.regression_.intercept_)
+        return PortableLinear(self.coefficients_, self.intercept_)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -57,6 +79,5 @@ class RidgeRegression(Linear):
 
     shrinkage: Annotated[float, Ge(0)] = 0.3
 
-    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
-        penalty = self.shrinkage * len(x) * _VARIANCE_OF_RANKS
-        self.regression_ = Ridge(alpha=penalty).fit(x.astype(np.float64), target)
+    def solve(self, products: CrossProducts) -> np.ndarray:
+        return products.solve(self.label, self.shrinkage * products.count * _VARIANCE_OF_RANKS)

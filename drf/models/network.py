@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from ..lrp import Linearisation, faithfulness, linearise
+from ..samples.inputs import Inputs
 from ..samples.label import Label, label, worth
 from .architecture import ARCHITECTURES
 from .base import Explanation, TrainingDivergedError
@@ -79,7 +80,7 @@ class Network(BaseEstimator, ABC):
     def shape(self, lags: int, descriptors: int) -> dict[str, Any]:
         """Return the architecture's arguments for a network from (n, lags, descriptors) to (n, 1)."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray, start: Network | None = None) -> Network:
+    def fit(self, x: Inputs | np.ndarray, y: np.ndarray, month: np.ndarray, start: Network | None = None) -> Network:
         """Train on samples ordered by month.
 
         Args:
@@ -89,13 +90,12 @@ class Network(BaseEstimator, ABC):
             ValueError: If no month would be left to train on.
             TrainingDivergedError: If no epoch gave a finite validation error.
         """
-        parts = torch.tensor(x), self.target(y, month), torch.tensor(month)
-        split = self.split(month)
-        self.network_, stream = self.initialise(x.shape[1:], start)
+        inputs, split = Inputs.of(x), self.split(month)
+        self.network_, stream = self.initialise(inputs.shape[1:], start)
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(stream)
-            self._train([part[:split] for part in parts], [part[split:] for part in parts])
-        self.calibrate(x, y, month)
+            self._train(inputs, self.target(y, month), torch.tensor(month), split)
+        self.calibrate(inputs, y, month)
         return self
 
     def split(self, month: np.ndarray) -> int:
@@ -110,7 +110,7 @@ class Network(BaseEstimator, ABC):
         """Return the training target, shape (n,)."""
         return torch.from_numpy(label(self.label, y, month))
 
-    def calibrate(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> None:
+    def calibrate(self, x: Inputs, y: np.ndarray, month: np.ndarray) -> None:
         """Learn from the training samples how the network's output becomes a return: mean_ + scale_ * output."""
         self.mean_ = float(y.mean(dtype=np.float64))
         if self.label == "return":
@@ -134,21 +134,23 @@ class Network(BaseEstimator, ABC):
             f"{type(self).__name__}: the training diverged with learning_rate={self.learning_rate:g}: lower it"
         )
 
-    def _train(self, training: Sequence[Tensor], held_back: Sequence[Tensor]) -> None:
-        """Train on inputs, targets and months; keep the weights with the least loss on the held-back samples."""
-        network = self.network_
+    def _train(self, inputs: Inputs, target: Tensor, month: Tensor, split: int) -> None:
+        """Train on the samples before ``split``; keep the weights with the least loss on those after it."""
+        network, weight = self.network_, torch.ones_like(target)
         optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        gather, held_back = _gather(inputs), inputs.part(slice(split, None))
         best, best_state, waited = float("inf"), _copy(network), 0
         for _ in range(self.epochs):
             network.train()
-            for rows in torch.randperm(len(training[0])).split(self.batch_size):
-                batch = [part.index_select(0, rows) for part in training]  # three times as fast as part[rows]
+            for rows in torch.randperm(split).split(self.batch_size):
                 optimiser.zero_grad()
-                self._loss_of(*batch).backward()
+                batch = [part.index_select(0, rows) for part in (target, month, weight)]  # faster than part[rows]
+                self.loss(network(gather(rows))[:, 0], *batch).backward()
                 optimiser.step()
             network.eval()
             with torch.no_grad():
-                held = self._loss_of(*held_back).item()
+                outputs = torch.cat(list(self._outputs(held_back)))
+                held = self.loss(outputs, target[split:], month[split:], weight[split:]).item()
             if held < best:
                 best, best_state, waited = held, _copy(network), 0
             else:
@@ -159,15 +161,15 @@ class Network(BaseEstimator, ABC):
             raise self.diverged()
         network.load_state_dict(best_state)
 
-    def _loss_of(self, x: Tensor, target: Tensor, month: Tensor) -> Tensor:
-        return self.loss(self.network_(x)[:, 0], target, month, torch.ones_like(target))
+    def predict(self, x: Inputs | np.ndarray) -> np.ndarray:
+        return self.mean_ + self.scale_ * self._output(Inputs.of(x))
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.mean_ + self.scale_ * self._output(x)
-
-    def _output(self, x: np.ndarray) -> np.ndarray:
+    def _output(self, x: Inputs) -> np.ndarray:
         with torch.no_grad():
-            return self.network_(torch.tensor(x))[:, 0].numpy().astype(np.float64)
+            return torch.cat(list(self._outputs(x))).numpy().astype(np.float64)
+
+    def _outputs(self, x: Inputs) -> Iterator[Tensor]:
+        return (self.network_(torch.from_numpy(block))[:, 0] for block in x.blocks())
 
     def explain(self, x: np.ndarray) -> Explanation:
         account = linearise(self.network_, torch.tensor(x), self.linearisation, self.epsilon)
@@ -217,6 +219,18 @@ class Network(BaseEstimator, ABC):
         for name, values in others.items():
             measured[f"agreement_{name}"] = faithfulness.agreement(relevance, values)
         return measured
+
+
+def _gather(inputs: Inputs) -> Callable[[Tensor], Tensor]:
+    """Return a function from the numbers of samples to their inputs."""
+    table = torch.from_numpy(inputs.table) if inputs.table.flags.writeable else torch.tensor(inputs.table)
+    where = torch.tensor(inputs.rows)
+
+    def gather(samples: Tensor) -> Tensor:
+        rows = where.index_select(0, samples)
+        return table.index_select(0, rows.flatten()).view(*rows.shape, -1)
+
+    return gather
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

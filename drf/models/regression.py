@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..samples.inputs import Inputs
 from ..samples.label import Label, label, worth
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Regression(BaseEstimator, ABC):
-    """A regression on the flattened ranks.
+    """A regression on the flattened ranks, fitted as in scikit-learn.
 
     Args:
         label: Training target: ``return``, or ``rank`` for the return's rank in its month, where an outlier's size does
@@ -30,29 +31,38 @@ class Regression(BaseEstimator, ABC):
     random_state: int = 0
 
     @abstractmethod
-    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
-        """Fit on ``x`` (n, inputs), float32, and ``target`` (n,)."""
+    def regress(self, x: Inputs, target: np.ndarray) -> None:
+        """Fit on the samples' inputs and ``target`` (n,)."""
 
     @abstractmethod
     def output(self, x: np.ndarray) -> np.ndarray:
         """Return the regression's output for ``x`` (n, inputs): shape (n,)."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray, month: np.ndarray) -> Regression:
-        self.shape_, flat = x.shape[1:], x.reshape(len(x), -1)
+    def fit(self, x: Inputs | np.ndarray, y: np.ndarray, month: np.ndarray) -> Regression:
+        inputs = Inputs.of(x)
+        self.shape_ = inputs.shape[1:]
         if self.label == "return":
-            self.regress(flat, y)
+            self.regress(inputs, y)
             self.multiple_, self.offset_ = 1.0, 0.0
             return self
         mean, spread = float(y.mean(dtype=np.float64)), float(y.std(dtype=np.float64))
-        self.regress(flat, mean + spread * label("rank", y, month).astype(np.float64))
-        some = _evenly_spaced(len(x), self.CALIBRATED_ON)
-        output = self.output(flat[some])
+        self.regress(inputs, mean + spread * label("rank", y, month).astype(np.float64))
+        some = _evenly_spaced(len(y), self.CALIBRATED_ON)
+        output = self._outputs(inputs.part(some))
         self.multiple_ = worth(output, y[some], month[some])
         self.offset_ = mean - self.multiple_ * float(output.mean())
         return self
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.offset_ + self.multiple_ * self.output(x.reshape(len(x), -1))
+    def predict(self, x: Inputs | np.ndarray) -> np.ndarray:
+        return self.offset_ + self.multiple_ * self._outputs(Inputs.of(x))
+
+    def _outputs(self, x: Inputs) -> np.ndarray:
+        return np.concatenate([self.output(flat(block)) for block in x.blocks()])
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """Return the inputs of each sample in one row: shape (n, lags * descriptors)."""
+    return x.reshape(len(x), -1)
 
 
 def _evenly_spaced(samples: int, most: int | None) -> np.ndarray:

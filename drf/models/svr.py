@@ -7,8 +7,9 @@ import numpy as np
 from annotated_types import Ge, Gt
 from sklearn.svm import SVR as KernelSVR
 
+from ..samples.inputs import Inputs
 from .portable import PortableRegression
-from .regression import Regression
+from .regression import Regression, flat
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -29,10 +30,10 @@ class SVR(Regression):
     gamma: Annotated[float, Gt(0)] = 0.005
     max_samples: Annotated[int, Ge(1)] = 3000
 
-    def regress(self, x: np.ndarray, target: np.ndarray) -> None:
+    def regress(self, x: Inputs, target: np.ndarray) -> None:
         kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), self.max_samples)).round().astype(int))
         self.svr_ = KernelSVR(kernel="rbf", C=self.C, epsilon=self.epsilon, gamma=self.gamma)
-        self.svr_.fit(x[kept], target[kept])
+        self.svr_.fit(flat(x[kept]), target[kept])
 
     def output(self, x: np.ndarray) -> np.ndarray:
         return self.svr_.predict(x)

@@ -23,6 +23,7 @@ from ..experiment.schema import TrainConfig
 from ..models.catalogue import ModelRow
 from ..models.family import Family
 from ..samples.lagged import Samples, make_samples
+from ..samples.shared_table import shared_table
 from ..samples.windows import Window, WindowRule, test_windows, validation_windows
 from ..training.fits import Fit, fit_here
 from ..training.forecasts import forecast_table
@@ -52,7 +53,8 @@ class Protocol:
     folds: int
 
     def samples(self, market: pd.DataFrame) -> Samples:
-        return make_samples(largest(market, self.universe), self.descriptors, self.window.lags, self.window.target)
+        chosen = largest(market, self.universe)
+        return make_samples(chosen, self.descriptors, self.window.lags, self.window.target, shared_table)
 
     def windows(self, samples: Samples) -> list[Window]:
         return test_windows(samples, self.window)
@@ -215,8 +217,12 @@ def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Ch
     month = whole.dates[last]
     cut = protocol.samples(market[market["date"] <= month])
     earlier = whole.sample_slice(range(last + 1))
-    same = cut.x.shape == whole.x[earlier].shape and np.array_equal(cut.asset, whole.asset[earlier])
-    moved = float(np.abs(cut.x - whole.x[earlier]).max()) if same else float("inf")
+    before = whole.x.part(earlier)
+    same = cut.x.shape == before.shape and np.array_equal(cut.asset, whole.asset[earlier])
+    moved = float("inf")
+    if same:
+        pairs = zip(cut.x.blocks(), before.blocks(), strict=True)
+        moved = max(float(np.abs(one - other).max()) for one, other in pairs)
     targets = same and np.array_equal(cut.y, whole.y[earlier], equal_nan=True)
     what = "inputs" if targets else "stocks or targets"
     reason = f"without the months after {month.date()} {what} of the samples before move by {moved:.2g}"

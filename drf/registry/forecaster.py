@@ -138,14 +138,14 @@ class Forecaster:
 
     def _plain(self, samples: Samples) -> pd.DataFrame:
         """Return the forecasts of models that have no contributions and differ only in their seed."""
-        forecast = np.mean([member.account(samples.x)["network"] for member in self.groups[0]], axis=0)
+        forecast = np.mean([member.account(samples.x[:])["network"] for member in self.groups[0]], axis=0)
         multiple, offset = shrunk(forecast, samples.month, self.spec.scale)
         keys = pd.DataFrame({"date": samples.dates[samples.month], "asset": samples.asset})
         return keys.assign(prediction=multiple * forecast + offset)
 
     def _account(self, samples: Samples) -> _Account:
         """Return the account of the whole forecast: ``relevance``, shape (n, descriptors), and PARTS, shape (n,)."""
-        groups = [_mean([member.account(samples.x) for member in members]) for members in self.groups]
+        groups = [_mean([member.account(samples.x[:]) for member in members]) for members in self.groups]
         together = groups[0]
         if len(groups) > 1:
             forecasts = np.array([_linearised(account) for account in groups])

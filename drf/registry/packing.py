@@ -48,6 +48,7 @@ _BUNDLED = (
     "registry/forecaster.py",
     "registry/manifest.py",
     "samples/__init__.py",
+    "samples/inputs.py",
     "samples/lagged.py",
     "samples/ranks.py",
 )

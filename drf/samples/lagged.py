@@ -1,13 +1,15 @@
 """Lagged samples: each stock's ranks at several past dates, and the return to forecast."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from ..data.calendar import MONTHLY
+from .inputs import Inputs
 from .ranks import cross_sectional_ranks
 
 Target = Literal["raw", "excess"]
@@ -19,7 +21,7 @@ class Samples:
     """Samples of a panel, ordered by month and, within a month, by asset.
 
     Attributes:
-        x: Ranks in [-1, 1], float32, shape (n, lags, descriptors), the oldest date first; 0 where unknown.
+        x: Ranks in [-1, 1], shape (n, lags, descriptors), the oldest date first; 0 where unknown.
         y: Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
         month: Position of the sample's date in ``dates``, int, shape (n,).
         asset: Asset names, shape (n,).
@@ -30,7 +32,7 @@ class Samples:
         missing_months: Number of (sample, lag) pairs that are all 0 because the stock had no row at that date.
     """
 
-    x: np.ndarray
+    x: Inputs
     y: np.ndarray
     month: np.ndarray
     asset: np.ndarray
@@ -61,8 +63,17 @@ class Samples:
         )
 
 
+def in_memory(rows: int, columns: int) -> np.ndarray:
+    """Return a table of float32 to be filled, shape (rows, columns)."""
+    return np.empty((rows, columns), dtype=np.float32)
+
+
 def make_samples(
-    panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int], target: Target = "raw"
+    panel: pd.DataFrame,
+    descriptors: Sequence[str],
+    lags: Sequence[int],
+    target: Target = "raw",
+    table: Callable[[int, int], np.ndarray] = in_memory,
 ) -> Samples:
     """Cut samples from a panel.
 
@@ -73,38 +84,39 @@ def make_samples(
         panel: ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
         descriptors, lags: Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
         target: ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
+        table: Function that makes the table of ranks; :func:`~.shared_table.shared_table` for several processes.
 
     Raises ValueError if ``target`` is not one of :data:`TARGETS`.
     """
     if target not in TARGETS:
         raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")
-    panel = panel.sort_values(["date", "asset"], kind="stable")
-    ranks = cross_sectional_ranks(panel, descriptors).to_numpy()
+    keys = panel[["date", "asset"]].reset_index(drop=True).sort_values(["date", "asset"], kind="stable")
+    if not keys.index.is_monotonic_increasing:
+        panel = panel.take(keys.index.to_numpy())
     calendar = MONTHLY.between(panel["date"].iloc[0], panel["date"].iloc[-1])
     month = calendar.get_indexer(pd.DatetimeIndex(panel["date"]))
     asset_code, assets = pd.factorize(panel["asset"].to_numpy(dtype=object))
     ordered = tuple(sorted(lags, reverse=True))
 
-    cube = np.full((len(calendar), len(assets), len(descriptors)), np.nan, dtype=np.float32)
-    cube[month, asset_code] = ranks
-    present = np.zeros(cube.shape[:2], dtype=bool)
-    present[month, asset_code] = True
-
+    nowhere = len(panel)  # the row of a stock that had none: the neutral ranks
+    row_of = np.full((len(calendar), len(assets)), nowhere, dtype=np.int32)
+    row_of[month, asset_code] = np.arange(nowhere)
     kept = month >= max(ordered)
-    at = (month[kept, None] - np.array(ordered), asset_code[kept, None])
-    x, known = cube[at], present[at]
-    unknown = np.isnan(x)
-    x[unknown] = 0  # in place: x is the largest table of a training
+    rows = row_of[month[kept, None] - np.array(ordered), asset_code[kept, None]]
+
+    ranks = table(nowhere + 1, len(descriptors))
+    unknown = np.append(cross_sectional_ranks(panel, descriptors, ranks[:nowhere]), 0)
+    ranks[nowhere] = 0
     return Samples(
-        x=x,
+        x=Inputs(ranks, rows, str(Path(str(ranks.filename)).parent) if isinstance(ranks, np.memmap) else None),
         y=_target(panel, target)[kept],
         month=month[kept],
         asset=assets[asset_code[kept]],
         dates=calendar,
         lags=ordered,
         descriptors=tuple(descriptors),
-        missing_values=int(unknown.sum(axis=2)[known].sum()),
-        missing_months=int((~known).sum()),
+        missing_values=int(unknown[rows].sum()),
+        missing_months=int((rows == nowhere).sum()),
     )
 
 
@@ -119,7 +131,7 @@ def _target(panel: pd.DataFrame, target: Target) -> np.ndarray:
 
 def newest_ranks(samples: Samples, keys: pd.DataFrame) -> pd.DataFrame:
     """Return the ranks of the newest lag, one column a descriptor, aligned with ``keys``: ``date``, ``asset``."""
-    lag = samples.lags.index(min(samples.lags))
+    newest = samples.x.rows[:, samples.lags.index(min(samples.lags))]
     index = pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset])
-    ranks = pd.DataFrame(samples.x[:, lag], index=index, columns=list(samples.descriptors))
+    ranks = pd.DataFrame(samples.x.table[newest], index=index, columns=list(samples.descriptors))
     return ranks.reindex(pd.MultiIndex.from_frame(keys[["date", "asset"]])).set_axis(keys.index)

@@ -57,7 +57,7 @@ def fit_batched(
     Raises InputError if a layer cannot be trained in this way; the message names it.
     """
     settings, (x, y, month) = models[0], (samples.x, samples.y, samples.month)
-    features = torch.tensor(x, device=device)
+    ranks, rows_of = torch.tensor(x.table, device=device), torch.tensor(x.rows, device=device)
     splits = [model.split(month[r]) for model, r in zip(models, training, strict=True)]
     begun = [model.initialise(x.shape[1:], start) for model, start in zip(models, starts, strict=True)]
     networks, streams = [network for network, _ in begun], [stream for _, stream in begun]
@@ -69,7 +69,7 @@ def fit_batched(
     months = torch.tensor(month, device=device)[where]
 
     def batch(rows: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-        return features[where.gather(1, rows)], target.gather(1, rows), months.gather(1, rows), weight
+        return ranks[rows_of[where.gather(1, rows)]], target.gather(1, rows), months.gather(1, rows), weight
 
     held_back = batch(held_rows, held_weight)
     loss = _loss(settings, networks[0])
@@ -105,7 +105,7 @@ def fit_batched(
     for k, (model, network, r) in enumerate(zip(models, networks, training, strict=True)):
         network.load_state_dict({name: value[k].cpu() for name, value in best_parameters.items()})
         model.network_ = network.eval()
-        model.calibrate(x[r], y[r], month[r])
+        model.calibrate(x.part(r), y[r], month[r])
         ends.append(None if torch.isfinite(best[k]) else model.diverged())
     return ends
 

@@ -51,7 +51,7 @@ def fit_here(samples: Samples, fit: Fit) -> Model:
     Raises TrainingDivergedError if it cannot be trained with its settings.
     """
     chosen, model = fit.training_samples(samples), fit.make()
-    data = samples.x[chosen], samples.y[chosen], samples.month[chosen]
+    data = samples.x.part(chosen), samples.y[chosen], samples.month[chosen]
     return model.fit(*data) if fit.start is None else model.fit(*data, start=fit.start)  # type: ignore[call-arg]
 
 

@@ -16,8 +16,8 @@ from drf.experiment.config import read
 from drf.experiment.factors import descriptors_of, make_factors
 from drf.experiment.market import load_market
 from drf.experiment.schema import TrainConfig
-from drf.samples.ranks import cross_sectional_ranks
 from tests.experiment.composing import composed
+from tests.samples.slow_ranks import slow_ranks
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +118,7 @@ def test_a_file_in_the_sources_layout_becomes_the_right_panel(source: str, truth
     expected = truth.sort_values(["date", "asset"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(panel[["date", "asset"]], expected[["date", "asset"]], check_dtype=False)
     np.testing.assert_allclose(panel["ret_next"], expected["ret_next"], rtol=1e-12)
-    np.testing.assert_allclose(
-        cross_sectional_ranks(panel, descriptors), cross_sectional_ranks(expected, descriptors), atol=1e-6
-    )
+    np.testing.assert_allclose(slow_ranks(panel, descriptors), slow_ranks(expected, descriptors), atol=1e-6)
     if source in ("jkp", "gkx"):
         np.testing.assert_allclose(panel["CAP"], expected["CAP"], rtol=1e-9)
 

@@ -200,7 +200,7 @@ def test_ridge_shrinks_every_coefficient_by_what_its_setting_says() -> None:
     y = (x[:, 0] @ np.array([0.03, -0.02, 0.01], dtype=np.float32)).astype(np.float32)
     for shrinkage, left in ((0.0, 1.0), (1.0, 0.5), (3.0, 0.25)):
         model = RidgeRegression(shrinkage=shrinkage).fit(x, y, np.zeros(len(y), dtype=int))
-        assert model.regression_.coef_ == pytest.approx(left * np.array([0.03, -0.02, 0.01]), rel=0.02)
+        assert model.coefficients_[0] == pytest.approx(left * np.array([0.03, -0.02, 0.01]), rel=0.02)
 
 
 @pytest.mark.parametrize("label", ["return", "rank"])

@@ -21,6 +21,7 @@ from drf.models.family import Family
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.registry.audit import Protocol, audit, audit_training
+from drf.samples.inputs import Inputs
 from drf.samples.lagged import Samples, make_samples
 from drf.samples.windows import Window, WindowRule, validation_windows
 from drf.training.fits import Fit, fit_here
@@ -108,8 +109,9 @@ def test_an_early_stopping_that_looks_at_the_test_month_is_caught(
 
 
 def test_a_rank_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    def over_all_months(panel: pd.DataFrame, descriptors: list[str]) -> pd.DataFrame:
-        return (2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)
+    def over_all_months(panel: pd.DataFrame, descriptors: list[str], ranks: np.ndarray) -> np.ndarray:
+        ranks[:] = ((2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)).fillna(0)
+        return np.zeros(len(panel), dtype=int)
 
     monkeypatch.setattr(drf.samples.lagged, "cross_sectional_ranks", over_all_months)
     assert failed(market) >= {RANKS, FUTURE}
@@ -118,7 +120,9 @@ def test_a_rank_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypatc
 def test_a_scaler_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     def scaled(*arguments: Any, **settings: Any) -> Samples:
         samples = make_samples(*arguments, **settings)
-        return replace(samples, y=samples.y - np.nanmean(samples.y), x=samples.x - samples.x.mean(axis=0))
+        return replace(
+            samples, y=samples.y - np.nanmean(samples.y), x=Inputs.of(samples.x[:] - samples.x[:].mean(axis=0))
+        )
 
     monkeypatch.setattr(suite, "make_samples", scaled)
     assert RANKS in failed(market)
@@ -127,8 +131,9 @@ def test_a_scaler_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypa
 def test_a_descriptor_that_knows_the_return_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     def with_the_answer(*arguments: Any, **settings: Any) -> Samples:
         samples = make_samples(*arguments, **settings)
-        samples.x[:, -1, 3] = np.nan_to_num(samples.y)
-        return samples
+        x = samples.x[:]
+        x[:, -1, 3] = np.nan_to_num(samples.y)
+        return replace(samples, x=Inputs.of(x))
 
     monkeypatch.setattr(suite, "make_samples", with_the_answer)
     assert failed(market) >= {SHUFFLED, FUTURE}

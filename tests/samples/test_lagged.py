@@ -6,21 +6,22 @@ import pytest
 
 from drf.data.paper_descriptors import DESCRIPTORS
 from drf.samples.lagged import Samples, make_samples
-from drf.samples.ranks import cross_sectional_ranks
+
+from .slow_ranks import slow_ranks
 
 LAGS = (0, 3, 6, 9, 12)
 
 
 def test_a_sample_holds_the_ranks_at_its_lags_oldest_first(panel: pd.DataFrame, samples: Samples) -> None:
     """Against a slow loop over keys, with pandas as the only common part."""
-    ranks = cross_sectional_ranks(panel, DESCRIPTORS).set_index([panel["date"], panel["asset"]])
+    ranks = slow_ranks(panel, DESCRIPTORS).set_index([panel["date"], panel["asset"]])
     rng = np.random.default_rng(0)
     for k in rng.choice(len(samples), 60, replace=False):
         for position, lag in enumerate(sorted(LAGS, reverse=True)):
             date = samples.dates[samples.month[k]] - pd.offsets.MonthEnd(lag)
             key = (date, samples.asset[k])
             expected = ranks.loc[key].fillna(0).to_numpy() if key in ranks.index else np.zeros(len(DESCRIPTORS))
-            assert np.array_equal(samples.x[k, position], expected)
+            assert np.array_equal(samples.x[k][position], expected)
 
 
 def test_targets_belong_to_their_samples(panel: pd.DataFrame, samples: Samples) -> None:
@@ -48,7 +49,7 @@ def test_missing_months_and_values_are_neutral_and_counted(panel: pd.DataFrame) 
     samples = make_samples(gone, DESCRIPTORS, LAGS)
     assert samples.missing_months == 4  # as lag 3, 6, 9 and 12 of later samples; its own sample is gone
     later = (samples.asset == asset) & (samples.month == 23)
-    assert (samples.x[later, LAGS[::-1].index(3)] == 0).all()
+    assert (samples.x[later][:, LAGS[::-1].index(3)] == 0).all()
 
     unknown = full.assign(ROE=full["ROE"].mask((full["asset"] == asset) & (full["date"] == dates[20])))
     assert make_samples(unknown, DESCRIPTORS, LAGS).missing_values == 5
@@ -57,7 +58,7 @@ def test_missing_months_and_values_are_neutral_and_counted(panel: pd.DataFrame) 
 def test_a_month_missing_from_the_calendar_is_neutral_not_shifted(panel: pd.DataFrame) -> None:
     dates = panel["date"].unique()
     samples = make_samples(panel[panel["date"] != dates[20]], DESCRIPTORS, LAGS)
-    assert (samples.x[samples.month == 23, LAGS[::-1].index(3)] == 0).all()
+    assert (samples.x[samples.month == 23][:, LAGS[::-1].index(3)] == 0).all()
     assert 20 not in samples.month
 
 
@@ -74,7 +75,7 @@ def test_the_future_changes_no_past_sample(panel: pd.DataFrame) -> None:
 
 def test_the_order_of_rows_does_not_matter(panel: pd.DataFrame, samples: Samples) -> None:
     shuffled = make_samples(panel.sample(frac=1, random_state=0), DESCRIPTORS, LAGS)
-    assert np.array_equal(shuffled.x, samples.x)
+    assert np.array_equal(shuffled.x[:], samples.x[:])
     assert list(shuffled.asset) == list(samples.asset)
 
 

@@ -8,30 +8,45 @@ from scipy.stats import rankdata
 
 from drf.samples.ranks import cross_sectional_ranks
 
+from .slow_ranks import ranks_of, slow_ranks
+
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-5, 5)), min_size=1, max_size=20))
-def test_ranks_agree_with_scipy_and_missing_stays_missing(values: list[int | None]) -> None:
+def test_ranks_agree_with_scipy_and_unknown_values_are_neutral(values: list[int | None]) -> None:
     frame = pd.DataFrame({"date": pd.Timestamp("2000-01-31"), "x": pd.array(values, dtype="float64")})
-    ranks = cross_sectional_ranks(frame, ["x"])["x"].to_numpy()
+    ranks = np.full((len(frame), 1), np.nan, dtype=np.float32)
+    unknown = cross_sectional_ranks(frame, ["x"], ranks)
     known = np.array([value is not None for value in values])
-    assert np.isnan(ranks[~known]).all()
+    assert np.array_equal(unknown, ~known)
+    assert (ranks[~known] == 0).all()
     if known.sum() > 1:
         order = rankdata([value for value in values if value is not None])
-        assert np.allclose(ranks[known], 2 * (order - 1) / (known.sum() - 1) - 1)
+        assert np.allclose(ranks[known, 0], 2 * (order - 1) / (known.sum() - 1) - 1)
     else:
         assert (ranks[known] == 0).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_ranks_equal_those_over_all_dates_at_once_to_the_bit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(1, 60)
+    dates = pd.to_datetime(rng.choice(["2000-01-31", "2000-02-29", "2000-03-31"], rows))
+    values = rng.integers(-3, 4, (rows, 3)) * rng.choice([1.0, np.nan], (rows, 3), p=[0.8, 0.2])
+    panel = pd.DataFrame(values, columns=["a", "b", "c"]).assign(date=dates)
+    pd.testing.assert_frame_equal(
+        ranks_of(panel, ["a", "b", "c"]), slow_ranks(panel, ["a", "b", "c"]).fillna(0), check_exact=True
+    )
+
+
 def test_ranks_know_one_month_only(panel: pd.DataFrame) -> None:
     dates = panel["date"].unique()
-    before = cross_sectional_ranks(panel, ["ROE"])[panel["date"] < dates[30]]
+    before = ranks_of(panel, ["ROE"])[panel["date"] < dates[30]]
     wild = panel.assign(ROE=panel["ROE"].where(panel["date"] < dates[30], panel["ROE"] ** 2 * 1e6))
-    after = cross_sectional_ranks(wild, ["ROE"])[panel["date"] < dates[30]]
+    after = ranks_of(wild, ["ROE"])[panel["date"] < dates[30]]
     pd.testing.assert_frame_equal(before, after)
 
 
 def test_ranks_do_not_change_under_increasing_transformations(panel: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(
-        cross_sectional_ranks(panel, ["CAP"]), cross_sectional_ranks(panel.assign(CAP=np.exp(panel["CAP"])), ["CAP"])
-    )
+    pd.testing.assert_frame_equal(ranks_of(panel, ["CAP"]), ranks_of(panel.assign(CAP=np.exp(panel["CAP"])), ["CAP"]))
