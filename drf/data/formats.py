@@ -62,7 +62,9 @@ def _arrow_names(file: File) -> list[str]:
 
 def _read_arrow(file: File, columns: Columns, texts: Sequence[str]) -> pd.DataFrame:
     table = _dataset(file.path).to_table(None if columns is None else list(columns))
-    frame = table.to_pandas()
+    frame = table.to_pandas(split_blocks=True, self_destruct=True)  # a column at a time, and none held twice
+    del table
+    pyarrow.default_memory_pool().release_unused()
     # Keys that were the index of a table in pandas.
     kept = [name for name in frame.index.names if name is not None and name not in frame]
     frame = frame.reset_index(level=kept) if kept else frame

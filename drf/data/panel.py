@@ -18,6 +18,7 @@ from .columns import missing_columns
 from .dates import UnreadableDatesError, read_dates
 from .names import read_names
 from .numbers import read_numbers
+from .order import in_order
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
@@ -62,7 +63,7 @@ def check_panel(
     for name in wanted[len(KEYS) :]:
         panel[name] = _as_numbers(panel[name])
     _check_values(panel, descriptors, with_returns)
-    panel = panel.sort_values(list(KEYS), kind="stable", ignore_index=True)
+    panel = in_order(panel)
     _require_months(panel)
     _require_stocks(panel, least_stocks)
     _require_known_descriptors(panel, descriptors)
@@ -176,20 +177,15 @@ def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns:
         lambda column: column >= -1 - _BILL,
         name="below -1: returns are decimals (-0.05 for a loss of 5 %), none can lose more than all",
     )
-    numbers: dict[str, list[pa.Check]] = {name: [finite] for name in descriptors}
-    if with_returns:
-        numbers[RETURN] = [finite, no_worse_than_all]
-    schema = pa.DataFrameSchema({name: pa.Column(float, checks, nullable=True) for name, checks in numbers.items()})
-    try:
-        schema.validate(panel, lazy=True)
-    except pa.errors.SchemaErrors as refused:
-        failed = refused.failure_cases
-        first = failed.iloc[0]
-        same = failed[(failed["column"] == first["column"]) & (failed["check"] == first["check"])]
-        rows = same["index"].to_numpy(dtype=int)
-        raise InputError(
-            f"column {first['column']}, {_rows(rows)}: {first['failure_case']:g} is {first['check']}"
-        ) from None
+    for name in [*descriptors, *([RETURN] if with_returns else [])]:
+        checks = [finite, *([no_worse_than_all] if name == RETURN else [])]
+        try:
+            pa.SeriesSchema(float, checks, nullable=True).validate(panel[name], lazy=True)
+        except pa.errors.SchemaErrors as refused:
+            failed = refused.failure_cases
+            first = failed.iloc[0]
+            rows = failed[failed["check"] == first["check"]]["index"].to_numpy(dtype=int)
+            raise InputError(f"column {name}, {_rows(rows)}: {first['failure_case']:g} is {first['check']}") from None
     twice = panel.duplicated(list(KEYS), keep=False).to_numpy().nonzero()[0]
     if len(twice):
         row = panel.iloc[twice[0]]
@@ -200,9 +196,10 @@ def _check_values(panel: pd.DataFrame, descriptors: Sequence[str], with_returns:
 
 
 def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) -> None:
-    known = panel.groupby("date")[list(descriptors)].count()
+    months = panel.groupby("date")
     for name in descriptors:
-        empty = known.index[known[name] == 0]
+        known = months[name].count()
+        empty = known.index[known == 0]
         if len(empty):
             raise InputError(
                 f"column {name} is empty in {len(empty)} month(s): {_months(empty)}: fill it, or leave out those months"

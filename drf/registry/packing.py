@@ -38,6 +38,7 @@ _BUNDLED = (
     "data/numbers.py",
     "data/dates.py",
     "data/names.py",
+    "data/order.py",
     "data/universe.py",
     "lrp",
     "models/__init__.py",

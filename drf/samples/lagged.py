@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.calendar import MONTHLY
+from ..data.order import in_order
 from .inputs import Inputs
 from .ranks import cross_sectional_ranks
 
@@ -90,9 +91,7 @@ def make_samples(
     """
     if target not in TARGETS:
         raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")
-    keys = panel[["date", "asset"]].reset_index(drop=True).sort_values(["date", "asset"], kind="stable")
-    if not keys.index.is_monotonic_increasing:
-        panel = panel.take(keys.index.to_numpy())
+    panel = in_order(panel)
     calendar = MONTHLY.between(panel["date"].iloc[0], panel["date"].iloc[-1])
     month = calendar.get_indexer(pd.DatetimeIndex(panel["date"]))
     asset_code, assets = pd.factorize(panel["asset"].to_numpy(dtype=object))
