@@ -12,7 +12,7 @@ from .blend import Blend
 from .boosting import Boosting
 from .dnn import DNN, DeepDNN
 from .forest import Forest
-from .linear import Linear, RidgeRegression
+from .linear import ElasticNetRegression, Linear, RidgeRegression
 from .lstm import LSTM
 from .svr import SVR
 
@@ -54,6 +54,7 @@ class ModelRow:
 ROWS: tuple[ModelRow, ...] = (
     ModelRow("linear", "linear", Linear, "#999999", explained=True),
     ModelRow("ridge", "ridge", RidgeRegression, "#56B4E9", explained=True),
+    ModelRow("elasticnet", "elasticnet", ElasticNetRegression, "#882255", explained=True),
     ModelRow("svr", "svr", SVR, "#CC79A7"),
     ModelRow("forest", "forest", Forest, "#009E73"),
     ModelRow("boosting", "boosting", Boosting, "#E69F00", explained=True),

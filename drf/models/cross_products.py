@@ -62,6 +62,11 @@ class CrossProducts:
         column = _TARGETS.index(target) - len(_TARGETS)
         return self.sums[self._inputs, column] - self.means * self.sums[0, column]
 
+    def deviation(self, target: Label) -> float:
+        """Return the standard deviation of a target."""
+        column = _TARGETS.index(target) - len(_TARGETS)
+        return float(np.sqrt(max(0.0, self.sums[column, column] - self.sums[0, column] ** 2 / self.count) / self.count))
+
     def solve(self, target: Label, penalty: float = 0.0) -> np.ndarray:
         """Return the coefficients of least squares with an intercept, shape (inputs,), shrunk by ``penalty``.
 
@@ -72,6 +77,16 @@ class CrossProducts:
         known = sizes > LEAST * sizes[-1] if not penalty else np.full(len(sizes), True)
         along = directions[:, known].T @ self.with_target(target)
         return directions[:, known] @ (along / (sizes[known] + penalty))
+
+    def as_samples(self, target: Label) -> tuple[np.ndarray, np.ndarray]:
+        """Return as many samples as there are inputs, with the same mean products: (inputs, inputs) and (inputs,).
+
+        They stand in for the real samples in any regression without an intercept that sums squared errors.
+        """
+        sizes, directions = linalg.eigh(self.scatter())
+        roots = np.sqrt(sizes.clip(min=LEAST * sizes[-1]) * len(sizes) / self.count)
+        along = directions.T @ self.with_target(target) * len(sizes) / self.count
+        return roots[:, None] * directions.T, along / roots
 
 
 def cross_products(x: Inputs, y: np.ndarray, month: np.ndarray) -> CrossProducts:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import ElasticNet
 
 from ..samples.inputs import Inputs
 from ..samples.label import Label
@@ -81,3 +83,27 @@ class RidgeRegression(Linear):
 
     def solve(self, products: CrossProducts) -> np.ndarray:
         return products.solve(self.label, self.shrinkage * products.count * _VARIANCE_OF_RANKS)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ElasticNetRegression(Linear):
+    """The linear model with weak coefficients set to 0 and the others shrunk, by scikit-learn's elastic net.
+
+    Args:
+        threshold: The least correlation with the label at which an input that correlates with no other gets a
+            coefficient. It means the same for either label and in windows of any length.
+        shrinkage: As in :class:`RidgeRegression`, for the coefficients that are left.
+    """
+
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    shrinkage: Annotated[float, Ge(0)] = 0.3
+
+    def solve(self, products: CrossProducts) -> np.ndarray:
+        absolute = self.threshold * products.deviation(self.label) * math.sqrt(_VARIANCE_OF_RANKS)
+        squared = self.shrinkage * _VARIANCE_OF_RANKS
+        inputs, target = products.as_samples(self.label)
+        if not absolute + squared:
+            return products.solve(self.label)
+        penalty = absolute + squared
+        net = ElasticNet(alpha=penalty, l1_ratio=absolute / penalty, fit_intercept=False, max_iter=10_000, tol=1e-10)
+        return net.fit(inputs, target).coef_
