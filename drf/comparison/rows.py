@@ -181,7 +181,7 @@ def _by_seed(model: ModelRow, tested: Forecasts) -> np.ndarray:
 
 def _carried(samples: Samples, where: slice, explanation: Explanation) -> pd.DataFrame | None:
     table = forecast_table(samples, where, explanation.linearised)
-    forecasts = carried_forward(table, explanation.relevance, samples.x[where], explanation.intercept)
+    forecasts = carried_forward(table, explanation.relevance, samples.x.part(where), explanation.intercept)
     table = table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
     return table if len(table) else None  # the first month has no month before it
 

@@ -1,6 +1,6 @@
 """Contributions of factors, descriptors and lags to the forecasts of a portfolio, from a row's relevance table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,16 +33,26 @@ def rounded(relevance: pd.DataFrame) -> pd.DataFrame:
 
 def by_descriptor(relevance: pd.DataFrame) -> pd.DataFrame:
     """Sum a relevance table (``date``, ``asset``, ``<descriptor>_lag<months>`` ...) over lags."""
-    values = relevance.drop(columns=KEYS)
-    summed = values.T.groupby([_parts(name)[0] for name in values.columns], sort=False).sum().T
-    return pd.concat([relevance[KEYS], summed], axis=1)
+    return _summed(relevance, lambda column: _parts(column)[0])
+
+
+def _summed(relevance: pd.DataFrame, name_of: Callable[[str], str]) -> pd.DataFrame:
+    """Sum the columns of a relevance table that have the same name, in the order in which names appear."""
+    columns = relevance.columns.drop(KEYS)
+    names = np.array([name_of(column) for column in columns])
+    values = relevance[columns].to_numpy()
+    sums = {name: values[:, names == name].sum(axis=1, dtype=np.float64) for name in dict.fromkeys(names)}
+    return pd.concat([relevance[KEYS], pd.DataFrame(sums, relevance.index).astype(values.dtype)], axis=1)
 
 
 def by_factor(relevance: pd.DataFrame, factors: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Sum a relevance table over lags and over the descriptors of each factor."""
-    descriptors = by_descriptor(relevance)
+    return _by_factor(by_descriptor(relevance), factors)
+
+
+def _by_factor(descriptors: pd.DataFrame, factors: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     summed = {factor: descriptors[list(names)].sum(axis=1) for factor, names in factors.items()}
-    return pd.concat([relevance[KEYS], pd.DataFrame(summed)], axis=1)
+    return pd.concat([descriptors[KEYS], pd.DataFrame(summed)], axis=1)
 
 
 def of_side(contributions: pd.DataFrame, weights: Weights, sign: int) -> pd.DataFrame:
@@ -61,7 +71,7 @@ def percentages(contributions: pd.DataFrame) -> pd.DataFrame:
 
 def mean_absolute_by_lag(relevance: pd.DataFrame) -> pd.DataFrame:
     """Return the mean absolute relevance: one row a descriptor, one column a lag (largest first)."""
-    size = relevance.drop(columns=KEYS).abs().mean()
+    size = pd.Series({name: relevance[name].abs().mean() for name in relevance.columns.drop(KEYS)})
     size.index = pd.MultiIndex.from_tuples([_parts(name) for name in size.index], names=["descriptor", "lag"])
     order = list(dict.fromkeys(size.index.get_level_values("descriptor")))
     return size.unstack("lag").reindex(order).sort_index(axis=1, ascending=False).astype(np.float64)
@@ -99,12 +109,10 @@ def risk_table(relevance: pd.DataFrame, weights: Weights, factors: Mapping[str, 
         Decimals a month.
     """
     descriptors = by_descriptor(relevance)
-    values = relevance.drop(columns=KEYS)
-    lags = values.T.groupby([f"{_parts(name)[1]}" for name in values.columns], sort=False).sum().T
     levels = {
-        "factor": by_factor(relevance, factors),
+        "factor": _by_factor(descriptors, factors),
         "descriptor": descriptors,
-        "lag": pd.concat([relevance[KEYS], lags], axis=1),
+        "lag": _summed(relevance, lambda column: str(_parts(column)[1])),
     }
     parts = []
     for level, table in levels.items():

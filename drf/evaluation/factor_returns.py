@@ -10,6 +10,8 @@ that contains no division by X. So the quotient is well-behaved however small X 
 is neutral or unknown, F is taken to be 0.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -22,26 +24,26 @@ def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
     return np.where(neutral, 0.0, relevance / np.where(neutral, 1.0, exposures))
 
 
-def carried_forward(
-    keys: pd.DataFrame, relevance: np.ndarray, exposures: np.ndarray, intercept: np.ndarray
-) -> np.ndarray:
+def carried_forward(keys: pd.DataFrame, relevance: np.ndarray, exposures: Any, intercept: np.ndarray) -> np.ndarray:
     """Forecast each stock by its own factor returns of the month before and its current exposures.
 
     Args:
         keys: ``date`` (month ends) and ``asset`` of the n samples.
-        relevance, exposures: Shape (n, ...).
+        relevance: Shape (n, ...).
+        exposures: The same for the exposures; anything that gives an array when it is indexed by samples.
         intercept: Shape (n,).
 
     Returns:
         Forecasts, shape (n,); NaN for a stock without a sample a month before.
     """
-    returns = factor_returns(relevance, exposures).reshape(len(keys), -1)
     row = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[["date", "asset"]]))
     month_before = pd.MultiIndex.from_arrays([MONTHLY.shift(keys["date"], -1), keys["asset"]])
     before = row.reindex(month_before).to_numpy()
-    known = ~np.isnan(before)
     forecasts = np.full(len(keys), np.nan)
-    earlier = before[known].astype(int)
-    sums = (returns[earlier] * exposures.reshape(len(keys), -1)[known]).sum(1)
-    forecasts[known] = sums + intercept[earlier]
+    for now in keys.groupby("date").indices.values():  # a month at a time: the whole has a copy of every input
+        known = now[~np.isnan(before[now])]
+        earlier = before[known].astype(int)
+        if len(known):
+            returns = factor_returns(relevance[earlier], exposures[earlier])
+            forecasts[known] = (returns * exposures[known]).reshape(len(known), -1).sum(1) + intercept[earlier]
     return forecasts

@@ -74,12 +74,16 @@ class Explanation:
     @staticmethod
     def mean(parts: list[Explanation]) -> Explanation:
         """Return the explanation of the mean forecast of several models: contributions are linear in the models."""
+        if len(parts) == 1:
+            return parts[0]
         names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
         return Explanation(*(np.mean([getattr(part, name) for part in parts], axis=0) for name in names))
 
     @staticmethod
     def concatenate(parts: list[Explanation]) -> Explanation:
         """Join the explanations of consecutive samples."""
+        if len(parts) == 1:
+            return parts[0]
         names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
         return Explanation(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 

@@ -63,6 +63,7 @@ def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarra
 def relevance_table(samples: Samples, samples_slice: slice, explanation: Explanation) -> pd.DataFrame:
     """Return contributions by ``date`` and ``asset``, one column ``<descriptor>_lag<months>`` per input."""
     names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
-    values = pd.DataFrame(explanation.relevance.reshape(len(explanation.relevance), -1), columns=names)
-    keys = forecast_table(samples, samples_slice, explanation.linearised)[["date", "asset"]]
-    return pd.concat([keys, values.astype(np.float32)], axis=1)
+    flat = explanation.relevance.reshape(len(explanation.relevance), -1).astype(np.float32)
+    values = pd.DataFrame(flat, columns=names, copy=False)
+    keys = forecast_table(samples, samples_slice, explanation.intercept)[["date", "asset"]]
+    return pd.concat([keys, values], axis=1)
