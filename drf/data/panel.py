@@ -18,7 +18,7 @@ from .columns import missing_columns
 from .dates import UnreadableDatesError, read_dates
 from .names import read_names
 from .numbers import read_numbers
-from .order import in_order
+from .order import Grid, in_order
 
 KEYS = ("date", "asset")
 RETURN = "ret_next"
@@ -248,11 +248,11 @@ def _require_decimals(panel: pd.DataFrame) -> None:
     returns = panel[RETURN].dropna()
     if len(returns) and returns.min() >= 0 and 0.8 < returns.median() < 1.2:
         raise InputError(f"column {RETURN}: its median is {returns.median():.2f}: it looks like 1 + return: subtract 1")
-    months = panel.dropna(subset=[RETURN]).groupby("date")[RETURN]
-    commonest = months.agg(lambda month: month.value_counts(normalize=True).iloc[0])
-    value = months.agg(lambda month: month.mode().iloc[0])
+    months = returns.groupby(panel["date"].loc[returns.index])
+    value = months.median()  # what most stocks have is the median too
+    alike = returns.eq(months.transform("median")).groupby(panel["date"].loc[returns.index]).mean()
     closed = (value == 0) & (value.index != value.index[-1]) if len(value) else value  # the market may have been closed
-    same = commonest.index[(commonest > _MOST_ALIKE) & (months.size() >= PAIRS_TO_JUDGE) & ~closed.astype(bool)]
+    same = alike.index[(alike > _MOST_ALIKE) & (months.size() >= PAIRS_TO_JUDGE) & ~closed.astype(bool)]
     if len(same):
         raise InputError(
             f"column {RETURN} is {value[same[0]]:g} for nearly all stocks in {len(same)} month(s): {_months(same)}: "
@@ -261,15 +261,15 @@ def _require_decimals(panel: pd.DataFrame) -> None:
 
 
 def _require_alignment(panel: pd.DataFrame) -> None:
-    later = panel[["date", "asset", "MOM1"]].copy()
-    later["date"] = MONTHLY.shift(later["date"], -1)
-    pairs = panel[["date", "asset", RETURN]].merge(later, on=list(KEYS)).dropna()
-    if pairs.empty:
-        return
-    ranks = pairs.groupby("date")[[RETURN, "MOM1"]].rank()
-    by_month = ranks.groupby(pairs["date"])
-    agreement = by_month.apply(lambda month: month[RETURN].corr(month["MOM1"]))  # NaN where all are the same
-    off = agreement.index[(agreement < _ALIGNED) & (by_month.size() >= PAIRS_TO_JUDGE)]
+    later = Grid.of(panel).rows_before(-1)
+    returns, momentum = panel[RETURN].to_numpy(), panel["MOM1"].to_numpy()
+    agreement: dict[pd.Timestamp, float] = {}
+    for date, rows in panel.groupby("date").indices.items():
+        own = rows[later[rows] >= 0]
+        pairs = pd.DataFrame({RETURN: returns[own], "MOM1": momentum[later[own]]}).dropna()
+        if len(pairs) >= PAIRS_TO_JUDGE and pairs.nunique().min() > 1:
+            agreement[pd.Timestamp(str(date))] = float(pairs[RETURN].corr(pairs["MOM1"], method="spearman"))
+    off = pd.Index([date for date, value in agreement.items() if value < _ALIGNED])
     if len(off):
         raise InputError(
             f"column {RETURN} does not line up with the next month's MOM1 in {len(off)} month(s): {_months(off)} "

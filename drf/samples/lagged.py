@@ -8,8 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
-from ..data.order import in_order
+from ..data.order import Grid, in_order
 from .inputs import Inputs
 from .ranks import cross_sectional_ranks
 
@@ -92,16 +91,12 @@ def make_samples(
     if target not in TARGETS:
         raise ValueError(f"target={target} is unknown; use one of {', '.join(TARGETS)}")
     panel = in_order(panel)
-    calendar = MONTHLY.between(panel["date"].iloc[0], panel["date"].iloc[-1])
-    month = calendar.get_indexer(pd.DatetimeIndex(panel["date"]))
-    asset_code, assets = pd.factorize(panel["asset"].to_numpy(dtype=object))
+    grid = Grid.of(panel)
     ordered = tuple(sorted(lags, reverse=True))
-
+    kept = grid.date >= max(ordered)
+    rows = np.stack([grid.rows_before(lag)[kept] for lag in ordered], axis=1)
     nowhere = len(panel)  # the row of a stock that had none: the neutral ranks
-    row_of = np.full((len(calendar), len(assets)), nowhere, dtype=np.int32)
-    row_of[month, asset_code] = np.arange(nowhere)
-    kept = month >= max(ordered)
-    rows = row_of[month[kept, None] - np.array(ordered), asset_code[kept, None]]
+    rows[rows < 0] = nowhere
 
     ranks = table(nowhere + 1, len(descriptors))
     unknown = np.append(cross_sectional_ranks(panel, descriptors, ranks[:nowhere]), 0)
@@ -109,9 +104,9 @@ def make_samples(
     return Samples(
         x=Inputs(ranks, rows, str(Path(str(ranks.filename)).parent) if isinstance(ranks, np.memmap) else None),
         y=_target(panel, target)[kept],
-        month=month[kept],
-        asset=assets[asset_code[kept]],
-        dates=calendar,
+        month=grid.date[kept],
+        asset=grid.stocks[grid.stock[kept]],
+        dates=grid.dates,
         lags=ordered,
         descriptors=tuple(descriptors),
         missing_values=int(unknown[rows].sum()),

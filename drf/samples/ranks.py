@@ -12,9 +12,10 @@ def ranks_of_date(values: pd.DataFrame) -> pd.DataFrame:
     The smallest of the ``n`` known values becomes -1, the largest +1, ties share their mean rank; a single known value
     becomes 0. Missing stays missing.
     """
-    position = values.rank(method="average") - 1.0
-    last = values.count() - 1.0
-    return (2.0 * position / last.where(last > 0, np.inf) - (last > 0)).astype(np.float32)
+    position = values.rank(method="average").to_numpy() - 1.0
+    last = (~np.isnan(position)).sum(axis=0) - 1.0
+    scaled = 2.0 * position / np.where(last > 0, last, np.inf) - (last > 0)
+    return pd.DataFrame(scaled.astype(np.float32), values.index, values.columns)
 
 
 def cross_sectional_ranks(panel: pd.DataFrame, descriptors: Sequence[str], ranks: np.ndarray) -> np.ndarray:
