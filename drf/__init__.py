@@ -1,6 +1,6 @@
 """Deep recurrent factor models: forecast stock returns, and account for every forecast.
 
-From Python: ``from drf import train, evaluate, score, monitor, month_end``, see :mod:`drf.workflows.api`.
+From Python: ``from drf import plan, train, evaluate, score, monitor, month_end``, see :mod:`drf.workflows.api`.
 
 Every folder is a room that imports only from the rooms below it. Their order is set in ``pyproject.toml``
 (``tool.importlinter``); CONTRIBUTING.md has a picture.
@@ -12,7 +12,7 @@ from typing import Any
 
 __version__ = (Path(__file__).parent / "lrp" / "VERSION").read_text().strip()
 
-__all__ = ["evaluate", "monitor", "month_end", "score", "train"]
+__all__ = ["evaluate", "monitor", "month_end", "plan", "score", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,12 @@ def main() -> None:
 
 def _train(settings: Settings[TrainConfig]) -> None:
     from ..reporting.papers_table import papers_text
-    from ..reporting.terminal import training_text
-    from ..workflows.train import train
+    from ..reporting.terminal import plan_text, training_text
+    from ..workflows.train import plan, train
 
+    if settings.config.plan:
+        print(plan_text(plan(settings)))
+        return
     result = train(settings)
     following = program.called("evaluate")
     if settings.choices.get("experiment") == "paper":

@@ -22,6 +22,8 @@ def _help_to_tune(settings: Settings[TrainConfig]) -> None:
     from ..experiment.experiment import prepare
     from ..tuning.search import tune
 
+    if settings.config.plan:
+        raise InputError("plan=true: is a setting of drf train")
     if settings.config.tuning.storage is None:
         raise InputError("tuning.storage=null: give the address of the database that the machines share")
     experiment = prepare(settings)

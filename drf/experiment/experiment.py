@@ -15,7 +15,7 @@ from ..models.catalogue import ModelRow, row_named, rows_of
 from ..models.family import Family
 from ..samples.lagged import Samples, make_samples
 from ..samples.shared_table import shared_table
-from ..samples.windows import Schedule, make_schedule, validation_windows
+from ..samples.windows import Schedule, Window, make_schedule, validation_windows
 from ..training.checkpoints import Checkpoints
 from ..tuning.search import TuningPlan
 from ..tuning.studies import open_storage
@@ -99,18 +99,22 @@ class Experiment:
         """Return the folder of finished fits. The task of a fit names its family, window and seed."""
         return Checkpoints(self.config.compute.checkpoints, self.identity)
 
+    def tuning_windows(self) -> list[Window]:
+        """Return the windows of the tuning; none if nothing is tuned."""
+        rule, first_test = self.config.tuning, self.schedule.test_months.start
+        if not rule.trials:
+            return []
+        return validation_windows(self.samples, self.config.window, first_test, rule.validation_months, rule.folds)
+
     def tuning_plan(self) -> TuningPlan:
         """Return the search, with its storage open.
 
         Raises InputError if the months before the first test month are too few, or the storage cannot be opened.
         """
         config, rule = self.config, self.config.tuning
-        windows, storage = [], None
-        if rule.trials:
-            first_test = self.schedule.test_months.start
-            windows = validation_windows(self.samples, config.window, first_test, rule.validation_months, rule.folds)
-            require_training_months(self.families, windows)
-            storage = open_storage(rule.journal, rule.storage)
+        windows = self.tuning_windows()
+        require_training_months(self.families, windows)
+        storage = open_storage(rule.journal, rule.storage) if rule.trials else None
         return TuningPlan(
             rule=rule,
             windows=windows,

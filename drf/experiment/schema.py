@@ -123,6 +123,7 @@ class TrainConfig:
     compute: ComputeConfig
     tracking: TrackingConfig
     registry: RegistryConfig
+    plan: bool = False
 
 
 _OPEN = (DataConfig, MacroConfig)

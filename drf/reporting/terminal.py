@@ -8,6 +8,7 @@ import pandas as pd
 from ..comparison.rows import RAW_METRICS
 from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..experiment.experiment import Experiment
+from ..experiment.plan import TrainingPlan
 from ..live.alarm import ALPHA
 from ..live.input_watch import Watch
 from ..live.issuance import Issuance
@@ -31,6 +32,32 @@ def printed(table: pd.DataFrame) -> str:
     text = shown.to_string(index=False, formatters=formats, na_rep="unknown")
     notes = [f"{row}: {note}" for row, note in zip(table["row"], table["note"], strict=True) if note]
     return "\n".join([text, *notes])
+
+
+def plan_text(plan: TrainingPlan) -> str:
+    """Return a plan as text: one line per family, then time and memory of the whole."""
+    lines = [
+        {
+            "family": one.family,
+            "fits": one.fits,
+            "tuning fits": one.trials,
+            "samples": f"{one.samples:,}",
+            "seconds a fit": f"{one.seconds:.1f}",
+            "processor minutes": f"{one.work / 60:.1f}",
+        }
+        for one in plan.families
+    ]
+    fits = "" if plan.memory <= plan.free else "; that does not fit: test fewer months, fewer stocks or fewer rows"
+    return "\n".join(
+        [
+            pd.DataFrame(lines).to_string(index=False),
+            "",
+            f"All fits take about {plan.minutes:.1f} minutes in {plan.jobs} worker(s), judged by one fit of each "
+            "family on the newest window. Warm starts and pruned trials take less.",
+            f"Memory at most about {plan.memory / 2**30:.1f} GB; {plan.free / 2**30:.1f} GB are free{fits}.",
+            "Nothing was trained or logged: leave plan=true out to start.",
+        ]
+    )
 
 
 def training_text(

@@ -98,3 +98,17 @@ def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:
     return tqdm(
         iterable, file=sys.stderr, mininterval=0.3 if sys.stderr.isatty() else 15.0, dynamic_ncols=True, **settings
     )
+
+
+def peak_memory(children: bool = False) -> float | None:
+    """Return the peak memory, in bytes, of this process or, with ``children``, of the largest child if that is more.
+
+    None where the system does not count it.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    whose = [resource.RUSAGE_SELF, *([resource.RUSAGE_CHILDREN] if children else [])]
+    return float(unit * max(resource.getrusage(who).ru_maxrss for who in whose))

@@ -10,6 +10,7 @@ Nothing is printed and no function exits. Log messages go to the logger ``drf``;
 from typing import Any
 
 from ..experiment.composing import compose_settings
+from ..experiment.plan import TrainingPlan
 from ..experiment.schema import TrainConfig
 from ..live.month_end_config import MonthEndConfig
 from ..registry.evaluation_config import EvaluateConfig
@@ -39,6 +40,17 @@ def train(*overrides: str) -> TrainingResult:
     Raises InputError with a one-line message: what is wrong, where, and what to do.
     """
     return _train.train(compose_settings("config", TrainConfig, overrides))
+
+
+def plan(*overrides: str) -> TrainingPlan:
+    """Return the number of fits of a training, its time and its memory, from one fit of each family.
+
+    Args:
+        overrides: As in :func:`train`.
+
+    Raises InputError as :func:`train`.
+    """
+    return _train.plan(compose_settings("config", TrainConfig, overrides))
 
 
 def evaluate(*overrides: str) -> EvaluationResult:

@@ -8,9 +8,11 @@ from optuna.trial import FrozenTrial
 
 from ..comparison.evidence import BENCHMARK, gather
 from ..comparison.rows import Row, comparison_table, drivers, make_rows
+from ..errors import InputError
 from ..experiment.composing import Settings
 from ..experiment.experiment import Experiment, prepare
 from ..experiment.identity import recipe_of
+from ..experiment.plan import TrainingPlan, make_plan, require_memory
 from ..experiment.schema import TrainConfig
 from ..models.base import Model
 from ..models.catalogue import ModelRow, rows_with_models
@@ -59,8 +61,11 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
     Raises InputError if the settings or the data are at fault, before anything is logged; the message names the fault.
     It is also raised later if a disk is full, a device or a scheduler is absent, or a training has diverged.
     """
+    if settings.config.plan:
+        raise InputError("plan=true: nothing is trained for a plan: call drf.plan, or leave it out")
     require_key()
     experiment = prepare(settings)
+    require_memory(experiment)
     plan = experiment.tuning_plan()
     config, samples = experiment.config, experiment.samples
     store = without_secrets(connect())
@@ -83,6 +88,14 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
         log.resources()
         place = RunPlace.of(store, tree)
     return TrainingResult(experiment, rows, table, evidence, version, place, _notices(checkpoints))
+
+
+def plan(settings: Settings[TrainConfig]) -> TrainingPlan:
+    """Return what a training would do and take, without a run in MLflow.
+
+    Raises InputError as :func:`train` does before anything is logged.
+    """
+    return make_plan(prepare(settings))
 
 
 def _reference(experiment: Experiment, rows: Sequence[Row], checkpoints: Checkpoints) -> list[Row]:

@@ -1,6 +1,5 @@
 """Training log: what a training writes to its runs."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +26,7 @@ from ..tracking.runs import NOTE, REPORT, RunTree, dataset_of, git_commit
 from ..tracking.searches import MARKET, RECIPE, TRIED, as_tag, market_returns
 from ..tracking.views import key_of_rows, save_rows, save_views
 from ..training.forecasts import WalkForward
+from ..training.parallel import peak_memory
 from ..tuning.search import MACHINE, measures_of, returns_of
 
 
@@ -211,16 +211,6 @@ class TrainingLog:
     def resources(self) -> None:
         """Log the seconds since the parent run was opened, and the peak memory of the largest process."""
         used = {"seconds": time.perf_counter() - self.tree.opened}
-        if (peak := _peak_memory()) is not None:
+        if (peak := peak_memory(children=True)) is not None:
             used["peak_memory_mb"] = peak / 2**20
         self.parent.metrics(used)
-
-
-def _peak_memory() -> float | None:
-    """Return the peak memory, in bytes, of this process or its largest child; None if it is not counted."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
-    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

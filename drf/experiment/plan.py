@@ -1,0 +1,128 @@
+"""Plan: what a training would do and take, found from one fit of each family, without a run in MLflow."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import psutil
+
+from ..errors import InputError
+from ..samples.lagged import Samples
+from ..samples.windows import Window
+from ..training.fits import Fit, Fitted, fit_here, run_fits
+from ..training.parallel import Compute, peak_memory
+from .experiment import Experiment
+
+GB = 2.0**30
+
+_BYTES = 24
+"""Bytes that one contribution of a forecast takes at most: the model's own, in units of the row, and in a table."""
+
+
+@dataclass(frozen=True)
+class FamilyPlan:
+    """Fits of one family.
+
+    Attributes:
+        family: Its name.
+        fits, trials: Number of fits of the walk-forward and, at most, of the tuning.
+        samples: Number of training samples in the newest window.
+        seconds: Processor seconds of a fit on them.
+        work: Processor seconds of all fits, in proportion to their samples. Later windows of a warm start take less.
+    """
+
+    family: str
+    fits: int
+    trials: int
+    samples: int
+    seconds: float
+    work: float
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training would do and take.
+
+    Attributes:
+        families: Fits by family.
+        jobs, minutes: Number of workers, and wall-clock time of all fits in them; tables and reports come on top.
+        memory, free: Memory of all processes at their largest, and memory that is free now, in bytes.
+    """
+
+    families: Sequence[FamilyPlan]
+    jobs: int
+    minutes: float
+    memory: float
+    free: float
+
+
+def make_plan(experiment: Experiment) -> TrainingPlan:
+    """Fit each family once, on the newest window, and return what the whole training would take."""
+    families = [family for family in experiment.families if not family.parts]
+    samples = replace(experiment.samples, asset=experiment.samples.asset[:0])
+    newest, config = experiment.schedule.newest, experiment.config
+    fits = [Fit(family, newest, 0, config.seed) for family in families]
+    # In workers, even if there is one core: in this process nobody could tell what a worker takes.
+    measured = dict(run_fits(_measured, samples, fits, Compute(jobs=2)))
+    every, tuned = (
+        _training_samples(samples, experiment.schedule.every),
+        _training_samples(samples, experiment.tuning_windows()),
+    )
+    plans = []
+    for position, family in enumerate(families):
+        trials, seconds = config.tuning.trials if family.space else 0, measured[position][0]
+        looked_at = family.seeds * sum(every) + trials * sum(tuned)
+        plans.append(
+            FamilyPlan(
+                family=family.name,
+                fits=family.seeds * len(every),
+                trials=trials * len(tuned),
+                samples=every[-1],
+                seconds=seconds,
+                work=seconds * looked_at / max(1, every[-1]),
+            )
+        )
+    jobs = os.cpu_count() or 1 if config.compute.jobs < 0 else config.compute.jobs
+    workers = jobs * max(peak for _, peak in measured.values())
+    return TrainingPlan(
+        families=plans,
+        jobs=jobs,
+        minutes=sum(one.work for one in plans) / jobs / 60,
+        memory=psutil.Process().memory_info().rss + workers + _contributions(experiment),
+        free=float(psutil.virtual_memory().available),
+    )
+
+
+def _training_samples(samples: Samples, windows: Sequence[Window]) -> list[int]:
+    """Return the number of training samples of each window."""
+    return [int((~np.isnan(samples.y[samples.sample_slice(window.train)])).sum()) for window in windows]
+
+
+def require_memory(experiment: Experiment) -> None:
+    """Refuse a training whose contributions would not fit into the memory that is free.
+
+    Raises InputError, naming what makes them smaller.
+    """
+    needed, free = _contributions(experiment), float(psutil.virtual_memory().available)
+    if needed > free:
+        raise InputError(
+            f"the contributions to all forecasts take {needed / GB:.1f} GB, and {free / GB:.1f} GB of memory are free: "
+            "test fewer months (window.test_months), fewer stocks (data.universe) or fewer rows (model)"
+        )
+
+
+def _contributions(experiment: Experiment) -> float:
+    """Return the bytes of the contributions to all forecasts of the test months."""
+    samples = experiment.samples
+    forecast = samples.sample_slice(experiment.schedule.test_months)
+    explained = sum(row.explained for row in experiment.rows)
+    return float(_BYTES * explained * samples.x.part(forecast).size)
+
+
+def _measured(samples: Samples, fit: Fit, model: Fitted | None) -> tuple[float, float]:
+    """Fit a model in a worker; return the processor seconds, and the worker's peak memory in bytes."""
+    started = time.process_time()
+    fit_here(samples, fit)
+    return time.process_time() - started, peak_memory() or float(psutil.Process().memory_info().rss)
