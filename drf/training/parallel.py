@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import psutil
 import torch
 from annotated_types import Ge
 from joblib import Parallel, delayed, parallel_config
@@ -93,11 +94,31 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+class _Bar(tqdm):
+    """Progress bar that shows the memory of this process and its workers."""
+
+    def update(self, n: float | None = 1) -> bool | None:
+        self.set_postfix_str(f"{memory_in_use() / 2**30:.1f} GB", refresh=False)
+        return super().update(n)
+
+
 def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:
-    """Return a progress bar with the time left; in a log file it writes a line every 15 seconds."""
-    return tqdm(
+    """Return a progress bar with the time left and the memory in use; in a log file, a line every 15 seconds."""
+    return _Bar(
         iterable, file=sys.stderr, mininterval=0.3 if sys.stderr.isatty() else 15.0, dynamic_ncols=True, **settings
     )
+
+
+def memory_in_use() -> float:
+    """Return the memory of this process and its children in bytes; what they share is counted once, where told."""
+    own, shared = 0.0, 0.0
+    this = psutil.Process()
+    for process in [this, *this.children(recursive=True)]:
+        with suppress(psutil.Error):  # it has just ended
+            used = process.memory_info()
+            shared = max(shared, getattr(used, "shared", 0))
+            own += used.rss - getattr(used, "shared", 0)
+    return own + shared
 
 
 def peak_memory(children: bool = False) -> float | None:
