@@ -10,6 +10,7 @@ import psutil
 import torch
 from annotated_types import Ge
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -79,6 +80,11 @@ def run_tasks(
         calls = (delayed(_on_one_thread)(function, shared, position, task) for position, task in enumerate(tasks))
         with compute.parallel(shared) as parallel:
             yield from parallel(calls)
+
+
+def release_workers() -> None:
+    """End this machine's idle workers, which hold memory that the rest of a training needs."""
+    get_reusable_executor().shutdown(wait=True)
 
 
 def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...]) -> tuple[int, Any]:

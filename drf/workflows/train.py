@@ -27,6 +27,7 @@ from ..tracking.searches import market_returns, trials_on
 from ..tracking.store import connect, open_experiment, without_secrets
 from ..training.checkpoints import Checkpoints
 from ..training.forecasts import WalkForward
+from ..training.parallel import release_workers
 from ..training.walkforward import walk_forward
 from ..tuning.search import returns_of, tune
 from .training_log import TrainingLog
@@ -76,6 +77,7 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
         families = tune(experiment.families, samples, plan, trials.note)
         walks = walk_forward(families, samples, experiment.schedule, config.seed, config.compute, checkpoints)
         tree.parent.metrics({"fits_restored": checkpoints.restored, "fits_refused": checkpoints.refused})
+        release_workers()
         rows = make_rows(walks, experiment.judging)
         table, evidence = comparison_table(rows), _evidence(experiment, rows, trials)
         pictures = training_pictures(rows, evidence, experiment)
