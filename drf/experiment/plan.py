@@ -1,4 +1,4 @@
-"""Plan: what a training would do and take, found from one fit of each family, without a run in MLflow."""
+"""Plan: fits, time and memory of a training, from one fit of each family and without a run in MLflow."""
 
 import os
 import time
@@ -43,12 +43,12 @@ class FamilyPlan:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training would do and take.
+    """Fits, time and memory of a training.
 
     Attributes:
         families: Fits by family.
         jobs, minutes: Number of workers, and wall-clock time of all fits in them; tables and reports come on top.
-        memory, free: Memory of all processes at their largest, and memory that is free now, in bytes.
+        memory, free: Memory of all processes at their largest, and memory that they can have, in bytes.
     """
 
     families: Sequence[FamilyPlan]
@@ -60,6 +60,8 @@ class TrainingPlan:
 
 def make_plan(experiment: Experiment) -> TrainingPlan:
     """Fit each family once, on the newest window, and return what the whole training would take."""
+    own = float(psutil.Process().memory_info().rss)
+    free = own + psutil.virtual_memory().available
     families = [family for family in experiment.families if not family.parts]
     samples = replace(experiment.samples, asset=experiment.samples.asset[:0])
     newest, config = experiment.schedule.newest, experiment.config
@@ -85,13 +87,13 @@ def make_plan(experiment: Experiment) -> TrainingPlan:
             )
         )
     jobs = os.cpu_count() or 1 if config.compute.jobs < 0 else config.compute.jobs
-    workers = jobs * max(peak for _, peak in measured.values())
+    workers = jobs * max((peak for _, peak in measured.values()), default=0.0)
     return TrainingPlan(
         families=plans,
         jobs=jobs,
         minutes=sum(one.work for one in plans) / jobs / 60,
-        memory=psutil.Process().memory_info().rss + workers + _contributions(experiment),
-        free=float(psutil.virtual_memory().available),
+        memory=own + workers + _contributions(experiment),
+        free=free,
     )
 
 
