@@ -68,10 +68,8 @@ def make_plan(experiment: Experiment) -> TrainingPlan:
     fits = [Fit(family, newest, 0, config.seed) for family in families]
     # In workers, even if there is one core: in this process nobody could tell what a worker takes.
     measured = dict(run_fits(_measured, samples, fits, Compute(jobs=2)))
-    every, tuned = (
-        _training_samples(samples, experiment.schedule.every),
-        _training_samples(samples, experiment.tuning_windows()),
-    )
+    every = _training_samples(samples, experiment.schedule.every)
+    tuned = _training_samples(samples, experiment.tuning_windows())
     plans = []
     for position, family in enumerate(families):
         trials, seconds = config.tuning.trials if family.space else 0, measured[position][0]

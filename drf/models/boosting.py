@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 from ..samples.inputs import Inputs
 from .base import Explanation
 from .portable import PortableTrees
-from .regression import Regression
+from .regression import Regression, flat
 
 VALUES = 20_000_000
 """Values from which the bins of all inputs are made; from 200,000 samples at most, as in LightGBM."""
@@ -84,7 +84,8 @@ def _in_turn(x: Inputs) -> Any:
         batch_size = 4096
 
         def __getitem__(self, samples: Any) -> np.ndarray:
-            return x[samples].reshape(-1, x.size // len(x)).astype(np.float64).squeeze()
+            one = isinstance(samples, (int, np.integer))
+            return (x[samples].ravel() if one else flat(x[samples])).astype(np.float64)
 
         def __len__(self) -> int:
             return len(x)

@@ -6,6 +6,7 @@ beside the table for all processes.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +93,8 @@ class CrossProducts:
 def cross_products(x: Inputs, y: np.ndarray, month: np.ndarray) -> CrossProducts:
     """Return the cross-products of samples that are ordered by month; ``y``, ``month``: shape (n,)."""
     starts = np.flatnonzero(np.diff(month, prepend=month[:1] - 1))
-    sums = [_month(x.part(slice(*ends)), y[slice(*ends)]) for ends in zip(starts, [*starts[1:], len(y)], strict=True)]
-    return CrossProducts(np.sum(sums, axis=0))
+    months = [slice(*ends) for ends in zip(starts, [*starts[1:], len(y)], strict=True)]
+    return CrossProducts(functools.reduce(np.add, (_month(x.part(rows), y[rows]) for rows in months)))
 
 
 def _month(x: Inputs, y: np.ndarray) -> np.ndarray:

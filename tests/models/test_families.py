@@ -217,3 +217,20 @@ def test_contributions_of_trees_are_lightgbms_own_and_sum_to_the_forecast(label:
     explanation = model.explain(x)
     assert np.abs(explanation.linearised - model.predict(x)).max() < 1e-9
     assert np.abs(explanation.linearised - account["network"]).max() < 1e-9
+
+
+@pytest.mark.parametrize(("samples", "inputs"), [(4097, 3), (4096, 1), (300, 1)])
+def test_boosting_reads_samples_in_turn_as_it_reads_them_at_once(samples: int, inputs: int) -> None:
+    import lightgbm
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (samples, 1, inputs)).astype(np.float32)
+    y = (0.1 * x[:, 0, 0] + 0.1 * rng.standard_normal(samples)).astype(np.float32)
+    settings = {"n_estimators": 5, "feature_share": 1.0, "sample_share": 1.0, "label": "return"}
+    model = Boosting(**settings).fit(x, y, np.zeros(samples, dtype=int))
+    fixed = {"learning_rate": 0.03, "num_leaves": 6, "min_data_in_leaf": round(0.01 * samples), "lambda_l2": 10.0}
+    quiet = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 0}
+    target = (y - model.centre_) / model.unit_
+    whole = lightgbm.Dataset(x.reshape(samples, -1).astype(np.float64), target)
+    expected = lightgbm.train({**fixed, **quiet}, whole, num_boost_round=5).predict(x.reshape(samples, -1))
+    assert np.allclose(model.predict(x), model.centre_ + model.unit_ * expected, atol=1e-9)
