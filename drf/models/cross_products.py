@@ -85,7 +85,8 @@ class CrossProducts:
         They stand in for the real samples in any regression without an intercept that sums squared errors.
         """
         sizes, directions = linalg.eigh(self.scatter())
-        roots = np.sqrt(sizes.clip(min=LEAST * sizes[-1]) * len(sizes) / self.count)
+        least = max(LEAST * sizes[-1], np.finfo(float).tiny)  # all inputs may be constant
+        roots = np.sqrt(sizes.clip(min=least) * len(sizes) / self.count)
         along = directions.T @ self.with_target(target) * len(sizes) / self.count
         return roots[:, None] * directions.T, along / roots
 

@@ -50,10 +50,8 @@ class Linear(BaseEstimator):
         return products.solve(self.label)
 
     def predict(self, x: Inputs | np.ndarray) -> np.ndarray:
-        flat = self.coefficients_.ravel()
-        return (
-            np.concatenate([block.reshape(len(block), -1) @ flat for block in Inputs.of(x).blocks()]) + self.intercept_
-        )
+        blocks = (block.reshape(len(block), -1) for block in Inputs.of(x).blocks())
+        return self.intercept_ + np.concatenate([block @ self.coefficients_.ravel() for block in blocks])
 
     def explain(self, x: np.ndarray) -> Explanation:
         nothing = np.zeros(len(x))
@@ -101,9 +99,9 @@ class ElasticNetRegression(Linear):
     def solve(self, products: CrossProducts) -> np.ndarray:
         absolute = self.threshold * products.deviation(self.label) * math.sqrt(_VARIANCE_OF_RANKS)
         squared = self.shrinkage * _VARIANCE_OF_RANKS
-        inputs, target = products.as_samples(self.label)
-        if not absolute + squared:
-            return products.solve(self.label)
         penalty = absolute + squared
+        if not penalty:
+            return products.solve(self.label)
+        inputs, target = products.as_samples(self.label)
         net = ElasticNet(alpha=penalty, l1_ratio=absolute / penalty, fit_intercept=False, max_iter=10_000, tol=1e-10)
         return net.fit(inputs, target).coef_

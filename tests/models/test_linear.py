@@ -106,3 +106,12 @@ def test_sums_are_kept_beside_a_shared_table_and_are_the_same_to_the_bit(samples
     assert np.array_equal(first.sums, again.sums)
     other = replace(samples, y=samples.y + np.float32(0.01))  # other returns are other sums
     assert not np.array_equal(cross_products(shared, other.y[known], month).sums, first.sums)
+
+
+@LABELS
+@pytest.mark.parametrize("model", [Linear, RidgeRegression, ElasticNetRegression])
+def test_inputs_and_targets_that_do_not_vary_give_the_mean(model: Any, kind: Label) -> None:
+    x, y, month = made(0)
+    for inputs, target in ((np.zeros_like(x), y), (x, np.full_like(y, 0.01))):
+        forecasts = model(label=kind).fit(inputs, target, month).predict(inputs)
+        assert np.allclose(forecasts, target.mean(dtype=np.float64), atol=1e-9)
