@@ -18,7 +18,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from . import layers, operations  # noqa: F401  they fill the table
+from . import functions, layers, linear_operations, products  # noqa: F401  they fill the table
 from .dispatch import LAYERS, Swapped
 from .inputs import Arguments
 from .propagation import Propagation, UnsupportedOperationError
