@@ -100,11 +100,16 @@ class Experiment:
         return Checkpoints(self.config.compute.checkpoints, self.identity)
 
     def tuning_windows(self) -> list[Window]:
-        """Return the windows of the tuning; none if nothing is tuned."""
-        rule, first_test = self.config.tuning, self.schedule.test_months.start
+        """Return the windows of the tuning; none if nothing is tuned.
+
+        Raises InputError if the months before the first test month are too few.
+        """
+        rule, first_test, window = self.config.tuning, self.schedule.test_months.start, self.config.window
         if not rule.trials:
             return []
-        return validation_windows(self.samples, self.config.window, first_test, rule.validation_months, rule.folds)
+        windows = validation_windows(self.samples, window, first_test, rule.validation_months, rule.folds)
+        require_training_months(self.families, windows)
+        return windows
 
     def tuning_plan(self) -> TuningPlan:
         """Return the search, with its storage open.
@@ -113,7 +118,6 @@ class Experiment:
         """
         config, rule = self.config, self.config.tuning
         windows = self.tuning_windows()
-        require_training_months(self.families, windows)
         storage = open_storage(rule.journal, rule.storage) if rule.trials else None
         return TuningPlan(
             rule=rule,

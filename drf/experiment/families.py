@@ -1,6 +1,5 @@
 """Families from the ``model`` config: settings checked against the model's class, and search spaces."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -105,7 +104,7 @@ def require_training_months(families: Sequence[Family], windows: Sequence[Window
 
     Raises InputError, naming the family and the months.
     """
-    shortest = min((len(window.train) for window in windows), default=math.inf)
+    shortest = min(len(window.train) for window in windows)
     for family in families:
         if shortest <= family.months_held_back:
             raise InputError(

@@ -65,11 +65,11 @@ def make_plan(experiment: Experiment) -> TrainingPlan:
     families = [family for family in experiment.families if not family.parts]
     samples = replace(experiment.samples, asset=experiment.samples.asset[:0])
     newest, config = experiment.schedule.newest, experiment.config
+    every = _training_samples(samples, experiment.schedule.every)
+    tuned = _training_samples(samples, experiment.tuning_windows())
     fits = [Fit(family, newest, 0, config.seed) for family in families]
     # In workers, even if there is one core: in this process nobody could tell what a worker takes.
     measured = dict(run_fits(_measured, samples, fits, Compute(jobs=2)))
-    every = _training_samples(samples, experiment.schedule.every)
-    tuned = _training_samples(samples, experiment.tuning_windows())
     plans = []
     for position, family in enumerate(families):
         trials, seconds = config.tuning.trials if family.space else 0, measured[position][0]

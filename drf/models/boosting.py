@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Interval
 
-from ..samples.inputs import Inputs
+from ..samples.inputs import BLOCK, Inputs
 from .base import Explanation
 from .portable import PortableTrees
 from .regression import Regression, flat
@@ -57,7 +57,8 @@ class Boosting(Regression):
         }
         # Targets are scaled to about 1: LightGBM sums in single precision, which would lose small returns.
         self.centre_, self.unit_ = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64)) or 1.0
-        data = lightgbm.Dataset(_in_turn(x), (target - self.centre_) / self.unit_)
+        inputs = flat(x[:]).astype(np.float64) if 4 * x.size <= BLOCK else _in_turn(x)
+        data = lightgbm.Dataset(inputs, (target - self.centre_) / self.unit_)
         self.trees_ = lightgbm.train(settings, data, num_boost_round=self.n_estimators).model_to_string()
 
     def output(self, x: np.ndarray) -> np.ndarray:
@@ -77,7 +78,10 @@ class Boosting(Regression):
 
 
 def _in_turn(x: Inputs) -> Any:
-    """Return the inputs as LightGBM reads them, a few thousand samples at a time."""
+    """Return the inputs as LightGBM reads them, a few thousand samples at a time.
+
+    It then keeps inputs that no tree can split, so trees that see a share of the inputs see other ones.
+    """
     import lightgbm
 
     class InTurn(lightgbm.Sequence):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ ROWS = 4096
 """Samples that are summed together."""
 
 LEAST = 1e-10
-"""Share of the largest eigenvalue below which a direction of the inputs counts as constant."""
+"""Share of the inputs' sum of squares below which a direction of the inputs counts as constant."""
 
 _TARGETS = ("return", "rank", "excess")
 
@@ -74,21 +75,25 @@ class CrossProducts:
         Without a penalty, directions in which the inputs hardly vary get no coefficient (:data:`LEAST`): the solution
         is the shortest one.
         """
-        sizes, directions = linalg.eigh(self.scatter())
-        known = sizes > LEAST * sizes[-1] if not penalty else np.full(len(sizes), True)
+        sizes, directions, known = self._directions()
+        known |= penalty > 0
         along = directions[:, known].T @ self.with_target(target)
         return directions[:, known] @ (along / (sizes[known] + penalty))
+
+    def _directions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the eigenvalues of the scatter, their directions, and which are more than rounding."""
+        sizes, directions = linalg.eigh(self.scatter())
+        return sizes, directions, sizes > LEAST * np.trace(self.sums[self._inputs, self._inputs])
 
     def as_samples(self, target: Label) -> tuple[np.ndarray, np.ndarray]:
         """Return as many samples as there are inputs, with the same mean products: (inputs, inputs) and (inputs,).
 
         They stand in for the real samples in any regression without an intercept that sums squared errors.
         """
-        sizes, directions = linalg.eigh(self.scatter())
-        least = max(LEAST * sizes[-1], np.finfo(float).tiny)  # all inputs may be constant
-        roots = np.sqrt(sizes.clip(min=least) * len(sizes) / self.count)
+        sizes, directions, known = self._directions()
+        roots = np.sqrt(np.where(known, sizes, 0.0) * len(sizes) / self.count)
         along = directions.T @ self.with_target(target) * len(sizes) / self.count
-        return roots[:, None] * directions.T, along / roots
+        return roots[:, None] * directions.T, np.divide(along, roots, out=np.zeros_like(along), where=known)
 
 
 def cross_products(x: Inputs, y: np.ndarray, month: np.ndarray) -> CrossProducts:
@@ -104,11 +109,14 @@ def _month(x: Inputs, y: np.ndarray) -> np.ndarray:
         return _summed(x, y)
     key = hashlib.sha256(x.rows.tobytes() + y.tobytes()).hexdigest()[:32]
     file = Path(x.folder) / f"{key}.sums"
-    if not file.is_file():
-        whole_or_not(file, _summed(x, y).tofile)
-    sums = np.fromfile(file)
-    side = round(np.sqrt(len(sums)))
-    return sums.reshape(side, side)
+    if file.is_file():
+        sums = np.fromfile(file)
+        side = round(np.sqrt(len(sums)))
+        return sums.reshape(side, side)
+    sums = _summed(x, y)
+    with suppress(OSError):  # without room they are summed again when they are needed
+        whole_or_not(file, sums.tofile)
+    return sums
 
 
 def _summed(x: Inputs, y: np.ndarray) -> np.ndarray:

@@ -97,11 +97,13 @@ class ElasticNetRegression(Linear):
     shrinkage: Annotated[float, Ge(0)] = 0.3
 
     def solve(self, products: CrossProducts) -> np.ndarray:
-        absolute = self.threshold * products.deviation(self.label) * math.sqrt(_VARIANCE_OF_RANKS)
         squared = self.shrinkage * _VARIANCE_OF_RANKS
+        if not self.threshold:
+            return products.solve(self.label, squared * products.count)
+        absolute = self.threshold * products.deviation(self.label) * math.sqrt(_VARIANCE_OF_RANKS)
         penalty = absolute + squared
-        if not penalty:
-            return products.solve(self.label)
         inputs, target = products.as_samples(self.label)
-        net = ElasticNet(alpha=penalty, l1_ratio=absolute / penalty, fit_intercept=False, max_iter=10_000, tol=1e-10)
+        if not penalty or not target.any():
+            return np.zeros(len(target))
+        net = ElasticNet(alpha=penalty, l1_ratio=absolute / penalty, fit_intercept=False, max_iter=100_000, tol=1e-8)
         return net.fit(inputs, target).coef_

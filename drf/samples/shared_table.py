@@ -2,11 +2,14 @@
 
 import os
 import tempfile
+import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
+from filelock import FileLock, Timeout
 from joblib.externals.loky.backend import resource_tracker
 
 from ..errors import InputError
@@ -14,32 +17,50 @@ from ..errors import InputError
 IN_MEMORY = 2**25
 """Bytes up to which a table stays in memory: sending it to workers costs less than a file."""
 
+_PREFIX, _LOCK = "drf-table-", "lock"
+
+_NEW = 60
+"""Seconds within which a folder may not have its lock yet."""
+
 
 def shared_table(rows: int, columns: int) -> np.ndarray:
     """Return a table of float32 to be filled, shape (rows, columns).
 
-    A large one is a file in the folder for temporary files. It is deleted with the table, or when the process ends,
-    even if it is killed.
+    A large one is a file in the folder for temporary files. It is deleted with the table, when the process ends or is
+    killed or, if its helpers are killed too, by the next process that makes a large table.
 
     Raises InputError if there is no room for it.
     """
-    if 4 * rows * columns <= IN_MEMORY:
+    size = 4 * rows * columns
+    if size <= IN_MEMORY:
         return np.empty((rows, columns), dtype=np.float32)
-    folder = tempfile.mkdtemp(prefix="drf-")
-    resource_tracker.register(folder, "folder")
-    file, size = Path(folder, "table"), 4 * rows * columns
+    _sweep()
+    place, folder = tempfile.gettempdir(), None
     try:
-        _reserve(file, size)
+        folder = tempfile.mkdtemp(prefix=_PREFIX)
+        resource_tracker.register(folder, "folder")
+        lock = FileLock(Path(folder, _LOCK), timeout=0)
+        lock.acquire()
+        _reserve(Path(folder, "table"), size)
     except OSError as error:
-        _delete(folder)
-        place = Path(folder).parent
+        if folder:
+            _delete(folder)
         raise InputError(
-            f"{place}: {error.strerror}: {size / 2**30:.1f} GB of ranks are kept there: make room, or set TMPDIR to "
+            f"{place}: {error.strerror}: {size / 2**20:,.0f} MB of ranks are kept there: make room, or set TMPDIR to "
             "another folder"
         ) from error
-    table = np.memmap(file, np.float32, "r+", shape=(rows, columns))
-    weakref.finalize(table, _delete, folder)
+    table = np.memmap(Path(folder, "table"), np.float32, "r+", shape=(rows, columns))
+    weakref.finalize(table, _delete, folder, lock)
     return table
+
+
+def _sweep() -> None:
+    """Delete the folders of processes that were killed together with their helpers: nobody holds their lock."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, Timeout):  # another user's, or in use
+            if time.time() - folder.stat().st_mtime > _NEW and (folder / _LOCK).is_file():
+                with FileLock(folder / _LOCK, timeout=0):
+                    rmtree(folder, ignore_errors=True)
 
 
 def _reserve(file: Path, size: int) -> None:
@@ -51,6 +72,8 @@ def _reserve(file: Path, size: int) -> None:
             empty.truncate(size)
 
 
-def _delete(folder: str) -> None:
+def _delete(folder: str, lock: FileLock | None = None) -> None:
+    if lock is not None:
+        lock.release()
     rmtree(folder, ignore_errors=True)
     resource_tracker.unregister(folder, "folder")

@@ -220,13 +220,16 @@ def test_contributions_of_trees_are_lightgbms_own_and_sum_to_the_forecast(label:
 
 
 @pytest.mark.parametrize(("samples", "inputs"), [(4097, 3), (4096, 1), (300, 1)])
-def test_boosting_reads_samples_in_turn_as_it_reads_them_at_once(samples: int, inputs: int) -> None:
+def test_boosting_reads_samples_in_turn_as_it_reads_them_at_once(
+    samples: int, inputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import lightgbm
 
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (samples, 1, inputs)).astype(np.float32)
     y = (0.1 * x[:, 0, 0] + 0.1 * rng.standard_normal(samples)).astype(np.float32)
     settings = {"n_estimators": 5, "feature_share": 1.0, "sample_share": 1.0, "label": "return"}
+    monkeypatch.setattr("drf.models.boosting.BLOCK", 0)
     model = Boosting(**settings).fit(x, y, np.zeros(samples, dtype=int))
     fixed = {"learning_rate": 0.03, "num_leaves": 6, "min_data_in_leaf": round(0.01 * samples), "lambda_l2": 10.0}
     quiet = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 0}

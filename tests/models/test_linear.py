@@ -112,6 +112,30 @@ def test_sums_are_kept_beside_a_shared_table_and_are_the_same_to_the_bit(samples
 @pytest.mark.parametrize("model", [Linear, RidgeRegression, ElasticNetRegression])
 def test_inputs_and_targets_that_do_not_vary_give_the_mean(model: Any, kind: Label) -> None:
     x, y, month = made(0)
-    for inputs, target in ((np.zeros_like(x), y), (x, np.full_like(y, 0.01))):
+    for inputs, target in ((np.zeros_like(x), y), (np.full_like(x, 0.3), y), (x, np.full_like(y, 0.01))):
         forecasts = model(label=kind).fit(inputs, target, month).predict(inputs)
         assert np.allclose(forecasts, target.mean(dtype=np.float64), atol=1e-9)
+
+
+def test_nearly_equal_inputs_are_solved_without_a_threshold(recwarn: pytest.WarningsRecorder) -> None:
+    x, y, month = made(0)
+    x[:, 1] = x[:, 0] + 1e-4 * x[:, 1]
+    model = ElasticNetRegression(threshold=0, shrinkage=1e-4).fit(x, y, month)
+    ridge = RidgeRegression(shrinkage=1e-4).fit(x, y, month)
+    assert np.allclose(model.coefficients_, ridge.coefficients_)
+    x[:, 1] = x[:, 0]
+    ElasticNetRegression(threshold=0.01, shrinkage=0).fit(x, y, month)
+    assert not recwarn.list
+
+
+def test_without_room_sums_are_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    x, y, month = made(0)
+    inputs = Inputs.of(x)
+    expected = cross_products(inputs, y, month).sums
+    monkeypatch.setattr("drf.models.cross_products.whole_or_not", full)
+    kept = cross_products(Inputs(inputs.table, inputs.rows, str(tmp_path)), y, month)
+    assert np.array_equal(kept.sums, expected)
+    assert not list(tmp_path.iterdir())

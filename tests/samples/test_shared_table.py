@@ -50,9 +50,31 @@ def test_a_large_table_is_a_file_that_goes_with_it(monkeypatch: pytest.MonkeyPat
 
 def test_a_table_without_room_is_refused_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(InputError, match="set TMPDIR to another folder"):
+    with pytest.raises(InputError, match=r"MB of ranks .* set TMPDIR to another folder"):
         shared_table(2**50, 64)
     assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(InputError, match="No such file"):
+        shared_table(2**30, 64)
+
+
+def test_folders_of_killed_groups_are_swept_and_those_in_use_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(module, "IN_MEMORY", 0)
+    used = shared_table(3, 3)
+    left, strange = tmp_path / "drf-table-left", tmp_path / "drf-table-strange"
+    for folder in (left, strange):
+        folder.mkdir()
+    (left / "lock").touch()
+    shared_table(3, 3)
+    assert left.is_dir()  # it is new: its owner may not hold the lock yet
+    monkeypatch.setattr(module, "_NEW", -1)
+    shared_table(3, 3)
+    assert not left.is_dir()
+    assert strange.is_dir()
+    assert Path(str(used.filename)).is_file()  # type: ignore[attr-defined]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
