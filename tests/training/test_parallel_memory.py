@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from drf.workflows import training_log
+from drf.training.parallel import memory_in_use, peak_memory
 
 
 def test_the_peak_of_memory_is_measured_where_the_system_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    peak = training_log._peak_memory()
+    peak = peak_memory()
     assert peak is not None
     assert 50e6 < peak < 100e9  # bytes
     real = builtins.__import__
@@ -20,5 +20,6 @@ def test_the_peak_of_memory_is_measured_where_the_system_counts_it(monkeypatch: 
             raise ImportError(name)
         return real(name, *arguments)
 
+    assert 50e6 < memory_in_use() < 100e9
     monkeypatch.setattr(builtins, "__import__", without)
-    assert training_log._peak_memory() is None
+    assert peak_memory() is None
