@@ -174,7 +174,7 @@ def test_it_runs_where_posix_alone_has_modules_and_links(tmp_path: Path, empty_s
     """Without ``resource`` and without symbolic links, as on Windows; the memory is then not logged."""
     folder = fresh(tmp_path, empty_store)
     program = """
-        import os, runpy, sys
+        import os, psutil, runpy, sys  # psutil has a form of its own for each system
         class Refuse:
             def find_spec(self, name, path=None, target=None):
                 if name in ("resource", "fcntl"):
