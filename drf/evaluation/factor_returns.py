@@ -40,7 +40,7 @@ def carried_forward(keys: pd.DataFrame, relevance: np.ndarray, exposures: Any, i
     month_before = pd.MultiIndex.from_arrays([MONTHLY.shift(keys["date"], -1), keys["asset"]])
     before = row.reindex(month_before).to_numpy()
     forecasts = np.full(len(keys), np.nan)
-    for now in keys.groupby("date").indices.values():  # a month at a time: the whole has a copy of every input
+    for now in keys.groupby("date").indices.values():  # a month at a time: all at once would copy every input
         known = now[~np.isnan(before[now])]
         earlier = before[known].astype(int)
         if len(known):

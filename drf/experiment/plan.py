@@ -18,7 +18,7 @@ from .experiment import Experiment
 GB = 2.0**30
 
 _BYTES = 24
-"""Bytes that one contribution of a forecast takes at most: the model's own, in units of the row, and in a table."""
+"""Most bytes that one contribution takes. It is held three times: by the model, in the row's units, in a table."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FamilyPlan:
 
     Attributes:
         family: Its name.
-        fits, trials: Number of fits of the walk-forward and, at most, of the tuning.
+        fits, trials: Number of walk-forward fits, and of tuning fits at most.
         samples: Number of training samples in the newest window.
         seconds: Processor seconds of a fit on them.
         work: Processor seconds of all fits, in proportion to their samples. Later windows of a warm start take less.
@@ -48,7 +48,7 @@ class TrainingPlan:
     Attributes:
         families: Fits by family.
         jobs, minutes: Number of workers, and wall-clock time of all fits in them; tables and reports come on top.
-        memory, free: Memory of all processes at their largest, and memory that they can have, in bytes.
+        memory, free: Peak memory of all processes, and memory that is available to them, in bytes.
     """
 
     families: Sequence[FamilyPlan]
@@ -68,7 +68,7 @@ def make_plan(experiment: Experiment) -> TrainingPlan:
     every = _training_samples(samples, experiment.schedule.every)
     tuned = _training_samples(samples, experiment.tuning_windows())
     fits = [Fit(family, newest, 0, config.seed) for family in families]
-    # In workers, even if there is one core: in this process nobody could tell what a worker takes.
+    # In workers, even with one core: what a worker takes could not be measured in this process.
     measured = dict(run_fits(_measured, samples, fits, Compute(jobs=2)))
     plans = []
     for position, family in enumerate(families):

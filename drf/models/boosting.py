@@ -12,7 +12,7 @@ from .portable import PortableTrees
 from .regression import Regression, flat
 
 VALUES = 20_000_000
-"""Values from which the bins of all inputs are made; from 200,000 samples at most, as in LightGBM."""
+"""Values of all inputs from which bins are made; at most those of 200,000 samples, as in LightGBM."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -80,7 +80,7 @@ class Boosting(Regression):
 def _in_turn(x: Inputs) -> Any:
     """Return the inputs as LightGBM reads them, a few thousand samples at a time.
 
-    It then keeps inputs that no tree can split, so trees that see a share of the inputs see other ones.
+    It then also keeps inputs that no tree can split, so trees that draw a share of the inputs draw others.
     """
     import lightgbm
 

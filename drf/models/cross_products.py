@@ -88,7 +88,7 @@ class CrossProducts:
     def as_samples(self, target: Label) -> tuple[np.ndarray, np.ndarray]:
         """Return as many samples as there are inputs, with the same mean products: (inputs, inputs) and (inputs,).
 
-        They stand in for the real samples in any regression without an intercept that sums squared errors.
+        They replace the real samples in a least-squares regression without an intercept, with any penalty.
         """
         sizes, directions, known = self._directions()
         roots = np.sqrt(np.where(known, sizes, 0.0) * len(sizes) / self.count)

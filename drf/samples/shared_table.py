@@ -20,14 +20,14 @@ IN_MEMORY = 2**25
 _PREFIX, _LOCK = "drf-table-", "lock"
 
 _NEW = 60
-"""Seconds within which a folder may not have its lock yet."""
+"""Seconds in which a new folder may still lack its lock."""
 
 
 def shared_table(rows: int, columns: int) -> np.ndarray:
     """Return a table of float32 to be filled, shape (rows, columns).
 
-    A large one is a file in the folder for temporary files. It is deleted with the table, when the process ends or is
-    killed or, if its helpers are killed too, by the next process that makes a large table.
+    A large one is a file in the folder for temporary files. It goes with the table, or when the process ends or is
+    killed. If the process's helpers are killed too, the next process that makes a large table deletes it.
 
     Raises InputError if there is no room for it.
     """
@@ -64,7 +64,7 @@ def _sweep() -> None:
 
 
 def _reserve(file: Path, size: int) -> None:
-    """Write a file of a size; where the disk fills up later, the process would be killed without a word."""
+    """Write the whole file now: if the disk filled up later, the process would be killed without a word."""
     with file.open("wb") as empty:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(empty.fileno(), 0, size)

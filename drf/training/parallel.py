@@ -116,7 +116,7 @@ def progress(iterable: Iterable[Any] | None = None, **settings: Any) -> tqdm:
 
 
 def memory_in_use() -> float:
-    """Return the memory of this process and its children in bytes; what they share is counted once, where told."""
+    """Return the memory of this process and its children in bytes; shared memory counts once if it is reported."""
     own, shared = 0.0, 0.0
     this = psutil.Process()
     for process in [this, *this.children(recursive=True)]:
