@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..data.calendar import MONTHLY
-from ..evaluation import contributions as parts
 from ..evaluation.attribution import realised
+from ..evaluation.contributions import KEYS
 from ..evaluation.portfolio import exposures, make_weights, quantile_returns
 from ..samples.lagged import newest_ranks
 from .rows import Judging, Row
@@ -28,7 +28,7 @@ class Portrait:
             if the row has no contributions.
         cells: The newest month's contributions by descriptor and lag, aligned with ``holdings``.
         history: ``date``, ``asset``, ``forecast``, ``earned`` and a column a factor, the newest month included.
-        by_lag: See :func:`drf.evaluation.contributions.mean_absolute_by_lag`.
+        by_lag: See :meth:`drf.evaluation.contributions.Contributions.mean_absolute_by_lag`.
     """
 
     row: str
@@ -53,16 +53,21 @@ def portray(row: Row, judging: Judging) -> Portrait:
         month=month,
         holdings=holdings,
     )
-    if row.relevance is None or row.risk is None:
+    if row.contributions is None or row.risk is None:
         return seen
     # as in the row's own series: the weight of a stock without a return goes to the others on its side
     tradable = make_weights(row.judged, judging.rule, tradable=row.judged["y_true"].notna())
-    every = [row.relevance] if row.newest_relevance is None else [row.relevance, row.newest_relevance]
-    by_factor = [parts.by_factor(table, judging.factors) for table in every]
+    every = [(row.contributions, row.predictions)]
+    if row.newest_contributions is not None:
+        every.append((row.newest_contributions, row.forecast))
+    by_factor = [
+        pd.concat([table[KEYS], found.by_factor(judging.factors, table.index)], axis=1) for found, table in every
+    ]
     spread = row.risk[(row.risk["portfolio"] == "spread") & (row.risk["level"] == "factor")]
     forecasts = pd.concat([row.predictions, row.forecast], ignore_index=True)
-    newest = every[-1][every[-1]["date"] == month]
-    cells = holdings[["asset"]].merge(newest.drop(columns="date"), on="asset", how="left")
+    found, table = every[-1]
+    newest = found.relevance(table, month).drop(columns="date")
+    cells = holdings[["asset"]].merge(newest, on="asset", how="left")
     return Portrait(
         **vars(seen)
         | {
@@ -70,9 +75,9 @@ def portray(row: Row, judging: Judging) -> Portrait:
             "earned": realised(by_factor[0], row.judged["y_true"], tradable),
             "cells": cells.drop(columns="asset"),
             "history": pd.concat(by_factor, ignore_index=True).merge(
-                forecasts.rename(columns={"y_pred": "forecast", "y_true": "earned"}), on=parts.KEYS
+                forecasts.rename(columns={"y_pred": "forecast", "y_true": "earned"}), on=KEYS
             ),
-            "by_lag": parts.mean_absolute_by_lag(row.relevance),
+            "by_lag": row.contributions.mean_absolute_by_lag(),
         }
     )
 
@@ -84,7 +89,7 @@ def _holdings(row: Row, judging: Judging) -> tuple[pd.Timestamp, pd.DataFrame]:
     if len(row.forecast):
         newest = judging.equip(row.forecast)
         both.append(newest.assign(weight=make_weights(newest, judging.rule).table["weight"]))
-    table = pd.concat([part[[*parts.KEYS, "y_pred", "weight"]] for part in both], ignore_index=True)
+    table = pd.concat([part[[*KEYS, "y_pred", "weight"]] for part in both], ignore_index=True)
     month = table["date"].max()
     before = table[table["date"] == MONTHLY.shift(month, -1)].set_index("asset")["weight"]
     now = table[table["date"] == month].sort_values("y_pred", ascending=False, kind="stable").reset_index(drop=True)

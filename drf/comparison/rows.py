@@ -7,16 +7,14 @@ import numpy as np
 import pandas as pd
 
 from ..data.calendar import MONTHLY
-from ..evaluation import contributions as parts
-from ..evaluation.factor_returns import carried_forward
+from ..evaluation.contributions import Contributions, risk_table
 from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, note_on, out_of_sample_r2, summarise
 from ..evaluation.portfolio import PortfolioRule, Weights, make_weights
 from ..evaluation.scale import newest_scale, scales
-from ..models.base import Explanation
 from ..models.catalogue import ModelRow, rows_of
 from ..models.combine import shrunk
 from ..samples.lagged import Samples
-from ..training.forecasts import Forecasts, WalkForward, forecast_table, relevance_table
+from ..training.forecasts import Forecasts, WalkForward, forecast_table
 
 RAW_METRICS = ("r2_raw", "promised_return_raw")
 """Measures of the models' own forecasts, before they are scaled."""
@@ -40,8 +38,8 @@ class Row:
         judged: Predictions with the extra columns that the portfolio rule needs.
         weights: Weights by the portfolio rule over all stocks, aligned with the predictions.
         forecast: ``date``, ``asset``, ``y_true``, ``y_pred`` of the newest months, whose returns are not known yet.
-        relevance, newest_relevance: Contributions by descriptor and lag to ``predictions`` and to ``forecast``, where
-            the row has them.
+        contributions, newest_contributions: Contributions to ``predictions`` and to ``forecast``, where the row has
+            them.
         risk: Risk factors of the long-short portfolio, where the row has contributions: see
             :func:`drf.evaluation.contributions.risk_table`.
         carried: Forecasts made from last month's per-stock factor returns, where the row has contributions and more
@@ -58,8 +56,8 @@ class Row:
     judged: pd.DataFrame
     weights: Weights
     forecast: pd.DataFrame
-    relevance: pd.DataFrame | None
-    newest_relevance: pd.DataFrame | None
+    contributions: Contributions | None
+    newest_contributions: Contributions | None
     risk: pd.DataFrame | None
     carried: pd.DataFrame | None
     by_seed: np.ndarray
@@ -120,15 +118,13 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
     judged = judging.equip(predictions)
     weights = make_weights(judged, rule)
     untested = _said(model, walk.newest, samples)
-    relevance = newest_relevance = risk = carried = None
-    if model.explained and tested.explanation:
-        explanation = _in_units(tested.explanation, forecasts, factor)
-        relevance = relevance_table(samples, tested.samples_slice, explanation)
-        risk = parts.risk_table(relevance, weights, judging.factors)
-        carried = _carried(samples, tested.samples_slice, explanation)
-        if walk.newest.explanation and len(untested):
-            explanation = _in_units(walk.newest.explanation, untested, np.full(len(untested), newest))
-            newest_relevance = relevance_table(samples, walk.newest.samples_slice, explanation)
+    contributions = newest_contributions = risk = carried = None
+    if model.explained and tested.contributions:
+        contributions = _in_units(tested.contributions, forecasts, factor)
+        risk = risk_table(contributions, weights, judging.factors)
+        carried = _carried(samples, tested.samples_slice, contributions.ahead)
+        if walk.newest.contributions and len(untested):
+            newest_contributions = _in_units(walk.newest.contributions, untested, np.full(len(untested), newest))
     series = monthly_series(judged, rule)
     return Row(
         model=model,
@@ -139,8 +135,8 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
         judged=judged,
         weights=weights,
         forecast=_spread(untested, newest),
-        relevance=relevance,
-        newest_relevance=newest_relevance,
+        contributions=contributions,
+        newest_contributions=newest_contributions,
         risk=risk,
         carried=carried,
         by_seed=np.array([_spread(forecasts.assign(y_pred=own), factor)["y_pred"] for own in _by_seed(model, tested)]),
@@ -162,15 +158,15 @@ def _spread(forecasts: pd.DataFrame, scale: np.ndarray | float) -> pd.DataFrame:
     return forecasts.assign(y_pred=multiple * forecast + offset)
 
 
-def _in_units(explanation: Explanation, forecasts: pd.DataFrame, scale: np.ndarray) -> Explanation:
-    """Return the explanation of the forecasts as scaled by :func:`_spread`."""
-    return explanation.times(*shrunk(forecasts["y_pred"].to_numpy(), forecasts["date"].to_numpy(), scale))
+def _in_units(contributions: Contributions, forecasts: pd.DataFrame, scale: np.ndarray) -> Contributions:
+    """Return the contributions to the forecasts as scaled by :func:`_spread`."""
+    return contributions.times(*shrunk(forecasts["y_pred"].to_numpy(), forecasts["date"].to_numpy(), scale))
 
 
 def _said(model: ModelRow, part: Forecasts, samples: Samples) -> pd.DataFrame:
     """Return the row's forecasts: the models' own, or the sums of their contributions."""
-    linearised = model.linearised and part.explanation is not None
-    prediction = part.explanation.linearised if linearised and part.explanation else part.prediction
+    linearised = model.linearised and part.contributions is not None
+    prediction = part.contributions.linearised if linearised and part.contributions else part.prediction
     return forecast_table(samples, part.samples_slice, prediction)
 
 
@@ -179,10 +175,13 @@ def _by_seed(model: ModelRow, tested: Forecasts) -> np.ndarray:
     return tested.by_seed if linearised is None else linearised
 
 
-def _carried(samples: Samples, where: slice, explanation: Explanation) -> pd.DataFrame | None:
-    table = forecast_table(samples, where, explanation.linearised)
-    forecasts = carried_forward(table, explanation.relevance, samples.x.part(where), explanation.intercept)
-    table = table.assign(y_pred=forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
+def _carried(samples: Samples, where: slice, ahead: np.ndarray) -> pd.DataFrame | None:
+    """Return the forecasts that were made a month ahead by per-stock factor returns, in the order of the samples."""
+    after = samples.after[where] - where.start
+    inside = (after >= 0) & (after < len(after))
+    forecasts = np.full(len(after), np.nan)
+    forecasts[after[inside]] = ahead[inside]
+    table = forecast_table(samples, where, forecasts).dropna(subset=["y_pred"]).reset_index(drop=True)
     return table if len(table) else None  # the first month has no month before it
 
 
@@ -214,5 +213,5 @@ def drivers(rows: Sequence[Row], headline: str) -> tuple[str, pd.Series] | None:
 
 def top_contributions(row: Row, factors: Factors) -> pd.DataFrame:
     """Return the mean factor contributions over the stocks of the long side, one row a month."""
-    assert row.relevance is not None
-    return parts.of_side(parts.by_factor(row.relevance, factors), row.weights, +1)
+    assert row.contributions is not None
+    return row.weights.mean(row.contributions.by_factor(factors, row.predictions.index), +1)

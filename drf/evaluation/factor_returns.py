@@ -10,12 +10,7 @@ that contains no division by X. So the quotient is well-behaved however small X 
 is neutral or unknown, F is taken to be 0.
 """
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
-
-from ..data.calendar import MONTHLY
 
 
 def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
@@ -24,26 +19,15 @@ def factor_returns(relevance: np.ndarray, exposures: np.ndarray) -> np.ndarray:
     return np.where(neutral, 0.0, relevance / np.where(neutral, 1.0, exposures))
 
 
-def carried_forward(keys: pd.DataFrame, relevance: np.ndarray, exposures: Any, intercept: np.ndarray) -> np.ndarray:
-    """Forecast each stock by its own factor returns of the month before and its current exposures.
+def carried_forward(
+    relevance: np.ndarray, exposures: np.ndarray, later: np.ndarray, intercept: np.ndarray
+) -> np.ndarray:
+    """Forecast stocks by their own factor returns of one month and their exposures of the next, shape (n,).
 
     Args:
-        keys: ``date`` (month ends) and ``asset`` of the n samples.
-        relevance: Shape (n, ...).
-        exposures: The same for the exposures; anything that gives an array when it is indexed by samples.
-        intercept: Shape (n,).
-
-    Returns:
-        Forecasts, shape (n,); NaN for a stock without a sample a month before.
+        relevance, exposures: Of the month, of the same shape (n, ...).
+        later: Exposures of the same stocks a month later.
+        intercept: Of the month's forecasts, shape (n,).
     """
-    row = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[["date", "asset"]]))
-    month_before = pd.MultiIndex.from_arrays([MONTHLY.shift(keys["date"], -1), keys["asset"]])
-    before = row.reindex(month_before).to_numpy()
-    forecasts = np.full(len(keys), np.nan)
-    for now in keys.groupby("date").indices.values():  # a month at a time: all at once would copy every input
-        known = now[~np.isnan(before[now])]
-        earlier = before[known].astype(int)
-        if len(known):
-            returns = factor_returns(relevance[earlier], exposures[earlier])
-            forecasts[known] = (returns * exposures[known]).reshape(len(known), -1).sum(1) + intercept[earlier]
+    forecasts: np.ndarray = (factor_returns(relevance, exposures) * later).sum(tuple(range(1, later.ndim))) + intercept
     return forecasts

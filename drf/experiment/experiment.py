@@ -17,6 +17,8 @@ from ..samples.lagged import Samples, make_samples
 from ..samples.shared_table import shared_table
 from ..samples.windows import Schedule, Window, make_schedule, validation_windows
 from ..training.checkpoints import Checkpoints
+from ..training.forecasts import WalkForward
+from ..training.walkforward import walk_forward
 from ..tuning.search import TuningPlan
 from ..tuning.studies import open_storage
 from .composing import Settings
@@ -98,6 +100,11 @@ class Experiment:
     def checkpoints(self) -> Checkpoints:
         """Return the folder of finished fits. The task of a fit names its family, window and seed."""
         return Checkpoints(self.config.compute.checkpoints, self.identity)
+
+    def walk(self, families: Sequence[Family], checkpoints: Checkpoints) -> dict[str, WalkForward]:
+        """Fit families walk-forward, as the settings say, see :func:`drf.training.walkforward.walk_forward`."""
+        config, full = self.config, self.config.report.relevance == "full"
+        return walk_forward(families, self.samples, self.schedule, config.seed, config.compute, checkpoints, full)
 
     def tuning_windows(self) -> list[Window]:
         """Return the windows of the tuning; none if nothing is tuned.

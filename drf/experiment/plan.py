@@ -17,8 +17,11 @@ from .experiment import Experiment
 
 GB = 2.0**30
 
-_BYTES = 24
-"""Most bytes that one contribution takes. It is held three times: by the model, in the row's units, in a table."""
+_BYTES = 12
+"""Most bytes that one number of the contributions takes. It is held by the row, in its units and in a file's table."""
+
+_ENTRIES = 25
+"""Numbers of a forecast besides its contributions: the entries of its account, also in the row's units, and tables."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ def require_memory(experiment: Experiment) -> None:
     if needed > free:
         raise InputError(
             f"the contributions to all forecasts take {needed / GB:.1f} GB, and {free / GB:.1f} GB of memory are free: "
-            "test fewer months (window.test_months), fewer stocks (data.universe) or fewer rows (model)"
+            "leave report.relevance at summed, or test fewer months (window.test_months), fewer stocks (data.universe) "
+            "or fewer rows (model)"
         )
 
 
@@ -117,8 +121,10 @@ def _contributions(experiment: Experiment) -> float:
     """Return the bytes of the contributions to all forecasts of the test months."""
     samples = experiment.samples
     forecast = samples.sample_slice(experiment.schedule.test_months)
+    count, lags, descriptors = samples.x.part(forecast).shape
+    kept = lags * descriptors if experiment.config.report.relevance == "full" else lags + descriptors
     explained = sum(row.explained for row in experiment.rows)
-    return float(_BYTES * explained * samples.x.part(forecast).size)
+    return float(_BYTES * explained * count * (kept + _ENTRIES))
 
 
 def _measured(samples: Samples, fit: Fit, model: Fitted | None) -> tuple[float, float]:

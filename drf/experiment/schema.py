@@ -110,6 +110,16 @@ class RegistryConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """What a training keeps of the contributions by descriptor and lag in ``relevance.parquet``.
+
+    ``summed``: the newest test month. ``full``: all test months.
+    """
+
+    relevance: Literal["summed", "full"] = "summed"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Settings of a training."""
 
@@ -123,6 +133,7 @@ class TrainConfig:
     compute: ComputeConfig
     tracking: TrackingConfig
     registry: RegistryConfig
+    report: ReportConfig = ReportConfig()
     plan: bool = False
 
 

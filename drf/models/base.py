@@ -44,49 +44,6 @@ class Explanation:
         """Sum of all entries of the account: the model's own forecast up to rounding, shape (n,)."""
         return self.linearised + self.bias + self.stabiliser + self.initial_state
 
-    def shares(self) -> dict[str, float]:
-        """Return the ratio of each entry's mean size to the mean size of the forecast less its intercept."""
-        entries = {
-            "inputs": self.relevance.sum((1, 2), dtype=np.float64),
-            "bias": self.bias,
-            "stabiliser": self.stabiliser,
-            "initial_state": self.initial_state,
-        }
-        whole = np.abs(self.total - self.intercept).mean() or 1.0
-        return {name: float(np.abs(entry).mean() / whole) for name, entry in entries.items()}
-
-    def times(self, multiple: np.ndarray, offset: np.ndarray) -> Explanation:
-        """Return the explanation with entries times ``multiple``, and ``offset`` added to the intercept."""
-        return Explanation(
-            relevance=self.relevance * multiple[:, None, None],
-            intercept=self.intercept * multiple + offset,
-            bias=self.bias * multiple,
-            stabiliser=self.stabiliser * multiple,
-            initial_state=self.initial_state * multiple,
-        )
-
-    @staticmethod
-    def sum(parts: Sequence[Explanation]) -> Explanation:
-        """Return the explanation of the sum of several forecasts."""
-        names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
-        return Explanation(*(np.sum([getattr(part, name) for part in parts], axis=0) for name in names))
-
-    @staticmethod
-    def mean(parts: list[Explanation]) -> Explanation:
-        """Return the explanation of the mean forecast of several models: contributions are linear in the models."""
-        if len(parts) == 1:
-            return parts[0]
-        names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
-        return Explanation(*(np.mean([getattr(part, name) for part in parts], axis=0) for name in names))
-
-    @staticmethod
-    def concatenate(parts: list[Explanation]) -> Explanation:
-        """Join the explanations of consecutive samples."""
-        if len(parts) == 1:
-            return parts[0]
-        names = ("relevance", "intercept", "bias", "stabiliser", "initial_state")
-        return Explanation(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
 
 class TrainingDivergedError(InputError):
     """A training without a finite validation error in any epoch."""

@@ -3,11 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from .base import Explanation
-from .combine import blended
-
 
 @dataclass(frozen=True, kw_only=True)
 class Blend:
@@ -28,13 +23,3 @@ class Blend:
     def of_rows(self) -> Sequence[str]:
         """Return the rows that are blended."""
         return self.rows
-
-
-def blend(parts: Sequence[Explanation], month: np.ndarray) -> Explanation:
-    """Return the explanation of the blend of the linearised forecasts; ``month``: shape (n,). See
-    :func:`~.combine.blended`.
-    """
-    multiples, offset = blended(np.array([part.linearised for part in parts]), month)
-    shares = [part.times(multiple, np.zeros_like(offset)) for part, multiple in zip(parts, multiples, strict=True)]
-    together = Explanation.sum(shares)
-    return together.times(np.ones_like(offset), offset)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..comparison.rows import Factors, Row, top_contributions
 from ..data.calendar import MONTHLY
-from ..evaluation import contributions as parts
+from ..evaluation.contributions import percentages
 from ..evaluation.portfolio import PortfolioRule, quantile_returns
 from . import charts
 from .document import Chart
@@ -33,11 +33,11 @@ def comparison_figures(
     }
     # The figure in the papers shows these side by side.
     explained = {
-        row.name: parts.percentages(top_contributions(row, factors)) for row in rows if row.relevance is not None
+        row.name: percentages(top_contributions(row, factors)) for row in rows if row.contributions is not None
     }
     if explained:
-        date = max(percentages.index[-1] for percentages in explained.values())
-        newest = pd.DataFrame({name: percentages.loc[date] for name, percentages in explained.items()}).T
+        date = max(shares.index[-1] for shares in explained.values())
+        newest = pd.DataFrame({name: shares.loc[date] for name, shares in explained.items()}).T
         figures["top_quantile_contributions"] = charts.top_quantile_contributions(newest, date)
     return figures
 
@@ -49,7 +49,7 @@ def _of_all(series: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
 
 def row_figures(row: Row, factors: Factors) -> dict[str, Chart]:
     """Return the figures of a row that has contributions, by name."""
-    if row.relevance is None or row.risk is None:
+    if row.contributions is None or row.risk is None:
         return {}
     over_time = charts.contributions(
         top_contributions(row, factors), row.name, "contributions to the forecast of the top quantile, a month"
@@ -57,5 +57,5 @@ def row_figures(row: Row, factors: Factors) -> dict[str, Chart]:
     return {
         "contributions_over_time": over_time,
         "change_since_last_month": charts.change_since_last_month(row.risk, row.name),
-        "relevance_heatmap": charts.relevance(parts.mean_absolute_by_lag(row.relevance), row.name),
+        "relevance_heatmap": charts.relevance(row.contributions.mean_absolute_by_lag(), row.name),
     }

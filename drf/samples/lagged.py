@@ -25,6 +25,7 @@ class Samples:
         y: Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
         month: Position of the sample's date in ``dates``, int, shape (n,).
         asset: Asset names, shape (n,).
+        after: Position of the same stock's sample a month later; -1 if there is none, shape (n,).
         dates: Every month end from the panel's first to its last.
         lags: Distances in months, the oldest first, in the order of ``x``'s second axis.
         descriptors: Names, in the order of ``x``'s third axis.
@@ -36,6 +37,7 @@ class Samples:
     y: np.ndarray
     month: np.ndarray
     asset: np.ndarray
+    after: np.ndarray
     dates: pd.DatetimeIndex
     lags: tuple[int, ...]
     descriptors: tuple[str, ...]
@@ -98,6 +100,8 @@ def make_samples(
     nowhere = len(panel)  # the row of a stock that had none: the neutral ranks
     rows[rows < 0] = nowhere
 
+    sample = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)  # of each row; the last: of a row that is not there
+
     ranks = table(nowhere + 1, len(descriptors))
     unknown = np.append(cross_sectional_ranks(panel, descriptors, ranks[:nowhere]), 0)
     ranks[nowhere] = 0
@@ -106,6 +110,7 @@ def make_samples(
         y=_target(panel, target)[kept],
         month=grid.date[kept],
         asset=grid.stocks[grid.stock[kept]],
+        after=sample[grid.rows_before(-1)[kept]],
         dates=grid.dates,
         lags=ordered,
         descriptors=tuple(descriptors),

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..models.blend import blend
+from ..evaluation.contributions import Contributions
+from ..models.combine import blended
 from ..samples.lagged import Samples
 from .forecasts import Forecasts, WalkForward
 
@@ -21,15 +22,25 @@ def blended_walk(parts: Sequence[WalkForward], samples: Samples) -> WalkForward:
 
 def _blended(parts: Sequence[Forecasts], samples: Samples) -> Forecasts:
     where = parts[0].samples_slice
-    explanations = [part.explanation for part in parts if part.explanation is not None]
-    together = blend(explanations, samples.month[where]) if explanations else None
+    explained = [part.contributions for part in parts if part.contributions is not None]
+    together = blend(explained, samples.month[where]) if explained else None
     prediction = np.empty(0) if together is None else together.linearised
     return Forecasts(
         samples_slice=where,
         prediction=prediction,
-        explanation=together,
+        contributions=together,
         seconds=sum(part.seconds for part in parts),
         by_seed=prediction[None],
         linearised_by_seed=None,
         faithfulness=pd.DataFrame(),
     )
+
+
+def blend(parts: Sequence[Contributions], month: np.ndarray) -> Contributions:
+    """Return the contributions to the blend of the linearised forecasts, see :func:`drf.models.combine.blended`.
+
+    ``month``: Month of each forecast, shape (n,).
+    """
+    multiples, offset = blended(np.array([part.linearised for part in parts]), month)
+    shares = [part.times(multiple, np.zeros_like(offset)) for part, multiple in zip(parts, multiples, strict=True)]
+    return Contributions.sum(shares).times(np.ones_like(offset), offset)

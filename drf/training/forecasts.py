@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..models.base import Explanation, Model
+from ..evaluation.contributions import Contributions
+from ..models.base import Model
 from ..samples.lagged import Samples
 
 
@@ -16,7 +17,7 @@ class Forecasts:
     Attributes:
         samples_slice: The samples forecast.
         prediction: Forecasts as decimal returns, shape (n,).
-        explanation: Contributions to the forecasts, if the family can explain them.
+        contributions: Contributions to the forecasts, if the family can explain them.
         seconds: Processor seconds of all fits, without training that was done on a device.
         by_seed, linearised_by_seed: Every seed's own forecasts and linearised forecasts, shape (seeds, n); the latter
             only if the family can explain its forecasts.
@@ -26,7 +27,7 @@ class Forecasts:
 
     samples_slice: slice
     prediction: np.ndarray
-    explanation: Explanation | None
+    contributions: Contributions | None
     seconds: float
     by_seed: np.ndarray
     linearised_by_seed: np.ndarray | None
@@ -58,12 +59,3 @@ def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarra
             "y_pred": prediction,
         }
     )
-
-
-def relevance_table(samples: Samples, samples_slice: slice, explanation: Explanation) -> pd.DataFrame:
-    """Return contributions by ``date`` and ``asset``, one column ``<descriptor>_lag<months>`` per input."""
-    names = [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
-    flat = explanation.relevance.reshape(len(explanation.relevance), -1).astype(np.float32)
-    values = pd.DataFrame(flat, columns=names, copy=False)
-    keys = forecast_table(samples, samples_slice, explanation.intercept)[["date", "asset"]]
-    return pd.concat([keys, values], axis=1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,19 +11,18 @@ import pandas as pd
 import torch
 
 from ..lrp.faithfulness import agreement
-from ..models.base import Explains, Explanation, MeasuresFaithfulness, Model, TrainingDivergedError
+from ..models.base import Explains, Model
 from ..models.family import Family
 from ..models.network import Network
 from ..samples.lagged import Samples
 from ..samples.windows import Schedule, Window
 from .blending import blended_walk
 from .checkpoints import Checkpoints
-from .fits import Fit, Fitted, fit_here, run_fits
-from .forecasts import Forecasts, WalkForward
+from .collecting import Collected
+from .fits import Fit, run_fits
+from .forecasts import WalkForward
 from .parallel import Compute, progress
-
-JUDGED = 64
-"""Number of forecasts per window on which faithfulness is measured: enough for a mean, and cheap."""
+from .results import Result, judged_samples, result_of
 
 
 class Key(NamedTuple):
@@ -40,16 +38,7 @@ class Key(NamedTuple):
         return self._replace(window=self.window - 1)
 
 
-@dataclass(frozen=True)
-class _Result:
-    prediction: np.ndarray
-    explanation: Explanation | None
-    seconds: float
-    model: Model | None
-    faithfulness: dict[str, float] | None
-
-
-_Done = dict[Key, _Result]
+_Done = dict[Key, Result]
 
 
 def walk_forward(
@@ -59,6 +48,7 @@ def walk_forward(
     seed: int,
     compute: Compute,
     checkpoints: Checkpoints | None = None,
+    full: bool = False,
 ) -> dict[str, WalkForward]:
     """Fit every family on all windows; a family made of others is derived from their walks.
 
@@ -66,34 +56,57 @@ def walk_forward(
         seed: Seed of all random draws.
         compute: Place where fits run; results do not depend on it, except for rounding on a device.
         checkpoints: Store of finished fits; a fit that is found there is not run again.
+        full: True keeps every contribution by descriptor and lag; False keeps sums, and single ones of a few stocks.
     """
+    last = schedule.test_months.stop - 1
+    trained = [family for family in families if not family.parts]
     fits = {
         Key(family.name, position, member): Fit(family, window, member, seed)
         for position, window in enumerate(schedule.every)
-        for family in families
-        if not family.parts
+        for family in trained
         for member in range(family.seeds)
     }
-    tasks = {key: (fit, fit.window is schedule.newest) for key, fit in fits.items()}
-    kept = {key: checkpoints.load(task) if checkpoints else None for key, task in tasks.items()}
-    done: _Done = {key: result for key, result in kept.items() if result is not None}
+    tasks = {key: (fit, fit.window is schedule.newest, full or last in fit.window.test) for key, fit in fits.items()}
+    tested = {family.name: Collected(samples, schedule.tested, family.seeds, last, full) for family in trained}
+    newest = {family.name: Collected(samples, [schedule.newest], family.seeds, last, True) for family in trained}
+    done: _Done = {}
+
+    def collect(key: Key, result: Result) -> None:
+        window = schedule.every[key.window]
+        collected = newest if window is schedule.newest else tested
+        collected[key.family].add(window, key.member, result.seconds, result.prediction, result.contributions)
+        done[key] = replace(result, contributions=None)
+
+    for key, task in tasks.items():
+        kept = checkpoints.load(task) if checkpoints else None
+        if kept is not None:
+            collect(key, kept)
     nameless = replace(samples, asset=samples.asset[:0])  # names are slow to send, and no fit needs them
     with progress(total=len(fits), initial=len(done), desc="walk-forward", unit="fit") as bar:
         for wave in _waves(fits):
             missing = [key for key in wave if key not in done]
             started = [_started(fits[key], key, done) for key in missing]
-            for position, result in run_fits(_result, nameless, started, compute, schedule.newest):
-                done[missing[position]] = result
+            for position, result in run_fits(result_of, nameless, started, compute, schedule.newest, last, full):
                 if checkpoints:
                     checkpoints.keep(tasks[missing[position]], result)
+                collect(missing[position], result)
                 bar.update()
-    walks = {family.name: _walked(family, done, samples, schedule) for family in families if not family.parts}
-    blended = {
+    walks = {
+        family.name: WalkForward(
+            tested=tested[family.name].forecasts(_faithfulness_of(family, done, samples, schedule.tested, 0)),
+            newest=newest[family.name].forecasts(
+                _faithfulness_of(family, done, samples, [schedule.newest], len(schedule.tested))
+            ),
+            members=_members(family, done, len(schedule.tested)),
+        )
+        for family in trained
+    }
+    made = {
         family.name: blended_walk([walks[part] for part in family.parts], samples)
         for family in families
         if family.parts
     }
-    return walks | blended
+    return walks | made
 
 
 def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
@@ -108,72 +121,29 @@ def _waves(fits: Mapping[Key, Fit]) -> Iterator[list[Key]]:
         yield [key for key in fits if key.window == window]
 
 
-def _started(fit: Fit, key: Key, done: Mapping[Key, _Result]) -> Fit:
+def _started(fit: Fit, key: Key, done: Mapping[Key, Result]) -> Fit:
     """Return the fit with its starting model: the previous window's, for families that start warm."""
     before = done.get(key.predecessor) if fit.family.warm_start else None
     return replace(fit, start=before.model) if before and isinstance(before.model, Network) else fit
 
 
-def _result(samples: Samples, fit: Fit, model: Fitted | None, newest: Window) -> _Result:
-    started = time.process_time()
-    if model is None:
-        model = fit_here(samples, fit)
-    if isinstance(model, TrainingDivergedError):
-        raise model
-    x = samples.x[samples.sample_slice(fit.window.test)]
-    prediction = model.predict(x) if len(x) else np.empty(0)
-    explanation = model.explain(x) if isinstance(model, Explains) and len(x) else None
-    seconds = time.process_time() - started
-    if not isinstance(model, MeasuresFaithfulness):
-        return _Result(prediction, explanation, seconds, model if fit.window == newest else None, None)
-    return _Result(prediction, explanation, seconds, model, model.faithfulness(_some(x)) if len(x) else None)
+def _members(family: Family, done: _Done, newest: int) -> tuple[Model, ...]:
+    """Return the models of the newest window, one a seed."""
+    results = [done[Key(family.name, newest, member)] for member in range(family.seeds)]
+    return tuple(result.model for result in results if result.model is not None)
 
 
-def _some(x: np.ndarray) -> np.ndarray:
-    """Return at most :data:`JUDGED` samples, evenly spaced."""
-    return x[np.unique(np.linspace(0, len(x) - 1, min(JUDGED, len(x))).round().astype(int))]
+def _faithfulness_of(
+    family: Family, done: _Done, samples: Samples, windows: Sequence[Window], first: int
+) -> pd.DataFrame:
+    """Return the measured faithfulness, and how well maps agree between seeds and with the previous refit.
 
-
-def _walked(family: Family, done: Mapping[Key, _Result], samples: Samples, schedule: Schedule) -> WalkForward:
-    by_window = [
-        [done[Key(family.name, position, member)] for member in range(family.seeds)]
-        for position in range(len(schedule.every))
-    ]
-    return WalkForward(
-        tested=_joined(by_window[:-1], samples, schedule.tested),
-        newest=_joined(by_window[-1:], samples, [schedule.newest]),
-        members=tuple(result.model for result in by_window[-1] if result.model is not None),
-    )
-
-
-def _joined(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> Forecasts:
-    """Average the seeds within each window and put the windows one after the other."""
-    means = [np.mean([result.prediction for result in seeds], axis=0) for seeds in results]
-    explained = [
-        Explanation.mean([result.explanation for result in seeds if result.explanation is not None])
-        for seeds in results
-        if seeds[0].explanation is not None
-    ]
-    return Forecasts(
-        samples_slice=samples.sample_slice(range(windows[0].test.start, windows[-1].test.stop)),
-        prediction=np.concatenate(means),
-        explanation=Explanation.concatenate(explained) if explained else None,
-        seconds=sum(result.seconds for seeds in results for result in seeds),
-        by_seed=np.concatenate([[result.prediction for result in seeds] for seeds in results], axis=1),
-        linearised_by_seed=np.concatenate(
-            [[result.explanation.linearised for result in seeds if result.explanation] for seeds in results], axis=1
-        )
-        if explained
-        else None,
-        faithfulness=_faithfulness_table(results, samples, windows),
-    )
-
-
-def _faithfulness_table(results: list[list[_Result]], samples: Samples, windows: Sequence[Window]) -> pd.DataFrame:
-    """Return the measured faithfulness, and how well maps agree between seeds and with the previous refit."""
+    ``first``: Number of the first of the windows.
+    """
     lines = []
-    for k, (window, seeds) in enumerate(zip(windows, results, strict=True)):
-        x = _some(samples.x[samples.sample_slice(window.test)])
+    for k, window in enumerate(windows):
+        seeds = [done[Key(family.name, first + k, member)] for member in range(family.seeds)]
+        x = samples.x[judged_samples(samples, window)]
         models: list[object] = [result.model for result in seeds]
         maps = [model.explain(x).relevance for model in models if isinstance(model, Explains) and len(x)]
         for member, result in enumerate(seeds):
@@ -182,7 +152,7 @@ def _faithfulness_table(results: list[list[_Result]], samples: Samples, windows:
             line = {"date": samples.dates[window.test.start], "member": member, **result.faithfulness}
             others = [_agreement(maps[member], maps[other]) for other in range(len(maps)) if other != member]
             line["agreement_other_seeds"] = float(np.mean(others)) if others else float("nan")
-            before = results[k - 1][member].model if k else None
+            before = done[Key(family.name, first + k - 1, member)].model if k else None
             line["agreement_refit_before"] = float("nan")
             if isinstance(before, Explains):
                 line["agreement_refit_before"] = _agreement(maps[member], before.explain(x).relevance)

@@ -28,7 +28,6 @@ from ..tracking.store import connect, open_experiment, without_secrets
 from ..training.checkpoints import Checkpoints
 from ..training.forecasts import WalkForward
 from ..training.parallel import release_workers
-from ..training.walkforward import walk_forward
 from ..tuning.search import returns_of, tune
 from .training_log import TrainingLog
 
@@ -75,7 +74,7 @@ def train(settings: Settings[TrainConfig]) -> TrainingResult:
         log = TrainingLog(tree, experiment)
         trials = _Trials(log)
         families = tune(experiment.families, samples, plan, trials.note)
-        walks = walk_forward(families, samples, experiment.schedule, config.seed, config.compute, checkpoints)
+        walks = experiment.walk(families, checkpoints)
         tree.parent.metrics({"fits_restored": checkpoints.restored, "fits_refused": checkpoints.refused})
         release_workers()
         rows = make_rows(walks, experiment.judging)
@@ -104,9 +103,8 @@ def _reference(experiment: Experiment, rows: Sequence[Row], checkpoints: Checkpo
     """Return the row linear if the comparison lacks it and a version is registered; the gates use it."""
     if experiment.registered_row not in experiment.rows or any(row.name == BENCHMARK for row in rows):
         return []
-    config, family = experiment.config, experiment.reference
-    walk = walk_forward([family], experiment.samples, experiment.schedule, config.seed, config.compute, checkpoints)
-    return make_rows(walk, experiment.judging)
+    family = experiment.reference
+    return make_rows(experiment.walk([family], checkpoints), experiment.judging)
 
 
 def _register(

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from ..comparison.evidence import on_rows
 from ..comparison.rows import Row
 from ..evaluation.annual import annualised_ratio
-from ..evaluation.contributions import agreement_with_truth, by_factor, rounded
+from ..evaluation.contributions import KEYS, agreement_with_truth, rounded
 from ..evaluation.metrics import summarise
 from ..experiment.experiment import Experiment
 from ..experiment.identity import recipe_of
@@ -132,7 +132,6 @@ class TrainingLog:
             {
                 "predictions.parquet": row.predictions.assign(y_pred_raw=row.raw.astype(np.float32)),
                 "forecast.parquet": row.forecast,
-                "relevance.parquet": None if row.relevance is None else rounded(row.relevance),
                 "contributions.parquet": row.risk,
                 "carried_forward.parquet": row.carried,
             }
@@ -145,18 +144,28 @@ class TrainingLog:
             judged = self.experiment.judging.equip(row.carried)
             metrics = summarise(judged, self.experiment.config.portfolio)
             run.metrics({f"carried/{name}": value for name, value in metrics.items()})
-        if row.relevance is None:
+        if row.contributions is None:
             return
+        full = self.experiment.config.report.relevance == "full"
+        newest = row.predictions["date"].max()
+        run.tables(
+            {
+                "contributions_by_stock.parquet": row.contributions.by_stock(row.predictions),
+                "relevance.parquet": rounded(row.contributions.relevance(row.predictions, None if full else newest)),
+            }
+        )
         measured = walk.tested.faithfulness
         if len(measured):
             run.tables({"faithfulness.parquet": measured})
             run.text(faithfulness_report(row.name, measured), "faithfulness.txt")
             names = [name for name in measured if name not in ("date", "member")]
             run.metrics({f"faithfulness/{name}": measured[name].mean() for name in names})
-        if walk.tested.explanation is not None:
-            run.metrics({f"account/{name}": share for name, share in walk.tested.explanation.shares().items()})
+        if walk.tested.contributions is not None:
+            run.metrics({f"account/{name}": share for name, share in walk.tested.contributions.shares().items()})
         if self.experiment.truth is not None:
-            agreement = agreement_with_truth(by_factor(row.relevance, self.experiment.factors), self.experiment.truth)
+            keys, factors = row.predictions[KEYS], self.experiment.factors
+            by_factor = pd.concat([keys, row.contributions.by_factor(factors, keys.index)], axis=1)
+            agreement = agreement_with_truth(by_factor, self.experiment.truth)
             run.metrics({f"truth/{factor}": value for factor, value in agreement.items()})
 
     def evidence(self, tables: Mapping[str, pd.DataFrame]) -> None:

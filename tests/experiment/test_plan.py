@@ -50,7 +50,7 @@ def test_a_plan_counts_the_fits_that_a_training_makes(experiment: Experiment, mo
     text = plan_text(plan)
     assert "Nothing was trained" in text
     assert "does not fit" not in text
-    with_free(monkeypatch, 1e6)
+    with_free(monkeypatch, 1e5)
     assert "does not fit: test fewer months" in plan_text(make_plan(experiment))
 
 
@@ -58,7 +58,7 @@ def test_contributions_that_do_not_fit_are_refused_before_anything_is_trained(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     require_memory(experiment)
-    with_free(monkeypatch, 1e6)
+    with_free(monkeypatch, 1e5)
     with pytest.raises(InputError, match=r"window\.test_months"):
         require_memory(experiment)
     with pytest.raises(InputError, match=r"window\.test_months"):

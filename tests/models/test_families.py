@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
-from drf.models.base import Explains, Explanation, TrainingDivergedError
+from drf.models.base import Explains, TrainingDivergedError
 from drf.models.boosting import Boosting
 from drf.models.dnn import DNN
 from drf.models.forest import Forest
@@ -160,12 +160,6 @@ def test_faithfulness_compares_relevance_with_chance(data: Data) -> None:
     assert measured["insertion_lrp"] > measured["insertion_random"] + 0.2
     assert abs(measured["agreement_randomised_weights"]) < 0.4
     assert measured["agreement_gradient_x_input"] > 0.5
-
-
-def test_the_mean_of_explanations_explains_the_mean_forecast(data: Data) -> None:
-    models = [LSTM(hidden=4, epochs=2, validation_months=3, random_state=k).fit(*data) for k in range(3)]
-    mean = Explanation.mean([model.explain(data[0]) for model in models])
-    assert np.allclose(mean.total, np.mean([model.predict(data[0]) for model in models], axis=0), atol=2e-6)
 
 
 def test_labels_are_returns_or_ranks_within_the_month() -> None:

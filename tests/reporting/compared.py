@@ -15,14 +15,14 @@ from drf.comparison.headline import portray
 from drf.comparison.rows import Judging, Row, comparison_table
 from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
-from drf.evaluation.contributions import risk_table
+from drf.evaluation.contributions import Contributions, risk_table
 from drf.evaluation.metrics import monthly_series, summarise
 from drf.evaluation.portfolio import make_weights
 from drf.evaluation.trials import Trials
 from drf.models.catalogue import row_named
 from drf.reporting.comparison_report import Material
 from drf.samples.lagged import make_samples
-from tests.making import rule
+from tests.making import rule, summed
 
 RULE = rule()
 DRIVERS = ("lstm_lrp", pd.Series({"Value": 0.006, "Risk": -0.002}))
@@ -34,10 +34,9 @@ def market() -> pd.DataFrame:
     return SimulatedMarket(60, 48, seed=2).panel()
 
 
-def contributions(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    names = [f"{name}_lag0" for name in DESCRIPTORS]
-    values = pd.DataFrame(rng.normal(0.001, 0.001, (len(table), len(names))), columns=names)
-    return pd.concat([table[["date", "asset"]], values], axis=1)
+def contributions(table: pd.DataFrame) -> Contributions:
+    cells = np.random.default_rng(7).normal(0.001, 0.001, (len(table), 1, len(DESCRIPTORS)))
+    return summed(cells, DESCRIPTORS, [0])
 
 
 @cache
@@ -51,14 +50,14 @@ def compared_rows() -> list[Row]:
         each = [skill * samples.y[kept] + 0.02 * rng.standard_normal(kept.sum()) for _ in range(3)]
         table = pd.DataFrame({"date": samples.dates[samples.month[kept]], "asset": samples.asset[kept]})
         table = table.assign(y_true=samples.y[kept].astype(float), y_pred=np.mean(each, axis=0))
-        relevance = contributions(table, rng)
+        parts = contributions(table)
         model = row_named(name)
         assert model is not None
         row = Row(
             model=model,
-            relevance=relevance,
-            newest_relevance=None,
-            risk=risk_table(relevance, make_weights(table, RULE), FACTORS),
+            contributions=parts,
+            newest_contributions=None,
+            risk=risk_table(parts, make_weights(table, RULE), FACTORS),
             carried=None,
             by_seed=np.array(each if name.startswith("lstm") else each[:1]),
             forecast=table[:0],
@@ -95,7 +94,7 @@ def judging(panel: pd.DataFrame) -> Judging:
 
 
 def material(rows: list[Row], evidence: Mapping[str, pd.DataFrame], **changes: Any) -> Material:
-    near = rows[-1] if changes.get("drivers") else replace(rows[-1], relevance=None, risk=None)
+    near = rows[-1] if changes.get("drivers") else replace(rows[-1], contributions=None, risk=None)
     told = {
         "name": "a training",
         "headline": "lstm_lrp",

@@ -61,13 +61,14 @@ def test_the_long_sides_contributions_side_by_side_in_per_cent(rows: list[Row], 
     shown = heights(drawn["top_quantile_contributions"])
     assert list(shown) == ["linear", "lstm_lrp"]
     for row in rows:
-        if row.relevance is None:
+        if row.contributions is None:
             continue
         assert np.abs(shown[row.name]).sum() == pytest.approx(100, rel=1e-4)
         newest = row.predictions["date"].max()
         top = (Quantiles.of(row.predictions, RULE).share(5) == 1) & (row.predictions["date"] == newest)
-        columns = {f: [c for c in row.relevance if c.rsplit("_lag")[0] in names] for f, names in FACTORS.items()}
-        means = np.array([row.relevance.loc[top, names].sum(axis=1).mean() for names in columns.values()])
+        relevance = row.contributions.relevance(row.predictions)  # forty stocks: all cells are kept
+        columns = {f: [c for c in relevance if c.rsplit("_lag")[0] in names] for f, names in FACTORS.items()}
+        means = np.array([relevance.loc[top, names].sum(axis=1).mean() for names in columns.values()])
         assert shown[row.name] == pytest.approx(100 * means / np.abs(means).sum(), rel=1e-4)
 
 
@@ -76,7 +77,7 @@ def test_figures_of_a_row_are_of_its_own_tables(rows: list[Row]) -> None:
     assert row_figures(rows[1], FACTORS) == {}
     made = row_figures(linear, FACTORS)
     assert set(made) == {"contributions_over_time", "change_since_last_month", "relevance_heatmap"}
-    assert linear.risk is not None and linear.relevance is not None
+    assert linear.risk is not None and linear.contributions is not None
     over_time = top_contributions(linear, FACTORS)
     total = heights(made["contributions_over_time"])["sum"]
     assert total == pytest.approx(over_time.sum(axis=1).to_numpy(), rel=1e-4, abs=1e-9)
@@ -87,7 +88,9 @@ def test_figures_of_a_row_are_of_its_own_tables(rows: list[Row]) -> None:
     assert shown["month before"] == pytest.approx(1e4 * by_month.iloc[-2].to_numpy(), rel=1e-3)
     (heat,) = made["relevance_heatmap"].data
     cell = heat["z"][heat["y"].index("PER")][heat["x"].index("lag 0")]
-    assert cell == pytest.approx(1e4 * linear.relevance["PER_lag0"].abs().mean(), rel=1e-4)
+    assert cell == pytest.approx(
+        1e4 * linear.contributions.relevance(linear.predictions)["PER_lag0"].abs().mean(), rel=1e-4
+    )
 
 
 def test_intervals_reach_from_low_to_high() -> None:

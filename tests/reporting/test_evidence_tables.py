@@ -18,7 +18,17 @@ from drf.reporting import findings
 from drf.reporting.comparison_report import comparison_report
 from drf.reporting.html import render
 from drf.reporting.terminal import printed
-from tests.reporting.compared import DRIVERS, RULE, compared_evidence, compared_rows, judged, judging, market, material
+from tests.reporting.compared import (
+    DRIVERS,
+    RULE,
+    compared_evidence,
+    compared_rows,
+    contributions,
+    judged,
+    judging,
+    market,
+    material,
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +96,7 @@ def only(rows: list[Row], kept: Callable[[pd.DataFrame], pd.Series], **values: f
         seeds = np.broadcast_to(table["y_pred"], (len(row.by_seed), len(table)))
         if "y_pred" not in values:
             seeds = row.by_seed[:, chosen]
-        assert row.relevance is not None
-        relevance = row.relevance[chosen].reset_index(drop=True)
-        made.append(replace(row, by_seed=seeds, relevance=relevance, **judged(table)))
+        made.append(replace(row, by_seed=seeds, contributions=contributions(table), **judged(table)))
     return made
 
 

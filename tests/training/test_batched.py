@@ -40,7 +40,9 @@ def data() -> Data:
 def train(models: list[Network], data: Data, rows: list[np.ndarray], starts: list[Network | None] | None = None) -> Any:
     x, y, month = data
     dates = pd.date_range("2000-01-31", periods=month.max() + 1, freq="ME")
-    samples = Samples(Inputs.of(x), y, month, np.empty(0), dates, (12, 9, 6, 3, 0), ("A", "B", "C"), 0, 0)
+    samples = Samples(
+        Inputs.of(x), y, month, np.empty(0), np.full(len(y), -1), dates, (12, 9, 6, 3, 0), ("A", "B", "C"), 0, 0
+    )
     return fit_batched(models, samples, rows, starts or [None] * len(models), "cpu")
 
 

@@ -43,8 +43,8 @@ def assert_same(first: dict[str, WalkForward], second: dict[str, WalkForward]) -
     for family, walk in first.items():
         for one, other in ((walk.tested, second[family].tested), (walk.newest, second[family].newest)):
             assert np.array_equal(one.prediction, other.prediction)
-            if one.explanation is not None and other.explanation is not None:
-                assert np.array_equal(one.explanation.relevance, other.explanation.relevance)
+            if one.contributions is not None and other.contributions is not None:
+                assert np.array_equal(one.contributions.by_descriptor, other.contributions.by_descriptor)
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
 from drf.training.checkpoints import Checkpoints
 from drf.training.fits import Fit, fit_here
-from drf.training.forecasts import WalkForward, forecast_table, relevance_table
+from drf.training.forecasts import WalkForward, forecast_table
 from drf.training.parallel import Compute
 from drf.training.walkforward import walk_forward
 from tests.making import schedule
@@ -47,8 +47,14 @@ def test_two_workers_give_the_numbers_of_one_to_the_bit(samples: Samples, foreca
     for family, walk in forecasts.items():
         assert np.array_equal(again[family].tested.prediction, walk.tested.prediction)
         assert np.array_equal(again[family].newest.prediction, walk.newest.prediction)
-        if walk.tested.explanation is not None:
-            assert np.array_equal(again[family].tested.explanation.relevance, walk.tested.explanation.relevance)  # type: ignore[union-attr]
+        one, other = walk.tested.contributions, again[family].tested.contributions
+        if one is not None and other is not None:
+            for name in ("linearised", "ahead", "by_descriptor", "by_lag", "cells"):
+                assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
+
+
+def run_full(samples: Samples) -> WalkForward:
+    return walk_forward(FAMILIES[:1], samples, schedule(samples, 15, 8, 3), 0, Compute(1), full=True)["linear"]
 
 
 class Stop(Exception):
@@ -131,19 +137,44 @@ def test_seeds_are_averaged_and_the_newest_models_kept(samples: Samples, forecas
     assert np.allclose(walk.newest.prediction, mean, atol=1e-9)
 
 
-def test_tables_carry_keys_and_contributions(samples: Samples, forecasts: dict[str, WalkForward]) -> None:
-    tested = forecasts["lstm"].tested
-    assert tested.explanation is not None
-    table = forecast_table(samples, tested.samples_slice, tested.prediction)
-    relevance = relevance_table(samples, tested.samples_slice, tested.explanation)
+def test_contributions_are_those_of_the_models_and_carry_keys(
+    samples: Samples, forecasts: dict[str, WalkForward]
+) -> None:
+    walk = forecasts["lstm"]
+    where, found = walk.newest.samples_slice, walk.newest.contributions
+    assert found is not None
+    each = [model.explain(samples.x[where]) for model in walk.members]
+    mean = np.mean([one.relevance for one in each], axis=0)
+    table = forecast_table(samples, where, walk.newest.prediction)
     assert list(table) == ["date", "asset", "y_true", "y_pred"]
-    assert table["date"].nunique() == 8
-    assert relevance.shape == (len(table), 2 + 80)
+    relevance = found.relevance(table)
     assert relevance[["date", "asset"]].equals(table[["date", "asset"]])
-    sums = relevance.drop(columns=["date", "asset"]).sum(axis=1) + tested.explanation.intercept
-    assert np.allclose(sums, tested.explanation.linearised, atol=1e-6)
-    column = 3 * len(samples.descriptors) + samples.descriptors.index("ROE")
-    assert np.allclose(relevance["ROE_lag3"], tested.explanation.relevance.reshape(len(table), -1)[:, column])
+    assert np.allclose(relevance.drop(columns=["date", "asset"]), mean.reshape(len(table), -1), atol=1e-8)
+    assert list(relevance)[2:] == [f"{name}_lag{lag}" for lag in samples.lags for name in samples.descriptors]
+    assert np.allclose(found.of(samples.descriptors), mean.sum(1), atol=1e-8)
+    assert np.allclose(found.linearised, np.mean([one.linearised for one in each], axis=0), atol=1e-12)
+
+
+def test_forecasts_a_month_ahead_use_each_stocks_own_factor_returns(
+    samples: Samples, forecasts: dict[str, WalkForward]
+) -> None:
+    """Against a plain search for the same stock a month earlier, with a linear model fitted on each window."""
+    tested = forecasts["linear"].tested
+    assert tested.contributions is not None
+    where = tested.samples_slice
+    keys = list(zip(samples.month[where], samples.asset[where], strict=True))
+    place = {key: k for k, key in enumerate(keys)}
+    x, every = samples.x[where], run_full(samples).tested.contributions
+    assert every is not None
+    cells = every.cells.reshape(x.shape)
+    for k, (month, asset) in enumerate(keys):
+        later = place.get((month + 1, asset))
+        if later is not None:
+            returns = np.divide(cells[k], x[k], out=np.zeros_like(cells[k]), where=x[k] != 0)
+            expected = (returns * x[later]).sum() + tested.contributions.intercept[k]
+            assert tested.contributions.ahead[k] == pytest.approx(expected, abs=1e-6)
+        elif month < samples.month[where][-1]:
+            assert np.isnan(tested.contributions.ahead[k])
 
 
 def test_a_device_gives_the_numbers_of_workers_but_for_rounding(samples: Samples) -> None:
@@ -152,8 +183,8 @@ def test_a_device_gives_the_numbers_of_workers_but_for_rounding(samples: Samples
     for name, walk in here.items():
         for one, other in ((walk.tested, there[name].tested), (walk.newest, there[name].newest)):
             assert np.allclose(one.prediction, other.prediction, atol=1e-5, rtol=0)
-            if one.explanation is not None and other.explanation is not None:
-                assert np.allclose(one.explanation.relevance, other.explanation.relevance, atol=1e-5, rtol=0)
+            if one.contributions is not None and other.contributions is not None:
+                assert np.allclose(one.contributions.cells, other.contributions.cells, atol=1e-5, rtol=0)
 
 
 def test_a_device_that_is_not_there_is_refused(samples: Samples) -> None:
