@@ -51,19 +51,11 @@ def add_sensitivities(
 
     Raises InputError if a series or the way to take its changes is missing, or no month has all sensitivities.
     """
-    month = MONTHLY.end(levels["date"])
-    if len(levels) > 1 and len(levels) < len(MONTHLY.between(month.min(), month.max())) / 2:
-        raise InputError(
-            f"data.macro.path: {len(levels)} rows from {month.min():%Y-%m} to {month.max():%Y-%m} are not monthly: "
-            "give a value for each month; for a quarterly series, the last published value"
-        )
-    if month.duplicated().any():
-        twice = month[month.duplicated()].iloc[0]
-        raise InputError(f"data.macro.path: the month of {twice.date()} appears more than once: keep one row a month")
+    levels = by_month(levels)
     returns = panel.pivot(index="date", columns="asset", values=RETURN)
     calendar = MONTHLY.between(returns.index[0], returns.index[-1])
     past = returns.reindex(calendar).shift(1)  # over the month that ends at the date
-    moved = pd.DataFrame({name: _changes(levels.set_index(month)[name], changes, name) for name in series})
+    moved = pd.DataFrame({name: _changes(levels[name], changes, name) for name in series})
     tables = sensitivities(past, moved, lag_months)
     row, column = (
         calendar.get_indexer(pd.DatetimeIndex(panel["date"])),
@@ -79,6 +71,23 @@ def add_sensitivities(
             f"data.macro.path: no month has {never}: a sensitivity needs {LEAST} months of returns and of the series"
         )
     return panel[panel["date"] >= complete[0]].reset_index(drop=True), int((known.index < complete[0]).sum())
+
+
+def by_month(levels: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of macro series by month end.
+
+    Raises InputError if most months are missing, or one appears more than once.
+    """
+    month = MONTHLY.end(levels["date"])
+    if len(levels) > 1 and len(levels) < len(MONTHLY.between(month.min(), month.max())) / 2:
+        raise InputError(
+            f"data.macro.path: {len(levels)} rows from {month.min():%Y-%m} to {month.max():%Y-%m} are not monthly: "
+            "give a value for each month; for a quarterly series, the last published value"
+        )
+    if month.duplicated().any():
+        twice = month[month.duplicated()].iloc[0]
+        raise InputError(f"data.macro.path: the month of {twice.date()} appears more than once: keep one row a month")
+    return levels.set_index(month)
 
 
 def _changes(values: pd.Series, ways: Mapping[str, str], name: str) -> pd.Series:

@@ -1,7 +1,7 @@
 """Experiment: the objects that a training starts from. Everything that can be refused is refused here, before a run is
 opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..models.catalogue import ModelRow, row_named, rows_of
 from ..models.family import Family
 from ..samples.lagged import Samples, make_samples
 from ..samples.shared_table import shared_table
+from ..samples.transforms import Transform, columns_of
 from ..samples.windows import Schedule, Window, make_schedule, validation_windows
 from ..training.checkpoints import Checkpoints
 from ..training.forecasts import WalkForward
@@ -87,6 +88,11 @@ class Experiment:
         return self.config.data.source.truth()
 
     @property
+    def transforms(self) -> Mapping[str, Transform]:
+        """Descriptor -> how its values become inputs, where it is not by ranks."""
+        return self.config.samples.transforms_of(self.samples.descriptors)
+
+    @property
     def judging(self) -> Judging:
         """Samples, panel, factors and rule by which the rows are judged."""
         return Judging(self.samples, self.panel, self.factors, self.config.portfolio, self.config.window.shrink)
@@ -94,7 +100,7 @@ class Experiment:
     @property
     def identity(self) -> dict[str, Any]:
         """Identity of a fit or a trial, besides its own settings, seed and months."""
-        samples = identity_of_samples(self.data, self.samples.descriptors, self.config.window)
+        samples = identity_of_samples(self.data, self.samples.descriptors, self.config.window, self.transforms)
         return {**samples, "device": self.config.compute.device}
 
     def checkpoints(self) -> Checkpoints:
@@ -145,12 +151,13 @@ def prepare(settings: Settings[TrainConfig]) -> Experiment:
     """
     config = settings.config
     families = make_families(config.model, settings.overrides, tuned=config.tuning.trials > 0)
-    factors = make_factors(config.factors, config.data.descriptors)
+    factors = make_factors(config.factors, config.data)
     descriptors = descriptors_of(factors)
-    market = load_market(config.data, descriptors, config.portfolio.quantiles)
+    market = load_market(config.data, columns_of(descriptors), config.portfolio.quantiles)
     panel = largest(market, config.data.universe)
     config.portfolio.equip(panel[["date", "asset"]], panel)
-    samples = make_samples(panel, descriptors, config.window.lags, config.window.target, shared_table)
+    window, transforms = config.window, config.samples.transforms_of(descriptors)
+    samples = make_samples(panel, descriptors, window.lags, window.target, shared_table, transforms)
     schedule = make_schedule(samples, config.window)
     require_training_months(families, schedule.every)
     return Experiment(

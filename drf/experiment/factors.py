@@ -5,6 +5,8 @@ from typing import Any
 
 from ..data.panel import KEYS, RETURN, SECTOR
 from ..errors import InputError, nearest
+from ..samples.transforms import STATE, TIMES
+from .schema import DataConfig, MacroConfig
 
 RESERVED = frozenset(
     [
@@ -15,12 +17,18 @@ RESERVED = frozenset(
 )  # fmt: skip
 """Reserved names: the columns of forecasts, of issues with their orders and of the report that are not factors."""
 
+STATES, WITH = "States", "With "
+"""Names of the factors of the macro states, and beginning of those of their products with the descriptors."""
+
 Factors = dict[str, list[str]]
 """Factor -> its descriptors."""
 
 
-def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) -> Factors:
-    """Return the descriptors of each factor of the ``factors`` config, reduced to those of ``data.descriptors``.
+def make_factors(named: Mapping[str, Any], data: DataConfig) -> Factors:
+    """Return the inputs of each factor: the ``factors`` config, and factors of their own for the macro states.
+
+    The descriptors are reduced to those of ``data.descriptors``. With ``data.macro.states`` the states form a factor.
+    With ``data.macro.interactions`` the products of all descriptors with a state form one more for each state.
 
     Raises InputError if a factor is not a list of names, or ``data.descriptors`` names a descriptor that no factor has.
     It is also raised if a descriptor appears twice or has the name of another panel column.
@@ -32,11 +40,13 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
             raise InputError(f"factors.{factor}: the name is reserved for another column: choose another")
     every = descriptors_of(named)
     for name in every:
+        if TIMES in name:
+            raise InputError(f"factors: {name}: products are made by data.macro.interactions: leave it out")
         if every.count(name) > 1:
             raise InputError(f"factors: descriptor {name} appears more than once: a descriptor belongs to one factor")
         if name in (*KEYS, RETURN, SECTOR):
             raise InputError(f"factors: {name} cannot be a descriptor: the panel has a column of that meaning")
-    kept = every if descriptors is None else list(descriptors)
+    kept = every if data.descriptors is None else list(data.descriptors)
     for name in kept:
         if name not in every:
             raise InputError(f"data.descriptors: {name} belongs to no factor{nearest(name, every)}: see conf/factors")
@@ -44,6 +54,24 @@ def make_factors(named: Mapping[str, Any], descriptors: Sequence[str] | None) ->
     factors = {factor: names for factor, names in factors.items() if names}
     if not factors:
         raise InputError("data.descriptors=[]: at least one descriptor is needed")
+    return factors | _of_states(data.macro, descriptors_of(factors), [*named])
+
+
+def _of_states(macro: MacroConfig | None, descriptors: Sequence[str], taken: Sequence[str]) -> Factors:
+    """Return the factors of the macro states and of their products with the descriptors."""
+    if macro is None or not macro.states:
+        return {}
+    states = [f"{STATE}{name}" for name in macro.states]
+    factors = {STATES: states}
+    if macro.interactions:
+        ranked = [name for name in descriptors if not name.startswith(STATE)]
+        factors |= {
+            f"{WITH}{state}": [f"{name}{TIMES}{column}" for name in ranked]
+            for state, column in zip(macro.states, states, strict=True)
+        }
+    for factor in factors:
+        if factor in taken:
+            raise InputError(f"factors.{factor}: the name is that of the macro states' factor: choose another")
     return factors
 
 

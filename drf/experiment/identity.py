@@ -37,16 +37,20 @@ def identity_of_program() -> dict[str, Any]:
     return {"code": _code(), "libraries": {name: _version(name) for name in _COMPUTING}}
 
 
-def identity_of_samples(data: str, descriptors: tuple[str, ...], window: WindowRule) -> dict[str, Any]:
+def identity_of_samples(
+    data: str, descriptors: tuple[str, ...], window: WindowRule, transforms: Mapping[str, str]
+) -> dict[str, Any]:
     """Return what the result of a fit or a trial depends on, besides its own settings, seed and months.
 
     Args:
         data: Fingerprint of the panel, see :func:`drf.data.panel.fingerprint`.
         descriptors: Descriptors in the order of the samples.
         window: Rule that cut the samples; its settings that only choose months are left out.
+        transforms: Descriptor -> how its values become inputs, where it is not by ranks.
     """
     cut = {name: value for name, value in asdict(window).items() if name not in _MONTHS}
-    return {"data": data, "descriptors": descriptors, "window": cut, **identity_of_program()}
+    samples = {"data": data, "descriptors": descriptors, "transforms": dict(transforms), "window": cut}
+    return {**samples, **identity_of_program()}
 
 
 def recipe_of(config: TrainConfig) -> str:
@@ -68,6 +72,7 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
         "universe": data.universe,
         "descriptors": data.descriptors,
         "macro": None if data.macro is None else _without_paths(asdict(data.macro)),
+        "samples": asdict(config.samples),
         "factors": list(config.factors.items()),  # their order is the order of a network's inputs
         "model": config.model,
         "window": {name: value for name, value in asdict(config.window).items() if name not in _TEST_MONTHS},

@@ -10,7 +10,9 @@ from ..data.leavers import treat_leavers
 from ..data.macro import PREFIX, add_sensitivities
 from ..data.panel import check_panel
 from ..data.sources import FileSource
+from ..data.states import add_states
 from ..errors import InputError
+from ..samples.transforms import STATE
 from .schema import DataConfig, MacroConfig
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ def load_market(
             f"data.universe={data.universe}: must be at least portfolio.quantiles={least_stocks}: each needs a stock"
         )
     frame = data.source.needing(descriptors).panel()
-    missing = [name for name in descriptors if name.startswith(PREFIX) and name not in frame]
+    missing = [name for name in descriptors if name.startswith((PREFIX, STATE)) and name not in frame]
     present = [name for name in descriptors if name not in missing]
     more = [name for name in more if name not in descriptors]
     panel = check_panel(frame, [*present, *_in_every_month(frame, more)], least_stocks)
@@ -47,7 +49,7 @@ def load_market(
     if not missing:
         return panel
     reading = data.source.reading if isinstance(data.source, FileSource) else PLAIN
-    with_macro = _with_macro(panel, data.macro, reading, [name.removeprefix(PREFIX) for name in missing])
+    with_macro = _with_macro(panel, data.macro, reading, missing)
     return check_panel(with_macro, [*descriptors, *_in_every_month(with_macro, more)], least_stocks)
 
 
@@ -57,18 +59,27 @@ def _in_every_month(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def _with_macro(
-    panel: pd.DataFrame, macro: MacroConfig | None, reading: Reading, series: Sequence[str]
+    panel: pd.DataFrame, macro: MacroConfig | None, reading: Reading, missing: Sequence[str]
 ) -> pd.DataFrame:
-    """Add the sensitivities to macro series from the file that ``data.macro`` names; what is left out is logged."""
+    """Add sensitivities and states from the file that ``data.macro`` names; what is left out is logged."""
+    sensitive = [name.removeprefix(PREFIX) for name in missing if name.startswith(PREFIX)]
+    states = [name.removeprefix(STATE) for name in missing if name.startswith(STATE)]
+    series = list(dict.fromkeys([*sensitive, *states]))
     if macro is None or macro.path is None:
+        meaning = "a sensitivity to" if sensitive else "the state of"
         raise InputError(
-            f"factors: {PREFIX}{series[0]} is a sensitivity to the macro series {series[0]}, which the panel does not "
-            "have: give data.macro.path"
+            f"factors: {missing[0]} is {meaning} the macro series {series[0]}, which the panel does not have: give "
+            "data.macro.path"
         )
     levels = read_table(
         "data.macro.path", macro.path, dates=("date",), numbers=series, may_be_empty=series, reading=reading
     )
-    panel, months = add_sensitivities(panel, levels, macro.changes, macro.lag_months, series)
-    if months:
-        log.info("macro series: the first %d months are left out, no sensitivity is known in them", months)
+    left_out = 0
+    if sensitive:
+        panel, left_out = add_sensitivities(panel, levels, macro.changes, macro.lag_months, sensitive)
+    if states:
+        panel, months = add_states(panel, levels, macro.lag_months, STATE, states)
+        left_out += months
+    if left_out:
+        log.info("macro series: the first %d months are left out, a sensitivity or a state is not known then", left_out)
     return panel

@@ -18,10 +18,11 @@ from omegaconf import MISSING
 from ..data.leavers import check_rule
 from ..data.sources import Source
 from ..data.trading_days import WEEKDAYS, check_weekmask
-from ..errors import nearest
+from ..errors import InputError, nearest
 from ..evaluation.attributes import Cap
 from ..evaluation.portfolio import PortfolioRule
 from ..models.catalogue import ROWS, row_named
+from ..samples.transforms import STATE, TIMES, Transform, columns_of
 from ..samples.windows import WindowRule
 from ..training.parallel import Compute
 from ..tuning.search import TuningRule
@@ -32,11 +33,52 @@ Seed = Annotated[int, Interval(ge=0, le=4_000_000)]
 
 @dataclass(frozen=True, kw_only=True)
 class MacroConfig:
-    """Table of macro series: the ``macro`` config, see :func:`drf.data.macro.add_sensitivities`."""
+    """Table of macro series: the ``macro`` config.
+
+    Attributes:
+        path, lag_months, changes: See :func:`drf.data.macro.add_sensitivities`.
+        states: Series that are inputs themselves, see :func:`drf.data.states.add_states`.
+        interactions: True adds the products of all descriptors with all states as inputs.
+
+    Raises ValueError if ``interactions`` is asked for without states, or a state is named twice.
+    """
 
     path: str | None
     lag_months: Annotated[int, Ge(0)]
     changes: Mapping[str, Literal["log", "difference", "none"]]
+    states: Sequence[str] = ()
+    interactions: bool = False
+
+    def __post_init__(self) -> None:
+        if len(set(self.states)) < len(self.states) or any(TIMES in name for name in self.states):
+            raise ValueError(f"states={list(self.states)}: must be different names of series without {TIMES}")
+        if self.interactions and not self.states:
+            raise ValueError("interactions=true: needs macro.states, the series that descriptors are multiplied with")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesConfig:
+    """How descriptors become inputs: the ``samples`` config, see :mod:`drf.samples.transforms`.
+
+    Attributes:
+        transform: Transform of all descriptors.
+        by_descriptor: Descriptor -> its own transform.
+    """
+
+    transform: Transform = "rank"
+    by_descriptor: Mapping[str, Transform] = field(default_factory=dict)
+
+    def transforms_of(self, inputs: Sequence[str]) -> dict[str, Transform]:
+        """Return the transform of each descriptor that does not become ranks.
+
+        Raises InputError if a transform is set for a descriptor that is not used.
+        """
+        descriptors = [name for name in columns_of(inputs) if not name.startswith(STATE)]
+        for name in self.by_descriptor:
+            if name not in descriptors:
+                raise InputError(f"samples.by_descriptor.{name}: is not a descriptor{nearest(name, descriptors)}")
+        chosen = {name: self.by_descriptor.get(name, self.transform) for name in descriptors}
+        return {name: transform for name, transform in chosen.items() if transform != "rank"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +175,7 @@ class TrainConfig:
     compute: ComputeConfig
     tracking: TrackingConfig
     registry: RegistryConfig
+    samples: SamplesConfig = SamplesConfig()
     report: ReportConfig = ReportConfig()
     plan: bool = False
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..data.universe import largest
 from ..registry.market import SAME_INPUT, MarketComparison
+from ..samples.transforms import STATE
 from .as_of import out_of_date
 from .input_statistics import Finding, watch
 from .issue_log import last_before
@@ -52,7 +53,8 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: 
     switched = [Finding(name, "training", value, SAME_INPUT, 1.0) for name, value in market.other_inputs.items()]
     found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *switched]
     try:
-        found += watch(largest(panel, scorer.universe), scorer.descriptors, scorer.lags)
+        ranked = [name for name in scorer.descriptors if not name.startswith(STATE)]
+        found += watch(largest(panel, scorer.universe), ranked, scorer.lags)
     except ValueError as error:
         return Watch([str(finding) for finding in found], str(error), bool(late))
     return Watch([str(finding) for finding in found], late=bool(late))

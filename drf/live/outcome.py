@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..evaluation.bootstrap import cumulated_band
 from ..evaluation.metrics import monthly_series, rank_ic
 from ..evaluation.portfolio import PortfolioRule
-from ..samples.ranks import ranks_of_date
+from ..samples.transforms import ranks_of_date
 from .alarm import ALPHA, LEAST_MONTHS, evidence_against, promised_mean, shortfalls
 from .issues import Issue, Issued
 from .orders import turnover

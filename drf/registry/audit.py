@@ -5,7 +5,7 @@ training's path from panel to forecast again, and compares. The suite audits wha
 panel, universe, ranks, samples, windows and the fit of a family, on the user's own data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..models.catalogue import ModelRow
 from ..models.family import Family
 from ..samples.lagged import Samples, make_samples
 from ..samples.shared_table import shared_table
+from ..samples.transforms import STATE, Transform, columns_of
 from ..samples.windows import Window, WindowRule, test_windows, validation_windows
 from ..training.fits import Fit, fit_here
 from ..training.forecasts import forecast_table
@@ -40,12 +41,13 @@ class Protocol:
     """Path of a training from a market's panel to forecasts.
 
     Attributes:
-        descriptors, window, universe: As in the training.
+        inputs, transforms, window, universe: As in the training.
         quantiles: Number of quantiles of the portfolios; each month has at least that many stocks.
         validation_months, folds: Validation months and folds of its tuning; 0 months if untuned.
     """
 
-    descriptors: Sequence[str]
+    inputs: Sequence[str]
+    transforms: Mapping[str, Transform]
     window: WindowRule
     universe: int | None
     quantiles: int
@@ -54,7 +56,13 @@ class Protocol:
 
     def samples(self, market: pd.DataFrame) -> Samples:
         chosen = largest(market, self.universe)
-        return make_samples(chosen, self.descriptors, self.window.lags, self.window.target, shared_table)
+        rule = self.window
+        return make_samples(chosen, self.inputs, rule.lags, rule.target, shared_table, self.transforms)
+
+    @property
+    def descriptors(self) -> list[str]:
+        """Panel columns that differ between the stocks of a date."""
+        return [name for name in columns_of(self.inputs) if not name.startswith(STATE)]
 
     def windows(self, samples: Samples) -> list[Window]:
         return test_windows(samples, self.window)
@@ -99,8 +107,10 @@ def audit_training(market: pd.DataFrame, config: TrainConfig, row: ModelRow) -> 
     every = make_families(config.model, tuned=False)
     behind = next(family.trained for family in every if family.name == row.family)
     families = [family for family in every if family.name in behind]
+    inputs = descriptors_of(make_factors(config.factors, config.data))
     protocol = Protocol(
-        descriptors=descriptors_of(make_factors(config.factors, config.data.descriptors)),
+        inputs=inputs,
+        transforms=config.samples.transforms_of(inputs),
         window=config.window,
         universe=config.data.universe,
         quantiles=config.portfolio.quantiles,
@@ -128,7 +138,7 @@ def future_changes_nothing(market: pd.DataFrame, family: Family, protocol: Proto
     samples = protocol.samples(market)
     windows = protocol.windows(samples)
     month = samples.dates[windows[len(windows) // 2].test.start]
-    other = _with_another_future(market, protocol.descriptors, month)
+    other = _with_another_future(market, columns_of(protocol.inputs), month)
     before, after = (_forecast(table, family, protocol, seed, month) for table in (market, other))
     same_stocks = before.index.equals(after.index)
     moved = float((before - after).abs().max()) if same_stocks else float("inf")

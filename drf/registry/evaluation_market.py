@@ -13,6 +13,7 @@ from ..data.universe import largest
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.market import load_market
 from ..experiment.schema import DataConfig, TrainConfig
+from ..samples.transforms import columns_of
 from ..tracking.runs import dataset_of
 from ..tracking.searches import market_returns, trials_on
 from ..training.parallel import one_thread
@@ -84,7 +85,7 @@ class EvaluationMarket:
     def audit(self, version: Version) -> pd.DataFrame:
         """Run the leak suite on this market, with the version's own descriptors and universe."""
         if version.recipe not in self.audits:
-            own = replace(version.config.data, source=self.data.source, macro=self.data.macro)
+            own = replace(version.config.data, source=self.data.source)
             missing = [name for name in _descriptors(version.config) if name not in self.market]
             if missing:
                 return could_not_run(f"the panel lacks {', '.join(missing)}")
@@ -93,4 +94,5 @@ class EvaluationMarket:
 
 
 def _descriptors(config: TrainConfig) -> list[str]:
-    return descriptors_of(make_factors(config.factors, config.data.descriptors))
+    """Return the panel columns that a version's models look at."""
+    return columns_of(descriptors_of(make_factors(config.factors, config.data)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..data.universe import largest
 from ..models.combine import blended, shrunk
 from ..models.portable import KINDS, PARTS, Portable
 from ..samples.lagged import Samples, make_samples
+from ..samples.transforms import Transform, columns_of
 
 SPEC, WEIGHTS = "spec.json", "weights.pt"
 
@@ -41,6 +42,7 @@ class Spec:
         stocks: Median number of stocks a month in the training's panel; 0: unknown.
         least: Fewest stocks in a month that is forecast without ``allow_small``: as many as one quantile had in
             training. Ranks among fewer stocks have another meaning.
+        transforms: Descriptor -> how its values become inputs, see :mod:`drf.samples.transforms`.
     """
 
     lags: list[int]
@@ -49,9 +51,16 @@ class Spec:
     scale: float = 1.0
     stocks: int = 0
     least: int = 1
+    transforms: dict[str, Transform] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that a panel must have."""
+        return columns_of(self.descriptors)
 
     @property
     def descriptors(self) -> list[str]:
+        """Inputs of the models, in their order."""
         return [name for names in self.factors.values() for name in names]
 
 
@@ -158,12 +167,12 @@ class Forecaster:
     def _samples(self, panel: pd.DataFrame, allow_small: bool) -> Samples:
         if {"date", "asset"} & set(panel.index.names):
             panel = panel.reset_index()
-        missing = [name for name in ("date", "asset", *self.spec.descriptors) if name not in panel]
+        missing = [name for name in ("date", "asset", *self.spec.columns) if name not in panel]
         if missing:
             raise ValueError(f"the panel lacks {', '.join(missing)}, which this model was trained on")
         if len(panel) == 0:
             raise ValueError("the panel has no rows")
-        panel = panel[["date", "asset", *self.spec.descriptors]].reset_index(drop=True)
+        panel = panel[["date", "asset", *self.spec.columns]].reset_index(drop=True)
         try:
             dates, names = read_dates(panel["date"]), read_names(panel["asset"])
         except UnreadableDatesError as error:
@@ -173,11 +182,11 @@ class Forecaster:
         off = ~dates.dt.is_month_end
         if off.any():
             raise ValueError(f"column date: {dates[off].iloc[0].date()} is not a month end")
-        panel = panel.assign(date=dates, asset=names, **{name: _numbers(panel[name]) for name in self.spec.descriptors})
+        panel = panel.assign(date=dates, asset=names, **{name: _numbers(panel[name]) for name in self.spec.columns})
         if panel.duplicated(["date", "asset"]).any():
             raise ValueError("a (date, asset) appears more than once in the panel")
         chosen = largest(panel, self.spec.universe)
-        samples = make_samples(chosen, self.spec.descriptors, self.spec.lags)
+        samples = make_samples(chosen, self.spec.descriptors, self.spec.lags, transforms=self.spec.transforms)
         if len(samples) == 0:
             raise ValueError(
                 f"the panel spans {len(samples.dates)} month(s); a forecast needs {max(self.spec.lags) + 1}: its "

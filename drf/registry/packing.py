@@ -51,7 +51,7 @@ _BUNDLED = (
     "samples/__init__.py",
     "samples/inputs.py",
     "samples/lagged.py",
-    "samples/ranks.py",
+    "samples/transforms.py",
 )
 
 EXAMPLE_STOCKS = 10
@@ -148,7 +148,7 @@ def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
     recent = panel[panel["date"] >= first]
     months = recent.groupby("asset")["date"].nunique()
     chosen = months.sort_values(ascending=False, kind="stable").index[:EXAMPLE_STOCKS]
-    columns = ["date", "asset", *spec.descriptors]
+    columns = ["date", "asset", *spec.columns]
     return recent.loc[recent["asset"].isin(chosen), columns].reset_index(drop=True)
 
 
@@ -156,7 +156,7 @@ def _signature(forecaster: Forecaster) -> ModelSignature:
     # Any type is allowed: text, codes, timestamps with a time zone and whole numbers are read as in training. Keys may
     # be in the index.
     inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in KEYS]
-    inputs += [ColSpec(AnyType(), name) for name in forecaster.spec.descriptors]
+    inputs += [ColSpec(AnyType(), name) for name in forecaster.spec.columns]
     names = ["prediction", *([*forecaster.spec.factors, "bias"] if forecaster.explains else [])]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.datetime, "date"), ColSpec(DataType.string, "asset")]
     outputs += [ColSpec(DataType.double, name) for name in names]

@@ -100,6 +100,7 @@ def _spec(experiment: Experiment, row: Row) -> Spec:
         scale=row.newest_scale,
         stocks=stocks,
         least=stocks // experiment.config.portfolio.quantiles,
+        transforms=dict(experiment.transforms),
     )
 
 
@@ -136,7 +137,7 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     if BENCHMARK in rows:
         benchmark = rows[BENCHMARK].predictions[[*KEYS, "y_pred"]].rename(columns={"y_pred": "benchmark"})
         predictions = row.predictions.merge(benchmark, on=list(KEYS), how="left")
-    return Evidence(predictions, newest, remember(panel, spec.descriptors, first))
+    return Evidence(predictions, newest, remember(panel, spec.columns, first))
 
 
 def register(forecaster: Forecaster, evidence: Evidence, name: str, run_id: str, tags: Mapping[str, str]) -> str:
@@ -164,4 +165,4 @@ def log_newest(groups: Sequence[Sequence[FittedModel]], experiment: Experiment, 
     """Log an unregistered row's models of the newest window to the row's run; return the logged model's id."""
     forecaster = make_forecaster(_loadable(groups), _spec(experiment, row))
     panel = experiment.panel
-    return log_model(forecaster, run_id, row.name, panel[[*KEYS, *forecaster.spec.descriptors]]).model_id
+    return log_model(forecaster, run_id, row.name, panel[[*KEYS, *forecaster.spec.columns]]).model_id

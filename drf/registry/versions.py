@@ -87,7 +87,7 @@ class Version:
         Raises InputError if it was registered by another release of this program, which this one cannot read.
         """
         config = read_recorded(tags["config"])
-        make_factors(config.factors, config.data.descriptors)  # refuses factors that no market could have
+        make_factors(config.factors, config.data)  # refuses factors that no market could have
         row = row_named(tags.get("row", config.registry.row))
         if row is None:
             raise InputError(f"its row, {tags['row']}, is unknown")

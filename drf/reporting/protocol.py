@@ -1,6 +1,7 @@
 """Protocol of a training in words."""
 
 from ..experiment.experiment import Experiment
+from ..samples.transforms import STATE, columns_of
 from ..samples.windows import WindowRule
 
 
@@ -16,14 +17,30 @@ def protocol(experiment: Experiment) -> list[str]:
     tuned = f"{tuning.trials} trials a family on {tuning.validation_months} months before the first test month"
     absent = experiment.left_out
     return [
-        f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each the ranks of "
-        f"{len(samples.descriptors)} descriptors {lags} months back. Target: {target} over the next month.",
+        f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each "
+        f"{inputs_in_words(experiment)} {lags} months back. Target: {target} over the next month.",
         *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
         learned(experiment),
         f"Forecasts were made {first} to {last}, by {window_in_words(window)}",
         f"Tuning: {tuned}." if tuning.trials else "No tuning: the configured settings.",
         portfolio.words,
     ]
+
+
+def inputs_in_words(experiment: Experiment) -> str:
+    """Return the number of inputs, and what they are."""
+    inputs, apart = experiment.samples.descriptors, experiment.transforms
+    columns = columns_of(inputs)
+    states = sum(name.startswith(STATE) for name in columns)
+    kinds = {
+        "ranks": len(columns) - states - len(apart),
+        "scores": sum(transform == "zscore" for transform in apart.values()),
+        "values": sum(transform == "none" for transform in apart.values()),
+        "macro states": states,
+        "products of descriptors and states": len(inputs) - len(columns),
+    }
+    words = [f"{count} {kind}" for kind, count in kinds.items() if count]
+    return "the " + (" and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0])
 
 
 def window_in_words(window: WindowRule) -> str:

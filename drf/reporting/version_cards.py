@@ -134,7 +134,7 @@ def version_card(
 
 
 def _descriptors(config: TrainConfig) -> list[str]:
-    return descriptors_of(make_factors(config.factors, config.data.descriptors))
+    return descriptors_of(make_factors(config.factors, config.data))
 
 
 def _shown(evaluation: Evaluation, config: TrainConfig) -> str:

@@ -1,8 +1,9 @@
 """Lagged samples: each stock's ranks at several past dates, and the return to forecast."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from ..data.order import Grid, in_order
 from .inputs import Inputs
-from .ranks import cross_sectional_ranks
+from .transforms import Transform, fill_inputs
 
 Target = Literal["raw", "excess"]
 TARGETS = get_args(Target)
@@ -21,14 +22,15 @@ class Samples:
     """Samples of a panel, ordered by month and, within a month, by asset.
 
     Attributes:
-        x: Ranks in [-1, 1], shape (n, lags, descriptors), the oldest date first; 0 where unknown.
+        x: Inputs, as a rule ranks in [-1, 1], shape (n, lags, descriptors), the oldest date first; 0 where unknown.
         y: Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
         month: Position of the sample's date in ``dates``, int, shape (n,).
         asset: Asset names, shape (n,).
         after: Position of the same stock's sample a month later; -1 if there is none, shape (n,).
         dates: Every month end from the panel's first to its last.
         lags: Distances in months, the oldest first, in the order of ``x``'s second axis.
-        descriptors: Names, in the order of ``x``'s third axis.
+        descriptors: Names, in the order of ``x``'s third axis; states and products are among them, see
+            :mod:`~.transforms`.
         missing_values: Number of values of ``x`` that are 0 because the stock had a row but not this descriptor.
         missing_months: Number of (sample, lag) pairs that are all 0 because the stock had no row at that date.
     """
@@ -76,6 +78,7 @@ def make_samples(
     lags: Sequence[int],
     target: Target = "raw",
     table: Callable[[int, int], np.ndarray] = in_memory,
+    transforms: Mapping[str, Transform] = MappingProxyType({}),
 ) -> Samples:
     """Cut samples from a panel.
 
@@ -84,9 +87,10 @@ def make_samples(
 
     Args:
         panel: ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
-        descriptors, lags: Descriptors to use, and how many months back. Lag 0 is the date of the forecast itself.
+        descriptors, lags: Inputs to use, and how many months back. Lag 0 is the date of the forecast itself.
         target: ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
         table: Function that makes the table of ranks; :func:`~.shared_table.shared_table` for several processes.
+        transforms: Descriptor -> how its values become inputs; ``rank`` for those that are not named.
 
     Raises ValueError if ``target`` is not one of :data:`TARGETS`.
     """
@@ -103,7 +107,7 @@ def make_samples(
     sample = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)  # of each row; the last: of a row that is not there
 
     ranks = table(nowhere + 1, len(descriptors))
-    unknown = np.append(cross_sectional_ranks(panel, descriptors, ranks[:nowhere]), 0)
+    unknown = np.append(fill_inputs(panel, descriptors, transforms, ranks[:nowhere]), 0)
     ranks[nowhere] = 0
     return Samples(
         x=Inputs(ranks, rows, str(Path(str(ranks.filename)).parent) if isinstance(ranks, np.memmap) else None),

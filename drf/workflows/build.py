@@ -27,6 +27,7 @@ from ..experiment.config import Record
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.market import load_market
 from ..experiment.schema import DataConfig, TrainConfig
+from ..samples.transforms import columns_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _build(settings: Settings[TrainConfig], output: Path) -> BuildResult:
         data = replace(data, source=replace(data.source, bars=str(output.with_suffix(".bars.parquet"))))
     _require_no_input(data, output)
     before, described = _read_earlier(output)
-    descriptors = descriptors_of(make_factors(config.factors, data.descriptors))
+    descriptors = columns_of(descriptors_of(make_factors(config.factors, data)))
     with _listening() as treated:
         panel = load_market(data, descriptors, config.portfolio.quantiles, DESCRIPTORS)
     found = fingerprint(panel)

@@ -19,6 +19,7 @@ from drf.experiment.config import read
 from drf.experiment.factors import descriptors_of, make_factors
 from drf.experiment.market import load_market
 from drf.experiment.schema import TrainConfig
+from drf.samples.transforms import columns_of
 from tests.experiment.composing import composed
 
 MACRO = ("BETA_FX", "BETA_RATES", "BETA_CPI")
@@ -96,9 +97,9 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "panel.parquet", tmp_path / "macro.csv"
 
 
-def load(*overrides: str) -> pd.DataFrame:
-    config = read(composed("factors=paper16_macro", "data=panel", *overrides), TrainConfig)
-    return load_market(config.data, descriptors_of(make_factors(config.factors, None)), 5)
+def load(*overrides: str, factors: str = "paper16_macro") -> pd.DataFrame:
+    config = read(composed(f"factors={factors}", "data=panel", *overrides), TrainConfig)
+    return load_market(config.data, columns_of(descriptors_of(make_factors(config.factors, config.data))), 5)
 
 
 def test_a_panel_and_a_table_of_series_make_a_factor(
@@ -150,3 +151,49 @@ def test_in_the_simulated_market_the_first_sensitivity_alone_is_rewarded() -> No
     without = simulate(SimulatedMarket(300, 90, seed=1))
     assert market.panel["ROE"].equals(without.panel["ROE"])
     assert not market.panel["ret_next"].equals(without.panel["ret_next"])
+
+
+def test_states_are_standardised_by_the_months_before_them_and_published_later(
+    files: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Against a plain loop over the months up to each date."""
+    with caplog.at_level("INFO"):
+        panel = load(
+            f"data.path={files[0]}", f"data.macro.path={files[1]}", "data.macro.states=[FX,CPI]",
+            "data.macro.lag_months=2", factors="paper16",
+        )  # fmt: skip
+    assert list(panel.columns) == ["date", "asset", *DESCRIPTORS, "STATE_FX", "STATE_CPI", "ret_next"]
+    levels = pd.read_csv(files[1])
+    ends = pd.to_datetime(levels["date"]) + pd.offsets.MonthEnd(0)
+    for name in ("FX", "CPI"):
+        months = panel.groupby("date")[f"STATE_{name}"]
+        assert months.min().equals(months.max())
+        for date, value in panel.groupby("date")[f"STATE_{name}"].first().items():
+            known = levels[name][(ends <= date - pd.offsets.MonthEnd(2)).to_numpy()]
+            assert len(known) >= 24
+            assert value == pytest.approx((known.iloc[-1] - known.mean()) / known.std(ddof=0), rel=1e-9)
+    left_out = pd.read_parquet(files[0])["date"].nunique() - panel["date"].nunique()
+    assert f"the first {left_out} months are left out" in caplog.text or left_out == 0
+
+
+def test_a_state_knows_no_later_month(files: tuple[Path, Path]) -> None:
+    words = [f"data.path={files[0]}", f"data.macro.path={files[1]}", "data.macro.states=[FX]"]
+    before = load(*words, factors="paper16")
+    middle = before["date"].unique()[len(before["date"].unique()) // 2]
+    levels = pd.read_csv(files[1])
+    later = pd.to_datetime(levels["date"]) > middle
+    levels.loc[later, "FX"] *= 100
+    levels.to_csv(files[1], index=False)
+    after = load(*words, factors="paper16")
+    known = before["date"] <= middle
+    assert np.array_equal(before.loc[known, "STATE_FX"], after.loc[after["date"] <= middle, "STATE_FX"])
+    assert not np.array_equal(before["STATE_FX"], after["STATE_FX"])
+
+
+def test_a_state_that_never_moves_or_has_no_file_is_refused(files: tuple[Path, Path]) -> None:
+    levels = pd.read_csv(files[1]).assign(FX=3.0)
+    levels.to_csv(files[1], index=False)
+    with pytest.raises(InputError, match=r"no month has the state of FX: it needs 24 months of a series that moves"):
+        load(f"data.path={files[0]}", f"data.macro.path={files[1]}", "data.macro.states=[FX]", factors="paper16")
+    with pytest.raises(InputError, match=r"STATE_FX is the state of the macro series FX, .*: give data.macro.path"):
+        load(f"data.path={files[0]}", "data.macro.states=[FX]", factors="paper16")

@@ -108,7 +108,7 @@ LAYOUTS = {"jkp": jkp, "openap": openap, "gkx": gkx, "mlfactor": mlfactor}
 
 def load(config: DictConfig) -> tuple[pd.DataFrame, list[str]]:
     settings = read(config, TrainConfig)
-    descriptors = descriptors_of(make_factors(settings.factors, settings.data.descriptors))
+    descriptors = descriptors_of(make_factors(settings.factors, settings.data))
     return load_market(settings.data, descriptors, 5), descriptors
 
 

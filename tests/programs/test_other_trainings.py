@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 
 from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
+from drf.data.simulate import SimulatedMarket
 from tests.programs.folders import (
     LINEAR,
     LINEAR_AND_LSTM,
@@ -116,7 +118,13 @@ def test_mlflow_run_works_under_its_own_run(tmp_path: Path, empty_store: Path) -
 def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, empty_store: Path) -> None:
     folder = fresh(tmp_path, empty_store)
     options = ["factors=paper16_macro", "data.source.stocks=300", "tuning.trials=0", "model=[linear,lstm]"]
-    options += ["model.lstm.seeds=1", "window.test_months=24", "window.refit_every=12", "compute.jobs=1"]
+    options += [
+        "report.relevance=full",
+        "model.lstm.seeds=1",
+        "window.test_months=24",
+        "window.refit_every=12",
+        "compute.jobs=1",
+    ]
     run("train.py", *options, folder=folder)
     (row,) = [row for row in runs(folder, "row") if row.info.run_name == "lstm_lrp"]
     assert row.data.metrics["truth/Macro"] > 0.5
@@ -127,6 +135,32 @@ def test_relevance_finds_the_macro_series_that_drives_returns(tmp_path: Path, em
     by_descriptor = size.groupby([name.rsplit("_lag", 1)[0] for name in size.index]).sum()
     assert set(by_descriptor.index) == {*DESCRIPTORS, "BETA_FX", "BETA_RATES", "BETA_CPI"}
     assert by_descriptor.idxmax() == "BETA_FX"
+
+
+@pytest.mark.long
+def test_macro_states_go_from_training_to_the_month_end(tmp_path: Path, empty_store: Path) -> None:
+    """The evaluation and the month end know the states from the version, and make them from the same file."""
+    folder = fresh(tmp_path, empty_store)
+    SimulatedMarket(150, 100, seed=3).panel().to_parquet(folder / "panel.parquet")
+    rng = np.random.default_rng(0)
+    months = pd.DataFrame({"date": pd.date_range("1986-01-31", periods=180, freq="ME")})
+    months.assign(TBL=rng.normal(size=180).cumsum(), TMS=rng.normal(size=180)).to_csv(folder / "macro.csv", index=False)
+    data = ["data=panel", f"data.path={folder}/panel.parquet", f"data.macro.path={folder}/macro.csv"]
+    words = ["data.macro.states=[TBL,TMS]", "data.macro.interactions=true", "samples.transform=zscore"]
+    words += ["model=[linear,lstm]", "model.lstm.seeds=1", "model.lstm.epochs=20", "tuning.trials=0"]
+    run("train.py", *data, *words, "window.test_months=24", "window.refit_every=12", folder=folder)
+    assert "promoted version 1" in run("evaluate.py", *data, "gate=research", "audit=true", folder=folder)
+    run("month-end", *data, "as_of=1999-04-01", "skip=[train,evaluate]", folder=folder)
+    (row,) = [row for row in runs(folder, "row") if row.info.run_name == "lstm_lrp"]
+    local = client(folder).download_artifacts(row.info.run_id, "contributions_by_stock.parquet")
+    by_stock, forecasts = (
+        pd.read_parquet(local),
+        pd.read_parquet(folder / "month-end" / "1999-03" / "forecasts.parquet"),
+    )
+    assert {"STATE_TBL", "PER*STATE_TBL", "ILLIQ*STATE_TMS"} <= set(by_stock)
+    factors = [*FACTORS, "States", "With TBL", "With TMS"]
+    assert set(factors) <= set(forecasts)
+    assert np.allclose(forecasts[[*factors, "bias"]].sum(axis=1), forecasts["prediction"], atol=1e-9)
 
 
 @pytest.mark.long

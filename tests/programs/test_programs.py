@@ -65,7 +65,12 @@ def test_artifacts_are_where_users_expect_them(work: Path) -> None:
         assert float(table.loc[table["row"] == name, "sharpe"].iloc[0]) == row.data.metrics["sharpe"]
         assert ("relevance.parquet" in files) == (name in ("linear", "dnn_lrp", "lstm_lrp"))
         explained = name in ("linear", "dnn_lrp", "lstm_lrp")
-        for artifact in ("figures", "contributions.parquet", "carried_forward.parquet"):
+        for artifact in (
+            "figures",
+            "contributions.parquet",
+            "contributions_by_stock.parquet",
+            "carried_forward.parquet",
+        ):
             assert (artifact in files) == explained
         assert ("faithfulness.parquet" in files) == (explained and name != "linear")
         assert ("account/inputs" in row.data.metrics) == explained

@@ -39,7 +39,8 @@ LEAVERS = "stocks leave the market"
 ANSWER = "no descriptor holds the return"
 
 PROTOCOL = Protocol(
-    descriptors=DESCRIPTORS,
+    inputs=DESCRIPTORS,
+    transforms={},
     window=window_rule(12, 12, 3, lags=[0, 3, 6], target="excess"),
     universe=50,
     quantiles=5,

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from drf.samples.ranks import cross_sectional_ranks
+from drf.samples.transforms import fill_inputs
 
 
 def ranks_of(panel: pd.DataFrame, descriptors: Sequence[str]) -> pd.DataFrame:
     """Return the ranks as a table with the panel's index."""
     ranks = np.empty((len(panel), len(descriptors)), dtype=np.float32)
-    cross_sectional_ranks(panel, descriptors, ranks)
+    fill_inputs(panel, descriptors, {}, ranks)
     return pd.DataFrame(ranks, panel.index, list(descriptors))
 
 
