@@ -13,6 +13,7 @@ from ..data.panel import fingerprint
 from ..data.universe import largest
 from ..models.catalogue import ModelRow, row_named, rows_of
 from ..models.family import Family
+from ..samples.horizon import with_label
 from ..samples.lagged import Samples, make_samples
 from ..samples.shared_table import shared_table
 from ..samples.transforms import Transform, columns_of
@@ -154,7 +155,7 @@ def prepare(settings: Settings[TrainConfig]) -> Experiment:
     factors = make_factors(config.factors, config.data)
     descriptors = descriptors_of(factors)
     market = load_market(config.data, columns_of(descriptors), config.portfolio.quantiles)
-    panel = largest(market, config.data.universe)
+    panel = largest(with_label(market, config.window.horizon), config.data.universe)
     config.portfolio.equip(panel[["date", "asset"]], panel)
     window, transforms = config.window, config.samples.transforms_of(descriptors)
     samples = make_samples(panel, descriptors, window.lags, window.target, shared_table, transforms)

@@ -22,6 +22,7 @@ from ..experiment.families import make_families
 from ..experiment.schema import TrainConfig
 from ..models.catalogue import ModelRow
 from ..models.family import Family
+from ..samples.horizon import with_label
 from ..samples.lagged import Samples, make_samples
 from ..samples.shared_table import shared_table
 from ..samples.transforms import STATE, Transform, columns_of
@@ -55,8 +56,7 @@ class Protocol:
     folds: int
 
     def samples(self, market: pd.DataFrame) -> Samples:
-        chosen = largest(market, self.universe)
-        rule = self.window
+        rule, chosen = self.window, largest(with_label(market, self.window.horizon), self.universe)
         return make_samples(chosen, self.inputs, rule.lags, rule.target, shared_table, self.transforms)
 
     @property
@@ -233,7 +233,8 @@ def ranks_know_their_month_alone(market: pd.DataFrame, protocol: Protocol) -> Ch
     if same:
         pairs = zip(cut.x.blocks(), before.blocks(), strict=True)
         moved = max(float(np.abs(one - other).max()) for one, other in pairs)
-    targets = same and np.array_equal(cut.y, whole.y[earlier], equal_nan=True)
+    known = cut.month <= last - (protocol.window.horizon - 1)  # later labels end after the cut
+    targets = same and np.array_equal(cut.y[known], whole.y[earlier][known], equal_nan=True)
     what = "inputs" if targets else "stocks or targets"
     reason = f"without the months after {month.date()} {what} of the samples before move by {moved:.2g}"
     return Check("ranks and targets know their month alone", moved, 0.0, moved == 0 and targets, reason)
@@ -247,7 +248,8 @@ def no_month_is_seen_before_its_test(market: pd.DataFrame, protocol: Protocol) -
     tuned = []
     if protocol.validation_months:
         tuned = validation_windows(samples, protocol.window, first, protocol.validation_months, protocol.folds)
-    overlaps = [max(0, window.train.stop - window.test.start) for window in (*windows, *tuned)]
+    gap = protocol.window.horizon - 1
+    overlaps = [max(0, window.train.stop + gap - window.test.start) for window in (*windows, *tuned)]
     overlaps += [max(0, window.test.stop - first) for window in tuned]
     worst = float(max(overlaps))
     reason = f"{len(windows)} test and {len(tuned)} tuning windows: {worst:.0f} months of overlap"

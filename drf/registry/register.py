@@ -71,7 +71,7 @@ def register_newest(
         "data_fingerprint": experiment.data,
         "parent_run": origin.parent_run,
         "train_first": str(dates[trained.start].date()),
-        "train_last": str(dates[trained.stop - 1].date()),
+        "train_last": str(dates[trained.stop + config.window.horizon - 2].date()),
         "row": config.registry.row,
         "row_run": origin.row_run,
         "git_commit": git_commit(),

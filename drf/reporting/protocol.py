@@ -18,7 +18,7 @@ def protocol(experiment: Experiment) -> list[str]:
     absent = experiment.left_out
     return [
         f"Panel: {config.data.source.name}, {stocks}; {len(samples):,} samples from {start} on, each "
-        f"{inputs_in_words(experiment)} {lags} months back. Target: {target} over the next month.",
+        f"{inputs_in_words(experiment)} {lags} months back. Target: {target} over {horizon_in_words(window)}.",
         *([f"The panel has no {', '.join(absent)}: forecasts and contributions do without."] if absent else []),
         learned(experiment),
         f"Forecasts were made {first} to {last}, by {window_in_words(window)}",
@@ -41,6 +41,13 @@ def inputs_in_words(experiment: Experiment) -> str:
     }
     words = [f"{count} {kind}" for kind, count in kinds.items() if count]
     return "the " + (" and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0])
+
+
+def horizon_in_words(window: WindowRule) -> str:
+    """Return the span over which the label is taken, in words."""
+    if window.horizon == 1:
+        return "the next month"
+    return f"the next {window.horizon} months, a month; forecasts are judged by the next month's return"
 
 
 def window_in_words(window: WindowRule) -> str:

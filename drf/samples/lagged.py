@@ -16,6 +16,9 @@ from .transforms import Transform, fill_inputs
 Target = Literal["raw", "excess"]
 TARGETS = get_args(Target)
 
+OUTCOME, LABEL = "ret_next", "return over the horizon"
+"""Panel columns: the return over the next month, and the mean return a month over a longer horizon."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -23,7 +26,9 @@ class Samples:
 
     Attributes:
         x: Inputs, as a rule ranks in [-1, 1], shape (n, lags, descriptors), the oldest date first; 0 where unknown.
-        y: Target as a decimal return over the month after the sample's date, float32, shape (n,); NaN where unknown.
+        y: Label as a decimal return a month, float32, shape (n,): the mean return a month over the horizon after the
+            sample's date; NaN where unknown.
+        outcome: What forecasts are judged by, in the same units: the return over the next month alone, shape (n,).
         month: Position of the sample's date in ``dates``, int, shape (n,).
         asset: Asset names, shape (n,).
         after: Position of the same stock's sample a month later; -1 if there is none, shape (n,).
@@ -37,6 +42,7 @@ class Samples:
 
     x: Inputs
     y: np.ndarray
+    outcome: np.ndarray
     month: np.ndarray
     asset: np.ndarray
     after: np.ndarray
@@ -55,9 +61,9 @@ class Samples:
         return max(self.lags)
 
     @property
-    def labelled_months(self) -> np.ndarray:
-        """Months, ascending, in which at least one stock has a known target."""
-        return np.unique(self.month[~np.isnan(self.y)])
+    def known_months(self) -> np.ndarray:
+        """Months, ascending, in which at least one stock has a known outcome."""
+        return np.unique(self.month[~np.isnan(self.outcome)])
 
     def sample_slice(self, months: range) -> slice:
         """Return the samples of consecutive months as a slice (samples are ordered by month)."""
@@ -86,7 +92,8 @@ def make_samples(
     lag, or a descriptor was not known, the rank is 0: the neutral stock.
 
     Args:
-        panel: ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``.
+        panel: ``date`` (month ends), ``asset``, the descriptors and, if targets are wanted, ``ret_next``; with the
+            column of :func:`~.horizon.with_label`, that is the label.
         descriptors, lags: Inputs to use, and how many months back. Lag 0 is the date of the forecast itself.
         target: ``raw``: the return as it is. ``excess``: the return less the mean over the stocks of the same month.
         table: Function that makes the table of ranks; :func:`~.shared_table.shared_table` for several processes.
@@ -109,9 +116,11 @@ def make_samples(
     ranks = table(nowhere + 1, len(descriptors))
     unknown = np.append(fill_inputs(panel, descriptors, transforms, ranks[:nowhere]), 0)
     ranks[nowhere] = 0
+    outcome = _target(panel, OUTCOME, target)[kept]
     return Samples(
         x=Inputs(ranks, rows, str(Path(str(ranks.filename)).parent) if isinstance(ranks, np.memmap) else None),
-        y=_target(panel, target)[kept],
+        y=_target(panel, LABEL, target)[kept] if LABEL in panel else outcome,
+        outcome=outcome,
         month=grid.date[kept],
         asset=grid.stocks[grid.stock[kept]],
         after=sample[grid.rows_before(-1)[kept]],
@@ -123,10 +132,11 @@ def make_samples(
     )
 
 
-def _target(panel: pd.DataFrame, target: Target) -> np.ndarray:
-    if "ret_next" not in panel:
+def _target(panel: pd.DataFrame, column: str, target: Target) -> np.ndarray:
+    """Return a column of returns, less the mean over the stocks of the date if the target is the excess, float32."""
+    if column not in panel:
         return np.full(len(panel), np.nan, dtype=np.float32)
-    returns = panel["ret_next"]
+    returns = panel[column]
     if target == "excess":
         returns = returns - returns.groupby(panel["date"]).transform("mean")
     return returns.to_numpy(dtype=np.float32)

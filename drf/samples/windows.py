@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import pandas as pd
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from ..errors import InputError
 from .label import Label
@@ -21,6 +21,7 @@ class WindowRule:
     Attributes:
         lags: Months back at which descriptors are looked at; 0 is the date of the forecast itself.
         target: Forecast target, see :func:`~.lagged.make_samples`.
+        horizon: Number of months over which the label is taken. Forecasts are judged by the next month's return alone.
         label: Training label of all families, unless one sets its own: see :mod:`~.label`.
         train_months: Number of months that a window trains on before its first test month.
         test_months: Number of newest labelled months to test on; None: as many as the panel allows.
@@ -41,6 +42,7 @@ class WindowRule:
     train_months: Annotated[int, Ge(2)]
     test_months: Annotated[int, Ge(1)] | None
     refit_every: Annotated[int, Ge(1)]
+    horizon: Annotated[int, Interval(ge=1, le=60)] = 1
     expanding: bool = False
     shrink: bool = True
     label: Label = "rank"
@@ -71,7 +73,8 @@ def _date(name: str, text: str) -> pd.Timestamp:
 class Window:
     """Months to train on and months to forecast, as positions in ``Samples.dates``.
 
-    The forecast for month ``t`` is made at its end; the newest return known then is the target of month ``t - 1``.
+    The forecast for month ``t`` is made at its end; the newest return known then is the target of month ``t - 1``. With
+    a horizon of ``h`` months, the newest label known then is that of month ``t - h``.
     """
 
     train: range
@@ -118,14 +121,14 @@ def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
 
     Raises InputError if the panel is too short for one test month, or for the test months asked for.
     """
-    labelled = samples.labelled_months
-    last = int(labelled[-1]) if len(labelled) else -1
-    earliest = samples.first_month + rule.train_months
+    known, gap = samples.known_months, rule.horizon - 1
+    last = int(known[-1]) if len(known) else -1
+    earliest = samples.first_month + rule.train_months + gap
     if last < earliest:
         raise InputError(
             f"the panel has {last + 1} months with ret_next, but the largest lag ({samples.first_month}) + "
-            f"{rule.train_months} training months + 1 = {earliest + 1} are needed: "
-            "give a longer panel, or lower window.train_months or window.lags"
+            f"{rule.train_months} training months + {rule.horizon} = {earliest + 1} are needed: "
+            "give a longer panel, or lower window.train_months, window.lags or window.horizon"
         )
     dates = samples.dates[earliest : last + 1]
     if rule.test_from is not None:
@@ -151,14 +154,15 @@ def test_windows(samples: Samples, rule: WindowRule) -> list[Window]:
 
 
 def _training(samples: Samples, stop: int, rule: WindowRule) -> range:
-    """Return the months before ``stop`` to train on, as far as the panel has them."""
+    """Return the months to train on whose label is known at ``stop``, as far as the panel has them."""
+    stop -= rule.horizon - 1
     start = samples.first_month if rule.expanding else max(stop - rule.train_months, samples.first_month)
     return range(start, stop)
 
 
 def newest_window(samples: Samples, rule: WindowRule) -> Window:
     """Return the window that trains on the newest labelled months and forecasts the unlabelled months after them."""
-    stop = int(samples.labelled_months[-1]) + 1
+    stop = int(samples.known_months[-1]) + 1
     return Window(train=_training(samples, stop, rule), test=range(stop, len(samples.dates)))
 
 
@@ -170,18 +174,18 @@ def validation_windows(samples: Samples, rule: WindowRule, first_test: int, mont
     Raises InputError if less than half of ``rule.train_months`` would remain to train the first fold.
     """
     start = first_test - months
-    if start - samples.first_month < rule.train_months / 2:
+    left = max(0, start - (rule.horizon - 1) - samples.first_month)
+    if left < rule.train_months / 2:
         raise InputError(
-            f"tuning needs at least {rule.train_months // 2} training months before its {months} validation "
-            f"months, but the panel leaves {start - samples.first_month}: lower tuning.validation_months, or set "
-            "tuning.trials=0"
+            f"tuning needs at least {rule.train_months // 2} training months before its {months} validation months, "
+            f"but the panel leaves {left}: lower tuning.validation_months, or set tuning.trials=0"
         )
-    labelled = set(samples.labelled_months.tolist())
+    known = set(samples.known_months.tolist())
     edges = [start + round(fold * months / folds) for fold in range(folds + 1)]
     windows = [
         Window(train=_training(samples, begin, rule), test=range(begin, end))
         for begin, end in itertools.pairwise(edges)
-        if labelled & set(range(begin, end))
+        if known & set(range(begin, end))
     ]
     if not windows:
         raise InputError(

@@ -55,7 +55,7 @@ def forecast_table(samples: Samples, samples_slice: slice, prediction: np.ndarra
         {
             "date": samples.dates[samples.month[samples_slice]],
             "asset": samples.asset[samples_slice],
-            "y_true": samples.y[samples_slice].astype(np.float64),
+            "y_true": samples.outcome[samples_slice].astype(np.float64),
             "y_pred": prediction,
         }
     )

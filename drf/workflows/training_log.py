@@ -66,7 +66,7 @@ class TrainingLog:
                 "test_months": len(months),
                 "neutral_values": samples.missing_values,
                 "neutral_lags": samples.missing_months,
-                "samples_without_return": int(pd.isna(samples.y[seen]).sum()),
+                "samples_without_return": int(pd.isna(samples.outcome[seen]).sum()),
             }
         )
 

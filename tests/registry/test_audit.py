@@ -110,11 +110,11 @@ def test_an_early_stopping_that_looks_at_the_test_month_is_caught(
 
 
 def test_a_rank_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    def over_all_months(panel: pd.DataFrame, descriptors: list[str], ranks: np.ndarray) -> np.ndarray:
+    def over_all_months(panel: pd.DataFrame, descriptors: list[str], _: Any, ranks: np.ndarray) -> np.ndarray:
         ranks[:] = ((2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)).fillna(0)
         return np.zeros(len(panel), dtype=int)
 
-    monkeypatch.setattr(drf.samples.lagged, "cross_sectional_ranks", over_all_months)
+    monkeypatch.setattr(drf.samples.lagged, "fill_inputs", over_all_months)
     assert failed(market) >= {RANKS, FUTURE}
 
 
@@ -127,6 +127,19 @@ def test_a_scaler_over_the_whole_sample_is_caught(market: pd.DataFrame, monkeypa
 
     monkeypatch.setattr(suite, "make_samples", scaled)
     assert RANKS in failed(market)
+
+
+def test_labels_over_several_months_leak_nothing_and_a_window_that_is_not_purged_is_caught(
+    market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = replace(PROTOCOL, window=replace(PROTOCOL.window, horizon=3))
+    assert not failed(market, protocol=protocol)
+
+    def not_purged(samples: Samples, rule: WindowRule) -> list[Window]:
+        return drf.samples.windows.test_windows(samples, replace(rule, horizon=1))
+
+    monkeypatch.setattr(suite, "test_windows", not_purged)
+    assert failed(market, protocol=protocol) >= {FUTURE, MONTHS}
 
 
 def test_a_descriptor_that_knows_the_return_is_caught(market: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from drf.data.paper_descriptors import DESCRIPTORS
-from drf.samples.lagged import Samples, make_samples
+from drf.data.universe import largest
+from drf.samples.horizon import with_label
+from drf.samples.lagged import LABEL, Samples, Target, make_samples
 
 from .slow_ranks import slow_ranks
 
@@ -27,7 +29,46 @@ def test_a_sample_holds_the_ranks_at_its_lags_oldest_first(panel: pd.DataFrame, 
 def test_targets_belong_to_their_samples(panel: pd.DataFrame, samples: Samples) -> None:
     keyed = panel.set_index(["date", "asset"])["ret_next"]
     expected = keyed.reindex(pd.MultiIndex.from_arrays([samples.dates[samples.month], samples.asset]))
-    assert np.allclose(samples.y, expected, equal_nan=True, atol=1e-7)
+    assert np.allclose(samples.outcome, expected, equal_nan=True, atol=1e-7)
+
+
+@pytest.mark.parametrize("target", ["raw", "excess"])
+@pytest.mark.parametrize("horizon", [2, 3, 6])
+def test_labels_are_mean_returns_over_the_horizon(
+    panel: pd.DataFrame, target: Target, horizon: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Against a slow loop; a stock that leaves is cash, and nothing is known beyond the last return of the panel."""
+    with caplog.at_level("INFO"):
+        made = make_samples(with_label(panel, horizon), DESCRIPTORS, LAGS, target)
+    keyed = panel.set_index(["date", "asset"])["ret_next"]
+    last = panel.loc[panel["ret_next"].notna(), "date"].max()
+    expected, cut = {}, 0
+    for (date, asset), first in keyed.items():
+        dates = [date + pd.offsets.MonthEnd(k) for k in range(horizon)]
+        if np.isnan(first) or dates[-1] > last:
+            expected[date, asset] = np.nan
+            continue
+        later = [keyed.get((day, asset), np.nan) for day in dates[1:]]
+        expected[date, asset] = ((1 + first) * np.prod(1 + np.nan_to_num(later)) - 1) / horizon
+        cut += bool(np.isnan(later).any())
+    label = pd.Series(expected)
+    if target == "excess":
+        label = label - label.groupby(level=0).transform("mean")
+    found = label.reindex(pd.MultiIndex.from_arrays([made.dates[made.month], made.asset])).to_numpy()
+    assert np.allclose(made.y, found, equal_nan=True, atol=1e-7)
+    assert cut > 0 and f"{cut:,} labels end within the {horizon} months" in caplog.text
+    one = make_samples(panel, DESCRIPTORS, LAGS, target)
+    assert np.array_equal(made.outcome, one.outcome, equal_nan=True)
+    assert np.array_equal(one.y, one.outcome, equal_nan=True)
+
+
+def test_a_stock_that_leaves_the_universe_has_not_left_the_market(panel: pd.DataFrame) -> None:
+    whole = with_label(panel, 3)
+    chosen = largest(whole, 20)
+    assert (chosen.groupby("asset")["date"].diff().dt.days > 40).any()  # some come and go
+    keys = ["date", "asset"]
+    both = chosen.merge(whole, on=keys, suffixes=("", " of all"))
+    assert both[LABEL].equals(both[f"{LABEL} of all"])
 
 
 def test_excess_targets_have_mean_zero_in_every_month(panel: pd.DataFrame) -> None:

@@ -67,10 +67,10 @@ def test_validation_trains_on_fewer_months_where_there_are_no_more(samples: Samp
 
 
 def test_validation_months_without_returns_are_passed_over(samples: Samples) -> None:
-    gap = replace(samples, y=np.where(np.isin(samples.month, [28, 29]), np.nan, samples.y))
+    gap = replace(samples, outcome=np.where(np.isin(samples.month, [28, 29]), np.nan, samples.outcome))
     windows = validation_windows(gap, window_rule(12), first_test=32, months=6, folds=3)
     assert [window.test for window in windows] == [range(26, 28), range(30, 32)]
-    gap = replace(samples, y=np.where(samples.month > 20, np.nan, samples.y))
+    gap = replace(samples, outcome=np.where(samples.month > 20, np.nan, samples.outcome))
     with pytest.raises(InputError, match="none of tuning's validation months"):
         validation_windows(gap, window_rule(12), first_test=32, months=6, folds=3)
 
@@ -121,7 +121,7 @@ def test_panels_that_are_just_long_enough_will_do(panel: pd.DataFrame, samples: 
 
 
 def test_a_panel_without_any_return_is_refused(samples: Samples) -> None:
-    none = replace(samples, y=np.full_like(samples.y, np.nan))
+    none = replace(samples, outcome=np.full_like(samples.y, np.nan))
     with pytest.raises(InputError, match=r"^the panel has 0 months with ret_next, but the largest lag \(12\) \+ 20"):
         test_windows(none, window_rule(20))
 
@@ -148,3 +148,20 @@ def test_months_are_tested_between_two_dates(samples: Samples) -> None:
 def test_what_is_no_date_is_refused(dates: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must be a date|there is no such day"):
         window_rule(12, **dates)
+
+
+@pytest.mark.parametrize("horizon", [2, 3, 6])
+@pytest.mark.parametrize("expanding", [False, True])
+def test_no_window_trains_on_a_label_that_ends_after_its_forecasts_are_made(
+    samples: Samples, horizon: int, expanding: bool
+) -> None:
+    rule = window_rule(14, 6, 2, horizon=horizon, expanding=expanding)
+    made = make_schedule(samples, rule)
+    for window in [*made.every, *validation_windows(samples, rule, made.test_months.start, 6, 2)]:
+        assert window.train.stop + horizon - 1 <= window.test.start  # the label of t covers months t to t + h - 1
+    assert {len(window.train) for window in made.tested} == {14} or expanding
+    assert made.test_months == make_schedule(samples, window_rule(14, 6, 2)).test_months
+    short = window_rule(44 - 12 - horizon, horizon=horizon)
+    assert len(test_windows(samples, short)) == 1
+    with pytest.raises(InputError, match=rf"training months \+ {horizon} = 45 are needed"):
+        test_windows(samples, window_rule(44 - 12 - horizon + 1, horizon=horizon))
