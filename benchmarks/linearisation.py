@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,7 @@ def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFram
         for bias, method in FORMS:
             parts = [[results[family, bias, w, s][method] for s in range(SEEDS)] for w in windows]
             own = np.concatenate([np.mean([forecast for forecast, *_ in seeds], axis=0) for seeds in parts])
-            explanation = Explanation.concatenate([Explanation.mean([e for _, e, _ in seeds]) for seeds in parts])
+            explanation = together([[e for _, e, _ in seeds] for seeds in parts])
             lines.append(
                 {
                     "family": family,
@@ -87,6 +88,13 @@ def measure(samples: Samples, first_test: int, train_months: int) -> pd.DataFram
                 }
             )
     return pd.DataFrame(lines)
+
+
+def together(parts: list[list[Explanation]]) -> Explanation:
+    """The explanation of the seeds' mean forecasts, window after window."""
+    names = [entry.name for entry in fields(Explanation)]
+    means = {name: [np.mean([getattr(one, name) for one in seeds], axis=0) for seeds in parts] for name in names}
+    return Explanation(**{name: np.concatenate(values) for name, values in means.items()})
 
 
 def stable(parts: list[list[tuple]]) -> dict[str, float]:

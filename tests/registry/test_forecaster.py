@@ -18,7 +18,6 @@ import pytest
 import drf
 from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.universe import largest
-from drf.models.base import Explanation
 from drf.models.boosting import Boosting
 from drf.models.dnn import DNN
 from drf.models.linear import Linear, RidgeRegression
@@ -148,7 +147,7 @@ def test_versions_with_different_code_live_in_one_process(
     for bundle in bundles:
         bundle.parent.mkdir(parents=True)
         write_bundle(forecaster, bundle)
-    code = bundles[1] / "code" / "drf" / "samples" / "ranks.py"
+    code = bundles[1] / "code" / "drf" / "samples" / "transforms.py"
     code.write_text(code.read_text().replace("2.0 * position", "-2.0 * position"))
     for bundle in bundles:
         (bundle.parents[1] / FILE).write_text(make_manifest(bundle.parents[1]))
@@ -223,7 +222,7 @@ def test_every_family_that_explains_can_be_carried(
     fitted = fitted_twice(kind, samples, label)
     make_forecaster([fitted], SPEC).save(tmp_path)
     forecasts = Forecaster.load(tmp_path).predict(panel)
-    expected = Explanation.mean([model.explain(samples.x[:]) for model in fitted])
+    expected = np.mean([model.explain(samples.x[:]).linearised for model in fitted], axis=0)
     assert np.allclose(forecasts["prediction"], expected, atol=1e-6)
     assert np.allclose(forecasts[[*FACTORS, "bias"]].sum(axis=1), forecasts["prediction"], atol=1e-12)
     account = Forecaster.load(tmp_path).predict(panel, "account")

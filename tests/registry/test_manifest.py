@@ -100,7 +100,7 @@ def test_the_loaded_model_looks_at_itself(files: Path, tmp_path: Path) -> None:
     """Also where MLflow alone loads it, and nothing of the project."""
     shutil.copytree(files, tmp_path / "model")
     assert len(mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(market()))
-    code = tmp_path / "model" / "artifacts" / "bundle" / "code" / "drf" / "samples" / "ranks.py"
+    code = tmp_path / "model" / "artifacts" / "bundle" / "code" / "drf" / "samples" / "transforms.py"
     code.write_text(code.read_text().replace("-", "+", 1))
     with pytest.raises(ValueError, match=r"its file artifacts/bundle/code/drf/samples/transforms.py was changed"):
         mlflow.pyfunc.load_model(str(tmp_path / "model"))
