@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data.calendar import named
 from ..experiment.composing import compose_settings
 from ..experiment.schema import TrainConfig
 from ..workflows.build import build, require_output
@@ -33,7 +34,7 @@ def main(words: Sequence[str]) -> None:
 
 def _size(panel: pd.DataFrame) -> str:
     months = panel["date"].nunique()
-    return f"{len(panel):,} rows, {panel['asset'].nunique():,} stocks, {months} months to {panel['date'].max():%Y-%m}"
+    return f"{len(panel):,} rows, {panel['asset'].nunique():,} stocks, {months} months to {named(panel['date'].max())}"
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from ..experiment.composing import Settings
 from ..registry.evaluation_config import EvaluateConfig
+from . import program
 from .failures import ALARM
 from .hydra_command import run_command
 
@@ -16,6 +17,6 @@ def _evaluate(settings: Settings[EvaluateConfig]) -> None:
     from ..workflows.evaluate import evaluate
 
     result = evaluate(settings)
-    print(evaluation_text(result.name, result.decision, result.audits, result.place, result.notices))
+    program.say(evaluation_text(result.name, result.decision, result.audits, result.place, result.notices))
     if result.alarm and result.place is not None:
         raise SystemExit(ALARM)

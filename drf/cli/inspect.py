@@ -18,7 +18,7 @@ def main(words: Sequence[str]) -> None:
     """Run the command."""
     arguments = _parse(words)
     seen = inspect(arguments.panel, arguments.descriptors.split(","), arguments.figure, program.reading_of(arguments))
-    print(seen.text)
+    program.say(seen.text)
     if seen.refusal:
         raise InputError(f"{arguments.panel}: {seen.refusal}")
 

@@ -21,8 +21,8 @@ def main() -> None:
     arguments = _parse(sys.argv[1:])
     config = MonitorConfig(panel=arguments.panel, name=arguments.name, reading=program.reading_of(arguments))
     result = monitor(config)
-    print(record_text(result.record))
-    print(f"Run: {result.run_id} of the experiment {EXPERIMENT} in {result.store}")
+    program.say(record_text(result.record))
+    program.say(f"Run: {result.run_id} of the experiment {EXPERIMENT} in {result.store}")
     if result.alarm:
         raise SystemExit(ALARM)
 

@@ -31,7 +31,7 @@ def _month_end(settings: Settings[MonthEndConfig]) -> None:
         result = month_end(settings, _tell)
     except Exception as error:
         _refuse(error)
-    print(_last_words(result))
+    program.say(_last_words(result))
     print(json.dumps(dict(result.summary)))
     code = _CODES[result.status] or (NOTHING_TO_DO if result.done_before else 0)
     if code:
@@ -41,7 +41,7 @@ def _month_end(settings: Settings[MonthEndConfig]) -> None:
 def _tell(step: StepResult) -> None:
     """Print the result of a step as soon as it has ended."""
     if text := _text_of(step):
-        print(text)
+        program.say(text)
 
 
 def _text_of(step: StepResult) -> str:

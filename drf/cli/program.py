@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from ..data.calendar import in_words
 from ..data.files import Reading
 from ..experiment.composing import explain, in_one_line
 from ..tracking.store import without_secrets
@@ -114,7 +115,12 @@ class _Printing(logging.Handler):
     """Handler that prints the rooms' log messages, since the rooms do not print them."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record))
+        say(self.format(record))
+
+
+def say(text: str) -> None:
+    """Print a text, in the words of the calendar in force."""
+    print(in_words(text))
 
 
 def _show_logs() -> None:
@@ -167,7 +173,7 @@ def refuse(message: str, code: int = REFUSED) -> NoReturn:
     program = Path(sys.argv[0])
     room = program.parent.name
     name = program.name if program.name != "__main__.py" else room if room == "drf" else f"drf.{room}"
-    print(f"{name}: {without_secrets(' '.join(message.split()))}", file=sys.stderr)
+    print(f"{name}: {without_secrets(in_words(' '.join(message.split())))}", file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from ..data.calendar import named
 from ..live.issue_log import EXPERIMENT
 from ..reporting.terminal import issue_text, watch_text
 from ..workflows.score import ScoreConfig, score
@@ -25,17 +26,17 @@ def main() -> None:
     given = {name: getattr(arguments, name) for name in names}
     result = score(ScoreConfig(**given, model=arguments.model or None, reading=program.reading_of(arguments)))
     if watched := watch_text(result.watched, result.month):
-        print(watched)
+        program.say(watched)
     if result.issuance is None:
         program.refuse(
-            f"--panel: {len(result.watched.unusual)} number(s) of {result.month:%Y-%m} are unusual, and nothing was "
+            f"--panel: {len(result.watched.unusual)} number(s) of {named(result.month)} are unusual, and nothing was "
             "issued: correct the panel, or give --force",
             HELD_BACK,
         )
-    print(issue_text(result.issuance))
+    program.say(issue_text(result.issuance))
     where = f"run {result.issuance.run_id} of the experiment {EXPERIMENT} in {result.store}"
-    print(f"Recorded: {where}" if result.issuance.run_id else "Not recorded: the model is not in a registry.")
-    print(f"In {arguments.output}")
+    program.say(f"Recorded: {where}" if result.issuance.run_id else "Not recorded: the model is not in a registry.")
+    program.say(f"In {arguments.output}")
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

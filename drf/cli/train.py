@@ -17,10 +17,10 @@ def _train(settings: Settings[TrainConfig]) -> None:
     from ..workflows.train import plan, train
 
     if settings.config.plan:
-        print(plan_text(plan(settings)))
+        program.say(plan_text(plan(settings)))
         return
     result = train(settings)
     following = program.called("evaluate")
     if settings.choices.get("experiment") == "paper":
-        print(papers_text(result.table))
-    print(training_text(result.experiment, result.table, result.version, result.place, result.notices, following))
+        program.say(papers_text(result.table))
+    program.say(training_text(result.experiment, result.table, result.version, result.place, result.notices, following))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..evaluation.bootstrap import confidence_set, monotonicity, superior_ability
 from ..evaluation.hac import hac_mean
 from ..evaluation.intervals import sharpe_intervals
@@ -117,9 +117,9 @@ def _quantiles(row: Row, rule: PortfolioRule, seed: int) -> pd.DataFrame:
         {
             "row": row.name,
             "quantile": monthly.columns,
-            "annual_return": tested["mean"].to_numpy(dtype=float) * MONTHLY.periods_a_year,
+            "annual_return": tested["mean"].to_numpy(dtype=float) * in_force().periods_a_year,
             "t": tested["t"].to_numpy(),
-            "smallest_step": rise["smallest_step"] * MONTHLY.periods_a_year,
+            "smallest_step": rise["smallest_step"] * in_force().periods_a_year,
             "p_not_rising": rise["p"],
             "note": [rise["note"] or note for note in tested["note"]],
         }

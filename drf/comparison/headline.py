@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..evaluation.attribution import realised
 from ..evaluation.contributions import KEYS
 from ..evaluation.portfolio import exposures, make_weights, quantile_returns
@@ -91,7 +91,7 @@ def _holdings(row: Row, judging: Judging) -> tuple[pd.Timestamp, pd.DataFrame]:
         both.append(newest.assign(weight=make_weights(newest, judging.rule).table["weight"]))
     table = pd.concat([part[[*KEYS, "y_pred", "weight"]] for part in both], ignore_index=True)
     month = table["date"].max()
-    before = table[table["date"] == MONTHLY.shift(month, -1)].set_index("asset")["weight"]
+    before = table[table["date"] == in_force().shift(month, -1)].set_index("asset")["weight"]
     now = table[table["date"] == month].sort_values("y_pred", ascending=False, kind="stable").reset_index(drop=True)
     held = now["asset"].map(before).fillna(0.0)
     return month, pd.DataFrame(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..evaluation.contributions import Contributions, risk_table
 from ..evaluation.metrics import METRICS, MORE_METRICS, monthly_series, note_on, out_of_sample_r2, summarise
 from ..evaluation.portfolio import PortfolioRule, Weights, make_weights
@@ -147,7 +147,7 @@ def _make_row(model: ModelRow, walk: WalkForward, judging: Judging) -> Row:
 
 def _raw(forecasts: pd.DataFrame, series: pd.DataFrame, scale: pd.Series) -> dict[str, float]:
     """Return the unshrunk values of the metrics that shrinking changes; rank-based metrics stay the same."""
-    promised = float((series["promised"] / scale).mean() * MONTHLY.periods_a_year)
+    promised = float((series["promised"] / scale).mean() * in_force().periods_a_year)
     return {"r2_raw": out_of_sample_r2(forecasts), "promised_return_raw": promised}
 
 

@@ -1,13 +1,21 @@
 """The calendar: how long a period is, where it ends, and how many make a year.
 
-Every other file asks the calendar, so that a frequency is defined only here. It ships with every registered version, so
-it may depend only on pandas.
+Every other file asks the calendar, so that a frequency is defined only here. The calendar in force is that of the data
+a command works on; it is set when the command's settings are read. This file ships with every registered version, so it
+may depend only on pandas.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+
+Frequency = Literal["monthly", "weekly"]
 
 
 @dataclass(frozen=True)
@@ -17,12 +25,20 @@ class Calendar:
     Attributes:
         offset: Pandas' offset from one period's end to the next.
         periods_a_year: Number of periods in a year.
-        name: Word for the frequency.
+        name, unit: Words for the frequency and for one period.
+        last_day: Words for the last day of a period.
+        form: Form in which a period is named.
+        closure: Days from a period's last trading day to its end: nearly always fewer than the first number, and always
+            fewer than the second.
     """
 
     offset: pd.offsets.BaseOffset
     periods_a_year: int
-    name: str
+    name: Frequency
+    unit: str
+    last_day: str
+    form: str
+    closure: tuple[int, int]
 
     def end(self, dates: Any) -> Any:
         """Return the end of the period that each date (or the one date) lies in."""
@@ -40,26 +56,85 @@ class Calendar:
         """Return ``count`` period ends, starting with the first one on or after ``first``."""
         return pd.date_range(first, periods=periods, freq=self.offset)
 
+    @property
+    def column(self) -> str:
+        """Format of a table's column of period ends."""
+        return f"{{:{self.form}}}"
+
+    def count(self, earlier: pd.Timestamp, later: pd.Timestamp) -> int:
+        """Return the number of periods from one period end to another; negative if the second is earlier."""
+        if later < earlier:
+            return -self.count(later, earlier)
+        return len(self.between(earlier, later)) - 1
+
     def last_ended(self, day: pd.Timestamp) -> pd.Timestamp:
         """Return the newest period end on or before a day."""
         return self.offset.rollback(day)
 
     def other_frequency(self, dates: pd.Series) -> str | None:
-        """Return the name of the frequency if a table's dates are too close together, else None.
+        """Return the name of a table's frequency if it is another one, else None.
 
         ``dates``: dates as written in the table, before they are moved to the end of a period.
         """
         days = dates.drop_duplicates().sort_values().diff().dt.days
         usual = days.median()
-        if len(days) <= _FEW or not usual < _WITHIN_A_MONTH:
+        if len(days) <= _FEW or np.isnan(usual):
             return None
-        return "daily" if usual < _WITHIN_A_WEEK else "weekly"
+        found = "daily" if usual < _WITHIN_A_WEEK else "weekly" if usual < _WITHIN_A_MONTH else MONTHLY.name
+        return None if found == self.name else found
 
 
 _WITHIN_A_WEEK, _WITHIN_A_MONTH, _FEW = 5, 20, 5
 """Limits: gaps in days below which a table is daily or weekly, and the number of dates that is too small to judge."""
 
-MONTHLY = Calendar(pd.offsets.MonthEnd(), 12, "monthly")
+MONTHLY = Calendar(
+    pd.offsets.MonthEnd(), 12, "monthly", "month", "the last calendar day of the month", "%Y-%m", (7, 14)
+)
+WEEKLY = Calendar(pd.offsets.Week(weekday=4), 52, "weekly", "week", "the Friday of the week", "%Y-%m-%d", (3, 7))
+"""Weeks that end on Friday."""
+
+CALENDARS = {calendar.name: calendar for calendar in (MONTHLY, WEEKLY)}
+
+_in_force: ContextVar[Calendar] = ContextVar("calendar in force", default=MONTHLY)
+
+
+def in_force() -> Calendar:
+    """Return the calendar of the data that are worked on."""
+    return _in_force.get()
+
+
+def named(end: Any) -> str:
+    """Return the name of the period that ends at a date, in the calendar in force."""
+    return f"{pd.Timestamp(end):{in_force().form}}"
+
+
+def in_words(text: str) -> str:
+    """Return a text with months named as what the periods of the calendar in force are, such as weeks."""
+    unit = in_force().unit
+    return text if unit == MONTHLY.unit else _MONTH.sub(lambda found: _as_unit(found, unit), text)
+
+
+_MONTH = re.compile(r"(?<![\w/`'=.-])([Mm])onth(s|ly)?(?![\w/`'=-])")
+
+
+def _as_unit(found: re.Match[str], unit: str) -> str:
+    return (unit.capitalize() if found[1] == "M" else unit) + (found[2] or "")
+
+
+def use(frequency: Frequency) -> None:
+    """Put the calendar of a frequency in force, for this thread and what follows in it."""
+    _in_force.set(CALENDARS[frequency])
+
+
+@contextmanager
+def using(frequency: Frequency) -> Iterator[None]:
+    """Put the calendar of a frequency in force for a context."""
+    token = _in_force.set(CALENDARS[frequency])
+    try:
+        yield
+    finally:
+        _in_force.reset(token)
+
 
 DATED_PERIODS = ("D", "B", "M", "ME")
 """Frequencies of pandas' periods that are read as dates: days and months. Quarters and years are not."""

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import first_few
+from .calendar import named
 from .panel import KEYS, RETURN
 
 _ROUNDING = 1e-12
@@ -44,4 +45,4 @@ def _months(words: str, dates: pd.Series) -> str:
     if dates.empty:
         return ""
     months = dates.drop_duplicates().sort_values()
-    return f"{words} {len(dates):,} row(s) in {len(months)} month(s): {first_few(f'{month:%Y-%m}' for month in months)}"
+    return f"{words} {len(dates):,} row(s) in {len(months)} month(s): {first_few(named(month) for month in months)}"

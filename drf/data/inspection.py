@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import InputError, first_few
+from .calendar import named
 from .leavers import treat_leavers
 from .panel import KEYS, RETURN, check_panel
 
@@ -104,7 +105,7 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
         if line["least"] < 0.5:
             worst = coverage(panel, [str(name)])[name].idxmin()
             lines.append(
-                f"{name} is known for {line['least']:.0%} of the stocks in {worst:%Y-%m}: missing values count as "
+                f"{name} is known for {line['least']:.0%} of the stocks in {named(worst)}: missing values count as "
                 "neutral; start later, or leave it out with data.descriptors"
             )
         if line["unchanged"] > 0.97:
@@ -120,7 +121,7 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
     if RETURN in panel:
         odd = panel[(panel[RETURN] > 2) | (panel[RETURN] < LEAST_RETURN)]
         if len(odd):
-            such = first_few(f"{row.asset} {row.date:%Y-%m} {getattr(row, RETURN):+.0%}" for row in odd.itertuples())
+            such = first_few(f"{row.asset} {named(row.date)} {getattr(row, RETURN):+.0%}" for row in odd.itertuples())
             lines.append(
                 f"{RETURN} is above 200 % or below {LEAST_RETURN:.0%} in {len(odd)} row(s) ({such}): splits that were "
                 "not adjusted, a change of unit, or per cent instead of decimals?"
@@ -143,7 +144,7 @@ def coverage_figure(known: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     image = axes.imshow(100 * known.T, aspect="auto", cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
     ticks = np.unique(np.linspace(0, len(known) - 1, min(8, len(known))).round().astype(int))
-    axes.set_xticks(ticks, [f"{known.index[k]:%Y-%m}" for k in ticks])
+    axes.set_xticks(ticks, [named(known.index[k]) for k in ticks])
     axes.set_yticks(np.arange(known.shape[1]), list(known.columns))
     axes.set_title("Share of the month's stocks for which the descriptor is known, %", loc="left", fontsize=11)
     figure.colorbar(image, ax=axes, shrink=0.8)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .calendar import MONTHLY
+from .calendar import in_force
 
 
 def in_order(panel: pd.DataFrame) -> pd.DataFrame:
@@ -37,7 +37,7 @@ class Grid:
     @classmethod
     def of(cls, panel: pd.DataFrame) -> Grid:
         """Return the grid of a panel whose rows are in order and differ in ``date`` or ``asset``."""
-        dates = MONTHLY.between(panel["date"].iloc[0], panel["date"].iloc[-1])
+        dates = in_force().between(panel["date"].iloc[0], panel["date"].iloc[-1])
         date = dates.get_indexer(pd.DatetimeIndex(panel["date"]))
         stock, stocks = pd.factorize(panel["asset"].to_numpy(dtype=object))
         rows = np.full((len(dates), len(stocks)), -1, dtype=np.int32)

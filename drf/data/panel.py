@@ -13,7 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ..errors import InputError, first_few
-from .calendar import MONTHLY
+from .calendar import in_force
 from .columns import missing_columns
 from .dates import UnreadableDatesError, read_dates
 from .names import read_names
@@ -26,9 +26,6 @@ SECTOR = "sector"  # optional
 
 # Least rank correlation, in any one month, between ret_next and the MOM1 of a month later, which is the same return.
 _ALIGNED = 0.5
-
-# Days from a month's last trading day to its end: at most the first number, and nearly always fewer than the second.
-_LONGEST_CLOSURE, _USUAL_CLOSURE = 14, 7
 
 # An excess return can be below -1 by as much as the month's bill rate.
 _BILL = 0.02
@@ -115,39 +112,47 @@ def _as_dates(column: pd.Series) -> pd.Series:
     empty = dates.isna().to_numpy().nonzero()[0]
     if len(empty):
         raise InputError(f"column date, {_rows(empty)}: not a date (empty): write dates as YYYY-MM-DD")
-    require_monthly("column date", dates)
-    off = (~dates.dt.is_month_end).to_numpy()
+    require_frequency("column date", dates)
+    off = (dates != in_force().end(dates)).to_numpy()
+    unit = in_force().unit
     if off.any() and _are_last_days(dates):
-        log.info("panel: %s rows are dated at a month's last trading day, and were moved to its end", f"{off.sum():,}")
-        return MONTHLY.end(dates)
+        log.info(
+            "panel: %s rows are dated at a %s's last trading day, and were moved to its end", f"{off.sum():,}", unit
+        )
+        return in_force().end(dates)
     if off.any():
         rows = off.nonzero()[0]
         raise InputError(
-            f"column date, {_rows(rows)}: {dates.iloc[rows[0]].date()} is not a month end: "
-            "use the last calendar day of the month, or its last trading day throughout"
+            f"column date, {_rows(rows)}: {dates.iloc[rows[0]].date()} is not a {unit} end: "
+            f"use {in_force().last_day}, or the {unit}'s last trading day throughout"
         )
     return dates
 
 
-def require_monthly(where: str, dates: pd.Series) -> None:
+def require_frequency(where: str, dates: pd.Series) -> None:
     """Refuse a table of another frequency, and name that frequency.
 
     Raises InputError if the dates lie days or weeks apart.
     """
-    if other := MONTHLY.other_frequency(dates):
-        raise InputError(
-            f"{where}: the table is {other}, but a panel must be {MONTHLY.name}: keep the last row of each "
-            f"(month, asset), with {RETURN} over the month after it"
-        )
+    if other := in_force().other_frequency(dates):
+        raise InputError(f"{where}: the table is {other}, but a panel must be {in_force().name}: {_OTHER[other]}")
+
+
+_OTHER = {
+    "daily": f"keep the last row of each (month, asset), with {RETURN} over the month after it",
+    "weekly": f"set data.frequency=weekly, or keep the last row of each (month, asset), with {RETURN} over the month "
+    "after it",
+    "monthly": "set data.frequency=monthly",
+}
 
 
 def _are_last_days(dates: pd.Series) -> bool:
-    """Tell whether each month has one date, near its end unless the market was closed for longer."""
+    """Tell whether each period has one date, near its end unless the market was closed for longer."""
+    usual, longest = in_force().closure
     days = dates.drop_duplicates()
-    months_end = MONTHLY.end(days)
-    left = (months_end - days).dt.days
-    is_usual = (left < _USUAL_CLOSURE).mean() >= 0.75
-    return bool(not months_end.duplicated().any() and is_usual and left.max() < _LONGEST_CLOSURE)
+    ends = in_force().end(days)
+    left = (ends - days).dt.days
+    return bool(not ends.duplicated().any() and (left < usual).mean() >= 0.75 and left.max() < longest)
 
 
 def _as_names(column: pd.Series) -> pd.Series:
@@ -208,7 +213,7 @@ def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) 
 
 def _require_months(panel: pd.DataFrame) -> None:
     dates = panel["date"].drop_duplicates()
-    span = len(MONTHLY.between(dates.iloc[0], dates.iloc[-1]))
+    span = len(in_force().between(dates.iloc[0], dates.iloc[-1]))
     if len(dates) < span / 2:
         raise InputError(
             f"column date: only {len(dates)} of the {span} months from {dates.iloc[0].date()} to "

@@ -14,7 +14,7 @@ from .files import PLAIN, Reading, column_names, read_file
 from .joins import same_names, without_partner
 from .names import read_names
 from .numbers import read_numbers
-from .panel import KEYS, RETURN, require_monthly
+from .panel import KEYS, RETURN, require_frequency
 
 DATES = ("date", "yyyymm", "yyyymmdd")
 
@@ -143,7 +143,7 @@ def _month_ends(path: str, column: pd.Series, form: str) -> pd.Series:
     if empty.any():
         first = int(empty.argmax())
         raise InputError(f"{path}: column {column.name}, {int(empty.sum())} row(s), first row {first + 1}: empty")
-    require_monthly(f"{path}: column {column.name}", dates)
+    require_frequency(f"{path}: column {column.name}", dates)
     return MONTHLY.end(dates)
 
 

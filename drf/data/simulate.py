@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from annotated_types import Ge, Interval
 
-from .calendar import MONTHLY
+from .calendar import Frequency, in_force
 from .macro import PREFIX, sensitivities
 from .paper_descriptors import DESCRIPTORS, FACTORS
 from .sources import Source
@@ -122,11 +122,12 @@ class SimulatedMarket(Source):
         return self._market().contributions.copy()
 
     def _market(self) -> Market:
-        return _simulated(replace(self, macro=tuple(self.macro or ())))
+        return _simulated(replace(self, macro=tuple(self.macro or ())), in_force().name)
 
 
 @functools.lru_cache(maxsize=1)  # the truth is requested after the panel; simulating twice would take seconds
-def _simulated(settings: SimulatedMarket) -> Market:
+def _simulated(settings: SimulatedMarket, frequency: Frequency) -> Market:
+    """``frequency``: that of the calendar in force, on which the dates depend."""
     return simulate(settings)
 
 
@@ -145,7 +146,7 @@ def simulate(settings: SimulatedMarket) -> Market:
     extra = np.vstack([np.zeros(stocks), rewarded[:-1]]) + np.einsum("tk,ks->ts", surprises, responses)
     ranks, momentum, returns = _live(rng, latent, scale * alive, noise, settings.style, extra)
 
-    dates = MONTHLY.starting(settings.start, months)
+    dates = in_force().starting(settings.start, months)
     assets = np.array([f"S{number:04d}" for number in range(stocks)])
     keys = pd.DataFrame({"date": np.repeat(dates, stocks), "asset": np.tile(assets, months)})
     panel = keys.copy()

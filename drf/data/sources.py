@@ -12,6 +12,7 @@ from annotated_types import Ge, Interval
 
 from ..errors import InputError
 from .bar_cache import kept_bars
+from .calendar import Frequency
 from .daily import month_bars, read_prices
 from .files import Reading, column_names, read_file, read_table
 from .panel import KEYS, RETURN
@@ -31,9 +32,11 @@ class Source(ABC):
 
     ``PLACES`` names the fields that say where data lie or up to which month they go: these fields change from month to
     month while all else stays. The text fields among them are paths. ``READING`` names the fields that say how files
-    are read or when they are refused; they do not change the resulting panel.
+    are read or when they are refused; they do not change the resulting panel. ``FREQUENCIES`` names the frequencies
+    that the source can have.
     """
 
+    FREQUENCIES: ClassVar[tuple[Frequency, ...]] = ("monthly", "weekly")
     PLACES: ClassVar[frozenset[str]] = frozenset()
     READING: ClassVar[frozenset[str]] = frozenset(
         {"encoding", "unknown", "separator", "decimal", "most_unmatched", "needed"}
@@ -98,6 +101,8 @@ class RawTables(FileSource):
     Cases that needed treatment are logged. ``bars`` names a file that keeps the monthly bars, so that only new or
     changed months of the prices are summed up again.
     """
+
+    FREQUENCIES: ClassVar[tuple[Frequency, ...]] = ("monthly",)
 
     PLACES = frozenset({"prices", "market_index", "statements", "delistings", "bars"})
 
@@ -201,6 +206,8 @@ class ResearchPanel(FileSource):
 
     With ``descriptors`` given, no others are looked for. Cases that needed treatment are logged.
     """
+
+    FREQUENCIES: ClassVar[tuple[Frequency, ...]] = ("monthly",)
 
     PLACES = frozenset({"path"})
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 
 
 def annualised_ratio(monthly: pd.Series) -> float:
@@ -11,11 +11,11 @@ def annualised_ratio(monthly: pd.Series) -> float:
     deviation = monthly.std()
     if monthly.count() < 2 or not deviation > 1e-12:
         return float("nan")
-    return float(monthly.mean() / deviation * np.sqrt(MONTHLY.periods_a_year))
+    return float(monthly.mean() / deviation * np.sqrt(in_force().periods_a_year))
 
 
-def rolling_ratio(monthly: pd.Series, months: int = MONTHLY.periods_a_year) -> pd.Series:
-    """Return a rolling :func:`annualised_ratio` over the periods up to each date; NaN where there are too few."""
-    window = monthly.rolling(months)
+def rolling_ratio(monthly: pd.Series) -> pd.Series:
+    """Return a rolling :func:`annualised_ratio` over the year up to each date; NaN where there are too few periods."""
+    window = monthly.rolling(in_force().periods_a_year)
     deviation = window.std()
-    return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(MONTHLY.periods_a_year)
+    return window.mean() / deviation.where(deviation > 1e-12) * np.sqrt(in_force().periods_a_year)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 
 LEAST_PERIODS = 24
 """Fewest periods for an interval; with fewer, its width reflects chance more than knowledge."""
@@ -64,9 +64,9 @@ def _own(values: np.ndarray, level: float) -> dict[str, object]:
         return {**line, "note": f"cannot be estimated, because {few}"}
     if not values.std(ddof=1) > 1e-12:
         return {**line, "note": "cannot be estimated, because the returns do not vary"}
-    ratio = _sharpe(values)
+    ratio, year = _sharpe(values), np.sqrt(in_force().periods_a_year)
     low, high, _ = _interval(ratio, _error(_influence(values)), len(values), level)
-    return {**line, "sharpe": ratio * _YEAR, "low": low * _YEAR, "high": high * _YEAR, "note": ""}
+    return {**line, "sharpe": ratio * year, "low": low * year, "high": high * year, "note": ""}
 
 
 def _difference(pair: np.ndarray, level: float) -> tuple[float, float, float, float]:
@@ -76,10 +76,8 @@ def _difference(pair: np.ndarray, level: float) -> tuple[float, float, float, fl
         return (np.nan, np.nan, np.nan, np.nan)
     apart = _sharpe(a) - _sharpe(b)
     low, high, above = _interval(apart, _error(_influence(a) - _influence(b)), len(pair), level)
-    return apart * _YEAR, low * _YEAR, high * _YEAR, above
-
-
-_YEAR = np.sqrt(MONTHLY.periods_a_year)
+    year = np.sqrt(in_force().periods_a_year)
+    return apart * year, low * year, high * year, above
 
 
 def _sharpe(values: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from .annual import annualised_ratio
 from .drawdowns import underwater
 from .hac import LEAST_PERIODS, hac_mean
@@ -109,8 +109,8 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
         "mae": float(error.abs().mean()),
         "rmse": float(np.sqrt((error**2).mean())),
         "r2": out_of_sample_r2(known),
-        "annual_return": float(gross.mean() * MONTHLY.periods_a_year),
-        "annual_volatility": float(gross.std() * np.sqrt(MONTHLY.periods_a_year)),
+        "annual_return": float(gross.mean() * in_force().periods_a_year),
+        "annual_volatility": float(gross.std() * np.sqrt(in_force().periods_a_year)),
         "sharpe": annualised_ratio(gross),
         "rank_ic": mean_ic(series["rank_ic"]),
         "rank_ic_ir": annualised_ratio(series["rank_ic"]),
@@ -123,7 +123,7 @@ def summarise(forecasts: pd.DataFrame, rule: PortfolioRule) -> dict[str, float]:
         "spread_t": float(t["long_short"]),
         "hit_rate": float((gross.dropna() > 0).mean()),
         "breakeven_bps": float(1e4 * gross.mean() / series["traded"].mean()) if series["traded"].mean() > 0 else np.nan,
-        "promised_return": float(series["promised"].mean() * MONTHLY.periods_a_year),
+        "promised_return": float(series["promised"].mean() * in_force().periods_a_year),
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from .trials import Trials
 
 LEAST_PERIODS = 12
@@ -102,7 +102,7 @@ def sharpe_evidence(returns: pd.DataFrame, trials: Trials, level: float = 0.95) 
         periods = int(column.count())
         line: dict[str, object] = {"row": name, "periods": periods, "trials": len(trials)}
         line["independent"] = trials.independent
-        year = np.sqrt(MONTHLY.periods_a_year)
+        year = np.sqrt(in_force().periods_a_year)
         if periods < LEAST_PERIODS or not column.std() > 1e-12:
             line["note"] = f"cannot be estimated, because there are only {periods} periods"
             if periods >= LEAST_PERIODS:

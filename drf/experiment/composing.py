@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..data.calendar import use
 from ..errors import InputError, cause_of, first_few, nearest
 from .config import Record, flatten, read
 from .config_folder import CONFIG_DIR
@@ -44,11 +45,13 @@ class Settings(Generic[C]):
     def of(
         cls, composed: DictConfig, schema: type[C], overrides: Sequence[str], choices: Mapping[str, str]
     ) -> Settings[C]:
-        """Check a composed configuration.
+        """Check a composed configuration, and put the calendar of its data in force.
 
         Raises InputError, naming the key, its value and the values allowed.
         """
-        return cls(read(composed, schema), Record.of(composed), tuple(overrides), dict(choices))
+        config: Any = read(composed, schema)
+        use(config.data.frequency)
+        return cls(config, Record.of(composed), tuple(overrides), dict(choices))
 
     @classmethod
     def recorded(cls, values: Mapping[str, Any], schema: type[C], words: Sequence[str]) -> Settings[C]:

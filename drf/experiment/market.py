@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ..data.calendar import MONTHLY, in_force
 from ..data.files import PLAIN, Reading, read_table
 from ..data.leavers import treat_leavers
 from ..data.macro import PREFIX, add_sensitivities
@@ -38,6 +39,11 @@ def load_market(
         raise InputError(
             f"data.universe={data.universe}: must be at least portfolio.quantiles={least_stocks}: each needs a stock"
         )
+    if data.frequency not in data.source.FREQUENCIES:
+        raise InputError(
+            f"data.frequency={data.frequency}: panels of this source are monthly: give a {data.frequency} panel as "
+            "data=panel"
+        )
     frame = data.source.needing(descriptors).panel()
     missing = [name for name in descriptors if name.startswith((PREFIX, STATE)) and name not in frame]
     present = [name for name in descriptors if name not in missing]
@@ -65,6 +71,11 @@ def _with_macro(
     sensitive = [name.removeprefix(PREFIX) for name in missing if name.startswith(PREFIX)]
     states = [name.removeprefix(STATE) for name in missing if name.startswith(STATE)]
     series = list(dict.fromkeys([*sensitive, *states]))
+    if in_force() is not MONTHLY:
+        raise InputError(
+            f"factors: {missing[0]}: macro series are read for monthly panels: add the column to the {in_force().name} "
+            "panel, or leave it out"
+        )
     if macro is None or macro.path is None:
         meaning = "a sensitivity to" if sensitive else "the state of"
         raise InputError(

@@ -15,6 +15,7 @@ from annotated_types import Ge, Interval
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from ..data.calendar import Frequency
 from ..data.leavers import check_rule
 from ..data.sources import Source
 from ..data.trading_days import WEEKDAYS, check_weekmask
@@ -58,7 +59,7 @@ class MacroConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplesConfig:
-    """How descriptors become inputs: the ``samples`` config, see :mod:`drf.samples.transforms`.
+    """Transforms of descriptors into inputs: the ``samples`` config, see :mod:`drf.samples.transforms`.
 
     Attributes:
         transform: Transform of all descriptors.
@@ -93,6 +94,7 @@ class DataConfig:
         missing_return: Return of a stock that leaves without a known return, see
             :func:`drf.data.leavers.treat_leavers`.
         cap: Unit of CAP, from which market values are taken; None: unknown.
+        frequency: Frequency of the panel's dates.
         weekmask, holidays: Days of the week on which the market trades, and a file with a column ``date`` of further
             days without trading.
     """
@@ -103,6 +105,7 @@ class DataConfig:
     macro: MacroConfig | None = None
     missing_return: str = "drop"
     cap: Cap | None = None
+    frequency: Frequency = "monthly"
     weekmask: str = WEEKDAYS
     holidays: str | None = None
 
@@ -153,7 +156,7 @@ class RegistryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
-    """What a training keeps of the contributions by descriptor and lag in ``relevance.parquet``.
+    """Contributions by descriptor and lag that a training keeps in ``relevance.parquet``.
 
     ``summed``: the newest test month. ``full``: all test months.
     """

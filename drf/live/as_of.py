@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..data.panel import RETURN
 from ..data.trading_days import TradingDays
 from ..errors import InputError
@@ -28,10 +28,6 @@ def day_of(text: str | None) -> pd.Timestamp:
     except ValueError:
         pass
     raise InputError(f"as_of={text}: must be a date, such as 2026-10-31")
-
-
-def months_between(earlier: pd.Timestamp, later: pd.Timestamp) -> int:
-    return 12 * (later.year - earlier.year) + later.month - earlier.month
 
 
 def up_to(
@@ -71,5 +67,5 @@ def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
         newest: Newest month end among the months that have ended, see :func:`up_to`.
         day: Day of the check.
     """
-    behind = months_between(newest, MONTHLY.last_ended(day))
+    behind = in_force().count(newest, in_force().last_ended(day))
     return [Finding("the newest month", "behind", float(behind), 0.0, 0.0)] if behind > 0 else []

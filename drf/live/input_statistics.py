@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force, named
 from ..data.panel import RETURN
 from ..errors import first_few
 
@@ -130,10 +130,8 @@ def _absent(panel: pd.DataFrame, lags: Sequence[int]) -> list[Finding]:
     """Return findings for missing months that the newest month is compared with or forecast from."""
     newest, first = panel["date"].max(), panel["date"].min()
     there = set(panel["date"].unique())
-    months = [MONTHLY.shift(newest, -lag) for lag in sorted({1, *lags} - {0})]
-    return [
-        Finding(f"{month:%Y-%m}", "lag", 0.0, 1.0, 1.0) for month in months if first <= month and month not in there
-    ]
+    months = [in_force().shift(newest, -lag) for lag in sorted({1, *lags} - {0})]
+    return [Finding(named(month), "lag", 0.0, 1.0, 1.0) for month in months if first <= month and month not in there]
 
 
 def _band(before: np.ndarray, least: float) -> tuple[float, float, float]:
@@ -156,7 +154,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
     usual = np.nanmedian(np.stack([company[end] for end in ends[:-1]]), axis=0) if len(ends) > 1 else company[ends[0]]
     rows = {}
     for before, end in itertools.pairwise(ends):
-        if before != MONTHLY.shift(end, -1):
+        if before != in_force().shift(end, -1):
             continue  # changes across a gap span more than a month
         now, last = months[end], months[before]
         both = now.index.intersection(last.index)
@@ -184,7 +182,7 @@ def watched(panel: pd.DataFrame, descriptors: Sequence[str], lags: Sequence[int]
 
 def _there(months: Mapping[pd.Timestamp, pd.DataFrame], end: pd.Timestamp, lags: Sequence[int]) -> float:
     """Return the share of stocks that have a row at the lagged dates; NaN if one is before the first month."""
-    dates = [MONTHLY.shift(end, -lag) for lag in lags if lag]
+    dates = [in_force().shift(end, -lag) for lag in lags if lag]
     if not dates or min(dates) < min(months):
         return np.nan if dates else 1.0
     here = months[end].index

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import mlflow
 import pandas as pd
 
+from ..data.calendar import named
 from ..data.panel import KEYS, SECTOR, fingerprint
 from ..errors import InputError
 from ..registry.loading import forecast
@@ -60,7 +61,7 @@ def make_issue(
     try:
         contributions = forecast(scorer.model, needed, "descriptors")
     except (ValueError, mlflow.MlflowException) as error:
-        raise InputError(f"the month {month:%Y-%m} cannot be forecast: {error}") from error
+        raise InputError(f"the month {named(month)} cannot be forecast: {error}") from error
     factors = scorer.model.unwrap_python_model().forecaster.spec.factors
     forecasts = contributions[[*KEYS, "prediction"]].assign(
         **{factor: contributions[list(names)].sum(axis=1) for factor, names in factors.items()},

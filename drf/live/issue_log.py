@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities import Run, ViewType
 
+from ..data.calendar import named
 from ..errors import InputError, first_few, first_line
 from ..registry.signing import require_signature, signature_of
 from ..tracking.locks import store_lock
@@ -204,9 +205,9 @@ def require_in_order(client: mlflow.MlflowClient, issues: Sequence[Issue], month
     Raises InputError, naming later months.
     """
     after = whole_issues(client, [issue for issue in issues if issue.month > month])
-    later = [f"{issued.issue.month:%Y-%m}" for issued in after if isinstance(issued, Issued)]
+    later = [named(issued.issue.month) for issued in after if isinstance(issued, Issued)]
     if later:
-        raise InputError(f"{month:%Y-%m} cannot be issued after {first_few(later)}, which was issued already")
+        raise InputError(f"{named(month)} cannot be issued after {first_few(later)}, which was issued already")
 
 
 @contextlib.contextmanager

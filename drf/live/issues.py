@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from mlflow.entities import Run
 
+from ..data.calendar import named
+
 CHAMPION, SHADOW = "champion", "shadow"
 """Roles: forecasts from which orders are made, and forecasts that are only watched."""
 
@@ -57,7 +59,7 @@ class Issue:
     @property
     def title(self) -> str:
         """Name of the run."""
-        return f"{self.month:%Y-%m} {'forecasts' if self.role == CHAMPION else self.role}, version {self.version}"
+        return f"{named(self.month)} {'forecasts' if self.role == CHAMPION else self.role}, version {self.version}"
 
     @property
     def slot(self) -> tuple[pd.Timestamp, str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..data.panel import KEYS, RETURN
 from ..evaluation.portfolio import PortfolioRule, Quantiles, drifted, make_weights
 
@@ -61,7 +61,7 @@ def held_now(orders: pd.DataFrame, panel: pd.DataFrame, month: pd.Timestamp) -> 
     """
     weights = orders.set_index("asset")["weight"]
     weights, unknown = weights[weights != 0], 0
-    for end in MONTHLY.between(orders["date"].iloc[0], MONTHLY.shift(month, -1)):
+    for end in in_force().between(orders["date"].iloc[0], in_force().shift(month, -1)):
         returns = _returns(panel, end).reindex(weights.index)
         unknown += int(returns.isna().sum())
         weights = drifted(weights.to_frame().T, returns.fillna(0.0).to_frame().set_axis(["weight"], axis=1).T).iloc[0]
@@ -84,7 +84,7 @@ def inputs_known(panel: pd.DataFrame, assets: pd.Series, descriptors: Sequence[s
     """Return each stock's share of known inputs in the newest month, over descriptors and lags, shape (n,)."""
     newest, shares = panel["date"].max(), []
     for lag in lags:
-        month = panel[panel["date"] == MONTHLY.shift(newest, -lag)].set_index("asset")
+        month = panel[panel["date"] == in_force().shift(newest, -lag)].set_index("asset")
         known = month[list(descriptors)].notna().mean(axis=1)
         shares.append(known.reindex(assets).fillna(0.0).to_numpy())
     return np.asarray(np.mean(shares, axis=0))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import named
 from ..data.panel import KEYS, RETURN, SECTOR
 from ..errors import InputError
 from ..evaluation.bootstrap import cumulated_band
@@ -83,7 +84,7 @@ def restated_outcomes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     both = now.astype(kinds).merge(before[[*keys, "net"]], on=keys, suffixes=("", "_before"))
     moved = both[(both["net"] - both["net_before"]).abs() > _NOTICEABLE]
     return [
-        f"what came true of {line['month']:%Y-%m} has changed: net {line['net']:+.2%}, and was "
+        f"what came true of {named(line['month'])} has changed: net {line['net']:+.2%}, and was "
         f"{line['net_before']:+.2%}: the panel's returns were restated"
         for _, line in moved.iterrows()
     ]
@@ -159,7 +160,7 @@ class Live:
     @property
     def raised(self) -> list[str]:
         """Months in which the alarm was on."""
-        return [f"{month:%Y-%m}" for month in self.months.loc[self.months["evidence"] >= 1 / ALPHA, "month"]]
+        return [named(month) for month in self.months.loc[self.months["evidence"] >= 1 / ALPHA, "month"]]
 
 
 def live_record(issued: Sequence[Issued], outcomes: pd.DataFrame) -> Live | None:
@@ -241,7 +242,7 @@ def not_come_true(issues: Sequence[Issue], outcomes: pd.DataFrame, panel: pd.Dat
     """Return the issued months that lack enough realised returns to be evaluated."""
     last, known = panel.loc[panel[RETURN].notna(), "date"].max(), set(outcomes["month"])
     waiting = {issue.month for issue in issues if issue.month <= last and issue.month not in known}
-    return [f"{month:%Y-%m}" for month in sorted(waiting)]
+    return [named(month) for month in sorted(waiting)]
 
 
 def not_issued(issues: Sequence[Issue], panel: pd.DataFrame) -> list[str]:
@@ -251,4 +252,4 @@ def not_issued(issues: Sequence[Issue], panel: pd.DataFrame) -> list[str]:
     dates = panel["date"].drop_duplicates()
     between = dates[(dates > issues[0].month) & (dates < dates.max())]
     there = {issue.month for issue in issues}
-    return [f"{date:%Y-%m}" for date in between.sort_values() if date not in there]
+    return [named(date) for date in between.sort_values() if date not in there]

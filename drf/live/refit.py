@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from ..data.calendar import in_force
 from ..data.panel import RETURN
 from ..errors import InputError
 from ..experiment.composing import read_option
 from ..experiment.schema import ComputeConfig, DataConfig
 from ..registry.versions import RegisteredVersions, Version
 from ..tuning.search import TuningRule
-from .as_of import months_between
 
 
 def newest_of_recipe(versions: RegisteredVersions, champion: Version) -> Version:
@@ -24,7 +24,7 @@ def newest_of_recipe(versions: RegisteredVersions, champion: Version) -> Version
 def is_due(version: Version, panel: pd.DataFrame) -> bool:
     """Tell whether the refit interval of a version's backtest has passed since its training."""
     last = panel.loc[panel[RETURN].notna(), "date"].max()
-    return months_between(version.train_last, last) >= version.config.window.refit_every
+    return in_force().count(version.train_last, last) >= version.config.window.refit_every
 
 
 def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,9 @@ def training_config(version: Version, given: Mapping[str, Any]) -> dict[str, Any
     studies = {"journal": tuning.journal, "storage": tuning.storage}
     # the keys that every data config has; the others are references that the recorded source does not use
     data = {entry.name: recorded["data"].get(entry.name) for entry in dataclasses.fields(DataConfig)}
-    data |= {"source": given["source"], "macro": given.get("macro")}
+    data["source"] = given["source"]
+    if data["macro"] and given.get("macro"):  # which series, and how they are used, belongs to the recipe
+        data["macro"] = {**data["macro"], "path": given["macro"]["path"]}
     tracking = {**recorded["tracking"], "name": None}
     return {
         **recorded,

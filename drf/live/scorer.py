@@ -7,7 +7,7 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force, use
 from ..data.panel import KEYS
 from ..errors import InputError, first_few, first_line
 from ..evaluation.portfolio import PortfolioRule
@@ -66,7 +66,10 @@ class Scorer:
 
 
 def load_scorer(uri: str) -> Scorer:
-    """Load a model of this project; errors are as in :func:`drf.registry.loading.load_model`."""
+    """Load a model of this project, and put the calendar of its data in force.
+
+    Errors are as in :func:`drf.registry.loading.load_model`.
+    """
     client, name, number, role = mlflow.MlflowClient(), None, None, SHADOW
     if named := re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", uri):
         name = named[1]
@@ -85,9 +88,10 @@ def load_scorer(uri: str) -> Scorer:
     model, evidence = load_with_evidence(uri)
     if model.metadata.get_input_schema() is None or RECIPE not in evidence.tags:
         raise InputError(f"{uri}: is not a model of this project: it has no signature, or no recipe")
-    rule = read_recorded(evidence.tags["config"]).portfolio
+    config = read_recorded(evidence.tags["config"])
+    use(config.data.frequency)
     train_last = pd.Timestamp(evidence.tags["train_last"])
-    return Scorer(model, evidence, name, number, role, rule, evidence.tags[RECIPE], train_last)
+    return Scorer(model, evidence, name, number, role, config.portfolio, evidence.tags[RECIPE], train_last)
 
 
 def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> MarketComparison:
@@ -141,4 +145,4 @@ def own_issues(scorer: Scorer) -> list[Issue]:
 
 def recent(scorer: Scorer, panel: pd.DataFrame) -> pd.DataFrame:
     """Return those months of a panel that are needed to forecast its newest month."""
-    return panel[panel["date"] >= MONTHLY.shift(panel["date"].max(), -max(scorer.lags))]
+    return panel[panel["date"] >= in_force().shift(panel["date"].max(), -max(scorer.lags))]

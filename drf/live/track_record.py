@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 from tqdm import tqdm
 
+from ..data.calendar import named
 from ..errors import InputError, first_few
 from .alarm import ALPHA
 from .issue_log import deleted_issues, issues_left_aside, live_experiment, read_issues, whole_issues
@@ -77,7 +78,7 @@ class Record:
             return ""
         last = live.months.iloc[-1]
         return (
-            f"what came true since {live.since:%Y-%m} falls short of what the backtest promised: evidence "
+            f"what came true since {named(live.since)} falls short of what the backtest promised: evidence "
             f"{live.evidence:.3g} (rank IC {last['evidence_rank_ic']:.3g}, net return {last['evidence_net']:.3g}), an "
             f"alarm from {1 / ALPHA:.0f} on"
         )

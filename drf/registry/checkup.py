@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..data.panel import KEYS
 from ..evaluation.metrics import rank_ic
 from .loading import forecast
@@ -70,7 +70,7 @@ def rank_agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
 
 
 def _from(history: pd.DataFrame, month: pd.Timestamp, lags: int) -> pd.DataFrame:
-    return history[history["date"] >= MONTHLY.shift(month, -lags)]
+    return history[history["date"] >= in_force().shift(month, -lags)]
 
 
 def _apart(forecasts: pd.DataFrame, recorded: pd.DataFrame) -> float:

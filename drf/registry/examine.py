@@ -7,7 +7,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..data.panel import KEYS
 from ..errors import InputError, first_line
 from .checkup import Checkup, check_up
@@ -54,7 +54,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
         restated = compare(evidence.history, panel)
         return Examination(
             forecasts=unseen_forecasts(model, evidence, restated, panel),
-            newest=forecast(model, panel[panel["date"] >= MONTHLY.shift(newest, -lags)]),
+            newest=forecast(model, panel[panel["date"] >= in_force().shift(newest, -lags)]),
             checkup=check_up(model, evidence, lags),
             restated=restated,
             history=evidence.history,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.calendar import Frequency, in_force, named, using
 from ..data.dates import UnreadableDatesError, read_dates
 from ..data.names import read_names
 from ..data.numbers import read_numbers
@@ -43,6 +44,7 @@ class Spec:
         least: Fewest stocks in a month that is forecast without ``allow_small``: as many as one quantile had in
             training. Ranks among fewer stocks have another meaning.
         transforms: Descriptor -> how its values become inputs, see :mod:`drf.samples.transforms`.
+        frequency: Frequency of the panel; a lag is a number of its periods.
     """
 
     lags: list[int]
@@ -52,6 +54,7 @@ class Spec:
     stocks: int = 0
     least: int = 1
     transforms: dict[str, Transform] = field(default_factory=dict)
+    frequency: Frequency = "monthly"
 
     @property
     def columns(self) -> list[str]:
@@ -131,7 +134,8 @@ class Forecaster:
             raise ValueError(f"detail={detail!r} is unknown: use one of {', '.join(DETAILS)}")
         if not self.explains and detail != DETAILS[0]:
             raise ValueError(f"detail={detail!r}: the forecasts of this model have no contributions")
-        samples = self._samples(panel, allow_small)
+        with using(self.spec.frequency):
+            samples = self._samples(panel, allow_small)
         if not self.explains:
             return self._plain(samples)
         account = self._account(samples)
@@ -179,9 +183,9 @@ class Forecaster:
             raise ValueError(f"column date: {error}") from None
         if dates.isna().any() or names.isna().any():
             raise ValueError("columns date and asset must not have empty values")
-        off = ~dates.dt.is_month_end
+        off = dates != in_force().end(dates)
         if off.any():
-            raise ValueError(f"column date: {dates[off].iloc[0].date()} is not a month end")
+            raise ValueError(f"column date: {dates[off].iloc[0].date()} is not a {in_force().unit} end")
         panel = panel.assign(date=dates, asset=names, **{name: _numbers(panel[name]) for name in self.spec.columns})
         if panel.duplicated(["date", "asset"]).any():
             raise ValueError("a (date, asset) appears more than once in the panel")
@@ -202,7 +206,7 @@ class Forecaster:
         least, month = int(stocks.min()), stocks.idxmin()
         if least < self.spec.least:
             raise ValueError(
-                f"{month:%Y-%m} has {least} stock(s), and this model was trained on {self.spec.stocks:,} a month: "
+                f"{named(month)} has {least} stock(s), and this model was trained on {self.spec.stocks:,} a month: "
                 f"ranks among fewer than {self.spec.least:,} mean something else; give the whole cross-section, or "
                 'params={"allow_small": True}'
             )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import named
 from ..data.panel import RETURN
 from ..errors import first_few
 
@@ -77,7 +78,7 @@ class Restatement:
 
 
 def _span(months: pd.Index) -> str:
-    names = [f"{month:%Y-%m}" for month in months]
+    names = [named(month) for month in months]
     return first_few(names) if len(names) <= 3 else f"{len(names)} months from {names[0]} to {names[-1]}"
 
 

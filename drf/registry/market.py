@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import named
 from ..data.panel import KEYS, RETURN
 from ..errors import InputError
 from .history import renamings
@@ -55,7 +56,7 @@ class MarketComparison:
     def difference(self) -> str:
         """Reason why the panel is of another market; empty if the market is the same."""
         if not self.months:
-            return f"no month is common to the panel and its training, which ended in {self.last:%Y-%m}"
+            return f"no month is common to the panel and its training, which ended in {named(self.last)}"
         if self.stocks < _SAME:
             return f"{self.stocks:.0%} of the stocks of its training are in the panel"
         known = self.descriptors.dropna()

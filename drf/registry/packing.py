@@ -16,7 +16,7 @@ from mlflow.types.schema import AnyType
 
 import drf
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..data.panel import KEYS
 from ..models.base import Loadable
 from ..models.portable import PortableRegression, PortableTrees
@@ -144,7 +144,7 @@ def requirements(forecaster: Forecaster) -> list[str]:
 
 def _example(panel: pd.DataFrame, spec: Spec) -> pd.DataFrame:
     """Return the rows of a few stocks that are present in all the months that one forecast needs."""
-    first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
+    first = in_force().shift(panel["date"].max(), -max(spec.lags))
     recent = panel[panel["date"] >= first]
     months = recent.groupby("asset")["date"].nunique()
     chosen = months.sort_values(ascending=False, kind="stable").index[:EXAMPLE_STOCKS]

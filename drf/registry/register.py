@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
 from ..comparison.rows import Row
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..data.panel import KEYS
 from ..errors import InputError
 from ..experiment.config import located
@@ -84,7 +84,7 @@ def register_newest(
 def _in_words(experiment: Experiment) -> str:
     data, stocks = experiment.config.data, experiment.panel.groupby("date").size()
     largest = f"the {data.universe:,} largest stocks" if data.universe else "all stocks"
-    return f"{short_source(data.source.name)}: {largest}, {stocks.median():,.0f} a month, monthly"
+    return f"{short_source(data.source.name)}: {largest}, {stocks.median():,.0f} a {in_force().unit}, {data.frequency}"
 
 
 def _loadable(groups: Sequence[Sequence[FittedModel]]) -> list[list[Loadable]]:
@@ -101,6 +101,7 @@ def _spec(experiment: Experiment, row: Row) -> Spec:
         stocks=stocks,
         least=stocks // experiment.config.portfolio.quantiles,
         transforms=dict(experiment.transforms),
+        frequency=experiment.config.data.frequency,
     )
 
 
@@ -124,7 +125,7 @@ def gather_evidence(forecaster: Forecaster, panel: pd.DataFrame, rows: Mapping[s
     Raises InputError if the forecaster's forecasts of the newest month differ from the row's.
     """
     row, spec = rows[name], forecaster.spec
-    first = MONTHLY.shift(panel["date"].max(), -max(spec.lags))
+    first = in_force().shift(panel["date"].max(), -max(spec.lags))
     newest = forecaster.predict(panel[panel["date"] >= first])[[*KEYS, "prediction"]]
     both = row.forecast.merge(newest, on=list(KEYS))
     apart = (both["y_pred"] - both["prediction"]).abs().max()

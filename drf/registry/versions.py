@@ -15,6 +15,7 @@ import mlflow
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
+from ..data.calendar import in_force, named
 from ..data.panel import RETURN
 from ..data.sources import NamedElsewhere
 from ..errors import InputError, first_few, first_line
@@ -122,12 +123,13 @@ class Version:
         newest, every = panel.loc[panel[RETURN].notna(), "date"].max(), self.config.window.refit_every
         if pd.isna(newest):
             return ""
-        months = 12 * (newest.year - self.train_last.year) + newest.month - self.train_last.month
+        months = in_force().count(self.train_last, newest)
         if months <= every:
             return ""
         return (
-            f"version {self.number} is overdue: it has seen returns to {self.train_last:%Y-%m}, {months} months before "
-            f"the newest, and its recipe is refitted every {every} month(s): train it (drf train, or drf month-end)"
+            f"version {self.number} is overdue: it has seen returns to {named(self.train_last)}, {months} months "
+            f"before the newest, and its recipe is refitted every {every} month(s): train it (drf train, or drf "
+            "month-end)"
         )
 
     @property

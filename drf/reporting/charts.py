@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force, named
 from ..evaluation.annual import rolling_ratio
 from ..evaluation.drawdowns import underwater
 from ..models.catalogue import OTHER_COLOUR, row_named
@@ -68,7 +68,7 @@ def monthly_heat(returns: pd.Series, row: str) -> Chart:
     alt = f"Returns of {row} after costs by month: none is known."
     if returns.notna().any():
         known = returns.dropna().sort_values(kind="stable")
-        ends = [f"{known.iloc[k]:.1%} in {known.index[k]:%Y-%m}" for k in (0, -1)]
+        ends = [f"{known.iloc[k]:.1%} in {named(known.index[k])}" for k in (0, -1)]
         alt = f"Returns of {row} after costs by month: worst {ends[0]}, best {ends[1]}."
     return _heat(
         f"{row}: return after costs by the month in which it was earned, %",
@@ -93,14 +93,14 @@ def rolling_sharpe(returns: pd.DataFrame) -> Chart:
     """Draw the Sharpe ratio after costs over the past year. ``returns``: one line per month, one column per row."""
     rolled = returns.apply(rolling_ratio)
     return _lines(
-        "Sharpe ratio after costs of the last 12 months", f"Rolling Sharpe ratios: {_ranges(rolled)}.", rolled, ".2f"
+        "Sharpe ratio after costs of the last year", f"Rolling Sharpe ratios: {_ranges(rolled)}.", rolled, ".2f"
     )
 
 
 def rolling_rank_ic(ic: pd.DataFrame) -> Chart:
     """Draw the mean rank IC over the past year. ``ic``: one line per month, one column per row."""
-    rolled = ic.rolling(MONTHLY.periods_a_year).mean()
-    return _lines("Rank IC, mean of the last 12 months", f"Rolling rank IC: {_ranges(rolled)}.", rolled, ".3f")
+    rolled = ic.rolling(in_force().periods_a_year).mean()
+    return _lines("Rank IC, mean of the last year", f"Rolling rank IC: {_ranges(rolled)}.", rolled, ".3f")
 
 
 def quantile_wealth(quantiles: pd.DataFrame, row: str) -> Chart:
@@ -358,7 +358,7 @@ def _told(values: pd.Series, how: str) -> str:
 
 
 def _months(index: Iterable[Any]) -> list[str]:
-    return [f"{date:%Y-%m}" for date in pd.DatetimeIndex(list(index))]
+    return [named(date) for date in pd.DatetimeIndex(list(index))]
 
 
 def _numbers(values: Iterable[Any]) -> list[float | None]:

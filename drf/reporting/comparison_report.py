@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
 from ..comparison.headline import Portrait
+from ..data.calendar import named
 from ..models.catalogue import linearised
 from . import charts, findings
 from .document import Chart, Column, Document, Picture, Section, Table
@@ -300,7 +301,7 @@ def _scales(scales: pd.DataFrame, best: str | None) -> Table:
 
 def _periods(periods: pd.DataFrame, best: str | None) -> Table:
     shown = periods[periods["row"].isin({best, BENCHMARK})].sort_values(["first", "row"], kind="stable")
-    shown = shown.assign(span=[f"{a:%Y-%m} to {b:%Y-%m}" for a, b in zip(shown["first"], shown["last"], strict=True)])
+    shown = shown.assign(span=[f"{named(a)} to {named(b)}" for a, b in zip(shown["first"], shown["last"], strict=True)])
     columns = [
         Column("span", "Forecasts made"),
         Column("row", "Row"),

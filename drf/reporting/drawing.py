@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ..comparison.rows import Factors, Row, top_contributions
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force
 from ..evaluation.contributions import percentages
 from ..evaluation.portfolio import PortfolioRule, quantile_returns
 from . import charts
@@ -21,7 +21,7 @@ def comparison_figures(
         table: See :func:`drf.comparison.rows.comparison_table`.
         intervals: As :func:`drf.evaluation.intervals.sharpe_intervals` gives.
     """
-    year = MONTHLY.periods_a_year
+    year = in_force().periods_a_year
     quantiles = pd.DataFrame({row.name: quantile_returns(row.judged, rule).mean() * year for row in rows})
     series = {row.name: row.series for row in rows}
     figures = {

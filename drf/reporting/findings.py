@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..comparison.evidence import BENCHMARK
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force, named
 from ..models.catalogue import linearised, row_named
 
 RIVALS = (BENCHMARK, "boosting")
@@ -160,7 +160,7 @@ def _contradictions(evidence: Mapping[str, pd.DataFrame], comparison: pd.DataFra
     parts = evidence["periods"].query("row == @headline").dropna(subset=["sharpe_net"])
     if reported > 0 and (parts["sharpe_net"] < 0).any():
         lost = parts[parts["sharpe_net"] < 0]
-        spans = ", ".join(f"{part['first']:%Y-%m} to {part['last']:%Y-%m}" for part in lost.to_dict("records"))
+        spans = ", ".join(f"{named(part['first'])} to {named(part['last'])}" for part in lost.to_dict("records"))
         lines.append(f"{headline} lost after costs in {len(lost)} of {len(parts)} parts of the test months: {spans}.")
     return lines
 
@@ -177,7 +177,7 @@ def caveats(
     months = int(sure["periods"].max())
     lines = [
         f"{months} months give an annualised Sharpe ratio a standard error of about "
-        f"{np.sqrt(MONTHLY.periods_a_year / max(months, 1)):.2f}: differences below that are not to be relied on."
+        f"{np.sqrt(in_force().periods_a_year / max(months, 1)):.2f}: differences below that are not to be relied on."
     ]
     if headline:
         lines = [*_contradictions(evidence, comparison, headline), *lines]

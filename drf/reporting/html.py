@@ -16,6 +16,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from ..data.calendar import in_words
 from .document import Document, Picture, Section
 
 
@@ -23,7 +24,7 @@ def render(document: Document) -> str:
     """Return the whole page."""
     charts = [chart for section in document.sections for chart in section.charts]
     asked = {
-        "charts": [{"data": chart.data, "layout": chart.layout} for chart in charts],
+        "charts": json.loads(in_words(json.dumps([{"data": one.data, "layout": one.layout} for one in charts]))),
         "stocks": document.stocks,
         "factors": document.factors,
     }
@@ -81,5 +82,9 @@ def _data_uri(picture: Picture) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("drf.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("drf.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: in_words(value) if type(value) is str else value,
     )

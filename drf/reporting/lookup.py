@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.calendar import named
+
 UNIT = 1e-6
 """Unit of forecasts, contributions, returns and weights: for a return, a hundredth of a basis point."""
 
@@ -51,7 +53,7 @@ def stocks_asked(
     known = history[history["date"].isin(kept) & history["asset"].isin(names)]
     wide = {name: known.pivot(index="date", columns="asset", values=name).reindex(columns=names) for name in columns}
     return {
-        "month": f"{month:%Y-%m}",
+        "month": named(month),
         "unit": UNIT,
         "names": [str(name) for name in names],
         "forecast": _whole(holdings["forecast"]),
@@ -61,7 +63,7 @@ def stocks_asked(
         "rest": _whole(rest),
         "cells": [_whole(line) for line in cells.to_numpy()],
         "groups": {level: _groups(of_column) for level, of_column in levels.items()},
-        "months": [f"{pd.Timestamp(date):%Y-%m}" for date in kept],
+        "months": [named(pd.Timestamp(date)) for date in kept],
         "months_left_out": len(months) - len(kept),
         "factors": list(factors),
         "history": {name: [_whole(line) for line in table.to_numpy()] for name, table in wide.items()},
@@ -73,7 +75,7 @@ def factors_asked(promised: pd.DataFrame, earned: pd.DataFrame) -> dict[str, Any
     names = [str(name) for name in promised]
     return {
         "names": names,
-        "months": [f"{date:%Y-%m}" for date in promised.index],
+        "months": [named(date) for date in promised.index],
         "promised": {name: _digits(promised[name]) for name in names},
         "earned": {name: _digits(earned[name].reindex(promised.index)) for name in names},
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..data.calendar import in_force, named
 from ..live.alarm import ALPHA
 from ..live.issues import CHAMPION, issues_of_role
 from ..live.orders import turnover
@@ -128,7 +129,7 @@ def _says(orders: pd.DataFrame | None) -> str:
 def _done(live: Live | None) -> str:
     if live is None or live.months.empty:
         return "No month has come true yet."
-    means, first = totals(live), f"{live.months['month'].iloc[0]:%Y-%m}"
+    means, first = totals(live), named(live.months["month"].iloc[0])
     return (
         f"{len(live.months)} month(s) since {first}: {live.months['net'].sum():+.1%} after costs, "
         f"{means['net']:+.2%} a month (backtest {means['backtest/net']:+.2%}); rank IC {means['rank_ic']:.3f} "
@@ -217,8 +218,8 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
     if month.record is None or month.record.outcomes.empty:
         return []
     columns = [
-        Column("role", "role"), Column("version", "version"), Column("first", "from", "{:%Y-%m}"),
-        Column("last", "to", "{:%Y-%m}"), Column("months", "months"), Column("rank_ic", "rank IC", "{:.3f}"),
+        Column("role", "role"), Column("version", "version"), Column("first", "from", in_force().column),
+        Column("last", "to", in_force().column), Column("months", "months"), Column("rank_ic", "rank IC", "{:.3f}"),
         Column("gross", "gross", _SIGNED), Column("net", "net", _SIGNED), Column("promised", "forecast", _SIGNED),
         Column("hit_rate", "months above 0", "{:.0%}"), Column("turnover", "turnover", "{:.0%}"),
     ]  # fmt: skip
@@ -245,7 +246,8 @@ def _doing(month: Month, live: Live | None) -> list[Section]:
 
 def _by_month(months: pd.DataFrame) -> Table:
     columns = [
-        Column("month", "month", "{:%Y-%m}"), Column("version", "version"), Column("rank_ic", "rank IC", "{:+.3f}"),
+        Column("month", "month", in_force().column), Column("version", "version"),
+        Column("rank_ic", "rank IC", "{:+.3f}"),
         Column("gross", "gross", _SIGNED), Column("net", "net", _SIGNED), Column("promised", "forecast", _SIGNED),
         Column("turnover", "turnover", "{:.0%}"), Column("evidence", "evidence", "{:.3g}"),
         Column("unknown", "returns not known"),

@@ -33,13 +33,13 @@ def inputs_in_words(experiment: Experiment) -> str:
     columns = columns_of(inputs)
     states = sum(name.startswith(STATE) for name in columns)
     kinds = {
-        "ranks": len(columns) - states - len(apart),
-        "scores": sum(transform == "zscore" for transform in apart.values()),
-        "values": sum(transform == "none" for transform in apart.values()),
-        "macro states": states,
-        "products of descriptors and states": len(inputs) - len(columns),
+        "ranks of {} descriptors": len(columns) - states - len(apart),
+        "scores of {} descriptors": sum(transform == "zscore" for transform in apart.values()),
+        "values of {} descriptors": sum(transform == "none" for transform in apart.values()),
+        "{} macro states": states,
+        "{} products of descriptors and states": len(inputs) - len(columns),
     }
-    words = [f"{count} {kind}" for kind, count in kinds.items() if count]
+    words = [kind.format(count) for kind, count in kinds.items() if count]
     return "the " + (" and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0])
 
 

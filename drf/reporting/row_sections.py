@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ..comparison.headline import Portrait
-from ..data.calendar import MONTHLY
+from ..data.calendar import in_force, named
 from ..evaluation.attribution import SPECIFIC
 from ..evaluation.drawdowns import drawdown_periods
 from . import charts
@@ -18,9 +18,9 @@ _SIGNED = "{:+.2%}"
 def month_by_month(portrait: Portrait, returns: pd.Series) -> Section:
     """Return the section on the row's months. ``returns``: returns of its long-short portfolio, after costs."""
     row = portrait.row
-    returns = returns.set_axis(MONTHLY.shift(returns.index, 1))  # the months in which they were earned
+    returns = returns.set_axis(in_force().shift(returns.index, 1))  # the months in which they were earned
     periods = drawdown_periods(returns)
-    spans = {end: periods[end].map(lambda date: f"{date:%Y-%m}") for end in ("first", "bottom", "last")}
+    spans = {end: periods[end].map(lambda date: named(date)) for end in ("first", "bottom", "last")}
     recovered = periods["recovered"].map({True: "yes", False: "not yet"})
     columns = [
         Column("first", "Below the peak from"), Column("bottom", "deepest"), Column("last", "until"),
@@ -61,7 +61,7 @@ def earned_table(portrait: Portrait) -> list[Table]:
     """Return forecast and earned return a year by factor; nothing for a row without contributions."""
     if portrait.promised is None or portrait.earned is None or portrait.earned.empty:
         return []
-    year = MONTHLY.periods_a_year
+    year = in_force().periods_a_year
     lines = [
         {
             "factor": name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ..comparison.rows import RAW_METRICS
+from ..data.calendar import named
 from ..evaluation.metrics import METRICS, MORE_METRICS
 from ..experiment.experiment import Experiment
 from ..experiment.plan import TrainingPlan
@@ -197,7 +198,7 @@ def _verdicts(lines: Sequence[Mapping[str, object]], what: str) -> list[str]:
 def _scores(scored: Sequence[Evaluation]) -> str:
     """Return the scores as text, one column a version."""
     months = [
-        f"{evaluation.months[0]:%Y-%m} to {evaluation.months[1]:%Y-%m}" if evaluation.months else ""
+        f"{named(evaluation.months[0])} to {named(evaluation.months[1])}" if evaluation.months else ""
         for evaluation in scored
     ]
     table = pd.DataFrame({f"{evaluation.number} ({evaluation.role})": evaluation.scores for evaluation in scored})
@@ -211,7 +212,7 @@ _SHOWN_TRADES = 10
 def watch_text(watch: Watch, month: pd.Timestamp) -> str:
     """Return what is unusual in a month, or why it was not watched; empty if neither."""
     lines = [f"note: the inputs are not watched: {watch.not_watched}"] if watch.not_watched else []
-    lines += [f"unusual in {month:%Y-%m}: {text}" for text in watch.unusual]
+    lines += [f"unusual in {named(month)}: {text}" for text in watch.unusual]
     return "\n".join(lines)
 
 
@@ -222,7 +223,7 @@ def issue_text(issuance: Issuance) -> str:
     setting_up = not (orders["held"] != 0).any()
     by = f"version {issue.version} ({issue.role})" if issue.version else "an unregistered model"
     lines = [
-        f"{issue.month:%Y-%m}: {forecasts:,} forecasts by {by}, {_state(issuance)}"
+        f"{named(issue.month)}: {forecasts:,} forecasts by {by}, {_state(issuance)}"
         + ("" if issue.role == "champion" else "; a shadow is watched only: place no orders from it"),
         f"Long {(weight > 0).sum():,} and short {(weight < 0).sum():,} stocks; turnover {turnover(orders):.1%}"
         + (", set up anew" if setting_up else "")
@@ -259,9 +260,9 @@ def record_text(record: Record) -> str:
     if live is not None and len(live.months):
         lines += [_months_in_text(live.months.tail(_SHOWN_MONTHS)), "", *_beside_backtest(live), ""]
     elif record.issued:
-        lines += [f"Issued: {len(record.issued)}, the newest for {record.issued[-1].issue.month:%Y-%m}.", ""]
+        lines += [f"Issued: {len(record.issued)}, the newest for {named(record.issued[-1].issue.month)}.", ""]
     if len(record.outcomes):
-        by_version = record.by_version.assign(**{end: record.by_version[end].dt.strftime("%Y-%m") for end in _ENDS})
+        by_version = record.by_version.assign(**{end: record.by_version[end].map(named) for end in _ENDS})
         per_cent = dict.fromkeys(("gross", "net", "promised"), "{:+.2%}".format)
         formats = {**per_cent, "rank_ic": "{:+.3f}".format, "hit_rate": "{:.0%}".format, "turnover": "{:.0%}".format}
         text = by_version.to_string(index=False, formatters=formats)
@@ -277,7 +278,7 @@ _ENDS = ("first", "last")
 def _months_in_text(months: pd.DataFrame) -> str:
     shown = months[["month", "version", "rank_ic", "gross", "net", "promised", "turnover", "cumulated", "evidence"]]
     per_cent = dict.fromkeys(("gross", "net", "promised", "turnover", "cumulated"), "{:+.2%}".format)
-    formats = {**per_cent, "rank_ic": "{:+.3f}".format, "evidence": "{:.3g}".format, "month": "{:%Y-%m}".format}
+    formats = {**per_cent, "rank_ic": "{:+.3f}".format, "evidence": "{:.3g}".format, "month": named}
     return shown.to_string(index=False, formatters=formats, na_rep="none")
 
 
@@ -285,7 +286,7 @@ def _beside_backtest(live: Live) -> list[str]:
     """Return the live months next to the backtest, with the evidence."""
     means, n = totals(live), len(live.months)
     lines = [
-        f"Since {live.since:%Y-%m}, {n} month(s): rank IC {means['rank_ic']:.3f} (backtest "
+        f"Since {named(live.since)}, {n} month(s): rank IC {means['rank_ic']:.3f} (backtest "
         f"{means['backtest/rank_ic']:.3f} over {len(live.promise)} months), net "
         f"{means['net']:+.2%} a month (backtest {means['backtest/net']:+.2%}), "
         f"{means['hit_rate']:.0%} of the months above 0."

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..data.calendar import named
 from ..errors import first_few
 from ..experiment.factors import descriptors_of, make_factors
 from ..experiment.schema import TrainConfig
@@ -142,7 +143,7 @@ def _shown(evaluation: Evaluation, config: TrainConfig) -> str:
         return "No months out of sample could be scored."
     scores, span = (
         evaluation.scores,
-        f"{evaluation.months[0]:%Y-%m} to {evaluation.months[1]:%Y-%m}" if evaluation.months else "",
+        f"{named(evaluation.months[0])} to {named(evaluation.months[1])}" if evaluation.months else "",
     )
     return (
         f"{scores['months']:.0f} months out of sample ({span}): Sharpe ratio after costs {scores['sharpe_net']:.2f} "

@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from ..data.calendar import named
 from ..experiment.experiment import Experiment
 
 _MANY = 4  # largest number of families that a name lists
@@ -20,7 +21,7 @@ def training_name(experiment: Experiment) -> str:
     universe = "" if config.data.universe is None else f" {config.data.universe}"
     return ", ".join(
         [
-            f"{experiment.samples.dates[-1]:%Y-%m} s{config.seed} {short_source(config.data.source.name)}{universe}",
+            f"{named(experiment.samples.dates[-1])} s{config.seed} {short_source(config.data.source.name)}{universe}",
             " ".join(families) if len(families) <= _MANY else f"{len(experiment.rows)} rows",
             f"train {window.train_months}{'+' if window.expanding else ''} refit {window.refit_every}",
         ]

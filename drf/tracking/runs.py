@@ -24,6 +24,7 @@ from mlflow.data.dataset import Dataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
+from ..data.calendar import in_words
 from ..data.files import write_csv, write_parquet
 from ..errors import InputError, first_line
 from ..models.catalogue import ModelRow
@@ -135,7 +136,7 @@ class RunLog:
 
     def describe(self, markdown: str) -> None:
         """Set the Markdown description on the run's page; cut it at MLflow's limit."""
-        self._write(self.client.set_tag, key=NOTE, value=markdown[:_LONGEST_NOTE])
+        self._write(self.client.set_tag, key=NOTE, value=in_words(markdown)[:_LONGEST_NOTE])
 
     def rename(self, name: str) -> None:
         self._write(self.client.update_run, name=name)

@@ -9,7 +9,7 @@ import pandas as pd
 from mlflow.entities import Run, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import MONTHLY, WEEKLY, in_force, named
 from ..evaluation.trials import Trials, count_trials
 
 RECIPE, MARKET = "recipe", "market_returns"
@@ -31,9 +31,9 @@ def market_returns(panel: pd.DataFrame) -> pd.Series:
 
 def as_tag(returns: pd.Series) -> str:
     """Return market returns as text: the first month, then basis points month by month."""
-    months = returns.reindex(MONTHLY.between(returns.index[0], returns.index[-1]))
+    months = returns.reindex(in_force().between(returns.index[0], returns.index[-1]))
     points = ["-" if np.isnan(value) else str(round(value * 1e4)) for value in months]
-    return f"{months.index[0]:%Y-%m}: {' '.join(points)}"
+    return f"{named(months.index[0])}: {' '.join(points)}"
 
 
 def from_tag(text: str | None) -> pd.Series | None:
@@ -47,7 +47,8 @@ def from_tag(text: str | None) -> pd.Series | None:
 def _parsed(text: str) -> pd.Series:
     first, _, points = text.partition(": ")
     values = [np.nan if point == "-" else float(point) / 1e4 for point in points.split()]
-    return pd.Series(values, MONTHLY.starting(pd.Timestamp(first), len(values)), dtype=float).dropna()
+    calendar = MONTHLY if len(first) == len("2000-01") else WEEKLY
+    return pd.Series(values, calendar.starting(pd.Timestamp(first), len(values)), dtype=float).dropna()
 
 
 def same_market(a: pd.Series, b: pd.Series) -> bool:
@@ -124,7 +125,7 @@ def _seen_in(client: mlflow.MlflowClient, trainings: Iterable[Run]) -> pd.DataFr
         training = parents.get(parent, parent)
         metrics = run.data.metrics
         if training in recipes and ("sharpe_net" in metrics or "cv_rmse" in metrics):
-            sharpe = metrics.get("sharpe_net", np.nan) / np.sqrt(MONTHLY.periods_a_year)
+            sharpe = metrics.get("sharpe_net", np.nan) / np.sqrt(in_force().periods_a_year)
             line = {"name": run.info.run_name, "sharpe": sharpe, "periods": metrics.get("periods", np.nan)}
             lines.append({"recipe": recipes[str(training)], **line})
     table = pd.DataFrame(lines, columns=["recipe", "name", "sharpe", "periods"])

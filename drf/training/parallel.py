@@ -14,6 +14,7 @@ from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from ..data.calendar import Frequency, in_force, using
 from ..errors import InputError, first_line
 
 PATIENCE = 20  # seconds to wait before a scheduler counts as absent
@@ -77,7 +78,8 @@ def run_tasks(
     Every call runs on one thread, in this process too, so that sums are taken in the same order wherever it runs.
     """
     if tasks:
-        calls = (delayed(_on_one_thread)(function, shared, position, task) for position, task in enumerate(tasks))
+        frequency = in_force().name
+        calls = (delayed(_called)(function, shared, position, task, frequency) for position, task in enumerate(tasks))
         with compute.parallel(shared) as parallel:
             yield from parallel(calls)
 
@@ -87,8 +89,11 @@ def release_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
-def _on_one_thread(function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...]) -> tuple[int, Any]:
-    with one_thread():
+def _called(
+    function: Callable[..., Any], shared: Any, position: int, task: tuple[Any, ...], frequency: Frequency
+) -> tuple[int, Any]:
+    """Call the function on one thread, with the calendar that is in force where the task comes from."""
+    with one_thread(), using(frequency):
         return position, function(shared, *task)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from .. import __version__
+from ..data.calendar import named
 from ..data.changes import changes
 from ..data.files import whole_or_not
 from ..data.panel import KEYS, RETURN, fingerprint
@@ -101,7 +102,7 @@ def _description(panel: pd.DataFrame, found: str, treated: list[str], record: Re
         "fingerprint": found,
         "rows": len(panel),
         "stocks": panel["asset"].nunique(),
-        "months": [f"{panel['date'].min():%Y-%m}", f"{panel['date'].max():%Y-%m}"],
+        "months": [named(panel["date"].min()), named(panel["date"].max())],
         "known": {name: round(float(panel[name].notna().mean()), 4) for name in panel.columns[2:]},
         "treated": treated,
         "config": json.loads(record.line),

@@ -8,6 +8,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.dataset import Dataset
 
+from ..data.calendar import named
 from ..registry.aliases import Move
 from ..registry.decision import Decision, Evaluation
 from ..registry.gates import REPLACEMENT
@@ -181,7 +182,7 @@ def _title(decision: Decision) -> str:
         return decision.reason[:100]
     champion, before = decision.after.champion, decision.before.champion
     months = [evaluation.months[1] for evaluation in decision.evaluations if evaluation.months]
-    to = f", to {max(months):%Y-%m}" if months else ""
+    to = f", to {named(max(months))}" if months else ""
     if decision.promoted is None:
         return f"champion v{champion} stays{to}" if champion else f"no champion{to}"
     return f"champion v{champion}{f', was v{before}' if before else ''}{to}"
@@ -189,7 +190,7 @@ def _title(decision: Decision) -> str:
 
 def _log_judged(tree: RunTree, name: str, evaluation: Evaluation, dataset: Dataset | None) -> None:
     """Log an evaluated version as a run below the evaluation: its scores and gates under plain names."""
-    month = f" {evaluation.months[1]:%Y-%m}" if evaluation.months else ""
+    month = f" {named(evaluation.months[1])}" if evaluation.months else ""
     tags = {
         "kind": "judged",
         "registered_model": name,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.calendar import MONTHLY
+from ..data.calendar import MONTHLY, in_force, named, use
 from ..data.files import PLAIN, Reading, dates_of, read_file
 from ..data.inspection import by_descriptor, by_month, coverage, coverage_figure, findings, refusal
 from ..data.names import read_names
@@ -48,8 +48,9 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
     missing = [name for name in ("date", "asset") if name not in frame]
     if missing:
         raise InputError(f"{path}: column {', '.join(missing)} missing: a panel has a row a (date, asset)")
-    dates = MONTHLY.end(dates_of(path, frame["date"]))
-    panel = frame.assign(date=dates, asset=read_names(frame["asset"]))
+    dates = dates_of(path, frame["date"])
+    use("weekly" if MONTHLY.other_frequency(dates) == "weekly" else "monthly")
+    panel = frame.assign(date=in_force().end(dates), asset=read_names(frame["asset"]))
     for name in {*wanted, RETURN} & set(frame):
         panel[name] = read_numbers(frame[name])
     there = [name for name in wanted if name in panel]
@@ -65,7 +66,7 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
     absent = [name for name in wanted if name not in panel]
     lines = [
         f"{len(frame):,} rows, {dated['asset'].nunique():,} stocks, {len(stocks)} months from "
-        f"{stocks.index[0]:%Y-%m} to {stocks.index[-1]:%Y-%m}, {stocks.min():,} to {stocks.max():,} stocks a month",
+        f"{named(stocks.index[0])} to {named(stocks.index[-1])}, {stocks.min():,} to {stocks.max():,} stocks a month",
         "",
         by_descriptor(dated, there).to_string(index=False, float_format="{:.3f}".format),
         "",
@@ -82,6 +83,6 @@ def inspect(path: str, wanted: Sequence[str], figure: str | None = None, reading
 
 
 def _missing_months(months: pd.Index) -> list[str]:
-    every = MONTHLY.between(months[0], months[-1])
+    every = in_force().between(months[0], months[-1])
     gaps = every.difference(pd.DatetimeIndex(months))
-    return [f"{len(gaps)} month(s) have no row: {first_few([f'{gap:%Y-%m}' for gap in gaps])}"] if len(gaps) else []
+    return [f"{len(gaps)} month(s) have no row: {first_few([named(gap) for gap in gaps])}"] if len(gaps) else []

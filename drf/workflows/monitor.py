@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import mlflow
 import pandas as pd
 
+from ..data.calendar import MONTHLY, use
 from ..data.files import PLAIN, Reading, read_file
 from ..data.panel import check_panel
 from ..data.paper_descriptors import DESCRIPTORS
@@ -13,7 +14,7 @@ from ..experiment.validation import make
 from ..live.track_record import Record, read_record
 from ..registry.aliases import read_standing
 from ..registry.market import require_same_market
-from ..registry.versions import model_of_panel, read_history, read_versions
+from ..registry.versions import Version, model_of_panel, read_history, read_versions
 from ..tracking.store import connect, without_secrets
 from .track_record_log import log_record
 
@@ -60,22 +61,22 @@ def monitor(config: MonitorConfig) -> MonitorResult:
     if config.name is not None:
         make(RegistryConfig, {"name": config.name}, "registry")
     frame = read_file("--panel", config.panel, reading=config.reading)
-    panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
     store = without_secrets(connect())
     client = mlflow.MlflowClient()
     name = config.name or model_of_panel(config.panel)
-    _require_market(client, name, panel)
+    number = read_standing(client, name).champion
+    champion = read_versions(client, name, (number,)).get(number)
+    use(champion.config.data.frequency if champion else MONTHLY.name)
+    panel = check_panel(frame, [name for name in DESCRIPTORS if name in frame], least_stocks=1)
+    if champion is not None:
+        _require_market(champion, panel)
     record = read_record(client, name, panel)
     return MonitorResult(record, log_record(client, record), store)
 
 
-def _require_market(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> None:
+def _require_market(champion: Version, panel: pd.DataFrame) -> None:
     """Refuse a panel of another market than the champion's; a panel that starts after the champion's training cannot be
     compared."""
-    number = read_standing(client, name).champion
-    champion = read_versions(client, name, (number,)).get(number)
-    if champion is None:
-        return
     history = read_history(champion)
     if history["date"].isin(panel["date"]).any():
         require_same_market(champion.title, champion.words, history, panel)

@@ -14,6 +14,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 
+from ..data.calendar import in_force, named
 from ..data.files import whole_or_not
 from ..data.panel import fingerprint
 from ..data.paper_descriptors import DESCRIPTORS
@@ -72,6 +73,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
     _require_folder(Path(config.output))
     with store_lock(name, "month-end", wait=0):
         scorer = load_scorer(f"models:/{name}@{CHAMPION}")
+        _require_frequency(config, scorer)
         version = _champion(client, name)
         market = load_market(config.data, scorer.descriptors, config.portfolio.quantiles, DESCRIPTORS)
         comparison = require_market_of(scorer, market)
@@ -113,7 +115,17 @@ def _key(settings: Settings[MonthEndConfig], panel: pd.DataFrame) -> str:
     left_out = ("data", "as_of", "force", "replace")  # the panel's fingerprint covers the data
     kept = {name: value for name, value in dataclasses.asdict(settings.config).items() if name not in left_out}
     known = digest([settings.choices["gate"], kept, identity_of_program()])
-    return f"{panel['date'].max():%Y-%m}; data {fingerprint(panel)}; settings {known}"
+    return f"{named(panel['date'].max())}; data {fingerprint(panel)}; settings {known}"
+
+
+def _require_frequency(config: MonthEndConfig, scorer: Scorer) -> None:
+    """Refuse data of another frequency than the champion's; raises InputError."""
+    own = in_force().name
+    if config.data.frequency != own:
+        raise InputError(
+            f"data.frequency={config.data.frequency}: {scorer.title} was trained on {own} data: set "
+            f"data.frequency={own}"
+        )
 
 
 def _require_used(config: MonthEndConfig, scorer: Scorer) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 
+from ..data.calendar import named
 from ..data.files import whole_or_not
 from ..data.panel import fingerprint
 from ..errors import InputError, first_few, first_line
@@ -95,7 +96,7 @@ class MonthEndSteps:
 
     @property
     def month(self) -> str:
-        return f"{self.panel['date'].max():%Y-%m}"
+        return named(self.panel["date"].max())
 
     @property
     def folder(self) -> Path:
@@ -195,7 +196,7 @@ class MonthEndSteps:
         elif not is_due(newest, self.panel):
             every = newest.config.window.refit_every
             self.training = (
-                f"not due: version {newest.number} has seen {newest.train_last:%Y-%m}; refitted every {every} month(s)"
+                f"not due: version {newest.number} has seen {named(newest.train_last)}; refitted every {every} month(s)"
             )
         else:
             self.training = f"version {self._train(newest)}"

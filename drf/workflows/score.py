@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data.calendar import named
 from ..data.files import PLAIN, Reading, read_file, whole_or_not, write_csv
 from ..data.panel import RETURN, check_panel
 from ..errors import InputError, first_line
@@ -88,7 +89,7 @@ def score(config: ScoreConfig) -> ScoreResult:
     issue = issuance.issued.issue
     if issuance.other and not issuance.is_new:
         raise InputError(
-            f"{issue.month:%Y-%m} was issued already, by version {issue.version} at {issue.issued}, and would now "
+            f"{named(issue.month)} was issued already, by version {issue.version} at {issue.issued}, and would now "
             f"differ: {'; '.join(issuance.other)}: give --replace to issue it again"
         )
     orders = _in_detail(scorer, panel, issuance.issued.orders, config.detail)

@@ -2,6 +2,7 @@
 
 import mlflow
 
+from ..data.calendar import named
 from ..live.issue_log import live_experiment
 from ..live.track_record import MONITOR, OUTCOMES, Record, totals
 from ..reporting.live_figures import live_pictures
@@ -31,7 +32,7 @@ def log_record(client: mlflow.MlflowClient, record: Record) -> str:
             "month": f"{last:%Y-%m-%d}",
             "health": record.alarm or "as promised, as far as can be told",
         }
-        with whole_run(client, experiment, f"what came true, to {last:%Y-%m}", tags) as run:
+        with whole_run(client, experiment, f"what came true, to {named(last)}", tags) as run:
             run.tables(
                 {
                     OUTCOMES: record.outcomes,

@@ -5,6 +5,7 @@ import contextlib
 import mlflow
 import pandas as pd
 
+from ..data.calendar import in_words
 from ..registry.decision import Decision, Evaluation
 from ..registry.versions import RegisteredVersions
 from ..reporting.markdown import plain
@@ -19,7 +20,7 @@ def write_cards(
 
     ``under``: the gates under which a new champion's recipe was promoted.
     """
-    client.update_registered_model(name, description=model_card(name, decision))
+    client.update_registered_model(name, description=in_words(model_card(name, decision)))
     trainings: dict[str, Training | None] = {}
     for evaluation in decision.evaluations:
         version = versions.get(evaluation.number)
@@ -38,7 +39,7 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVe
 
     The results of gates and months, and people's notes, stay below.
     """
-    client.update_registered_model(name, description=model_card(name, decision))
+    client.update_registered_model(name, description=in_words(model_card(name, decision)))
     before, after = decision.before, decision.after
     if before == after:  # frozen, released or archived: the champion and the reason for it are unchanged
         return
@@ -59,7 +60,7 @@ def rewrite_cards(client: mlflow.MlflowClient, name: str, versions: RegisteredVe
 
 def _describe(client: mlflow.MlflowClient, name: str, number: str, card: str, before: str) -> None:
     """Write a version's card, and keep people's notes from the previous card."""
-    notes = _notes(before)
+    notes, card = _notes(before), in_words(card)
     client.update_model_version(name, number, description=f"{card}{_NOTES}{notes}" if notes else card)
 
 

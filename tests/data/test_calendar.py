@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import drf
-from drf.data.calendar import MONTHLY
+from drf.data.calendar import MONTHLY, WEEKLY, in_force, in_words, named, using
 from drf.data.panel import check_panel
 from drf.data.research import map_panel
 from drf.errors import InputError
+from drf.evaluation.annual import annualised_ratio
+from drf.training.parallel import Compute, run_tasks
 
 DAYS = st.dates(pd.Timestamp("1970-01-01").date(), pd.Timestamp("2060-12-31").date()).map(pd.Timestamp)
 
@@ -29,6 +31,61 @@ def test_period_ends_are_counted_and_found(day: pd.Timestamp, periods: int) -> N
     first, last = sorted([end, MONTHLY.shift(end, periods)])
     assert len(MONTHLY.between(first, last)) == abs(periods) + 1
     assert MONTHLY.last_ended(day) <= day < MONTHLY.shift(MONTHLY.last_ended(day), 1)
+
+
+@given(DAYS, st.integers(-200, 200))
+def test_weeks_end_on_friday(day: pd.Timestamp, periods: int) -> None:
+    end = WEEKLY.end(day)
+    assert end.day_name() == "Friday" and 0 <= (end - day).days < 7
+    assert (WEEKLY.shift(end, periods) - end).days == 7 * periods
+    assert WEEKLY.count(end, WEEKLY.shift(end, periods)) == periods
+    assert WEEKLY.last_ended(day) <= day < WEEKLY.shift(WEEKLY.last_ended(day), 1)
+    assert MONTHLY.count(MONTHLY.end(day), MONTHLY.shift(MONTHLY.end(day), periods)) == periods
+    series = pd.Series([day, day + pd.Timedelta(days=3)])
+    assert list(WEEKLY.end(series)) == [WEEKLY.end(one) for one in series]
+
+
+def test_the_calendar_in_force_ends_with_its_context_and_names_periods() -> None:
+    friday = pd.Timestamp("2020-01-31")
+    assert in_force() is MONTHLY and named(friday) == "2020-01"
+    with using("weekly"):
+        assert in_force() is WEEKLY and named(friday) == "2020-01-31"
+        told = "Months: 3 month(s), a month, monthly; see month-end/2020.html, window.test_months and `month`"
+        assert (
+            in_words(told)
+            == "Weeks: 3 week(s), a week, weekly; see month-end/2020.html, window.test_months and `month`"
+        )
+    assert in_force() is MONTHLY and in_words(told) == told
+
+
+def test_workers_use_the_calendar_of_the_task() -> None:
+    with using("weekly"):
+        found = dict(run_tasks(_frequency, None, [(0,), (1,)], Compute(jobs=2)))
+    assert found == {0: "weekly", 1: "weekly"}
+
+
+def _frequency(shared: None, number: int) -> str:
+    return in_force().name
+
+
+@given(first=DAYS, frequency=st.sampled_from(["W-FRI", "W-THU", "W-WED", "W-MON", "ME", "B"]))
+def test_a_weekly_panel_is_moved_to_fridays_or_refused(first: pd.Timestamp, frequency: str) -> None:
+    table = _table(frequency, first)
+    with using("weekly"):
+        if frequency in ("W-FRI", "W-THU", "W-WED"):  # a Thursday is the week's last trading day before Good Friday
+            panel = check_panel(table, ["CAP"], 1)
+            assert set(panel["date"].dt.day_name()) == {"Friday"}
+            assert panel["date"].nunique() == 60
+        else:
+            with pytest.raises(InputError, match=r"monthly|daily|not a week end: use the Friday of the week"):
+                check_panel(table, ["CAP"], 1)
+
+
+def test_ratios_are_annualised_by_the_calendar() -> None:
+    returns = pd.Series([0.01, -0.02, 0.03, 0.01])
+    monthly = annualised_ratio(returns)
+    with using("weekly"):
+        assert annualised_ratio(returns) == pytest.approx(monthly * np.sqrt(52 / 12))
 
 
 def _table(freq: str, first: pd.Timestamp) -> pd.DataFrame:

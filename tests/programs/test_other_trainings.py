@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from drf.data.calendar import using
 from drf.data.paper_descriptors import DESCRIPTORS, FACTORS
 from drf.data.simulate import SimulatedMarket
 from tests.programs.folders import (
@@ -161,6 +162,39 @@ def test_macro_states_go_from_training_to_the_month_end(tmp_path: Path, empty_st
     factors = [*FACTORS, "States", "With TBL", "With TMS"]
     assert set(factors) <= set(forecasts)
     assert np.allclose(forecasts[[*factors, "bias"]].sum(axis=1), forecasts["prediction"], atol=1e-9)
+
+
+@pytest.mark.long
+def test_a_weekly_market_with_a_horizon_goes_from_training_to_its_record(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    with using("weekly"):
+        panel = SimulatedMarket(120, 220, seed=3).panel()
+    weeks = sorted(panel["date"].unique())
+    for file, last in (("panel", weeks[-4]), ("later", weeks[-3]), ("latest", weeks[-2])):
+        known = panel[panel["date"] <= last]
+        known.assign(ret_next=known["ret_next"].where(known["date"] < last)).to_parquet(folder / f"{file}.parquet")
+    words = ["data=panel", "data.cap=log", "data.frequency=weekly", "registry.name=weekly"]
+    options = ["model=[linear,lstm]", "model.lstm.seeds=1", "model.lstm.epochs=20", "tuning.trials=0"]
+    options += ["window.horizon=4", "window.train_months=80", "window.test_months=40", "window.refit_every=20"]
+    here = f"data.path={folder}/panel.parquet"
+    text = run("train.py", here, *words, *options, folder=folder)
+    assert "4 weeks, as the stock has no return then" in text and "the stock had no row that week" in text
+    assert "promoted version 1" in run("evaluate.py", here, *words, "gate=research", "audit=true", folder=folder)
+    refused = run("month-end", here, *words[:2], words[3], folder=folder, expect=2)
+    assert "was trained on weekly data: set data.frequency=weekly" in refused
+    for file, week in (("panel", weeks[-4]), ("later", weeks[-3]), ("latest", weeks[-2])):
+        run("month-end", f"data.path={folder}/{file}.parquet", *words, f"as_of={week.date()}", folder=folder)
+    pages = sorted(path.name for path in (folder / "month-end").iterdir() if path.is_dir())
+    assert pages == [str(week.date()) for week in (weeks[-4], weeks[-3], weeks[-2])]
+    (row,) = [row for row in runs(folder, "row") if row.info.run_name == "linear"]
+    local = client(folder).download_artifacts(row.info.run_id, "predictions.parquet")
+    predictions = pd.read_parquet(local)
+    assert predictions["date"].nunique() == 40 and set(predictions["date"].dt.day_name()) == {"Friday"}
+    both = predictions.merge(panel, on=["date", "asset"])
+    excess = both["ret_next"] - both.groupby("date")["ret_next"].transform("mean")
+    assert np.allclose(both["y_true"], excess, atol=1e-3)  # judged by the next week alone
+    page = (folder / "month-end" / pages[-1] / "month.html").read_text()
+    assert "Weeks" in page or "weeks" in page
 
 
 @pytest.mark.long

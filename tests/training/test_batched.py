@@ -41,7 +41,7 @@ def train(models: list[Network], data: Data, rows: list[np.ndarray], starts: lis
     x, y, month = data
     dates = pd.date_range("2000-01-31", periods=month.max() + 1, freq="ME")
     samples = Samples(
-        Inputs.of(x), y, month, np.empty(0), np.full(len(y), -1), dates, (12, 9, 6, 3, 0), ("A", "B", "C"), 0, 0
+        Inputs.of(x), y, y, month, np.empty(0), np.full(len(y), -1), dates, (12, 9, 6, 3, 0), ("A", "B", "C"), 0, 0
     )
     return fit_batched(models, samples, rows, starts or [None] * len(models), "cpu")
 

@@ -117,11 +117,11 @@ def test_the_future_moves_no_past_forecast(
 def test_a_leak_would_be_noticed(panel: pd.DataFrame, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check above catches ranks that are taken over the whole sample."""
 
-    def leaking(panel: pd.DataFrame, descriptors: Sequence[str], ranks: np.ndarray) -> np.ndarray:
+    def leaking(panel: pd.DataFrame, descriptors: Sequence[str], _: object, ranks: np.ndarray) -> np.ndarray:
         ranks[:] = ((2 * panel[list(descriptors)].rank(pct=True) - 1).astype(np.float32)).fillna(0)
         return np.zeros(len(panel), dtype=int)
 
-    monkeypatch.setattr("drf.samples.lagged.cross_sectional_ranks", leaking)
+    monkeypatch.setattr("drf.samples.lagged.fill_inputs", leaking)
     before, after = (run(make_samples(table, DESCRIPTORS, LAGS)) for table in (panel, other_future(panel, samples)))
     past = samples.month[before["linear"].tested.samples_slice] <= MONTH
     for family in before:
