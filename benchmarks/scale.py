@@ -42,7 +42,8 @@ from drf.samples.lagged import make_samples
 from drf.samples.windows import WindowRule, make_schedule, validation_windows
 from drf.training.parallel import Compute
 from drf.training.walkforward import walk_forward
-from drf.tuning.search import TuningPlan, TuningRule, tune
+from drf.tuning.rule import TuningRule
+from drf.tuning.search import TuningPlan, tune
 from drf.tuning.studies import open_storage
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -33,8 +33,9 @@ from drf.evaluation.portfolio import PortfolioRule
 from drf.evaluation.sharpe import sharpe_evidence
 from drf.evaluation.trials import Trials, count_trials
 from drf.experiment.validation import make
-from drf.registry.gates import Thresholds, failures, judge_skill
+from drf.registry.gates import failures, judge_skill
 from drf.registry.scores import score
+from drf.registry.thresholds import Thresholds
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,9 +22,9 @@ from drf.experiment.validation import wanted
 from drf.live.month_end_config import MonthEndConfig
 from drf.models.catalogue import FAMILIES
 from drf.registry.evaluation_config import EvaluateConfig
-from drf.registry.gates import Thresholds
+from drf.registry.thresholds import Thresholds
 from drf.samples.windows import WindowRule
-from drf.tuning.search import TuningRule
+from drf.tuning.rule import TuningRule
 
 PAGE = Path(__file__).parent / "reference" / "configuration.md"
 BEGIN, END = "<!-- begin tables -->", "<!-- end tables -->"

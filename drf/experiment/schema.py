@@ -26,7 +26,7 @@ from ..models.catalogue import ROWS, row_named
 from ..samples.transforms import STATE, TIMES, Transform, columns_of
 from ..samples.windows import WindowRule
 from ..training.parallel import Compute
-from ..tuning.search import TuningRule
+from ..tuning.rule import TuningRule
 
 # Seeds are multiplied by 1,000 and must stay below what scikit-learn takes.
 Seed = Annotated[int, Interval(ge=0, le=4_000_000)]

@@ -7,7 +7,7 @@ from typing import Literal
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.schema import DataConfig, TrackingConfig, store_schema
 from ..registry.evaluation_config import EvaluateConfig, KeepingConfig, Number
-from ..registry.gates import Thresholds
+from ..registry.thresholds import Thresholds
 from .as_of import day_of
 
 Step = Literal["watch", "score", "monitor", "train", "evaluate"]

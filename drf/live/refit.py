@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..experiment.composing import read_option
 from ..experiment.schema import ComputeConfig, DataConfig
 from ..registry.versions import RegisteredVersions, Version
-from ..tuning.search import TuningRule
+from ..tuning.rule import TuningRule
 
 
 def newest_of_recipe(versions: RegisteredVersions, champion: Version) -> Version:

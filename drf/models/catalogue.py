@@ -3,18 +3,10 @@
 A new family needs one :class:`ModelRow` here, a settings file in ``conf/model``, and its own file in this folder.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
-
-from .base import Combines, Loadable
-from .blend import Blend
-from .boosting import Boosting
-from .dnn import DNN, DeepDNN
-from .forest import Forest
-from .linear import ElasticNetRegression, Linear, RidgeRegression
-from .lstm import LSTM
-from .svr import SVR
 
 OTHER_COLOUR = "#4d4d4d"
 
@@ -26,7 +18,8 @@ class ModelRow:
     Attributes:
         name: Name of the row in tables, figures and runs.
         family: Family whose models make the row; all rows of a family share its models.
-        model: The family's class, see :class:`~.base.Model`.
+        place: Module in this folder, and name in it, of the family's class. The class is read only where it is needed,
+            so that a mistake in the settings is told without PyTorch.
         colour: Colour of the family in every figure: Okabe and Ito's palette. A linearised row is drawn dashed, over
             the plain row of its family.
         explained: True if the row has contributions.
@@ -35,41 +28,62 @@ class ModelRow:
 
     name: str
     family: str
-    model: type[Any]
+    place: str
     colour: str
     explained: bool = False
     linearised: bool = False
 
     @property
+    def model(self) -> type[Any]:
+        """The family's class, see :class:`~.base.Model`."""
+        model: type[Any] = resolve_name(f"drf.models.{self.place}")
+        return model
+
+    @property
     def carried(self) -> bool:
         """Tell whether the row's models can be loaded where this project is not installed."""
+        from .base import Combines, Loadable
+
         return issubclass(self.model, (Loadable, Combines))
 
     @property
     def registrable(self) -> bool:
         """Tell whether the newest models of the row can be registered."""
-        return self.explained and self.carried
+        return self.explained
 
 
 ROWS: tuple[ModelRow, ...] = (
-    ModelRow("linear", "linear", Linear, "#999999", explained=True),
-    ModelRow("ridge", "ridge", RidgeRegression, "#56B4E9", explained=True),
-    ModelRow("elasticnet", "elasticnet", ElasticNetRegression, "#882255", explained=True),
-    ModelRow("svr", "svr", SVR, "#CC79A7"),
-    ModelRow("forest", "forest", Forest, "#009E73"),
-    ModelRow("boosting", "boosting", Boosting, "#E69F00", explained=True),
-    ModelRow("dnn", "dnn", DNN, "#0072B2"),
-    ModelRow("dnn_lrp", "dnn", DNN, "#0072B2", explained=True, linearised=True),
-    ModelRow("dnn_deep", "dnn_deep", DeepDNN, "#004466"),
-    ModelRow("dnn_deep_lrp", "dnn_deep", DeepDNN, "#004466", explained=True, linearised=True),
-    ModelRow("lstm", "lstm", LSTM, "#D55E00"),
-    ModelRow("lstm_lrp", "lstm", LSTM, "#D55E00", explained=True, linearised=True),
-    ModelRow("blend", "blend", Blend, "#000000", explained=True),
+    ModelRow("linear", "linear", "linear:Linear", "#999999", explained=True),
+    ModelRow("ridge", "ridge", "linear:RidgeRegression", "#56B4E9", explained=True),
+    ModelRow("elasticnet", "elasticnet", "linear:ElasticNetRegression", "#882255", explained=True),
+    ModelRow("svr", "svr", "svr:SVR", "#CC79A7"),
+    ModelRow("forest", "forest", "forest:Forest", "#009E73"),
+    ModelRow("boosting", "boosting", "boosting:Boosting", "#E69F00", explained=True),
+    ModelRow("dnn", "dnn", "dnn:DNN", "#0072B2"),
+    ModelRow("dnn_lrp", "dnn", "dnn:DNN", "#0072B2", explained=True, linearised=True),
+    ModelRow("dnn_deep", "dnn_deep", "dnn:DeepDNN", "#004466"),
+    ModelRow("dnn_deep_lrp", "dnn_deep", "dnn:DeepDNN", "#004466", explained=True, linearised=True),
+    ModelRow("lstm", "lstm", "lstm:LSTM", "#D55E00"),
+    ModelRow("lstm_lrp", "lstm", "lstm:LSTM", "#D55E00", explained=True, linearised=True),
+    ModelRow("blend", "blend", "blend:Blend", "#000000", explained=True),
 )
 """Rows in the order of the comparison."""
 
-FAMILIES: dict[str, type[Any]] = {row.family: row.model for row in ROWS}
-"""Families by name, in the order of their rows."""
+
+class _Families(Mapping[str, type[Any]]):
+    """Classes of the families by name, in the order of their rows."""
+
+    def __getitem__(self, family: str) -> type[Any]:
+        return next(row.model for row in ROWS if row.family == family)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(row.family for row in ROWS))
+
+    def __len__(self) -> int:
+        return len({row.family for row in ROWS})
+
+
+FAMILIES = _Families()
 
 
 def rows_of(families: Iterable[str]) -> list[ModelRow]:

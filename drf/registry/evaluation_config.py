@@ -9,7 +9,7 @@ from annotated_types import Ge
 from ..errors import InputError
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.schema import DataConfig, RegistryConfig, TrackingConfig, store_schema
-from .gates import Thresholds
+from .thresholds import Thresholds
 
 Refresh = Literal["auto", "gated", "never"]
 Number = Annotated[int, Ge(1)]

@@ -6,62 +6,19 @@ cannot change the answer. Others ask what its forecasts of unseen months show, a
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from annotated_types import Ge, Interval
 from scipy import stats
 
 from .checkup import Checkup
+from .thresholds import Thresholds
 
 MONTHS = "months out of sample"
 """Gate that time alone may turn from failed to passed."""
 
 REPLACEMENT = "better than the champion"
 """Gate that a new recipe must pass to replace the champion's."""
-
-Share = Annotated[float, Interval(ge=0, le=1)]
-Correlation = Annotated[float, Interval(ge=-1, le=1)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """Thresholds of the gates: the ``gate`` config.
-
-    Attributes:
-        max_replay_error: Largest error against the newest month's recorded forecasts, decimals a month.
-        min_direction: Mean rank correlation of the version's forecasts of recent months with its own walk-forward
-            forecasts.
-        max_conservation_error: Largest difference between contributions plus bias and the prediction, decimals a month.
-        min_fidelity: Rank correlation of the sum of contributions with the models' own forecast.
-        min_agreement: Smallest rank correlation between a refresh's and the champion's forecasts of the newest month.
-        audit: True if every check of the leak suite must pass.
-        min_months: Months out of sample.
-        min_sharpe_low: Low end of the 95 % interval of the annualised Sharpe ratio after costs.
-        min_deflated: Probability that the version beats the best result that chance would give in the market's number
-            of independent trials.
-        max_rank_ic_p: One-sided p-value of the mean monthly rank IC; the t-statistic must exceed its critical value.
-        max_rank_ic: Mean monthly rank IC beyond which a forecast is too good to be true.
-        min_better_than_linear: Probability that the version's Sharpe ratio after costs exceeds that of the row linear
-            on the same months; None: not required.
-        min_better: Probability that the version's Sharpe ratio after costs, including the cost of the change, exceeds
-            the champion's.
-    """
-
-    max_replay_error: Annotated[float, Ge(0)]
-    min_direction: Correlation
-    max_conservation_error: Annotated[float, Ge(0)]
-    min_fidelity: Correlation
-    min_agreement: Correlation
-    audit: bool
-    min_months: Annotated[int, Ge(2)]
-    min_sharpe_low: float
-    min_deflated: Share
-    max_rank_ic_p: Share
-    max_rank_ic: Share
-    min_better_than_linear: Share | None
-    min_better: Share
 
 
 @dataclass(frozen=True)

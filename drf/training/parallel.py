@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import psutil
-import torch
 from annotated_types import Ge
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
@@ -100,6 +99,8 @@ def _called(
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute on one thread: sums keep one order, and nothing waits for other processes' threads."""
+    import torch  # it takes seconds, and settings are checked without it
+
     torch.set_num_threads(1)
     with threadpool_limits(1):
         yield

@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
-from annotated_types import Ge
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -27,8 +26,9 @@ from ..samples.windows import Window
 from ..training.fits import Fit, Fitted, fit_here, run_fits
 from ..training.forecasts import forecast_table
 from ..training.parallel import Compute, progress
+from .rule import TuningRule
 from .space import entries
-from .studies import abandoned, alive, check_address, is_shared
+from .studies import abandoned, alive, is_shared
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -38,39 +38,6 @@ WAIT = 2.0  # seconds between checks of trials that other machines are running
 
 OnTrial = Callable[[Family, FrozenTrial, bool], None]
 """Callback given the family, each finished trial, and whether an earlier run had already finished it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuningRule:
-    """Length and data of the search: the ``tuning`` config.
-
-    Attributes:
-        trials: Trials per family, including those of an interrupted study; 0: no tuning, the configured settings are
-            used.
-        validation_months, folds: Number of months just before the first test month, and number of windows that they
-            form.
-        objective: Scale-free measure over the windows by which the best trial is chosen, the same for all families. An
-            error measure would reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the
-            returns; ``r2``: share of the returns' within-month variance that the forecast would explain at its best
-            scale.
-        batch: Trials asked for at once. The batch does not depend on the number of workers, so neither do the results.
-        journal: File that keeps the studies, so that an interrupted study can be resumed.
-        storage: Address, without a password, of a database that keeps the studies for several machines instead.
-
-    Raises InputError if the address is not a database address, or holds a password.
-    """
-
-    trials: Annotated[int, Ge(0)]
-    validation_months: Annotated[int, Ge(1)]
-    folds: Annotated[int, Ge(1)]
-    batch: Annotated[int, Ge(1)]
-    journal: str
-    storage: str | None = None
-    objective: Literal["rank_ic", "r2"] = "rank_ic"
-
-    def __post_init__(self) -> None:
-        if self.storage is not None:
-            check_address(self.storage)
 
 
 @dataclass(frozen=True)

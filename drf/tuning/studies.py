@@ -19,8 +19,7 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import InputError, first_line
 
@@ -29,21 +28,6 @@ log = logging.getLogger(__name__)
 HEARTBEAT = 20  # seconds
 GRACE = 90  # seconds without a heartbeat after which a trial is taken for dead
 ATTEMPTS = 10  # attempts to open a database while others create its tables
-
-
-def check_address(address: str) -> None:
-    """Refuse an address that is not a database address, or that holds a password: addresses are logged.
-
-    Raises InputError without the password.
-    """
-    try:
-        password = make_url(address).password
-    except ArgumentError:
-        raise InputError(
-            "tuning.storage: is not the address of a database, such as postgresql+psycopg2://USER@HOST/DATABASE"
-        ) from None
-    if password is not None:
-        raise InputError("tuning.storage: holds a password, which would be logged: leave it out, and set PGPASSWORD")
 
 
 def open_storage(journal: str, address: str | None) -> BaseStorage:

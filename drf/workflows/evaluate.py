@@ -13,9 +13,9 @@ from ..registry.aliases import Standing, move, read_standing, settle
 from ..registry.decision import Decision
 from ..registry.evaluation_config import EvaluateConfig, gates_in_words
 from ..registry.evaluation_market import EvaluationMarket
-from ..registry.gates import Thresholds
 from ..registry.overrides import carry_out
 from ..registry.statements import gap_in_decisions
+from ..registry.thresholds import Thresholds
 from ..registry.versions import RegisteredVersions, read_versions, require_versions
 from ..tracking.runs import Presence, RunPlace, RunTree, leave_what_is_taken
 from ..tracking.store import connect, open_experiment, without_secrets

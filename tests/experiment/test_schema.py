@@ -24,7 +24,7 @@ from drf.experiment.validation import defaults_of
 from drf.models.catalogue import FAMILIES
 from drf.registry.evaluation_config import EvaluateConfig
 from drf.samples.windows import WindowRule
-from drf.tuning.search import TuningRule
+from drf.tuning.rule import TuningRule
 from drf.tuning.space import entries
 from tests.experiment.composing import composed
 

@@ -21,7 +21,7 @@ def test_what_each_row_can_do() -> None:
     assert all(row.linearised == row.name.endswith("_lrp") for row in ROWS)
     assert all(row.registrable == row.explained for row in ROWS)
     for row in ROWS:
-        assert not row.explained or issubclass(row.model, (Explains, Combines))
+        assert not row.explained or (issubclass(row.model, (Explains, Combines)) and row.carried)
         assert not row.linearised or row.explained
 
 

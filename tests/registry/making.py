@@ -25,11 +25,11 @@ from drf.models.portable import PortableNetwork
 from drf.registry.checkup import Checkup
 from drf.registry.examine import Examination
 from drf.registry.forecaster import Forecaster, Spec
-from drf.registry.gates import Thresholds
 from drf.registry.history import Restatement
 from drf.registry.manifest import digest_of, make_manifest
 from drf.registry.packing import make_forecaster
 from drf.registry.register import register
+from drf.registry.thresholds import Thresholds
 from drf.registry.training_evidence import FOLDER, TAGS_FILE, Evidence, remember
 from drf.registry.versions import Version
 from drf.samples.lagged import make_samples

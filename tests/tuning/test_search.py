@@ -21,7 +21,8 @@ from drf.samples.windows import Window
 from drf.training.forecasts import forecast_table
 from drf.training.parallel import Compute
 from drf.tuning import search
-from drf.tuning.search import TuningPlan, TuningRule, measures_of, returns_of, tune
+from drf.tuning.rule import TuningRule
+from drf.tuning.search import TuningPlan, measures_of, returns_of, tune
 from drf.tuning.studies import open_storage
 from tests.making import rule
 

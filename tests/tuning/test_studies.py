@@ -16,7 +16,8 @@ from optuna.trial import TrialState
 
 from drf.errors import InputError
 from drf.tuning import studies
-from drf.tuning.studies import abandoned, alive, check_address, is_shared, open_storage
+from drf.tuning.rule import check_address
+from drf.tuning.studies import abandoned, alive, is_shared, open_storage
 
 
 @pytest.mark.parametrize(
