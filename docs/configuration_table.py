@@ -13,6 +13,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from drf.data.gkx import GKXMarket
 from drf.data.simulate import SimulatedMarket
 from drf.data.sources import PanelFile, RawTables, ResearchPanel
 from drf.evaluation.portfolio import PortfolioRule
@@ -35,6 +36,7 @@ FILES: dict[str, tuple[str, tuple[type, ...]]] = {
     "data/common/research.yaml": ("data", (ResearchPanel,)),
     "data/raw.yaml": ("data", (RawTables,)),
     "data/simulated.yaml": ("data", (DataConfig, SimulatedMarket)),
+    "data/gkx_simulated.yaml": ("data", (DataConfig, GKXMarket)),
     "macro/series.yaml": ("data.macro", (MacroConfig,)),
     **{f"model/{name}.yaml": (f"model.{name}", (model,)) for name, model in FAMILIES.items()},
     "window/quick.yaml": ("window", (WindowRule,)),

@@ -58,6 +58,17 @@ def _hold_candidate_bias_at_zero(lstm: nn.LSTM) -> None:
 ARCHITECTURES: dict[str, Callable[..., nn.Sequential]] = {"dense": dense_network, "recurrent": recurrent_network}
 """Networks by the name that a registered model stores for its network."""
 
+
+def reads_inputs(network: nn.Module) -> str:
+    """Return the name of the weights by which a network reads its inputs: its first parameter."""
+    return next(name for name, _ in network.named_parameters())
+
+
+def nearer_to_zero(weights: torch.Tensor, by: float | torch.Tensor) -> torch.Tensor:
+    """Return weights that are closer to 0 by an amount, or 0 (soft thresholding)."""
+    return weights.sign() * (weights.abs() - by).clamp(min=0)
+
+
 _MASK = "mask_of_"
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..lrp import Linearisation, faithfulness, linearise
 from ..samples.inputs import Inputs
 from ..samples.label import Label, label, worth
-from .architecture import ARCHITECTURES
+from .architecture import ARCHITECTURES, nearer_to_zero, reads_inputs
 from .base import Explanation, TrainingDivergedError
 from .portable import PortableNetwork
 
@@ -30,6 +30,8 @@ class Network(BaseEstimator, ABC):
 
     Args:
         learning_rate, batch_size, weight_decay: Settings of Adam.
+        sparsity: Penalty on the absolute weights that read the inputs, in parts of the learning rate; 0: none. After
+            each step they come that much closer to 0, and stop there. An input without weights has no contribution.
         epochs, patience: Largest number of passes; training stops after ``patience`` passes without a better validation
             error. The best weights are kept.
         validation_months: Last months of the training window that are held back from training to decide when to stop.
@@ -52,6 +54,7 @@ class Network(BaseEstimator, ABC):
     learning_rate: Annotated[float, Interval(gt=0, le=10)] = 1e-3
     batch_size: Annotated[int, Ge(1)] = 1024
     weight_decay: Annotated[float, Interval(ge=0, le=10)] = 1e-3
+    sparsity: Annotated[float, Interval(ge=0, le=1)] = 0.0
     epochs: Annotated[int, Ge(1)] = 60
     patience: Annotated[int, Ge(1)] = 6
     validation_months: Annotated[int, Ge(1)] = 6
@@ -137,6 +140,7 @@ class Network(BaseEstimator, ABC):
     def _train(self, inputs: Inputs, target: Tensor, month: Tensor, split: int) -> None:
         """Train on the samples before ``split``; keep the weights with the least loss on those after it."""
         network, weight = self.network_, torch.ones_like(target)
+        reading = network.get_parameter(reads_inputs(network))
         optimiser = torch.optim.Adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
         gather, held_back = _gather(inputs), inputs.part(slice(split, None))
         best, best_state, waited = float("inf"), _copy(network), 0
@@ -147,6 +151,8 @@ class Network(BaseEstimator, ABC):
                 batch = [part.index_select(0, rows) for part in (target, month, weight)]  # faster than part[rows]
                 self.loss(network(gather(rows))[:, 0], *batch).backward()
                 optimiser.step()
+                if self.sparsity:
+                    reading.data = nearer_to_zero(reading.data, self.learning_rate * self.sparsity)
             network.eval()
             with torch.no_grad():
                 outputs = torch.cat(list(self._outputs(held_back)))

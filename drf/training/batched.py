@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from ..errors import InputError
-from ..models.architecture import held_at_zero
+from ..models.architecture import held_at_zero, nearer_to_zero, reads_inputs
 from ..models.base import TrainingDivergedError
 from ..models.network import Network
 from ..samples.lagged import Samples
@@ -77,7 +77,7 @@ def fit_batched(
         name: torch.stack([network.state_dict()[name] for network in networks]).to(device)
         for name in networks[0].state_dict()
     }
-    adam = _Adam(parameters, models, held_at_zero(networks[0]))
+    adam = _Adam(parameters, models, held_at_zero(networks[0]), reads_inputs(networks[0]))
     count = len(models)
     best = torch.full((count,), float("inf"), device=device)
     best_parameters = {name: value.clone() for name, value in parameters.items()}
@@ -133,11 +133,13 @@ def _each(flags: Tensor, like: Tensor) -> Tensor:
 class _Adam:
     """Adam with each network's own learning rate, weight decay and number of steps."""
 
-    def __init__(self, parameters: Parameters, models: Sequence[Network], fixed: Parameters) -> None:
+    def __init__(self, parameters: Parameters, models: Sequence[Network], fixed: Parameters, reading: str) -> None:
         self.parameters = parameters
         device = next(iter(parameters.values())).device
         self.rate = torch.tensor([model.learning_rate for model in models], device=device)
         self.decay = torch.tensor([model.weight_decay for model in models], device=device)
+        self.reading = reading
+        self.nearer = self.rate * torch.tensor([model.sparsity for model in models], device=device)
         self.fixed = {name: mask.to(device) for name, mask in fixed.items()}
         self.mean, self.square = ({name: torch.zeros_like(p) for name, p in parameters.items()} for _ in range(2))
         self.steps = torch.zeros(len(models), device=device)
@@ -160,7 +162,10 @@ class _Adam:
             change = (
                 _each(rate, value) * self.mean[name] / (self.square[name].sqrt() / _each(root, value) + self.epsilon)
             )
-            self.parameters[name] = torch.where(move, value - change, value)
+            after = value - change
+            if name == self.reading and self.nearer.any():
+                after = nearer_to_zero(after, _each(self.nearer, value))
+            self.parameters[name] = torch.where(move, after, value)
 
 
 def _require_known_layers(network: nn.Sequential) -> None:

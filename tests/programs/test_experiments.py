@@ -36,6 +36,16 @@ def test_japan_trains_on_both_universes_and_tells_the_opened_months_apart(tmp_pa
     assert len(lines) == 4
 
 
+def test_the_published_simulation_is_trained_on_in_one_word(tmp_path: Path, empty_store: Path) -> None:
+    folder = fresh(tmp_path, empty_store)
+    words = ["experiment=gkx", "model=[linear,elasticnet,dnn]", "model.dnn.seeds=1", "model.dnn.epochs=10"]
+    run("train.py", *words, "model.dnn.sparsity=0.8", folder=folder)
+    rows = {row.info.run_name: row.data.metrics for row in runs(folder, "row")}
+    assert rows["linear"]["r2"] < rows["elasticnet"]["r2"] and rows["elasticnet"]["r2"] > 0  # the signal is sparse
+    assert rows["linear"]["truth/C1"] > 0.5
+    assert rows["linear"]["periods"] == 60
+
+
 def test_the_rivals_stand_beside_and_their_blend_becomes_champion(tmp_path: Path, empty_store: Path) -> None:
     """Trained, registered, promoted under loosened gates, and loaded: what it says is what was recorded."""
     fresh(tmp_path, empty_store)

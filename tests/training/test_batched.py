@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from drf.errors import InputError
+from drf.models.architecture import reads_inputs
 from drf.models.base import TrainingDivergedError
 from drf.models.dnn import DNN
 from drf.models.lstm import LSTM
@@ -91,6 +92,28 @@ def test_a_loss_of_its_own_is_minimised_by_both_loops(data: Data) -> None:
         own, other = alone.predict(x), squared.predict(x)
         assert np.allclose(model.predict(x), own, atol=2e-6, rtol=0)
         assert np.abs(own - other).max() > 100 * np.abs(model.predict(x) - own).max()
+
+
+@pytest.mark.parametrize("kind", [LSTM, DNN])
+def test_sparse_networks_are_the_same_in_both_loops_and_leave_inputs_out(kind: type[Network], data: Data) -> None:
+    x, y, month = data
+    settings: dict[str, Any] = {"hidden": 4, "batch_size": 128, "epochs": 12, "patience": 12, "validation_months": 4}
+    settings |= {"learning_rate": 0.01, "weight_decay": 0.0}
+    rows = np.arange(600)
+    together = [kind(**settings, sparsity=size) for size in (0.0, 0.9)]
+    train(together, data, [rows, rows])
+    for model, size in zip(together, (0.0, 0.9), strict=True):
+        alone = kind(**settings, sparsity=size).fit(x[rows], y[rows], month[rows])
+        assert np.allclose(model.predict(x), alone.predict(x), atol=2e-6, rtol=0)
+        weights = alone.network_.get_parameter(reads_inputs(alone.network_))
+        unread = (weights == 0).all(dim=0)
+        assert bool((weights == 0).any()) == bool(size)
+        assert kind is LSTM or bool(unread.any()) == bool(size)  # a gate of the LSTM may still read the input
+        relevance = alone.explain(x).relevance.reshape(len(x), -1)
+        if kind is DNN:
+            assert not relevance[:, unread.numpy()].any()
+        else:
+            assert not alone.explain(x).relevance[:, :, unread.numpy()].any()
 
 
 def test_the_candidate_keeps_no_bias(data: Data) -> None:
