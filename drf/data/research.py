@@ -41,7 +41,8 @@ def map_panel(
         returns: ``column``; ``percent``, true if its unit is per cent. Without ``path``, the column is the panel's own
             and holds the return over the month after its date. With ``path``, the column is in a file with one row per
             stock and month, and holds the return over the month of the row's date. ``date``, ``form`` and ``asset``
-            describe the file's columns.
+            describe the file's columns; ``ahead`` is the number of months by which its dates lie after the month of the
+            return.
         keep: Column -> value or values to keep; rows with other values are left out, and counted.
         most_unmatched: Share of the stocks that may have no row in a file of returns.
         reading: Options of reading that the files themselves do not state.
@@ -94,7 +95,8 @@ def _with_returns(
     of, notices = same_names(_names(path, frame[returns["asset"]]), stocks, f"data.returns.path={path}")
     words = f"stocks have no row in data.returns.path={path}"
     notices += without_partner(stocks - set(of), len(stocks), words, most_unmatched)
-    found = pd.DataFrame({"date": MONTHLY.shift(over, -1), "asset": of})
+    ahead = returns.get("ahead", 0)
+    found = pd.DataFrame({"date": MONTHLY.shift(over, -1 - ahead), "asset": of})
     found[RETURN] = _numbers(path, frame[returns["column"]])
     twice = found.duplicated(list(KEYS))
     if twice.any():

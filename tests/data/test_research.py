@@ -123,6 +123,23 @@ def test_a_file_in_the_sources_layout_becomes_the_right_panel(source: str, truth
         np.testing.assert_allclose(panel["CAP"], expected["CAP"], rtol=1e-9)
 
 
+def test_the_next_months_momentum_is_the_return_of_a_file_without_returns(truth: pd.DataFrame, tmp_path: Path) -> None:
+    keys = ["date", "asset"]
+    before = truth[[*keys, "ret_next"]].assign(date=truth["date"] + pd.offsets.MonthEnd(1))
+    known = truth.drop(columns="MOM1").merge(before.rename(columns={"ret_next": "MOM1"}), on=keys, how="left")
+    path, _ = gkx(known.assign(MOM1=known["MOM1"].fillna(known["MOM12_1"] / 12)), tmp_path)
+    panel, _ = load(composed("data=gkx_alone", path))
+    both = panel.merge(truth, on=keys, suffixes=("", " truly"))
+    found = both["ret_next"].notna()
+    assert found.mean() > 0.85
+    np.testing.assert_allclose(both.loc[found, "ret_next"], both.loc[found, "ret_next truly"], rtol=1e-9)
+    later = panel.assign(date=panel["date"] - pd.offsets.MonthEnd(1))[keys].assign(there=True)
+    there = panel.merge(later, on=keys, how="left")["there"].eq(True)
+    assert (panel["ret_next"].notna() == there).all()  # a stock's last return is lost
+    with pytest.raises(InputError, match="does not line up"):
+        load(composed("data=gkx_alone", path, "data.source.returns.ahead=0"))
+
+
 @pytest.mark.parametrize("source", LAYOUTS)
 def test_every_column_that_another_vintage_lacks_is_named(source: str, truth: pd.DataFrame, tmp_path: Path) -> None:
     overrides = LAYOUTS[source](truth, tmp_path)

@@ -34,7 +34,7 @@ NEEDED = {
     "jkp": ["path"],
     "mlfactor": ["path"],
     "openap": ["path", "returns"],
-    "gkx": ["path", "returns"],
+    "gkx": ["path", "returns"], "gkx_alone": ["path"],
 }
 GROUPS = [
     (group.name, file.stem)
@@ -52,7 +52,8 @@ def test_every_option_of_every_group_composes_and_is_read(group: str, option: st
     if group == "gate":
         assert read(composed(override, name="evaluation"), EvaluateConfig).gate.min_months >= 2
         return
-    more = [f"data.{key}=x.csv" for key in NEEDED.get(option, [])]
+    named = option if group == "data" else {"japan": "japan"}.get(option, "")
+    more = [f"data.{key}=x.csv" for key in NEEDED.get(named, [])]
     more += ["compute.scheduler=tcp://127.0.0.1:1"] if option == "dask" else []
     config = read(composed(override, *more), TrainConfig)
     for family in make_families(config.model, tuned=config.tuning.trials > 0):
