@@ -66,7 +66,9 @@ def walk_forward(
         for family in trained
         for member in range(family.seeds)
     }
-    tasks = {key: (fit, fit.window is schedule.newest, full or last in fit.window.test) for key, fit in fits.items()}
+    tasks = {
+        key: (fit, fit.window is schedule.newest, full, last in fit.window.test and last) for key, fit in fits.items()
+    }
     tested = {family.name: Collected(samples, schedule.tested, family.seeds, last, full) for family in trained}
     newest = {family.name: Collected(samples, [schedule.newest], family.seeds, last, True) for family in trained}
     done: _Done = {}

@@ -34,7 +34,8 @@ NEEDED = {
     "jkp": ["path"],
     "mlfactor": ["path"],
     "openap": ["path", "returns"],
-    "gkx": ["path", "returns"], "gkx_alone": ["path"],
+    "gkx": ["path", "returns"],
+    "gkx_alone": ["path"],
 }
 GROUPS = [
     (group.name, file.stem)

@@ -14,12 +14,13 @@ from drf.models.forest import Forest
 from drf.models.linear import Linear
 from drf.models.lstm import LSTM
 from drf.samples.lagged import Samples, make_samples
+from drf.samples.windows import make_schedule
 from drf.training.checkpoints import Checkpoints
 from drf.training.fits import Fit, fit_here
 from drf.training.forecasts import WalkForward, forecast_table
 from drf.training.parallel import Compute
 from drf.training.walkforward import walk_forward
-from tests.making import schedule
+from tests.making import schedule, window_rule
 
 LAGS = (0, 3, 6, 9, 12)
 
@@ -135,6 +136,26 @@ def test_seeds_are_averaged_and_the_newest_models_kept(samples: Samples, forecas
     assert len(x) > 0
     mean = np.mean([model.predict(x) for model in walk.members], axis=0)
     assert np.allclose(walk.newest.prediction, mean, atol=1e-9)
+
+
+def test_fits_kept_with_few_cells_are_not_taken_for_all_cells(
+    samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk that was stopped goes on with another setting, or to another last month."""
+    monkeypatch.setattr("drf.evaluation.contributions.SHOWN", 5)
+    for months, full in ((8, False), (8, True), (6, False), (6, True)):
+        rule = window_rule(15, None, 3, test_to=str(samples.dates[samples.known_months[months - 9]].date()))
+        planned = make_schedule(samples, rule)
+        with pytest.raises(Stop), Checkpoints(str(tmp_path), {}) as kept:
+            walk_forward(FAMILIES[:1], samples, planned, 0, Compute(1), kept, full)
+            raise Stop
+        with pytest.raises(Stop), Checkpoints(str(tmp_path), {}) as kept:
+            again = walk_forward(FAMILIES[:1], samples, planned, 0, Compute(1), kept, full)["linear"].tested
+            assert kept.restored > 0
+            raise Stop
+        expected = walk_forward(FAMILIES[:1], samples, planned, 0, Compute(1), None, full)["linear"].tested
+        assert again.contributions is not None and expected.contributions is not None
+        assert np.array_equal(again.contributions.cells, expected.contributions.cells)
 
 
 def test_contributions_are_those_of_the_models_and_carry_keys(
