@@ -27,7 +27,7 @@ class Calendar:
         periods_a_year: Number of periods in a year.
         name, unit: Words for the frequency and for one period.
         last_day: Words for the last day of a period.
-        form: Form in which a period is named.
+        form, title: Forms in which a period is named: in tables and keys, and in titles.
         closure: Days from a period's last trading day to its end: nearly always fewer than the first number, and always
             fewer than the second.
     """
@@ -38,6 +38,7 @@ class Calendar:
     unit: str
     last_day: str
     form: str
+    title: str
     closure: tuple[int, int]
 
     def end(self, dates: Any) -> Any:
@@ -88,9 +89,25 @@ _WITHIN_A_WEEK, _WITHIN_A_MONTH, _FEW = 5, 20, 5
 """Limits: gaps in days below which a table is daily or weekly, and the number of dates that is too small to judge."""
 
 MONTHLY = Calendar(
-    pd.offsets.MonthEnd(), 12, "monthly", "month", "the last calendar day of the month", "%Y-%m", (7, 14)
+    offset=pd.offsets.MonthEnd(),
+    periods_a_year=12,
+    name="monthly",
+    unit="month",
+    last_day="the last calendar day of the month",
+    form="%Y-%m",
+    title="%B %Y",
+    closure=(7, 14),
 )
-WEEKLY = Calendar(pd.offsets.Week(weekday=4), 52, "weekly", "week", "the Friday of the week", "%Y-%m-%d", (3, 7))
+WEEKLY = Calendar(
+    offset=pd.offsets.Week(weekday=4),
+    periods_a_year=52,
+    name="weekly",
+    unit="week",
+    last_day="the Friday of the week",
+    form="%Y-%m-%d",
+    title="%d %B %Y",
+    closure=(3, 7),
+)
 """Weeks that end on Friday."""
 
 CALENDARS = {calendar.name: calendar for calendar in (MONTHLY, WEEKLY)}

@@ -62,7 +62,9 @@ def monthly_heat(returns: pd.Series, row: str) -> Chart:
     earned."""
     dates = pd.DatetimeIndex(returns.index)
     table = pd.DataFrame({"year": dates.year, "month": dates.month, "r": returns.to_numpy()})
-    wide = table.pivot_table(index="year", columns="month", values="r").reindex(columns=range(1, 13))
+    table["growth"] = 1 + table["r"]
+    compounded = table.groupby(["year", "month"])["growth"].prod(min_count=1) - 1  # of a month's weeks
+    wide = compounded.unstack("month").reindex(columns=range(1, 13))
     text = [["" if v != v else f"{100 * v:.1f}" for v in line] for line in wide.to_numpy()]
     months = [f"{pd.Timestamp(2000, month, 1):%b}" for month in range(1, 13)]
     alt = f"Returns of {row} after costs by month: none is known."
@@ -71,7 +73,7 @@ def monthly_heat(returns: pd.Series, row: str) -> Chart:
         ends = [f"{known.iloc[k]:.1%} in {named(known.index[k])}" for k in (0, -1)]
         alt = f"Returns of {row} after costs by month: worst {ends[0]}, best {ends[1]}."
     return _heat(
-        f"{row}: return after costs by the month in which it was earned, %",
+        f"{row}: return after costs, by when it was earned, %",
         alt,
         wide.set_axis(months, axis=1).set_axis(wide.index.astype(str)),
         text,

@@ -57,7 +57,7 @@ def month_document(month: Month) -> Document:
     live = month.record.champion if month.record else None
     judged = _champion(month.decision)
     return Document(
-        title=f"Month end {month.month:%B %Y}",
+        title=f"Month end {month.month:{in_force().title}}",
         subtitle=f"{month.champion}: what it says, how it has done, and whether it is what was promised",
         answers={
             "Is the champion healthy?": _health(month, live),

@@ -101,7 +101,7 @@ def newest_month(holdings: pd.DataFrame, row: str, month: pd.Timestamp, factors:
         Column("change", "Change", _SIGNED), *(Column(name, name, _SIGNED) for name in factors),
     ]  # fmt: skip
     words = (
-        f"Forecasts of {row} at the end of {month:%B %Y}: long {len(long)}, short {len(short)} of "
+        f"Forecasts of {row} at the end of {month:{in_force().title}}: long {len(long)}, short {len(short)} of "
         f"{len(holdings)} stocks. Weights are shares of one side; the change is since the month before. "
         f"First the {_SHOWN} highest forecasts, then the {_SHOWN} lowest; with contributions of the factors."
     )
