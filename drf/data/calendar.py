@@ -28,8 +28,8 @@ class Calendar:
         name, unit: Words for the frequency and for one period.
         last_day: Words for the last day of a period.
         form, title: Forms in which a period is named: in tables and keys, and in titles.
-        closure: Days from a period's last trading day to its end: nearly always fewer than the first number, and always
-            fewer than the second.
+        closure: Days from a table's date to the end of its period: fewer than the first number in three of four
+            periods, and fewer than the second in all.
     """
 
     offset: pd.offsets.BaseOffset
@@ -54,7 +54,7 @@ class Calendar:
         return pd.date_range(first, last, freq=self.offset)
 
     def starting(self, first: Any, periods: int) -> pd.DatetimeIndex:
-        """Return ``count`` period ends, starting with the first one on or after ``first``."""
+        """Return some period ends; the first is the first on or after ``first``."""
         return pd.date_range(first, periods=periods, freq=self.offset)
 
     @property
@@ -126,7 +126,7 @@ def named(end: Any) -> str:
 
 
 def in_words(text: str) -> str:
-    """Return a text with months named as what the periods of the calendar in force are, such as weeks."""
+    """Return a text with "month" replaced by the unit of the calendar in force, such as "week"."""
     unit = in_force().unit
     return text if unit == MONTHLY.unit else _MONTH.sub(lambda found: _as_unit(found, unit), text)
 

@@ -38,8 +38,8 @@ class Draw:
 
     Attributes:
         panel: ``date``, ``asset``, ``C001`` ..., ``STATE_X``, ``ret_next``.
-        truth: ``date``, ``asset``, ``expected`` and the exact Shapley values of ``C1``, ``C2`` and of the third
-            characteristic together with the state, for the baseline of zeros; decimals a month.
+        truth: ``date``, ``asset``, ``expected`` and its exact Shapley values for a baseline of zeros: ``C1`` (of
+            ``C001``), ``C2`` (of ``C002``) and ``C3 with X`` (of ``C003`` times the state); decimals a month.
     """
 
     panel: pd.DataFrame

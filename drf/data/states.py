@@ -15,7 +15,7 @@ LEAST = 24
 def add_states(
     panel: pd.DataFrame, levels: pd.DataFrame, lag_months: int, prefix: str, series: Sequence[str]
 ) -> tuple[pd.DataFrame, int]:
-    """Add a column for each series to a panel in contract form, and drop the first months, in which one is unknown.
+    """Add a column for each series to a panel in contract form, and drop the months before all series are known.
 
     The value of a month is the series less its mean, divided by its standard deviation, both over the series' months
     up to that one. It is known ``lag_months`` later. A series is taken as its column holds it.

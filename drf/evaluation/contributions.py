@@ -63,7 +63,7 @@ class Contributions:
         by_lag: Sums over descriptors, before ``multiple``, float32, shape (n, lags).
         whole: Positions of the samples whose cells are kept, ascending, shape (k,).
         cells: Their contributions, before ``multiple``, float32, shape (k, lags * descriptors).
-        multiple: Factor of each sample's contributions in the three tables, shape (n,).
+        multiple: Number by which each row of ``by_descriptor``, ``by_lag`` and ``cells`` is multiplied, shape (n,).
     """
 
     descriptors: Sequence[str]

@@ -1,4 +1,4 @@
-"""Catalogue of the rows of the comparison, each one way of reading a family's models.
+"""Catalogue of the rows of the comparison: the forecasts of a family, plain or linearised.
 
 A new family needs one :class:`ModelRow` here, a settings file in ``conf/model``, and its own file in this folder.
 """

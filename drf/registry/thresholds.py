@@ -15,22 +15,22 @@ class Thresholds:
 
     Attributes:
         max_replay_error: Largest error against the newest month's recorded forecasts, decimals a month.
-        min_direction: Mean rank correlation of the version's forecasts of recent months with its own walk-forward
-            forecasts.
+        min_direction: Smallest mean rank correlation of the version's forecasts of recent months with its own
+            walk-forward forecasts.
         max_conservation_error: Largest difference between contributions plus bias and the prediction, decimals a month.
-        min_fidelity: Rank correlation of the sum of contributions with the models' own forecast.
+        min_fidelity: Smallest rank correlation of the sum of contributions with the models' own forecast.
         min_agreement: Smallest rank correlation between a refresh's and the champion's forecasts of the newest month.
         audit: True if every check of the leak suite must pass.
-        min_months: Months out of sample.
-        min_sharpe_low: Low end of the 95 % interval of the annualised Sharpe ratio after costs.
-        min_deflated: Probability that the version beats the best result that chance would give in the market's number
-            of independent trials.
-        max_rank_ic_p: One-sided p-value of the mean monthly rank IC; the t-statistic must exceed its critical value.
+        min_months: Fewest months out of sample.
+        min_sharpe_low: Smallest low end of the 95 % interval of the annualised Sharpe ratio after costs.
+        min_deflated: Smallest probability that the version beats the best of as many independent trials as this market
+            has had, if all were noise.
+        max_rank_ic_p: Largest one-sided p-value of the t-test that the mean monthly rank IC is above 0.
         max_rank_ic: Mean monthly rank IC beyond which a forecast is too good to be true.
         min_better_than_linear: Probability that the version's Sharpe ratio after costs exceeds that of the row linear
             on the same months; None: not required.
-        min_better: Probability that the version's Sharpe ratio after costs, including the cost of the change, exceeds
-            the champion's.
+        min_better: Smallest probability that the version's Sharpe ratio after costs, including the cost of the change,
+            exceeds the champion's.
     """
 
     max_replay_error: Annotated[float, Ge(0)]

@@ -15,7 +15,7 @@ def with_label(market: pd.DataFrame, horizon: int) -> pd.DataFrame:
     """Return a market with the column :data:`~.lagged.LABEL`, or as it is if the horizon is one month.
 
     The label is the compounded return over the horizon divided by its number of months. It is known once the panel has
-    the last of these months. The money in a stock that has left by then is cash from its last known return on.
+    the last of these months. If a stock leaves before then, its money earns nothing after its last return.
 
     Args:
         market: Panel in contract form, all its stocks: one that leaves the universe has not left the market.

@@ -57,7 +57,7 @@ def fill_inputs(
 ) -> np.ndarray:
     """Fill ``table`` with the inputs of every row; unknown values become the neutral 0.
 
-    Only rows of the same ``date`` enter, so no input depends on another date.
+    A row's inputs are made from rows of its own ``date`` alone.
 
     Args:
         panel: Rows with a ``date`` column and the columns of ``inputs``, in any units.

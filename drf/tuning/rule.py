@@ -21,8 +21,7 @@ class TuningRule:
             form.
         objective: Scale-free measure over the windows by which the best trial is chosen, the same for all families. An
             error measure would reward forecasts that hardly vary. ``rank_ic``: mean monthly rank correlation with the
-            returns; ``r2``: share of the returns' within-month variance that the forecast would explain at its best
-            scale.
+            returns; ``r2``: squared correlation of forecasts and returns within months, with its sign.
         batch: Trials asked for at once. The batch does not depend on the number of workers, so neither do the results.
         journal: File that keeps the studies, so that an interrupted study can be resumed.
         storage: Address, without a password, of a database that keeps the studies for several machines instead.
@@ -46,7 +45,7 @@ class TuningRule:
 def check_address(address: str) -> None:
     """Refuse an address that is not a database address, or that holds a password: addresses are logged.
 
-    Raises InputError without the password.
+    Raises InputError; the message does not show the password.
     """
     try:
         password = make_url(address).password
