@@ -106,7 +106,7 @@ WEEKLY = Calendar(
     last_day="the Friday of the week",
     form="%Y-%m-%d",
     title="%d %B %Y",
-    closure=(3, 7),
+    closure=(3, 4),
 )
 """Weeks that end on Friday."""
 

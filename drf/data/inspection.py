@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import InputError, first_few
-from .calendar import named
+from .calendar import in_force, named
 from .leavers import treat_leavers
 from .panel import KEYS, RETURN, check_panel
 
@@ -135,7 +135,7 @@ def leavers_a_year(panel: pd.DataFrame) -> float:
     months = panel["date"].drop_duplicates().sort_values()
     last = panel.groupby("asset")["date"].max()
     left = float((last < months.iloc[-ABSENT_MONTHS:].iloc[0]).mean())
-    return 12 * left / max(len(months) - ABSENT_MONTHS, 1)
+    return in_force().periods_a_year * left / max(len(months) - ABSENT_MONTHS, 1)
 
 
 def coverage_figure(known: pd.DataFrame) -> Figure:

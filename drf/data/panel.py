@@ -214,10 +214,12 @@ def _require_known_descriptors(panel: pd.DataFrame, descriptors: Sequence[str]) 
 def _require_months(panel: pd.DataFrame) -> None:
     dates = panel["date"].drop_duplicates()
     span = len(in_force().between(dates.iloc[0], dates.iloc[-1]))
-    if len(dates) < span / 2:
+    steps = np.diff(in_force().between(dates.iloc[0], dates.iloc[-1]).get_indexer(pd.DatetimeIndex(dates)))
+    if len(dates) < span / 2 or (len(steps) and np.median(steps) > 1):
         raise InputError(
             f"column date: only {len(dates)} of the {span} months from {dates.iloc[0].date()} to "
-            f"{dates.iloc[-1].date()} are there: give a row a month, a quarterly panel cannot be used"
+            f"{dates.iloc[-1].date()} are there: give a row a {in_force().unit}, a panel of another frequency "
+            "cannot be used"
         )
 
 

@@ -73,6 +73,7 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
         "descriptors": data.descriptors,
         "macro": None if data.macro is None else _without_paths(asdict(data.macro)),
         "samples": asdict(config.samples),
+        "frequency": data.frequency,
         "factors": list(config.factors.items()),  # their order is the order of a network's inputs
         "model": config.model,
         "window": {name: value for name, value in asdict(config.window).items() if name not in _TEST_MONTHS},

@@ -59,6 +59,34 @@ def load_market(
     return check_panel(with_macro, [*descriptors, *_in_every_month(with_macro, more)], least_stocks)
 
 
+def require_same_macro(
+    title: str, descriptors: Sequence[str], trained: MacroConfig | None, given: MacroConfig | None
+) -> None:
+    """Refuse macro series that would enter otherwise than in a version's training.
+
+    Args:
+        title: Version, worded to stand within the message.
+        descriptors: Panel columns that the version looks at.
+        trained, given: Settings of its training, and those given.
+
+    Raises InputError, naming the setting and the training's value.
+    """
+    made = [name for name in descriptors if name.startswith((PREFIX, STATE))]
+    if not made or trained is None or given is None or given.path is None:
+        return
+    settings = {"lag_months": (trained.lag_months, given.lag_months)}
+    for name in made:
+        if name.startswith(PREFIX):
+            series = name.removeprefix(PREFIX)
+            settings[f"changes.{series}"] = (trained.changes.get(series), given.changes.get(series))  # type: ignore[assignment]
+    for key, (was, now) in settings.items():
+        if was != now:
+            raise InputError(
+                f"data.macro.{key}={now}: {title} was trained with {was}, and {made[0]} would be another: set "
+                f"data.macro.{key}={was}"
+            )
+
+
 def _in_every_month(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     present = [name for name in names if name in frame and "date" in frame]
     return [name for name in present if (frame.groupby("date")[name].count() > 0).all()]

@@ -61,7 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "behind": Kind("months that it lies behind the last one that has ended", "last month's file, or one that is late"),
     "held": Kind("share of what was issued last that the panel still has", _UNIVERSE),
     "training": Kind(
-        "rank correlation with the values of the version's training in the same months",
+        "agreement with the values of the version's training in the same months",
         "another vendor or another definition, which needs a training of its own",
     ),
     "lag": Kind("share that was there at the earlier dates that the model looks at", "a month that is not there whole"),

@@ -12,6 +12,7 @@ from ..data.panel import KEYS
 from ..errors import InputError, first_few, first_line
 from ..evaluation.portfolio import PortfolioRule
 from ..experiment.config import read_recorded
+from ..experiment.schema import DataConfig
 from ..registry.aliases import CHAMPION as ALIAS
 from ..registry.loading import load_with_evidence
 from ..registry.market import MarketComparison, require_same_market
@@ -30,7 +31,7 @@ class Scorer:
     Attributes:
         name, number: Name of the registered model and the version; None for a model that is in no registry.
         role: ``champion`` if it holds that alias, else ``shadow``.
-        rule: Portfolio rule of its training.
+        rule, data: Portfolio rule and data settings of its training.
         recipe: See :func:`drf.experiment.identity.recipe_of`.
         train_last: Last month whose return the version has seen.
     """
@@ -41,6 +42,7 @@ class Scorer:
     number: str | None
     role: str
     rule: PortfolioRule
+    data: DataConfig
     recipe: str
     train_last: pd.Timestamp
 
@@ -91,7 +93,7 @@ def load_scorer(uri: str) -> Scorer:
     config = read_recorded(evidence.tags["config"])
     use(config.data.frequency)
     train_last = pd.Timestamp(evidence.tags["train_last"])
-    return Scorer(model, evidence, name, number, role, config.portfolio, evidence.tags[RECIPE], train_last)
+    return Scorer(model, evidence, name, number, role, config.portfolio, config.data, evidence.tags[RECIPE], train_last)
 
 
 def require_market_of(scorer: Scorer, panel: pd.DataFrame) -> MarketComparison:

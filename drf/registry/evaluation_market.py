@@ -11,7 +11,7 @@ from mlflow.data.dataset import Dataset
 from ..data.panel import fingerprint
 from ..data.universe import largest
 from ..experiment.factors import descriptors_of, make_factors
-from ..experiment.market import load_market
+from ..experiment.market import load_market, require_same_macro
 from ..experiment.schema import DataConfig, TrainConfig
 from ..samples.transforms import columns_of
 from ..tracking.runs import dataset_of
@@ -52,6 +52,9 @@ class EvaluationMarket:
         reference = versions.get(standing.champion) or max(versions.versions, key=lambda version: version.age)
         others = {name for version in versions.versions for name in _descriptors(version.config)}
         needed = _descriptors(reference.config)
+        for version in versions.versions:
+            own = version.config.data.macro
+            require_same_macro(version.title, _descriptors(version.config), own, config.data.macro)
         market = load_market(config.data, needed, config.portfolio.quantiles, sorted(others - set(needed)))
         require_same_market(reference.title, reference.words, read_history(reference), market)
         config.portfolio.equip(market[["date", "asset"]], market)

@@ -12,6 +12,7 @@ import pandas as pd
 from ..data.calendar import named
 from ..data.panel import KEYS, RETURN
 from ..errors import InputError
+from ..samples.transforms import STATE
 from .history import renamings
 
 _SAME = 0.5
@@ -38,7 +39,7 @@ class MarketComparison:
         months: Number of months compared.
         stocks: Share of the training's stock-months that the panel has, renamed stocks included.
         returns: Rank correlation of the stocks' returns within months; NaN if too few are known.
-        descriptors: Rank correlation of each descriptor.
+        descriptors: Rank correlation of each descriptor; for a macro state, 1 less its relative difference.
     """
 
     last: pd.Timestamp
@@ -77,7 +78,8 @@ def compare_markets(history: pd.DataFrame, panel: pd.DataFrame) -> MarketCompari
     """
     last = history["date"].max()
     common = sorted(set(history["date"].unique()) & set(panel["date"].unique()))[-_LATEST:]
-    columns = [str(name) for name in history if name not in KEYS and name in panel]
+    every = [str(name) for name in history if name not in KEYS and name in panel]
+    columns = [name for name in every if not name.startswith(STATE)]
     then, now = (
         table.loc[table["date"].isin(common), [*KEYS, *columns]].reset_index(drop=True) for table in (history, panel)
     )
@@ -87,6 +89,7 @@ def compare_markets(history: pd.DataFrame, panel: pd.DataFrame) -> MarketCompari
     both = then.assign(asset=then["asset"].replace(names)).merge(now, on=list(KEYS), suffixes=("_then", "_now"))
     agreement = {name: _agreement(both[f"{name}_then"], both[f"{name}_now"], both["date"]) for name in columns}
     returns = agreement.pop(RETURN, np.nan)
+    agreement |= {name: _same_state(history, panel, name, common) for name in every if name not in columns}
     return MarketComparison(last, len(common), len(both) / len(then), returns, pd.Series(agreement, dtype=float))
 
 
@@ -97,6 +100,13 @@ def _agreement(then: pd.Series, now: pd.Series, months: pd.Series) -> float:
     a, b = (values - values.groupby(months[known]).transform("mean") for values in ranks)
     spread = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum()) / spread if known.sum() >= _FEWEST and spread > 0 else np.nan
+
+
+def _same_state(history: pd.DataFrame, panel: pd.DataFrame, name: str, common: list[pd.Timestamp]) -> float:
+    """Return 1 less the relative difference of a state, which is the same for all stocks of a date, at common dates."""
+    then, now = (table.groupby("date")[name].first().reindex(pd.Index(common)) for table in (history, panel))
+    size = float(np.sqrt((then**2).mean()))
+    return 1 - float(np.sqrt(((now - then) ** 2).mean())) / size if size > 0 else np.nan
 
 
 def require_same_market(title: str, words: str, history: pd.DataFrame, panel: pd.DataFrame) -> MarketComparison:

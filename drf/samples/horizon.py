@@ -31,9 +31,9 @@ def with_label(market: pd.DataFrame, horizon: int) -> pd.DataFrame:
     wealth, left = 1 + returns[:-1], np.zeros(len(market), dtype=bool)
     for later in range(1, horizon):
         then = returns[grid.rows_before(-later)]
-        cash = np.isnan(then) & (grid.date + later <= last)
-        left |= cash
-        wealth *= 1 + np.where(cash, 0.0, then)
+        left |= np.isnan(then) & (grid.date + later <= last)
+        wealth *= np.where(left, 1.0, 1 + then)
+    wealth[grid.date + horizon - 1 > last] = np.nan
     if cut := int((left & ~np.isnan(wealth)).sum()):
         log.info("panel: %s labels end within the %d months, as the stock has no return then", f"{cut:,}", horizon)
     return market.assign(**{LABEL: (wealth - 1) / horizon})

@@ -39,6 +39,7 @@ def scores_of_date(values: pd.DataFrame) -> pd.DataFrame:
 
     Values that are the same for all stocks become 0. Missing stays missing.
     """
+    values = values.astype(np.float64)
     centred = values - values.mean()
     deviation = np.sqrt((centred**2).mean())
     return (centred / deviation.where(deviation > 1e-12 * values.abs().max(), np.inf)).astype(np.float32)

@@ -22,7 +22,7 @@ from ..data.trading_days import trading_days
 from ..errors import InputError, first_few, first_line
 from ..experiment.composing import Settings
 from ..experiment.identity import digest, identity_of_program
-from ..experiment.market import load_market
+from ..experiment.market import load_market, require_same_macro
 from ..live.as_of import up_to
 from ..live.month_end_config import MonthEndConfig
 from ..live.month_end_log import find_end
@@ -75,6 +75,7 @@ def month_end(settings: Settings[MonthEndConfig], listener: Listener = lambda re
         scorer = load_scorer(f"models:/{name}@{CHAMPION}")
         _require_frequency(config, scorer)
         version = _champion(client, name)
+        require_same_macro(scorer.title, scorer.descriptors, scorer.data.macro, config.data.macro)
         market = load_market(config.data, scorer.descriptors, config.portfolio.quantiles, DESCRIPTORS)
         comparison = require_market_of(scorer, market)
         require_promoted(scorer)

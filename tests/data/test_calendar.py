@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import drf
 from drf.data.calendar import MONTHLY, WEEKLY, in_force, in_words, named, using
+from drf.data.inspection import leavers_a_year
 from drf.data.panel import check_panel
 from drf.data.research import map_panel
 from drf.errors import InputError
@@ -79,6 +80,30 @@ def test_a_weekly_panel_is_moved_to_fridays_or_refused(first: pd.Timestamp, freq
         else:
             with pytest.raises(InputError, match=r"monthly|daily|not a week end: use the Friday of the week"):
                 check_panel(table, ["CAP"], 1)
+
+
+@pytest.mark.parametrize("days", [1, 2, 3])
+def test_a_newest_week_dated_after_its_friday_is_refused(days: int) -> None:
+    """A Saturday would be moved to the Friday of the week after."""
+    table = _table("W-FRI", pd.Timestamp("1993-01-01"))
+    last = table["date"].max()
+    table["date"] = table["date"].where(table["date"] < last, last + pd.Timedelta(days=days))
+    with using("weekly"), pytest.raises(InputError, match="not a week end: use the Friday of the week"):
+        check_panel(table, ["CAP"], 1)
+
+
+@pytest.mark.parametrize(("frequency", "every"), [("weekly", "2W-FRI"), ("monthly", "2ME"), ("monthly", "3ME")])
+def test_a_panel_of_every_second_period_is_refused(frequency: str, every: str) -> None:
+    with using(frequency), pytest.raises(InputError, match=r"a panel of another frequency cannot be used"):  # type: ignore[arg-type]
+        check_panel(_table(every, pd.Timestamp("1993-01-01")), ["CAP"], 1)
+
+
+def test_leavers_are_counted_a_year_by_the_calendar() -> None:
+    weeks = pd.date_range("1993-01-01", periods=520, freq="W-FRI")
+    rows = [(date, f"S{k}") for k in range(100) for date in weeks[: 260 if k < 20 else 520]]
+    panel = pd.DataFrame(rows, columns=["date", "asset"])
+    with using("weekly"):
+        assert leavers_a_year(panel) == pytest.approx(0.02, rel=0.05)  # 20 of 100 in ten years
 
 
 def test_ratios_are_annualised_by_the_calendar() -> None:

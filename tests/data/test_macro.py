@@ -17,7 +17,7 @@ from drf.errors import InputError
 from drf.evaluation.metrics import rank_ic
 from drf.experiment.config import read
 from drf.experiment.factors import descriptors_of, make_factors
-from drf.experiment.market import load_market
+from drf.experiment.market import load_market, require_same_macro
 from drf.experiment.schema import TrainConfig
 from drf.samples.transforms import columns_of
 from tests.experiment.composing import composed
@@ -197,3 +197,19 @@ def test_a_state_that_never_moves_or_has_no_file_is_refused(files: tuple[Path, P
         load(f"data.path={files[0]}", f"data.macro.path={files[1]}", "data.macro.states=[FX]", factors="paper16")
     with pytest.raises(InputError, match=r"STATE_FX is the state of the macro series FX, .*: give data.macro.path"):
         load(f"data.path={files[0]}", "data.macro.states=[FX]", factors="paper16")
+
+
+def test_series_that_enter_otherwise_than_in_a_training_are_refused() -> None:
+    own = read(composed("data.macro.path=m.csv", "data.macro.lag_months=3"), TrainConfig).data.macro
+    given = read(composed("data.macro.path=other.csv"), TrainConfig).data.macro
+    for used in (["PER"], ["CAP", "MOM1"]):
+        require_same_macro("version 1", used, own, given)
+    for used in (["PER", "STATE_TBL"], ["BETA_FX"]):
+        with pytest.raises(
+            InputError, match=r"data\.macro\.lag_months=1: version 1 was trained with 3, .*lag_months=3"
+        ):
+            require_same_macro("version 1", used, own, given)
+    changed = read(composed("data.macro.path=m.csv", "data.macro.changes.FX=none"), TrainConfig).data.macro
+    require_same_macro("version 1", ["STATE_FX", "BETA_CPI"], changed, given)
+    with pytest.raises(InputError, match=r"data\.macro\.changes\.FX=log: version 1 was trained with none"):
+        require_same_macro("version 1", ["BETA_FX"], changed, given)

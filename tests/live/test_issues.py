@@ -142,7 +142,7 @@ def test_inputs_of_another_vendor_are_unusual_and_named(client: MlflowClient) ->
     panel = market_to(TRAINED)
     panel["ROE"] = np.random.default_rng(0).permutation(panel["ROE"])
     found = unusual(panel, panel["date"].max() + pd.Timedelta(days=1))
-    assert next(text for text in found if "of the version's training" in text).startswith("ROE: rank correlation")
+    assert next(text for text in found if "of the version's training" in text).startswith("ROE: agreement")
 
 
 def test_an_alias_set_by_hand_issues_nothing_until_it_is_confirmed(client: MlflowClient) -> None:

@@ -111,3 +111,17 @@ def test_other_inputs_are_named_and_restated_ones_are_not() -> None:
     assert set(other) == {"ROE", "PER", "PBR", "ROA"} and max(map(abs, other.values())) < 0.2
     turned = compare_markets(history(whole), whole.assign(PER=-whole["PER"])).other_inputs
     assert turned == pytest.approx({"PER": -1.0})
+
+
+def test_a_state_that_is_made_of_other_months_is_another_input() -> None:
+    """Standardised over a file that begins later, the same series has other values; a small revision is none."""
+    panel = SimulatedMarket(40, 60, seed=0).panel()
+    dates = np.sort(panel["date"].unique())
+    walk = pd.Series(np.random.default_rng(1).normal(size=60).cumsum(), dates)
+    whole = (walk - walk.expanding().mean()) / walk.expanding().std().fillna(1.0)
+    later = walk - walk.iloc[20:].mean()
+    history = panel.assign(STATE_TBL=panel["date"].map(whole))
+    same = compare_markets(history, panel.assign(STATE_TBL=panel["date"].map(whole * 1.02)))
+    assert "STATE_TBL" not in same.other_inputs and not same.difference
+    other = compare_markets(history, panel.assign(STATE_TBL=panel["date"].map(later)))
+    assert "STATE_TBL" in other.other_inputs and not other.difference

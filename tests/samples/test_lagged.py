@@ -49,7 +49,8 @@ def test_labels_are_mean_returns_over_the_horizon(
             expected[date, asset] = np.nan
             continue
         later = [keyed.get((day, asset), np.nan) for day in dates[1:]]
-        expected[date, asset] = ((1 + first) * np.prod(1 + np.nan_to_num(later)) - 1) / horizon
+        held = later[: next((k for k, value in enumerate(later) if np.isnan(value)), len(later))]
+        expected[date, asset] = ((1 + first) * np.prod(1 + np.array(held)) - 1) / horizon
         cut += bool(np.isnan(later).any())
     label = pd.Series(expected)
     if target == "excess":
