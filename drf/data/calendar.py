@@ -131,7 +131,7 @@ def in_words(text: str) -> str:
     return text if unit == MONTHLY.unit else _MONTH.sub(lambda found: _as_unit(found, unit), text)
 
 
-_MONTH = re.compile(r"(?<![\w/`'=.-])([Mm])onth(s|ly)?(?![\w/`'=-])")
+_MONTH = re.compile(r"(?<![\w/`'=.-])([Mm])onth(s|ly)?(?![\w/`=-])")
 
 
 def _as_unit(found: re.Match[str], unit: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..data.calendar import in_words
+
 
 @dataclass(frozen=True)
 class Column:
@@ -84,6 +86,20 @@ class Chart:
     data: Sequence[Mapping[str, Any]]
     layout: Mapping[str, Any] = field(default_factory=dict)
     wide: bool = False
+
+    def __post_init__(self) -> None:
+        """Name the periods as the calendar in force does; pictures and pages are made of the same chart."""
+        for name in ("title", "alt", "data", "layout"):
+            object.__setattr__(self, name, _in_words(getattr(self, name)))
+
+
+def _in_words(value: Any) -> Any:
+    """Return a value with all texts within it in the words of the calendar in force."""
+    if isinstance(value, str):
+        return in_words(value)
+    if isinstance(value, Mapping):
+        return {key: _in_words(part) for key, part in value.items()}
+    return [_in_words(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from ..data.calendar import in_words
+from ..data.calendar import Frequency, in_force, in_words
 from .document import Document, Picture, Section
 
 
@@ -24,14 +24,14 @@ def render(document: Document) -> str:
     """Return the whole page."""
     charts = [chart for section in document.sections for chart in section.charts]
     asked = {
-        "charts": json.loads(in_words(json.dumps([{"data": one.data, "layout": one.layout} for one in charts]))),
+        "charts": [{"data": chart.data, "layout": chart.layout} for chart in charts],
         "stocks": document.stocks,
         "factors": document.factors,
     }
     scripts = {
         "plotly": _packed_plotly(),
         "asked": _packed(json.dumps(asked, separators=(",", ":"), allow_nan=False).encode()),
-        "page": Markup(_static("page.js").decode()),
+        "page": Markup(in_words(_static("page.js").decode())),
     }
     template = _environment().get_template("report.html.j2")
     return template.render(report=document, marked=_marked, data=_data_uri, scripts=scripts if charts else None)
@@ -79,10 +79,19 @@ def _data_uri(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(picture.png).decode()
 
 
-@cache
 def _environment() -> jinja2.Environment:
+    return _environment_of(in_force().name)
+
+
+@cache
+def _environment_of(frequency: Frequency) -> jinja2.Environment:
+    """Return the templates, in the words of a frequency, which is that of the calendar in force."""
+
+    def source(name: str) -> str:
+        return in_words(resources.files("drf.reporting").joinpath("templates", name).read_text(encoding="utf-8"))
+
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("drf.reporting"),
+        loader=jinja2.FunctionLoader(source),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

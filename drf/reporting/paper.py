@@ -13,10 +13,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from ..data.calendar import in_force
 from .document import Chart, Picture
 
-_MONTH = re.compile(r"\d{4}-\d{2}")
-_MONTH_WIDTH = datetime.timedelta(days=26)
+_MONTH = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 _GROUP_WIDTH = 0.8
 
 
@@ -72,7 +72,7 @@ def _draw_bars(axes: Axes, traces: Sequence[Mapping[str, Any]], mode: str) -> No
     in_time = _is_months(traces[0]["x"])
     places = _places(traces[0]["x"]) if in_time else np.arange(len(traces[0]["x"]))
     stacked = mode == "relative" or in_time
-    width: Any = _MONTH_WIDTH if in_time else _GROUP_WIDTH / (1 if stacked else len(traces))
+    width: Any = _width_of_a_period() if in_time else _GROUP_WIDTH / (1 if stacked else len(traces))
     base = {+1: np.zeros(len(places)), -1: np.zeros(len(places))}
     for k, trace in enumerate(traces):
         height = np.nan_to_num(_numbers(trace["y"]))
@@ -135,6 +135,10 @@ def _finish(axes: Axes, layout: Mapping[str, Any]) -> None:
         axes.legend(ncols=3, fontsize=8, frameon=False)
 
 
+def _width_of_a_period() -> datetime.timedelta:
+    return datetime.timedelta(days=round(0.85 * 365 / in_force().periods_a_year))
+
+
 def _is_text(values: Sequence[Any]) -> bool:
     return any(isinstance(value, str) for value in values)
 
@@ -146,7 +150,7 @@ def _is_months(values: Sequence[Any]) -> bool:
 def _places(values: Sequence[Any]) -> Any:
     """Return positions on an axis: dates for months, otherwise numbers or names."""
     if _is_months(values):
-        return list(pd.to_datetime(list(values), format="%Y-%m").to_pydatetime())
+        return list(pd.to_datetime(list(values), format="ISO8601").to_pydatetime())
     return list(values) if _is_text(values) else _numbers(values)
 
 
