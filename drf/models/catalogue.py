@@ -74,7 +74,7 @@ class _Families(Mapping[str, type[Any]]):
     """Classes of the families by name, in the order of their rows."""
 
     def __getitem__(self, family: str) -> type[Any]:
-        return next(row.model for row in ROWS if row.family == family)
+        return plain_row(family).model
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(row.family for row in ROWS))
@@ -93,8 +93,11 @@ def rows_of(families: Iterable[str]) -> list[ModelRow]:
 
 
 def plain_row(family: str) -> ModelRow:
-    """Return the first row of a family."""
-    return next(row for row in ROWS if row.family == family)
+    """Return the first row of a family; raises KeyError if there is none."""
+    for row in ROWS:
+        if row.family == family:
+            return row
+    raise KeyError(family)
 
 
 def rows_with_models(rows: Iterable[ModelRow]) -> list[ModelRow]:
