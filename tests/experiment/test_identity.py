@@ -123,3 +123,8 @@ def test_a_setting_of_the_window_counts_unless_it_only_chooses_months(name: str)
     object.__setattr__(other, name, "changed")
     same = identity_of_samples("data", ("CAP",), rule, {}) == identity_of_samples("data", ("CAP",), other, {})
     assert same == (name in _MONTHS)
+
+
+def test_a_weekly_training_is_another_recipe() -> None:
+    monthly, weekly = (read(composed(f"data.frequency={word}"), TrainConfig) for word in ("monthly", "weekly"))
+    assert recipe_of(monthly) != recipe_of(weekly)
