@@ -5,9 +5,7 @@ import functools
 import logging
 import os
 import shlex
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ from ..data.files import Reading
 from ..experiment.composing import explain, in_one_line
 from ..tracking.store import without_secrets
 from .failures import REFUSED, failure_of
+from .signals import Ending, watch
 
 _SIGPIPE = 128 + 13  # not every system defines this signal
 
@@ -37,7 +36,7 @@ def run(main: Callable[[], None], config_name: str) -> None:
     """
     sys.argv[1:] = split_overrides(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through to the handlers below
-    signal.signal(signal.SIGTERM, _terminate)
+    watch()
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
@@ -73,7 +72,7 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a console may lack letters
         _show_logs()
-        _Interrupt.watch()
+        watch()
         try:
             task(*args, **kwargs)
             sys.stdout.flush()
@@ -89,26 +88,11 @@ def refusing(task: Callable[P, object]) -> Callable[P, None]:
 
 def _end(error: BaseException) -> NoReturn:
     """Exit with one line on a failure outside the program; print the traceback of a fault in the program."""
-    failure = failure_of(KeyboardInterrupt() if _Interrupt.seen else error)
+    failure = failure_of(KeyboardInterrupt() if Ending.interrupted else error)
     if failure is None:
         traceback.print_exception(error)
         refuse("this is a fault of the program, and not of your input: please report it with the lines above", FAULT)
     refuse(failure.text, failure.code)
-
-
-class _Interrupt:
-    """Record of Ctrl-C: worker processes receive it too, and the error from their exit must not hide it."""
-
-    seen = False
-
-    @classmethod
-    def watch(cls) -> None:
-        def note(number: int, frame: object) -> NoReturn:
-            cls.seen = True
-            raise KeyboardInterrupt
-
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, note)
 
 
 class _Printing(logging.Handler):
@@ -181,8 +165,3 @@ def _end_unheard() -> NoReturn:
     """Exit silently with SIGPIPE's code, as programs do when their reader has gone (``| head``)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain while it flushes
     raise SystemExit(_SIGPIPE)
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    # An exception unwinds the stack, so that runs are closed as failed; the default action would leave them open.
-    raise SystemExit(128 + number)
