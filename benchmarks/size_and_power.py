@@ -3,6 +3,8 @@
 python benchmarks/size_and_power.py ic                      the IC test on panels of noise
 python benchmarks/size_and_power.py intervals               coverage and width of the Sharpe ratio's interval
 python benchmarks/size_and_power.py trials                  the deflated Sharpe ratio over trials that are alike
+python benchmarks/size_and_power.py leaks 400 50            the leak suite's relations on 400 clean markets and 50 of
+                                                            each kind of leak
 python benchmarks/size_and_power.py gate noise 20 tuning.trials=50 model=[linear,lstm]
 python benchmarks/size_and_power.py gate simulated 20       train.py and evaluate.py on 20 markets, any overrides,
                                                             in size_and_power/ of the working directory
@@ -25,6 +27,10 @@ from omegaconf import OmegaConf
 from scipy import stats
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from drf.data.paper_descriptors import DESCRIPTORS
+from drf.data.relations import excess, relations_of
 from drf.data.simulate import SimulatedMarket
 from drf.evaluation.hac import hac_mean
 from drf.evaluation.intervals import sharpe_intervals
@@ -36,6 +42,7 @@ from drf.experiment.validation import make
 from drf.registry.gates import failures, judge_skill
 from drf.registry.scores import score
 from drf.registry.thresholds import Thresholds
+from tests.data.leaks import LEAKS, Plant
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -145,6 +152,28 @@ def deflated_best(samples: int = 400, months: int = 36, level: float = 0.95) -> 
     return pd.DataFrame(lines)
 
 
+def leaks(clean: int, each: int) -> pd.DataFrame:
+    """How often are the relations of columns with later returns doubted, in clean markets and in each kind of leak?
+
+    Markets of 150 stocks and 130 months, half of the clean ones with a signal and half without; leaks are planted into
+    markets without. ``highest``: the largest excess over what is credible; ``lowest``: the smallest.
+    """
+    plain: dict[str, Plant] = {"none": lambda panel, rng: panel}
+    lines = []
+    for kind, plant in {**plain, **LEAKS}.items():
+        worst = []
+        for seed in tqdm(range(clean if kind == "none" else each), desc=kind):
+            explained = 0.03 * (seed % 2) if kind == "none" else 0.0
+            panel = SimulatedMarket(150, 130, seed, explained=explained, exits=0.01).panel()
+            table = relations_of(plant(panel, np.random.default_rng(seed)), DESCRIPTORS, (0, 3, 6, 9, 12))
+            worst.append(float(excess(table).max()))
+        doubted = float(np.mean(np.array(worst) > 0))
+        lines.append(
+            {"leak": kind, "markets": len(worst), "doubted": doubted, "lowest": min(worst), "highest": max(worst)}
+        )
+    return pd.DataFrame(lines)
+
+
 def gate(data: str, seeds: int, overrides: list[str]) -> pd.DataFrame:
     """Train on so many markets, each with a store of its own, and evaluate. A market that was trained is not again."""
     lines = []
@@ -240,6 +269,8 @@ if __name__ == "__main__":
             result = interval_coverage()
         case ["trials"]:
             result = deflated_best()
+        case ["leaks", clean, each]:
+            result = leaks(int(clean), int(each))
         case ["gate", data, seeds, *overrides]:
             result = gate(data, int(seeds), overrides)
             print(f"promoted {result['promoted'].sum()} of {len(result)}")

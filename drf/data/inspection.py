@@ -10,16 +10,17 @@ from ..errors import InputError, first_few
 from .calendar import in_force, named
 from .leavers import treat_leavers
 from .panel import KEYS, RETURN, check_panel
+from .relations import doubts, relations_of
 
 # A month in which a stock loses more than this is rarer than a change of unit.
 LEAST_RETURN = -0.98
 
-# A single descriptor that forecasts the next month's ranks this well must contain the next return.
-MOST_IC = 0.3
-
 # A market recorded point in time loses at least this share of its stocks a year. A stock has left if it is absent from
 # the last months.
 LEAST_LEAVERS, ABSENT_MONTHS = 0.002, 3
+
+# Ages of a value, in months, at which its relation to the next return is looked at.
+_LAGS = 13
 
 # A value of a bell-shaped descriptor this many median absolute deviations from the month's median is an outlier.
 FAR = 15.0
@@ -110,8 +111,6 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
             )
         if line["unchanged"] > 0.97:
             lines.append(f"{name} hardly ever changes from month to month ({line['unchanged']:.0%}): is it stale?")
-        if abs(line["ic"]) > MOST_IC:
-            lines.append(f"{name} has a rank IC of {line['ic']:.2f} with the next return: it must have known it")
     if wild := table.index[table["outliers"] > 0.01].tolist():
         words = f"more than 1 % far outliers: {', '.join(wild)}"
         lines.append(f"{words}: only ranks are used, so they do no harm, but look for wrong units")
@@ -119,6 +118,7 @@ def findings(panel: pd.DataFrame, descriptors: Sequence[str]) -> list[str]:
         words = f"{leaving:.2%} of the stocks leave a year"
         lines.append(f"{words}: add those that were delisted, or only survivors are compared")
     if RETURN in panel:
+        lines += doubts(relations_of(panel.drop_duplicates(list(KEYS)), descriptors, range(_LAGS)))
         odd = panel[(panel[RETURN] > 2) | (panel[RETURN] < LEAST_RETURN)]
         if len(odd):
             such = first_few(f"{row.asset} {named(row.date)} {getattr(row, RETURN):+.0%}" for row in odd.itertuples())

@@ -75,6 +75,7 @@ def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
             lacking=_TOO_FEW,
         ),
         _at_most("rank IC not too good to be true", scores["rank_ic"], limits.max_rank_ic),
+        _at_most("Sharpe after costs not too good to be true", scores["sharpe_low"], limits.max_sharpe),
     ]
     if (least := limits.min_better_than_linear) is not None:
         lacking = f"{_TOO_FEW}, or it has no forecasts of the row linear: train it again"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Correlation = Annotated[float, Interval(ge=-1, le=1)]
@@ -27,6 +27,8 @@ class Thresholds:
             has had, if all were noise.
         max_rank_ic_p: Largest one-sided p-value of the t-test that the mean monthly rank IC is above 0.
         max_rank_ic: Mean monthly rank IC beyond which a forecast is too good to be true.
+        max_sharpe: Annualised Sharpe ratio after costs beyond which a forecast is too good to be true; the low end of
+            the interval must not exceed it.
         min_better_than_linear: Probability that the version's Sharpe ratio after costs exceeds that of the row linear
             on the same months; None: not required.
         min_better: Smallest probability that the version's Sharpe ratio after costs, including the cost of the change,
@@ -44,5 +46,6 @@ class Thresholds:
     min_deflated: Share
     max_rank_ic_p: Share
     max_rank_ic: Share
+    max_sharpe: Annotated[float, Gt(0)]
     min_better_than_linear: Share | None
     min_better: Share

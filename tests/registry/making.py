@@ -47,6 +47,7 @@ LIMITS = Thresholds(
     min_deflated=0.95,
     max_rank_ic_p=0.025,
     max_rank_ic=0.9,
+    max_sharpe=99.0,
     min_better_than_linear=0.05,
     min_better=0.9,
 )

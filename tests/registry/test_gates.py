@@ -57,6 +57,7 @@ def test_every_gate_of_skill_asks_its_question_in_words() -> None:
         ("deflated Sharpe", 0.96, 0.95, True, False),
         ("rank IC t-statistic", 3.0, pytest.approx(critical), True, False),
         ("rank IC not too good to be true", 0.1, 0.9, True, False),
+        ("Sharpe after costs not too good to be true", 0.25, 99.0, True, False),
         ("not clearly worse than linear", 0.4, 0.05, True, False),
     ]
     assert [v.reason for v in asked] == [
@@ -65,14 +66,15 @@ def test_every_gate_of_skill_asks_its_question_in_words() -> None:
         "0.96 over 39 trials, worth 7.2 independent ones, needed at least 0.95",
         f"3, needed at least {critical:.3g}",
         "0.1, allowed at most 0.9",
+        "0.25, allowed at most 99",
         "0.4 probability of a better Sharpe after costs than linear, needed at least 0.05",
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "bad"),
-    [("months", 23), ("sharpe_low", -0.01), ("deflated", 0.94), ("rank_ic_t", 2.1), ("rank_ic", 0.91),
-     ("better_than_linear", 0.04)],
+    [("months", 23), ("sharpe_low", -0.01), ("sharpe_low", 99.1), ("deflated", 0.94), ("rank_ic_t", 2.1),
+     ("rank_ic", 0.91), ("better_than_linear", 0.04)],
 )  # fmt: skip
 def test_each_score_has_its_gate(name: str, bad: float) -> None:
     for value in (bad, NAN):
@@ -81,7 +83,7 @@ def test_each_score_has_its_gate(name: str, bad: float) -> None:
             for verdict in judge_skill(GOOD.astype(float).replace(GOOD[name], value), LIMITS)
             if not verdict.passed
         ]
-        assert len(failed) == 1
+        assert len(failed) == (2 if name == "sharpe_low" and np.isnan(value) else 1)
     assert failed[0].reason.startswith("cannot be estimated")
 
 
