@@ -60,6 +60,14 @@ def up_to(
     return known, afterwards
 
 
+def is_half_over(month: pd.Timestamp) -> bool:
+    """Tell whether half of the period after a month end has passed by the clock, whatever ``as_of`` says.
+
+    What is issued later is no evidence of live performance, because most of its return could be known.
+    """
+    return day_of(None) > month + (in_force().shift(month, 1) - month) / 2
+
+
 def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:
     """Return a finding if a panel's newest month is older than the last one that has ended.
 

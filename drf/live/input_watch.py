@@ -8,7 +8,7 @@ import pandas as pd
 from ..data.universe import largest
 from ..registry.market import SAME_INPUT, MarketComparison
 from ..samples.transforms import STATE
-from .as_of import out_of_date
+from .as_of import is_half_over, out_of_date
 from .input_statistics import Finding, watch
 from .issue_log import last_before
 from .issues import USUAL
@@ -25,7 +25,7 @@ class Watch:
     Attributes:
         unusual: In words.
         not_watched: Reason why inputs were not watched; empty if they were.
-        late: True if a later month has ended by now, so that this month's returns are public.
+        late: True if a later month has ended, or half of the forecast period has passed by the clock.
     """
 
     unusual: list[str]
@@ -50,14 +50,15 @@ def watch_month(scorer: Scorer, panel: pd.DataFrame, day: pd.Timestamp, market: 
     """
     month = panel["date"].max()
     late = out_of_date(month, day)
+    is_late = bool(late) or is_half_over(month)
     switched = [Finding(name, "training", value, SAME_INPUT, 1.0) for name, value in market.other_inputs.items()]
     found = [*late, *_lost(scorer, panel[panel["date"] == month], month), *switched]
     try:
         ranked = [name for name in scorer.descriptors if not name.startswith(STATE)]
         found += watch(largest(panel, scorer.universe), ranked, scorer.lags)
     except ValueError as error:
-        return Watch([str(finding) for finding in found], str(error), bool(late))
-    return Watch([str(finding) for finding in found], late=bool(late))
+        return Watch([str(finding) for finding in found], str(error), is_late)
+    return Watch([str(finding) for finding in found], late=is_late)
 
 
 def _lost(scorer: Scorer, newest: pd.DataFrame, month: pd.Timestamp) -> list[Finding]:

@@ -127,7 +127,7 @@ def read_record(client: mlflow.MlflowClient, name: str, panel: pd.DataFrame) -> 
     if gaps:
         notes.append(f"nothing was issued for {len(gaps)} month(s): {', '.join(gaps)}")
     if after := outcomes.loc[outcomes["afterwards"], "month"].unique().size:
-        notes.append(f"{after} month(s) were issued after later returns were known, and do not count")
+        notes.append(f"{after} month(s) were issued when most of their returns could be known, and do not count")
     if waiting := not_come_true([whole.issue for whole in issued], outcomes, panel):
         notes.append(f"the panel lacks the returns of {len(waiting)} issued month(s): {', '.join(waiting)}")
     if lost := int(outcomes["unknown"].sum()):

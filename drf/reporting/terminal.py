@@ -232,7 +232,7 @@ def issue_text(issuance: Issuance) -> str:
     if issuance.unknown:
         lines.append(f"note: {issuance.unknown} return(s) of held stocks are unknown and count as 0")
     if issue.afterwards:
-        lines.append("note: later returns were already known, so this month does not count as live")
+        lines.append("note: most of its returns could be known by now, so this month does not count as live")
     largest = orders.loc[orders["trade"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_TRADES]]
     table = largest[["asset", "rank", "prediction", "held", "weight", "trade", "reasons"]].rename(
         columns={"prediction": "forecast"}

@@ -9,7 +9,7 @@ import pytest
 
 from drf.data.trading_days import TradingDays, check_weekmask, trading_days
 from drf.errors import InputError
-from drf.live.as_of import day_of, out_of_date, up_to
+from drf.live.as_of import day_of, is_half_over, out_of_date, up_to
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,16 @@ def test_a_panel_is_out_of_date_unless_its_newest_month_is_the_last_that_ended(
     found = out_of_date(pd.Timestamp(newest), pd.Timestamp(today))
     assert [finding.now for finding in found] == ([] if behind is None else [behind])
     assert all("months that it lies behind" in str(finding) for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("today", "over"), [("2026-10-31", False), ("2026-11-14", False), ("2026-11-16", True), ("2027-03-01", True)]
+)
+def test_by_the_clock_a_month_is_forecast_in_the_first_half_of_the_next(
+    today: str, over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drf.live.as_of.day_of", lambda text: pd.Timestamp(today))
+    assert is_half_over(pd.Timestamp("2026-10-31")) == over
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,15 @@ TRAIN = [
     *(word for word in LINEAR if not word.startswith(("data.", "tuning.", "window.refit_every", "registry."))),
     *PANEL, "tuning.trials=0", "registry.row=linear", "window.refit_every=2",
 ]  # fmt: skip
+
+
+def never(month: pd.Timestamp) -> bool:
+    """In place of the computer's clock, which is years after these months."""
+    return False
+
+
 WITHOUT_PICTURES: Patches = {f"drf.reporting.{module}.picture": blank for module in ("training_report", "live_figures")}
+IN_TIME: Patches = {**WITHOUT_PICTURES, "drf.live.input_watch.is_half_over": never}
 
 
 def write_panel(folder: Path, months: int, name: str = "panel.parquet") -> pd.DataFrame:
@@ -49,7 +57,7 @@ def words(panel: pd.DataFrame, *more: str) -> list[str]:
     return [*PANEL, "gate.audit=false", day, *more]
 
 
-def month_end(folder: Path, *arguments: str, expect: int = 0, patches: Patches = WITHOUT_PICTURES, **env: str) -> Any:
+def month_end(folder: Path, *arguments: str, expect: int = 0, patches: Patches = IN_TIME, **env: str) -> Any:
     """Its last line, read as JSON."""
     said = run("month-end", *arguments, folder=folder, expect=expect, patches=patches, **env)
     return json.loads([line for line in said.splitlines() if line.startswith("{")][-1])
@@ -105,6 +113,16 @@ def test_three_months(promoted: Path) -> None:
 
 
 @pytest.mark.long
+def test_months_replayed_after_their_time_make_no_live_record(promoted: Path) -> None:
+    for months in (FIRST, FIRST + 1):
+        told = month_end(
+            promoted, *words(write_panel(promoted, months), "skip=[train,evaluate]"), patches=WITHOUT_PICTURES
+        )
+    assert told["status"] == "done" and told["live"]["months"] == 0
+    assert [issue.afterwards for issue in read_issues(client(promoted), NAME)] == [True, True]
+
+
+@pytest.mark.long
 def test_what_ends_it_early(promoted: Path) -> None:
     panel = write_panel(promoted, FIRST)
     assert month_end(promoted, "data=panel", "data.path=nowhere.parquet", expect=2)["status"] == "refused"
@@ -131,7 +149,7 @@ def test_what_ends_it_early(promoted: Path) -> None:
 
 @pytest.mark.long
 def test_an_alarm_is_said_again_when_asked_again(promoted: Path) -> None:
-    low = {**WITHOUT_PICTURES, "drf.live.outcome.ALPHA": 50.0}  # an alarm from an evidence of 0.02 on
+    low = {**IN_TIME, "drf.live.outcome.ALPHA": 50.0}  # an alarm from an evidence of 0.02 on
     write_panel(promoted, FIRST)
     month_end(promoted, *words(write_panel(promoted, FIRST)), patches=low)
     panel = write_panel(promoted, FIRST + 1)
@@ -158,7 +176,7 @@ def test_data_that_go_on_are_forecast_from_and_nothing_else(promoted: Path) -> N
 @pytest.mark.long
 def test_two_at_once_do_it_once(promoted: Path) -> None:
     panel = write_panel(promoted, FIRST)
-    programs = [start(promoted, "month-end", *words(panel), patches=WITHOUT_PICTURES) for _ in range(2)]
+    programs = [start(promoted, "month-end", *words(panel), patches=IN_TIME) for _ in range(2)]
     codes = sorted(program.wait() for program in programs)
     assert codes in ([0, 75], [0, 99]), programs[0].output
     assert kinds(promoted)["forecast"] == kinds(promoted)["month-end"] == 1
