@@ -29,6 +29,7 @@ class Examination:
         newest: Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
         checkup: Checks of the version's files and accounts.
         restated: Differences between the panel and its training's panel.
+        kept: Share of its test months' absolute returns that the panel has, see :meth:`.history.Restatement.kept`.
         history: Its training's panel, see :attr:`~.training_evidence.Evidence.history`.
     """
 
@@ -36,6 +37,7 @@ class Examination:
     newest: pd.DataFrame
     checkup: Checkup
     restated: Restatement
+    kept: float
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -57,6 +59,7 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
             newest=forecast(model, panel[panel["date"] >= in_force().shift(newest, -lags)]),
             checkup=check_up(model, evidence, lags),
             restated=restated,
+            kept=restated.kept(evidence.predictions["date"]),
             history=evidence.history,
         )
     except InputError:

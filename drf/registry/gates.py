@@ -56,6 +56,16 @@ def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
     ]
 
 
+def judge_history(kept: float, limits: Thresholds) -> Verdict:
+    """Judge whether the panel still has the months on which the version was tested, bad ones included.
+
+    ``kept``: see :meth:`.history.Restatement.kept`.
+    """
+    what = " of its test months' absolute returns are in the panel"
+    lacking = "its record has no returns: train it again"
+    return _at_least("history kept", kept, limits.min_history, what, lacking=lacking)
+
+
 def judge_skill(scores: pd.Series, limits: Thresholds) -> list[Verdict]:
     """Judge whether the forecasts have shown skill.
 

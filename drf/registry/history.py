@@ -30,8 +30,9 @@ class Restatement:
 
     Attributes:
         months: One row for each month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells``
-            compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still the
-            same market).
+            compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``earned`` (sum of absolute returns
+            then), ``lost`` (the part of it that is gone, empty or changed), ``stands`` (whether it is still the same
+            market).
         columns: Column -> changed cells.
         renamed: Stocks that now have another name: old name -> new name.
     """
@@ -44,6 +45,12 @@ class Restatement:
     def standing(self) -> pd.DatetimeIndex:
         """The months that are still of the same market."""
         return pd.DatetimeIndex(self.months.index[self.months["stands"]])
+
+    def kept(self, months: pd.Series) -> float:
+        """Return the share of the absolute returns of given months that the panel still has; NaN if there were none."""
+        there = self.months[self.months.index.isin(months)]
+        earned = float(there["earned"].sum())
+        return 1 - float(there["lost"].sum()) / earned if earned > 0 else float("nan")
 
     def in_words(self) -> str:
         """Return what has changed, where, and what to do; empty if nothing has."""
@@ -115,7 +122,9 @@ def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
             "changed_returns": known & changed[RETURN],
         }
     )
-    table = count.astype(int).groupby(months).sum()
+    earned = both[f"{RETURN}_then"].abs().fillna(0.0)
+    same = there & ~changed[RETURN]
+    table = count.astype(int).assign(earned=earned, lost=earned.where(~same, 0.0)).groupby(months).sum()
     kept = table["stocks"] - table["dropped"] >= SAME_MARKET * table["stocks"]
     agree = table["returns"] - table["changed_returns"] >= SAME_MARKET * table["returns"]
     totals = {str(name): int(total) for name, total in cells.sum().items() if total}

@@ -1,6 +1,7 @@
 """Choice of the champion: a refresh of its recipe, a better recipe, or the current champion."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 import mlflow
@@ -23,6 +24,7 @@ from .gates import (
     failures,
     judge_artifact,
     judge_audit,
+    judge_history,
     judge_refresh,
     judge_replacement,
     judge_skill,
@@ -209,7 +211,7 @@ def _waiting(
     groups: list[list[Version]] = []
     superseded, aside = {}, {}
     for version in sorted(versions.versions, key=lambda version: version.age, reverse=True):
-        if version.number in (standing.champion, standing.previous) or version.judged in done:
+        if version.number in (standing.champion, standing.previous) or _is_done(version, champion, done):
             continue
         if champion is not None and version.is_like(champion) and version.age <= champion.age:
             superseded[version.number] = champion.number
@@ -219,6 +221,17 @@ def _waiting(
             alike = next((group for group in groups if version.is_like(group[0])), None)
             groups.append([version]) if alike is None else alike.append(version)
     return groups, superseded, aside
+
+
+def _is_done(version: Version, champion: Version | None, done: Set[str]) -> bool:
+    """Tell whether a version's verdict is final; the rule for refreshes reopens that of a refresh only."""
+    if version.judged is None or (champion is not None and version.is_like(champion)):
+        return version.judged in done
+    return any(_without_refresh(version.judged) == _without_refresh(key) for key in done)
+
+
+def _without_refresh(key: str) -> str:
+    return re.sub(r"; refresh \w+", "", key)
 
 
 def _judge_newest(
@@ -249,7 +262,8 @@ def _examined(rules: Rules, version: Version, role: str) -> Candidate:
         examination = examine(rules.client, version, rules.panel(version))
     except InputError as error:
         return Candidate(version, role, problem=str(error))
-    return Candidate(version, role, examination, artifact=judge_artifact(examination.checkup, rules.limits))
+    artifact = [*judge_artifact(examination.checkup, rules.limits), judge_history(examination.kept, rules.limits)]
+    return Candidate(version, role, examination, artifact=artifact)
 
 
 def _judge(rules: Rules, version: Version, champion_number: str | None, champion: Candidate | None) -> Candidate:

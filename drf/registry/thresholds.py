@@ -20,6 +20,7 @@ class Thresholds:
         max_conservation_error: Largest difference between contributions plus bias and the prediction, decimals a month.
         min_fidelity: Smallest rank correlation of the sum of contributions with the models' own forecast.
         min_agreement: Smallest rank correlation between a refresh's and the champion's forecasts of the newest month.
+        min_history: Smallest share of the test months' absolute returns, as its training knew them, that the panel has.
         audit: True if every check of the leak suite must pass.
         min_months: Fewest months out of sample.
         min_sharpe_low: Smallest low end of the 95 % interval of the annualised Sharpe ratio after costs.
@@ -40,6 +41,7 @@ class Thresholds:
     max_conservation_error: Annotated[float, Ge(0)]
     min_fidelity: Correlation
     min_agreement: Correlation
+    min_history: Share
     audit: bool
     min_months: Annotated[int, Ge(2)]
     min_sharpe_low: float

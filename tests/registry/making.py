@@ -48,6 +48,7 @@ LIMITS = Thresholds(
     max_rank_ic_p=0.025,
     max_rank_ic=0.9,
     max_sharpe=99.0,
+    min_history=0.9,
     min_better_than_linear=0.05,
     min_better=0.9,
 )
@@ -88,7 +89,7 @@ def seen(made: pd.DataFrame, checkup: Checkup = SOUND) -> Examination:
     counted = ["changed_cells", "changed_returns", "dropped", "added"]
     months = pd.DataFrame(0, index=sorted(made["date"].unique()), columns=counted).assign(stands=True)
     newest = made[made["date"] == made["date"].max()].rename(columns={"y_pred": "prediction"})
-    return Examination(made, newest[["date", "asset", "prediction"]], checkup, Restatement(months, {}, {}))
+    return Examination(made, newest[["date", "asset", "prediction"]], checkup, Restatement(months, {}, {}), kept=1.0)
 
 
 def version(number: str, train_last: str | pd.Timestamp = "2003-01-31") -> Version:

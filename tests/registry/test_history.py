@@ -14,10 +14,11 @@ from mlflow import MlflowClient
 from drf.data.paper_descriptors import DESCRIPTORS
 from drf.data.simulate import SimulatedMarket
 from drf.registry.examine import examine
+from drf.registry.gates import judge_history
 from drf.registry.history import compare
 from drf.registry.training_evidence import remember
 from drf.registry.versions import read_versions
-from tests.registry.making import NAME, market, register_small
+from tests.registry.making import LIMITS, NAME, market, register_small
 
 MONTHS = np.sort(market()["date"].unique())
 STOCKS = sorted(market()["asset"].unique())
@@ -130,6 +131,35 @@ def test_random_restatements_are_counted_exactly(seed: int) -> None:
     on_gone = [lost[row] and not np.isnan(panel.loc[row, column]) for row, column in zip(rows, columns, strict=True)]
     assert found.months["changed_cells"].sum() + found.months["changed_returns"].sum() == cells + returns - sum(on_gone)
     assert sum(found.columns.values()) == found.months["changed_cells"].sum()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["gone", "empty", "changed"]))
+def test_the_share_of_returns_that_is_kept_is_exact(seed: int, how: str) -> None:
+    rng = np.random.default_rng(seed)
+    panel = market()
+    tested = pd.Series(MONTHS[10:30])
+    rows = rng.random(len(panel)) < rng.uniform(0, 1)
+    if how == "gone":
+        rows &= ~panel["date"].isin(rng.choice(MONTHS, 5)) & (panel["asset"] != STOCKS[0])  # names stay as they are
+        now = without(panel, rows)
+    else:
+        other = np.nan if how == "empty" else panel["ret_next"] + 0.5
+        now = panel.assign(ret_next=panel["ret_next"].mask(rows, other))
+    sizes = panel["ret_next"].abs().where(panel["date"].isin(tested), 0.0).fillna(0.0)
+    names = set(now["asset"]) == set(panel["asset"])
+    expected = 1 - sizes[rows].sum() / sizes.sum()
+    assert not names or compare(kept(panel), now).kept(tested) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_worst_months_cannot_be_left_out() -> None:
+    panel = market()
+    worst = panel.groupby("date")["ret_next"].std().nlargest(len(MONTHS) // 4).index
+    found = compare(kept(panel), without(panel, panel["date"].isin(worst)))
+    (verdict,) = [judge_history(found.kept(pd.Series(MONTHS)), LIMITS)]
+    assert not verdict.passed and verdict.value < 0.75
+    assert "of its test months' absolute returns are in the panel, needed at least 0.9" in verdict.reason
+    assert not judge_history(found.kept(pd.Series([], dtype="datetime64[ns]")), LIMITS).passed
 
 
 @pytest.mark.long

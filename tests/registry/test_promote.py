@@ -197,6 +197,23 @@ def test_what_was_judged_by_these_gates_is_not_judged_again(monkeypatch: pytest.
     assert decision(monkeypatch, told, FIRST, versions=versions, asked="research: ...").promoted == "2"
 
 
+def test_a_final_verdict_is_not_opened_again_by_another_rule_for_refreshes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"1": seen(forecasts(0.2)), "2": seen(forecasts(0.5))}
+    versions = [version("1"), replace(version("2"), recipe="b", judged="strict; refresh auto; audited")]
+    sound = pd.DataFrame({"check": ["a"], "passed": [True], "reason": [""]})
+    for refresh in ("auto", "gated", "never"):
+        rules = {"refresh": refresh, "audit": lambda version: sound}
+        made = decision(monkeypatch, told, FIRST, versions=versions, **rules)
+        assert made.promoted is None and {one.number for one in made.evaluations} == {"1"}
+
+
+def test_a_version_whose_bad_months_are_left_out_is_not_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = replace(seen(forecasts(0.5)), kept=0.6)
+    made = decision(monkeypatch, {"1": cut})
+    assert made.promoted is None and "history kept: 0.6 of its test months" in made.evaluations[0].reason
+    assert not made.evaluations[0].settled  # with its months it is judged again
+
+
 def test_only_a_verdict_of_its_own_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     made = decision(monkeypatch, {"1": seen(forecasts(0.4, 23)), "2": seen(forecasts(0.0))})
     assert {one.number: bool(one.settled) for one in made.evaluations} == {"1": False, "2": True}
