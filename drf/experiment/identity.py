@@ -62,6 +62,12 @@ def recipe_of(config: TrainConfig) -> str:
     return digest(_recipe(config))
 
 
+def tested_months(config: TrainConfig) -> str:
+    """Return the bounds that the settings put to the test months, in words: another choice of them is another trial."""
+    window = config.window
+    return f"from {window.test_from or 'the first'} to {window.test_to or 'the last'}"
+
+
 def _recipe(config: TrainConfig) -> dict[str, Any]:
     data, tuning = config.data, asdict(config.tuning)
     for name in ("journal", "storage"):

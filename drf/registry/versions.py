@@ -75,7 +75,7 @@ class Version:
     parent_run: str
     train_last: pd.Timestamp
     recipe: str
-    market: pd.Series | None
+    market: pd.DataFrame | None
     config: TrainConfig
     tags: Mapping[str, str]
     judged: str | None = None

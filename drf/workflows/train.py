@@ -11,7 +11,7 @@ from ..comparison.rows import Row, comparison_table, drivers, make_rows
 from ..errors import InputError
 from ..experiment.composing import Settings
 from ..experiment.experiment import Experiment, prepare
-from ..experiment.identity import recipe_of
+from ..experiment.identity import recipe_of, tested_months
 from ..experiment.plan import TrainingPlan, make_plan, require_memory
 from ..experiment.schema import TrainConfig
 from ..models.base import Model
@@ -23,7 +23,7 @@ from ..reporting.findings import what_drives
 from ..reporting.training_report import training_document, training_pictures
 from ..tracking.naming import training_name
 from ..tracking.runs import RunPlace, RunTree
-from ..tracking.searches import market_returns, trials_on
+from ..tracking.searches import Search, market_returns, trials_on
 from ..tracking.store import connect, open_experiment, without_secrets
 from ..training.checkpoints import Checkpoints
 from ..training.forecasts import WalkForward
@@ -164,7 +164,10 @@ def _evidence(experiment: Experiment, rows: Sequence[Row], trials: _Trials) -> d
         ],
         axis=1,
     ).rename_axis("date")
-    tried = trials_on(market_returns(experiment.panel), {recipe_of(experiment.config): own})
+    market = market_returns(experiment.panel)
+    bounds = tested_months(experiment.config)
+    search = Search(recipe_of(experiment.config), bounds, experiment.data, market.index[-1], own)
+    tried = trials_on(market, search)
     config = experiment.config
     tables = gather(rows, experiment.judging, tried, studies, config.window.periods, config.seed)
     return {**tables, "trials": own.reset_index()}

@@ -13,7 +13,7 @@ from ..evaluation.annual import annualised_ratio
 from ..evaluation.contributions import KEYS, agreement_with_truth, rounded
 from ..evaluation.metrics import summarise
 from ..experiment.experiment import Experiment
-from ..experiment.identity import recipe_of
+from ..experiment.identity import recipe_of, tested_months
 from ..models.catalogue import plain_row, rows_with_models
 from ..models.family import Family
 from ..reporting.document import Document, Picture
@@ -23,7 +23,7 @@ from ..reporting.protocol import protocol
 from ..reporting.training_cards import EXPERIMENT_CARD, row_card, training_card
 from ..tracking import pages
 from ..tracking.runs import NOTE, REPORT, RunTree, dataset_of, git_commit
-from ..tracking.searches import MARKET, RECIPE, TRIED, as_tag, market_returns
+from ..tracking.searches import DATA, MARKET, RECIPE, TESTED, TRIED, as_tag, market_returns
 from ..tracking.views import key_of_rows, save_rows, save_views
 from ..training.forecasts import WalkForward
 from ..training.parallel import peak_memory
@@ -51,8 +51,9 @@ class TrainingLog:
         experiment, run, samples = self.experiment, self.parent, self.experiment.samples
         run.params(experiment.record.flat)
         run.text(experiment.record.yaml, "config.yaml")
-        run.tags({"kind": "comparison", "data_fingerprint": experiment.data, "git_commit": git_commit()})
-        run.tags({RECIPE: recipe_of(experiment.config), MARKET: as_tag(market_returns(experiment.panel))})
+        run.tags({"kind": "comparison", DATA: experiment.data, "git_commit": git_commit()})
+        run.tags({RECIPE: recipe_of(experiment.config), TESTED: tested_months(experiment.config)})
+        run.tags({MARKET: as_tag(market_returns(experiment.panel))})
         if experiment.left_out:
             run.tags({"descriptors_left_out": ",".join(experiment.left_out)})
         run.input(self.dataset, "training")

@@ -12,10 +12,13 @@ from mlflow import MlflowClient
 from drf.data.simulate import SimulatedMarket
 from drf.tracking.runs import RunLog
 from drf.tracking.searches import (
+    DATA,
     MARKET,
     RECIPE,
+    TESTED,
     TRIALS,
     TRIED,
+    Search,
     as_tag,
     from_tag,
     market_returns,
@@ -26,8 +29,9 @@ from drf.tracking.searches import (
 MONTHS = pd.date_range("2000-01-31", periods=60, freq="ME")
 
 
-def a_market(seed: int = 0, months: int = 60) -> pd.Series:
-    return pd.Series(np.random.default_rng(seed).normal(0, 0.05, 60), MONTHS)[:months]
+def a_market(seed: int = 0, months: int = 60) -> pd.DataFrame:
+    values = np.random.default_rng(seed).normal(0, 0.05, (60, 2))
+    return pd.DataFrame(values, MONTHS, ["mean", "shape"])[:months]
 
 
 def returns(*names: str, months: int = 36, seed: int = 0) -> pd.DataFrame:
@@ -42,12 +46,19 @@ class Store:
         self.client = MlflowClient()
 
     def training(
-        self, recipe: str | None, table: pd.DataFrame | None, market: pd.Series | None = None, experiment: str = "drf"
+        self,
+        recipe: str | None,
+        table: pd.DataFrame | None,
+        market: pd.DataFrame | None = None,
+        experiment: str = "drf",
+        **more: str,
     ) -> str:
         entry = self.client.get_experiment_by_name(experiment)
         identifier = entry.experiment_id if entry else self.client.create_experiment(experiment)
         tags = {"kind": "comparison", MARKET: as_tag(a_market() if market is None else market)}
-        run = self.client.create_run(identifier, tags={**tags, **({RECIPE: recipe} if recipe else {})}).info.run_id
+        run = self.client.create_run(
+            identifier, tags={**tags, **more, **({RECIPE: recipe} if recipe else {})}
+        ).info.run_id
         if table is not None:
             RunLog(self.client, run).tables({"evidence/trials.csv": table.reset_index()})
         self.client.set_terminated(run, "FINISHED" if table is not None else "FAILED")
@@ -118,7 +129,7 @@ def test_trainings_of_an_earlier_release_count_by_their_runs(kept: Store) -> Non
 def test_what_goes_on_counts_before_it_is_logged(kept: Store) -> None:
     kept.training("a", returns("lstm", "dnn"))
     kept.training("b", returns("svr", seed=1))
-    found = trials_on(a_market(), {"a": returns("lstm", seed=2)})
+    found = trials_on(a_market(), Search("a", "", "", MONTHS[-1], returns("lstm", seed=2)))
     assert sorted(found.table["name"]) == ["lstm", "svr"]
 
 
@@ -142,6 +153,39 @@ def test_markets_are_told_apart_by_their_mean_returns() -> None:
     assert same_market(whole[:30], whole[25:])  # too few common months to tell
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_another_currency_benchmark_or_order_of_names_hides_no_market(seed: int) -> None:
+    panel = SimulatedMarket(stocks=100, months=60, seed=seed).panel()
+    whole, rng = market_returns(panel), np.random.default_rng(seed)
+    months = pd.Series(rng.normal(0, 0.08, 60), sorted(panel["date"].unique()))
+    drift = panel["date"].map(months)
+    others = {
+        "currency": (1 + panel["ret_next"]) * (1 + drift) - 1,
+        "benchmark": panel["ret_next"] - drift,
+        "market-neutral": panel["ret_next"] - panel.groupby("date")["ret_next"].transform("mean"),
+    }
+    for name, returns_ in others.items():
+        other = panel.assign(ret_next=returns_, asset=panel["asset"].map(lambda asset: f"X{asset}"))
+        cut = other[~other["date"].isin(rng.choice(sorted(other["date"].unique()), 20, replace=False))]
+        assert same_market(whole, market_returns(cut)), name
+        elsewhere = SimulatedMarket(stocks=100, months=60, seed=seed + 10).panel()
+        assert not same_market(market_returns(other), market_returns(elsewhere)), name
+
+
+def test_other_data_of_a_month_and_other_test_months_are_trials_of_their_own(kept: Store) -> None:
+    for k in range(5):
+        kept.training("a", returns("lstm", seed=k), **{DATA: f"file {k}"})
+    assert len(trials_on(a_market())) == 5
+    kept.training("a", returns("lstm", seed=0), **{DATA: "file 0"})  # given again
+    assert len(trials_on(a_market())) == 5
+    for month in range(4):  # and refreshed
+        kept.training("a", returns("lstm"), a_market(months=56 + month), **{DATA: f"month {month}"})
+    assert len(trials_on(a_market())) == 5
+    for k in range(3):
+        kept.training("a", returns("lstm", seed=k), **{DATA: "file 0", TESTED: f"from {k} to the last"})
+    assert len(trials_on(a_market())) == 8
+
+
 def test_the_tag_keeps_months_and_holes() -> None:
     holes = a_market().drop(MONTHS[5])
     tag = as_tag(holes)
@@ -149,8 +193,10 @@ def test_the_tag_keeps_months_and_holes() -> None:
     assert tag.split()[6] == "-"
     read = from_tag(tag)
     assert read is not None
-    pd.testing.assert_series_equal(read, holes.round(4), check_freq=False)
-    for odd in (None, "", "odd", "2000-01: x", "{}"):
+    pd.testing.assert_frame_equal(read, holes.round(4), check_freq=False)
+    old = from_tag(tag.partition(" | ")[0])
+    assert old is not None and old["shape"].isna().all() and same_market(old, holes)
+    for odd in (None, "", "odd", "2000-01: x", "{}", f"{tag} 5", f"{tag} | 5"):
         assert from_tag(odd) is None
 
 
