@@ -82,7 +82,7 @@ def same_market(a: pd.DataFrame, b: pd.DataFrame) -> bool:
 
 @dataclass(frozen=True)
 class Search:
-    """What a training tried.
+    """Trials and rows of one training.
 
     Attributes:
         recipe, tested: The recipe, and the bounds set for its test months.
