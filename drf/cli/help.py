@@ -13,6 +13,8 @@ COMMANDS: Mapping[str, str] = {
     "month-end": "check the inputs, score, monitor, train and evaluate, once a month",
     "score": "write the champion's forecasts and target weights for the newest month of a panel",
     "monitor": "compare issued forecasts with realised returns",
+    "who": "tell who was champion on a past day, who decided it, and why",
+    "verify": "check every version, decision and issue of the store",
     "data": "inspect a panel, or build one from prices and statements",
     "tuning-worker": "help a training on another machine to tune",
     "relocate": "correct the paths of an MLflow store that was moved or copied",
@@ -79,7 +81,7 @@ def overview() -> str:
             "  drf month-end data=panel data.path=panel.parquet",
             "",
             "Quote what the shell would read, such as brackets: 'model=[linear,lstm]'.",
-            "train, evaluate, month-end and tuning-worker take settings as key=value; the others take flags.",
+            "train, evaluate, month-end, tuning-worker and who take settings as key=value; the others take flags.",
             "MLflow's store is mlflow.db in the working directory, or MLFLOW_TRACKING_URI.",
             "drf COMMAND --help says more.",
         ]

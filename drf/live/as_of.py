@@ -15,8 +15,8 @@ from .input_statistics import Finding
 log = logging.getLogger(__name__)
 
 
-def day_of(text: str | None) -> pd.Timestamp:
-    """Return the day that ``as_of`` names; today if it is None.
+def day_of(text: str | None, key: str = "as_of") -> pd.Timestamp:
+    """Return the day that a setting names; today if it is None.
 
     Raises InputError if it is not a date.
     """
@@ -27,7 +27,7 @@ def day_of(text: str | None) -> pd.Timestamp:
             return pd.Timestamp(text)
     except ValueError:
         pass
-    raise InputError(f"as_of={text}: must be a date, such as 2026-10-31")
+    raise InputError(f"{key}={text}: must be a date, such as 2026-10-31")
 
 
 def up_to(

@@ -44,6 +44,14 @@ def load_with_evidence(uri: str) -> tuple[PyFuncModel, Evidence]:
     return _opened(uri, read)
 
 
+def check_files(uri: str) -> None:
+    """Check the files of a registered version against its manifest, tag and signature, without running any of them.
+
+    Raises InputError as :func:`load_model`.
+    """
+    _opened(uri, lambda folder: None)
+
+
 def forecast(model: PyFuncModel, panel: pd.DataFrame, detail: str = "factors") -> pd.DataFrame:
     """Let a loaded model forecast a panel in contract form, passing it only the columns that it knows.
 

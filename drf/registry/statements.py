@@ -9,12 +9,16 @@ older decision can take its place.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import mlflow
+import pandas as pd
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from ..errors import InputError
 from ..tracking.searches import decisions_on
 from .manifest import digest_of
 from .signing import is_signed, require_signature, signature_of, verifying
@@ -102,6 +106,37 @@ def decision_tags(client: mlflow.MlflowClient, name: str) -> dict[str, str]:
     """Return the newest statement of a decision with its signature, as tags for the decision's run."""
     tags = client.get_registered_model(name).tags
     return {key: tags[key] for key in (STATEMENT, SIGNATURE)} if STATEMENT in tags and SIGNATURE in tags else {}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A recorded decision: when, the champion after it (None if there is none), who decided, and the reason."""
+
+    when: pd.Timestamp
+    champion: str | None
+    by: str
+    reason: str
+    run_id: str
+
+
+def decided_by(run: Run) -> Decided | None:
+    """Return the decision of an evaluation's run; None if a verifying key is set and it is not signed with that key.
+
+    A signed statement counts before the run's own tags, which anybody can edit.
+    """
+    tags = run.data.tags
+    when, champion = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"), tags.get("champion", "none")
+    if verifying():
+        try:
+            require_signature(tags.get(STATEMENT, ""), tags.get(SIGNATURE), "it")
+            said = _read(tags[STATEMENT], "decided")
+            when, champion = pd.Timestamp(said["decided"]), said["champion"] or "none"
+        except InputError:
+            raise
+        except (KeyError, ValueError, TypeError):
+            return None
+    known = None if champion == "none" else str(champion)
+    return Decided(when, known, tags.get("decided_by", "unknown"), tags.get("decision", ""), run.info.run_id)
 
 
 def gap_in_decisions(client: mlflow.MlflowClient, name: str) -> list[str]:

@@ -176,7 +176,7 @@ def read_versions(client: mlflow.MlflowClient, name: str, aliased: Container[str
     ``aliased``: versions with an alias, which are judged whatever was decided about them before.
     """
     versions, left_aside = [], {}
-    entries = sorted(_search(client, name), key=lambda entry: int(entry.version))
+    entries = sorted(registered(client, name), key=lambda entry: int(entry.version))
     owner: dict[str, str] = {}  # manifest -> the verified version that has it
     for entry in entries:
         reason = _why_aside(entry, str(entry.version) in aliased)
@@ -259,7 +259,8 @@ def _downloaded(uri: str, place: str, folder: Path) -> bytes:
     return content
 
 
-def _search(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
+def registered(client: mlflow.MlflowClient, name: str) -> list[ModelVersion]:
+    """Return all versions of a registered model, as MLflow holds them."""
     entries: list[ModelVersion] = []
     token = None
     while True:
