@@ -321,7 +321,9 @@ def test_more_trials_of_a_market_ask_for_more(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_same_recipe_on_another_market_is_no_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
     months = pd.date_range("2000-01-31", periods=36, freq="ME")
-    one, two = (pd.Series(np.random.default_rng(k).normal(0, 0.05, 36), months) for k in (0, 1))
+    one, two = (
+        pd.DataFrame(np.random.default_rng(k).normal(0, 0.05, (36, 2)), months, ["mean", "shape"]) for k in (0, 1)
+    )
     versions = [replace(version("1", "2003-01-31"), market=one), replace(version("2", "2003-02-28"), market=two)]
     told = {"1": seen(forecasts(0.3)), "2": seen(forecasts(0.3))}
     made = decision(monkeypatch, told, FIRST, versions=versions)
