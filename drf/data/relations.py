@@ -1,8 +1,9 @@
 """Relations of a panel's columns with later returns: by lag, by group of stocks, and by what is missing.
 
-A value that knew a return before it was earned shows in one of them: over all stocks or small ones only, in stocks that
-enter or leave, some months after the value's date, in a few months, or in which values are missing. Each relation is a
-rank correlation (IC) within a month and group. On two real markets no column's mean IC exceeds 0.06 over all stocks.
+A value that knew much of a return before it was earned shows in one of them: over all stocks or small ones only, in
+stocks that enter or leave, some months after the value's date, in a few months, or in which values are missing. Each
+relation is a rank correlation (IC) within a month and group. On two real markets no column's mean IC exceeds 0.06 over
+all stocks. Groups with fewer than ten stocks a month are not judged.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,22 +17,27 @@ from .calendar import in_force, named
 from .order import Grid, in_order
 from .panel import RETURN, SECTOR
 
-MOST_IC, MOST_SUDDEN, MOST_IN_A_MONTH = 0.2, 0.1, 0.9
-"""Largest credible sizes: of a mean IC, of the part that is gone when the value is a period older, and of one month's
-IC over at least 30 stocks."""
+MOST_IC, MOST_SUDDEN, MOST_IN_A_MONTH = 0.2, 0.1, 0.99
+"""Largest credible sizes: of a mean IC; over all stocks, of the part that is gone when the value is a period older,
+which reversals of small stocks exceed; and of one month's IC over at least 30 stocks, which a market of one factor
+comes near to."""
 
 _FEWEST_PAIRS, _FEWEST_MONTHS, _PAIRS_IN_A_MONTH = 10, 24, 30
 _MOST_ROWS = 100_000  # of a larger panel, stocks drawn at random are looked at
 _FLIPS, _LEVEL = 499, 0.05
+_FEW_VALUES = 10  # a column with no more values than these is a mark, such as that of an announced delisting
 _MISSING = "missing "
+_ALL, _ENDS = "all stocks", ("other stocks", "entering stocks", "leaving stocks")
 
 
 def relations_of(panel: pd.DataFrame, columns: Sequence[str], lags: Sequence[int]) -> pd.DataFrame:
     """Relate each column at each lag, and whether it is missing, to the next return, in groups of stocks.
 
     Groups are all stocks, fifths by ``CAP``, sectors, and stocks in their first or last year, as far as the panel has
-    them. Lower bounds hold for all relations together with a probability of 95 %: their width in standard errors is the
-    95th percentile of the largest t-statistic when each month's deviations from the means change sign at random.
+    them. In the latter, missing values and marks are not related: what is missing in a new stock, or marked in one that
+    is delisted, is known in advance. Lower bounds hold for all relations together with a probability of 95 %: their
+    width in standard errors is the 95th percentile of the largest t-statistic when each month's deviations from the
+    means change sign at random.
 
     Args:
         panel: In contract form, with ``ret_next``.
@@ -49,6 +55,8 @@ def relations_of(panel: pd.DataFrame, columns: Sequence[str], lags: Sequence[int
     for groups, members in _groupings(panel, grid):
         cells = grid.date * len(members) + groups
         values = _ranks(panel, columns, cells)
+        if members == list(_ENDS):
+            values = values[[name for name in columns if panel[name].nunique() > _FEW_VALUES]]
         returns = _ranked(panel[[RETURN]], cells).to_numpy()
         size = len(grid.dates), len(members)
         at = {
@@ -73,23 +81,21 @@ def doubts(relations: pd.DataFrame) -> list[str]:
 
 def excess(relations: pd.DataFrame) -> pd.Series:
     """Return by how much the worst of each relation's sizes exceeds the largest credible one; negative if none does."""
-    sizes = {"low": MOST_IC, "sudden_low": MOST_SUDDEN, "largest": MOST_IN_A_MONTH}
-    return pd.concat([relations[name] - most for name, most in sizes.items()], axis=1).max(axis=1)
+    sudden = (relations["sudden_low"] - MOST_SUDDEN).where(relations["group"] == _ALL)
+    return pd.concat([relations["low"] - MOST_IC, sudden, relations["largest"] - MOST_IN_A_MONTH], axis=1).max(axis=1)
 
 
 def _in_words(line: Mapping[Hashable, Any]) -> str:
     column, missing = str(line["about"]), str(line["column"]).startswith(_MISSING)
     what = f"whether {column} is missing" if missing else column
     when = f" {line['lag']} month(s) before" if line["lag"] else ""
-    ic, older = line["ic"], line["ic"] - line["sudden"]
-    sizes = {
-        line["low"] - MOST_IC: f"{ic:.2f} with the next return in {line['group']}",
-        line["sudden_low"]
-        - MOST_SUDDEN: f"{ic:.2f} with the next return in {line['group']}, and {older:.2f} a month later",
-        line["largest"] - MOST_IN_A_MONTH: f"{line['largest']:.2f} with the next return in {line['group']} in "
-        f"{named(line['month'])}",
-    }
-    return f"{what}{when} has a rank IC of {sizes[max(sizes)]}: it must have known it"
+    ic, group, month = line["ic"], line["group"], named(line["month"])
+    sizes = {"": line["low"] - MOST_IC, f" in {month}": line["largest"] - MOST_IN_A_MONTH}
+    if group == _ALL:
+        sizes[f", and {ic - line['sudden']:.2f} a month later"] = line["sudden_low"] - MOST_SUDDEN
+    detail = max(sizes, key=lambda name: sizes[name])
+    size = line["largest"] if detail == f" in {month}" else ic
+    return f"{what}{when} has a rank IC of {size:.2f} with the next return in {group}{detail}: it must have known it"
 
 
 def _some_stocks(panel: pd.DataFrame) -> pd.DataFrame:
@@ -107,10 +113,7 @@ def _groupings(panel: pd.DataFrame, grid: Grid) -> list[tuple[np.ndarray, list[s
     first, last = (grid.dates.get_indexer(pd.DatetimeIndex(end)) for end in ends)
     entering = (grid.date - first < one_year) & (first > 0)
     leaving = (last - grid.date < one_year) & (last < len(grid.dates) - 1)
-    found = [
-        (np.zeros(len(panel), dtype=int), ["all stocks"]),
-        (np.where(leaving, 2, np.where(entering, 1, 0)), ["other stocks", "entering stocks", "leaving stocks"]),
-    ]
+    found = [(np.zeros(len(panel), dtype=int), [_ALL]), (np.where(leaving, 2, np.where(entering, 1, 0)), list(_ENDS))]
     if "CAP" in panel:
         share = panel.groupby("date")["CAP"].rank(pct=True)
         fifths = np.ceil(5 * share).fillna(0).astype(int).to_numpy()

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -61,11 +62,13 @@ def up_to(
 
 
 def is_half_over(month: pd.Timestamp) -> bool:
-    """Tell whether half of the period after a month end has passed by the clock, whatever ``as_of`` says.
+    """Tell whether half of the weekdays of the period after a month end have passed by the clock, despite ``as_of``.
 
     What is issued later is no evidence of live performance, because most of its return could be known.
     """
-    return day_of(None) > month + (in_force().shift(month, 1) - month) / 2
+    begins, ends, today = (day.date() + timedelta(days=1) for day in (month, in_force().shift(month, 1), day_of(None)))
+    passed = np.busday_count(begins, max(begins, today - timedelta(days=1)))
+    return bool(passed >= np.busday_count(begins, ends) / 2)
 
 
 def out_of_date(newest: pd.Timestamp, day: pd.Timestamp) -> list[Finding]:

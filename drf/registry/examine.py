@@ -11,7 +11,7 @@ from ..data.calendar import in_force
 from ..data.panel import KEYS
 from ..errors import InputError, first_line
 from .checkup import Checkup, check_up
-from .history import Restatement, compare
+from .history import Restatement, compare, share_kept
 from .loading import forecast, load_with_evidence
 from .market import require_same_market
 from .register import ROUNDING
@@ -29,7 +29,7 @@ class Examination:
         newest: Its forecasts of the panel's newest month: ``date``, ``asset``, ``prediction``.
         checkup: Checks of the version's files and accounts.
         restated: Differences between the panel and its training's panel.
-        kept: Share of its test months' absolute returns that the panel has, see :meth:`.history.Restatement.kept`.
+        kept: Share of its test months' absolute returns that the panel has, see :func:`.history.share_kept`.
         history: Its training's panel, see :attr:`~.training_evidence.Evidence.history`.
     """
 
@@ -41,8 +41,12 @@ class Examination:
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) -> Examination:
+def examine(
+    client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame, market: pd.DataFrame | None = None
+) -> Examination:
     """Load a version, check its evidence against its training's runs, and let it forecast.
+
+    ``market``: the panel with all stocks; None: the panel has them.
 
     Raises InputError if the version is not as registered, its evidence is not that of its training, the panel is of
     another market, or the version cannot forecast it.
@@ -59,7 +63,9 @@ def examine(client: mlflow.MlflowClient, version: Version, panel: pd.DataFrame) 
             newest=forecast(model, panel[panel["date"] >= in_force().shift(newest, -lags)]),
             checkup=check_up(model, evidence, lags),
             restated=restated,
-            kept=restated.kept(evidence.predictions["date"]),
+            kept=share_kept(
+                evidence.history, panel if market is None else market, evidence.predictions["date"], restated
+            ),
             history=evidence.history,
         )
     except InputError:

@@ -59,7 +59,7 @@ def judge_artifact(checkup: Checkup, limits: Thresholds) -> list[Verdict]:
 def judge_history(kept: float, limits: Thresholds) -> Verdict:
     """Judge whether the panel still has the months on which the version was tested, bad ones included.
 
-    ``kept``: see :meth:`.history.Restatement.kept`.
+    ``kept``: see :func:`.history.share_kept`.
     """
     what = " of its test months' absolute returns are in the panel"
     lacking = "its record has no returns: train it again"

@@ -30,9 +30,8 @@ class Restatement:
 
     Attributes:
         months: One row for each month of the old panel: ``stocks`` then, ``dropped``, ``added``, ``renamed``, ``cells``
-            compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``earned`` (sum of absolute returns
-            then), ``lost`` (the part of it that is gone, empty or changed), ``stands`` (whether it is still the same
-            market).
+            compared, ``changed_cells``, ``returns`` compared, ``changed_returns``, ``stands`` (whether it is still
+            the same market).
         columns: Column -> changed cells.
         renamed: Stocks that now have another name: old name -> new name.
     """
@@ -45,12 +44,6 @@ class Restatement:
     def standing(self) -> pd.DatetimeIndex:
         """The months that are still of the same market."""
         return pd.DatetimeIndex(self.months.index[self.months["stands"]])
-
-    def kept(self, months: pd.Series) -> float:
-        """Return the share of the absolute returns of given months that the panel still has; NaN if there were none."""
-        there = self.months[self.months.index.isin(months)]
-        earned = float(there["earned"].sum())
-        return 1 - float(there["lost"].sum()) / earned if earned > 0 else float("nan")
 
     def in_words(self) -> str:
         """Return what has changed, where, and what to do; empty if nothing has."""
@@ -122,13 +115,30 @@ def compare(then: pd.DataFrame, now: pd.DataFrame) -> Restatement:
             "changed_returns": known & changed[RETURN],
         }
     )
-    earned = both[f"{RETURN}_then"].abs().fillna(0.0)
-    same = there & ~changed[RETURN]
-    table = count.astype(int).assign(earned=earned, lost=earned.where(~same, 0.0)).groupby(months).sum()
+    table = count.astype(int).groupby(months).sum()
     kept = table["stocks"] - table["dropped"] >= SAME_MARKET * table["stocks"]
     agree = table["returns"] - table["changed_returns"] >= SAME_MARKET * table["returns"]
     totals = {str(name): int(total) for name, total in cells.sum().items() if total}
     return Restatement(table.assign(stands=kept & agree), totals, renamed)
+
+
+def share_kept(then: pd.DataFrame, now: pd.DataFrame, months: pd.Series, restated: Restatement) -> float:
+    """Return the share of the absolute returns of given months that a panel still has; NaN if there were none.
+
+    A return counts up to the 95th percentile of its month's sizes, so that one wild value decides nothing. It is lost
+    if its row is gone or its value empty, or if its month is no longer of the same market; a corrected value is kept.
+
+    Args:
+        then, now: See :func:`compare`; ``now`` with all stocks, whatever universe is evaluated.
+        restated: Their comparison.
+    """
+    known = then.loc[then["date"].isin(months) & then[RETURN].notna(), ["date", "asset", RETURN]]
+    sizes = known[RETURN].abs()
+    sizes = sizes.clip(upper=sizes.groupby(known["date"]).transform("quantile", 0.95))
+    there = now.loc[now[RETURN].notna() & now["date"].isin(restated.standing), ["date", "asset"]]
+    names = known["asset"].replace(dict(restated.renamed))
+    held = pd.MultiIndex.from_arrays([known["date"], names]).isin(pd.MultiIndex.from_frame(there))
+    return float(sizes[held].sum() / sizes.sum()) if sizes.sum() > 0 else float("nan")
 
 
 def _same(then: pd.Series, now: pd.Series, months: pd.Series) -> pd.Series:

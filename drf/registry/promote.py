@@ -259,7 +259,7 @@ def _holder(rules: Rules, versions: RegisteredVersions, number: str | None, role
 
 def _examined(rules: Rules, version: Version, role: str) -> Candidate:
     try:
-        examination = examine(rules.client, version, rules.panel(version))
+        examination = examine(rules.client, version, rules.panel(version), rules.market)
     except InputError as error:
         return Candidate(version, role, problem=str(error))
     artifact = [*judge_artifact(examination.checkup, rules.limits), judge_history(examination.kept, rules.limits)]

@@ -54,7 +54,8 @@ def as_tag(market: pd.DataFrame) -> str:
 def from_tag(text: str | None) -> pd.DataFrame | None:
     """Parse the text of :func:`as_tag`; None if the text has another form. Older texts have no ``shape``."""
     try:
-        return None if text is None else _parsed(text)
+        market = None if text is None else _parsed(text)
+        return None if market is None or market.empty else market
     except Exception:  # anybody can write a tag
         return None
 
@@ -72,12 +73,18 @@ def _parsed(text: str) -> pd.DataFrame:
 
 def same_market(a: pd.DataFrame, b: pd.DataFrame) -> bool:
     """Tell whether two :func:`market_returns` are of one market; True if that cannot be decided."""
+    if _is_weekly(a) != _is_weekly(b):  # their returns are of other periods
+        return False
     common = a.index.intersection(b.index)
     if len(common) < _LEAST_COMMON:
         return True
     agreement = [a.loc[common, name].corr(b.loc[common, name]) for name in ("mean", "shape")]
     unknown = np.isnan(agreement[0])  # if in doubt, they count as the same
     return bool(unknown or np.nanmax(agreement) >= _SAME_MARKET)
+
+
+def _is_weekly(market: pd.DataFrame) -> bool:
+    return len(market) > 1 and float(np.median(np.diff(market.index.to_numpy()) / np.timedelta64(1, "D"))) < 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,8 @@ def _different(searches: Sequence[Search], own: Search | None) -> list[Search]:
 
     Of a recipe and its test months, those of one month count, the month with the most trials over all data: a panel
     that grows month by month is tried once, and twenty files of one month are tried twenty times. Of searches on the
-    same data the one with the most trials counts. Of equals, the first counts.
+    same data the one with the most trials counts. Of equals, the first counts. Of the recipe of a training in progress,
+    its own month counts.
     """
     tried: dict[tuple[str, str], dict[pd.Timestamp | None, dict[str, Search]]] = {}
     for search in searches:
@@ -135,7 +143,10 @@ def _different(searches: Sequence[Search], own: Search | None) -> list[Search]:
         best = data.setdefault(search.data, search)
         if best is not own and search.returns.shape[1] > best.returns.shape[1]:
             data[search.data] = search
-    most = [max(months.values(), key=_trials_in) for months in tried.values()]
+    most = [
+        months[own.until] if own and key == (own.recipe, own.tested) else max(months.values(), key=_trials_in)
+        for key, months in tried.items()
+    ]
     return [search for data in most for search in data.values()]
 
 

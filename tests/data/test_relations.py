@@ -35,6 +35,31 @@ def test_a_market_with_or_without_signal_is_believed(explained: float) -> None:
     assert doubts(relations_of(market(1, explained), DESCRIPTORS, LAGS)) == []
 
 
+@pytest.mark.parametrize("kind", ["delisting", "first month", "reversal", "one factor"])
+def test_what_is_known_in_advance_is_believed(kind: str) -> None:
+    """A last month without figures and a bad return, no past return at first, a bounce, a single factor."""
+    rng = np.random.default_rng(2)
+    panel = SimulatedMarket(300, 150, 2, explained=0.0, exits=0.01).panel()
+    ends = panel.groupby("asset")["date"]
+    last = (panel["date"] == ends.transform("max")) & (panel["date"] < panel["date"].max())
+    first = (panel["date"] == ends.transform("min")) & (panel["date"] > panel["date"].min())
+    if kind == "delisting":
+        panel["ret_next"], panel["ROE"] = panel["ret_next"].mask(last, -0.3), panel["ROE"].mask(last)
+    elif kind == "first month":
+        panel["MOM1"] = panel["MOM1"].mask(first)
+        panel["ret_next"] = panel["ret_next"].mask(first, panel["ret_next"] + 0.1)
+    elif kind == "reversal":
+        small = panel.groupby("date")["CAP"].rank(pct=True) <= 0.2
+        bounce = pd.Series(rng.normal(0, 0.04, len(panel))).where(small, 0.0)
+        before = bounce.groupby(panel["asset"]).shift(fill_value=0.0)
+        panel["MOM1"] += before
+        panel["ret_next"] += bounce - before
+    else:
+        shocks = panel["date"].map(pd.Series(rng.normal(0, 1, 150), sorted(panel["date"].unique())))
+        panel["ret_next"] = -0.05 * panel["PBR"].rank(pct=True) * shocks + rng.normal(0, 0.01, len(panel))
+    assert doubts(relations_of(panel, DESCRIPTORS, LAGS)) == []
+
+
 def test_relations_are_plain_rank_correlations() -> None:
     panel = market(0)
     panel["sector"] = np.where(panel["asset"].str[-1] < "5", "low", "high")
@@ -50,7 +75,7 @@ def test_relations_are_plain_rank_correlations() -> None:
     low = panel[panel["sector"] == "low"]
     ics = [month["PBR"].corr(month["ret_next"], method="spearman") for _, month in low.groupby("date")]
     assert table.loc[("PBR", 0, "sector low"), "ic"] == pytest.approx(np.nanmean(ics), abs=4e-3)
-    assert np.isfinite(excess(table)).all()
+    assert np.isfinite(excess(table.reset_index())).all()
 
 
 def test_a_large_panel_is_sampled_and_a_small_one_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def test_a_panel_is_out_of_date_unless_its_newest_month_is_the_last_that_ended(
 
 
 @pytest.mark.parametrize(
-    ("today", "over"), [("2026-10-31", False), ("2026-11-14", False), ("2026-11-16", True), ("2027-03-01", True)]
+    ("today", "over"), [("2026-10-31", False), ("2026-11-14", False), ("2026-11-17", True), ("2027-03-01", True)]
 )
 def test_by_the_clock_a_month_is_forecast_in_the_first_half_of_the_next(
     today: str, over: bool, monkeypatch: pytest.MonkeyPatch

@@ -48,7 +48,7 @@ LIMITS = Thresholds(
     max_rank_ic_p=0.025,
     max_rank_ic=0.9,
     max_sharpe=99.0,
-    min_history=0.9,
+    min_history=0.97,
     min_better_than_linear=0.05,
     min_better=0.9,
 )

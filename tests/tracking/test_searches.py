@@ -186,6 +186,12 @@ def test_other_data_of_a_month_and_other_test_months_are_trials_of_their_own(kep
     assert len(trials_on(a_market())) == 8
 
 
+def test_a_weekly_market_is_another_one() -> None:
+    weeks = pd.date_range("2000-01-07", periods=300, freq="W-FRI")
+    weekly = pd.DataFrame(np.random.default_rng(0).normal(0, 0.05, (300, 2)), weeks, ["mean", "shape"])
+    assert not same_market(weekly, a_market()) and not same_market(a_market(), weekly)
+
+
 def test_the_tag_keeps_months_and_holes() -> None:
     holes = a_market().drop(MONTHS[5])
     tag = as_tag(holes)
@@ -196,7 +202,7 @@ def test_the_tag_keeps_months_and_holes() -> None:
     pd.testing.assert_frame_equal(read, holes.round(4), check_freq=False)
     old = from_tag(tag.partition(" | ")[0])
     assert old is not None and old["shape"].isna().all() and same_market(old, holes)
-    for odd in (None, "", "odd", "2000-01: x", "{}", f"{tag} 5", f"{tag} | 5"):
+    for odd in (None, "", "odd", "2000-01: x", "{}", f"{tag} 5", f"{tag} | 5", "1990-12: - -", "1990-12: "):
         assert from_tag(odd) is None
 
 
