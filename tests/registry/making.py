@@ -183,7 +183,7 @@ def shuffled(network: nn.Module) -> None:
 
 def as_told(made: Mapping[str, Examination]) -> Callable[..., Examination]:
     """In place of ``examine``: what each version shows."""
-    return lambda client, version, panel: made[version.number]
+    return lambda client, version, panel, market: made[version.number]
 
 
 def create_without_model(client: MlflowClient, folder: Path, tags: Mapping[str, str]) -> None:

@@ -165,7 +165,7 @@ def test_the_champion_is_judged_by_its_own_gates(monkeypatch: pytest.MonkeyPatch
 
 
 def test_beside_a_champion_that_cannot_be_judged_nothing_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def examine(client: MlflowClient, version: Version, panel: pd.DataFrame) -> Examination:
+    def examine(client: MlflowClient, version: Version, panel: pd.DataFrame, market: pd.DataFrame) -> Examination:
         if version.number == "1":
             raise InputError("its file weights.pt was changed since it was registered")
         return seen(forecasts(0.5))
