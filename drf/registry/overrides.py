@@ -40,7 +40,7 @@ def _promote(
     after = standing.promote(number)
     under = f"no gates, by {user()}: {reason}"
     tags = {VERDICT: "champion", "reason": reason, GATES: under}
-    move(client, name, standing, Move(after, {number: tags}, grounds=tags))
+    move(client, name, standing, Move(after, {number: tags}, grounds={**tags, "by": user()}))
     _take_from_archive(client, name, number)
     hold = read_hold(client, name)
     still = f"; the aliases stay {hold.in_words()}" if hold is not None else ""

@@ -122,21 +122,23 @@ class Decided:
 def decided_by(run: Run) -> Decided | None:
     """Return the decision of an evaluation's run; None if a verifying key is set and it is not signed with that key.
 
-    A signed statement counts before the run's own tags, which anybody can edit.
+    With a key, all but the run comes from the signed statement, because anybody can edit a run's tags.
     """
     tags = run.data.tags
     when, champion = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"), tags.get("champion", "none")
+    by, reason = tags.get("decided_by", "unknown"), tags.get("decision", "")
     if verifying():
         try:
             require_signature(tags.get(STATEMENT, ""), tags.get(SIGNATURE), "it")
             said = _read(tags[STATEMENT], "decided")
             when, champion = pd.Timestamp(said["decided"]), said["champion"] or "none"
+            by, reason = said["grounds"].get("by", "unknown"), said["grounds"].get("reason", "")
         except InputError:
             raise
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, AttributeError):
             return None
     known = None if champion == "none" else str(champion)
-    return Decided(when, known, tags.get("decided_by", "unknown"), tags.get("decision", ""), run.info.run_id)
+    return Decided(when, known, by, reason, run.info.run_id)
 
 
 def gap_in_decisions(client: mlflow.MlflowClient, name: str) -> list[str]:

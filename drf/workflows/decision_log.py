@@ -52,7 +52,7 @@ def promotion(decision: Decision, versions: RegisteredVersions, data: str = "") 
     under = old.gates if is_refresh and old is not None and old.gates else decision.asked
     tags = {VERDICT: "champion", "reason": decision.reason, GATES: under}
     scores = next(evaluation.scores for evaluation in decision.evaluations if evaluation.number == number)
-    grounds = {**tags, "data": data, "scores": {str(key): float(value) for key, value in scores.items()}}
+    grounds = {**tags, "by": user(), "data": data, "scores": {str(key): float(value) for key, value in scores.items()}}
     return Move(decision.after, {number: tags}, unless_held=True, grounds=grounds)
 
 

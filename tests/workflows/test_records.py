@@ -84,6 +84,7 @@ def test_the_champion_of_a_day_comes_from_signed_decisions(
     experiment = client.get_experiment_by_name("drf").experiment_id
     forged = {"kind": "evaluation", "registered_model": NAME, "champion": "1", "decided_by": "mallory"}
     client.create_run(experiment, tags=forged)
+    client.set_tag(now.since.run_id, "decided_by", "mallory")  # a signed decision's run, with tags that are not signed
     found = who(NAME, TODAY)
     assert found.since == now.since and found.unsigned == 1
     monkeypatch.setattr(sys, "argv", ["drf who", f"name={NAME}"])
