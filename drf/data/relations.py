@@ -1,9 +1,9 @@
 """Relations of a panel's columns with later returns: by lag, by group of stocks, and by what is missing.
 
-A value that knew much of a return before it was earned shows in one of them: over all stocks or small ones only, in
-stocks that enter or leave, some months after the value's date, in a few months, or in which values are missing. Each
-relation is a rank correlation (IC) within a month and group. On two real markets no column's mean IC exceeds 0.06 over
-all stocks. Groups with fewer than ten stocks a month are not judged.
+Each relation is a rank correlation (IC) within a month and a group of stocks. A column that contains much of a later
+return has a larger IC than any real descriptor: on two real markets no mean IC over all stocks exceeds 0.06. The leak
+may show only in small stocks, in stocks that enter or leave, months after the value's date, in a few months, or in
+which values are missing. Groups with fewer than ten stocks a month are not judged.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -18,9 +18,11 @@ from .order import Grid, in_order
 from .panel import RETURN, SECTOR
 
 MOST_IC, MOST_SUDDEN, MOST_IN_A_MONTH = 0.2, 0.1, 0.99
-"""Largest credible sizes: of a mean IC; over all stocks, of the part that is gone when the value is a period older,
-which reversals of small stocks exceed; and of one month's IC over at least 30 stocks, which a market of one factor
-comes near to."""
+"""Largest credible sizes of a mean IC, of its sudden part, and of the IC of one month.
+
+The sudden part is gone when the value is a period older. It is judged over all stocks only, because the reversals of
+small stocks may exceed its limit. A month is judged if it has at least 30 stocks.
+"""
 
 _FEWEST_PAIRS, _FEWEST_MONTHS, _PAIRS_IN_A_MONTH = 10, 24, 30
 _MOST_ROWS = 100_000  # of a larger panel, stocks drawn at random are looked at
@@ -73,14 +75,14 @@ def relations_of(panel: pd.DataFrame, columns: Sequence[str], lags: Sequence[int
 
 
 def doubts(relations: pd.DataFrame) -> list[str]:
-    """Return a sentence for each column with a relation beyond what is credible, on the strongest; worst first."""
+    """Return a sentence on each doubtful column, about its strongest relation; the worst column first."""
     beyond = relations.assign(excess=excess(relations)).query("excess > 0").sort_values("excess", ascending=False)
     worst = beyond.assign(about=beyond["column"].str.removeprefix(_MISSING)).drop_duplicates("about")
     return [_in_words(line) for line in worst.to_dict("records")]
 
 
 def excess(relations: pd.DataFrame) -> pd.Series:
-    """Return by how much the worst of each relation's sizes exceeds the largest credible one; negative if none does."""
+    """Return each relation's largest excess of a size over its limit; negative if every size is credible."""
     sudden = (relations["sudden_low"] - MOST_SUDDEN).where(relations["group"] == _ALL)
     return pd.concat([relations["low"] - MOST_IC, sudden, relations["largest"] - MOST_IN_A_MONTH], axis=1).max(axis=1)
 

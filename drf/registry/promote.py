@@ -224,7 +224,7 @@ def _waiting(
 
 
 def _is_done(version: Version, champion: Version | None, done: Set[str]) -> bool:
-    """Tell whether a version's verdict is final; the rule for refreshes reopens that of a refresh only."""
+    """Tell whether a verdict is final. Another rule for refreshes reopens only the verdict of a refresh."""
     if version.judged is None or (champion is not None and version.is_like(champion)):
         return version.judged in done
     return any(_without_refresh(version.judged) == _without_refresh(key) for key in done)
